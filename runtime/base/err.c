@@ -27,14 +27,18 @@ int err_sys(err *e, int errno_value, const char *fmt, ...)
 
 int err_wrap(err *e, const char *fmt, ...)
 {
-    char context[sizeof e->msg], old[sizeof e->msg];
+    char context[sizeof e->msg];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(context, sizeof context, fmt, ap);
+    int n = vsnprintf(context, sizeof context, fmt, ap);
     va_end(ap);
-    memcpy(old, e->msg, sizeof old);
-    int n = snprintf(e->msg, sizeof e->msg, "%s: ", context);
-    if (n >= 0 && (size_t)n < sizeof e->msg)
-        snprintf(e->msg + n, sizeof e->msg - (size_t)n, "%s", old);
+    // The context is kept whole; what no longer fits is cut off the end of the old message.
+    size_t put = n < 0 ? 0 : (size_t)n + 2, old = strlen(e->msg);
+    if (put >= sizeof e->msg) return -1;
+    if (put + old >= sizeof e->msg) old = sizeof e->msg - put - 1;
+    memmove(e->msg + put, e->msg, old);
+    memcpy(e->msg, context, put - 2);
+    memcpy(e->msg + put - 2, ": ", 2);
+    e->msg[put + old] = 0;
     return -1;
 }
