@@ -82,8 +82,10 @@ int64_t memory_remember(memory *m, int64_t conversation, const char *text, err *
 {
     size_t n = strlen(text);
     char *normal = normal_form(text);
-    uint8_t hash[32];
-    sha256(normal, strlen(normal), hash);
+    char hash[65];
+    sha256 sum = sha256_start();
+    sha256_add(&sum, normal, strlen(normal));
+    sha256_hex(&sum, hash);
     bool empty = !*normal;
     free(normal);
     if (empty) return err_set(e, ERR_INPUT, "there is nothing to remember: the text is empty");
@@ -111,7 +113,7 @@ int64_t memory_remember(memory *m, int64_t conversation, const char *text, err *
             db, e,
             "INSERT INTO memory(agent_id, conversation_id, content, content_hash, created_us)"
             " VALUES(?, nullif(?, 0), ?, ?, ?)",
-            "iitbi", m->agent, conversation, text, (const void *)hash, (int)sizeof hash, now);
+            "iitti", m->agent, conversation, text, hash, now);
         if (id < 0) goto fail;
     }
     if (m->en &&

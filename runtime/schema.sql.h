@@ -45,7 +45,7 @@ static const char *const migrations[] = {
     "CREATE TABLE memory(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " agent_id INTEGER NOT NULL REFERENCES agent ON DELETE CASCADE,"
     " conversation_id INTEGER REFERENCES conversation ON DELETE SET NULL, content TEXT NOT NULL,"
-    " content_hash BLOB NOT NULL, created_us INTEGER NOT NULL, valid_to_us INTEGER,"
+    " content_hash TEXT NOT NULL, created_us INTEGER NOT NULL, valid_to_us INTEGER,"
     " last_used_us INTEGER, uses INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE UNIQUE INDEX memory_live ON memory(agent_id, content_hash) WHERE valid_to_us IS NULL;"
 

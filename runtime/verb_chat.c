@@ -36,7 +36,7 @@ static json_t *spec_of(const struct command *c, err *e)
         long long id = strtoll(which, &end, 10);
         if (strcmp(which, "last") != 0 && (*end || id < 1)) {
             err_set(e, ERR_USAGE, "--session: expected a session's number or `last`, found `%s`",
-                    session);
+                    which);
             json_decref(spec);
             return NULL;
         }

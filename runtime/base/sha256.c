@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
-static const uint32_t k[64] = {
+// The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4,
+// section 4.2.2).
+static const uint32_t round_word[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -13,25 +14,34 @@ static const uint32_t k[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
+sha256 sha256_start(void)
+{
+    return (sha256){.h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+                          0x1f83d9ab, 0x5be0cd19}};
+}
+
 static uint32_t turn(uint32_t x, int n)
 {
     return x >> n | x << (32 - n);
 }
 
-static void compress(sha256_state *s, const uint8_t *p)
+static void mix_block(sha256 *s)
 {
     uint32_t w[64], v[8];
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
-               (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
-    for (int i = 16; i < 64; i++)
-        w[i] = w[i - 16] + w[i - 7] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) +
-               (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
+    for (int i = 0; i < 16; i++) {
+        const unsigned char *b = s->block + 4 * i;
+        w[i] = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    }
+    for (int i = 16; i < 64; i++) {
+        uint32_t a = w[i - 15], b = w[i - 2];
+        w[i] = w[i - 16] + w[i - 7] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) +
+               (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
+    }
     memcpy(v, s->h, sizeof v);
     for (int i = 0; i < 64; i++) {
         uint32_t a = v[0], e = v[4];
         uint32_t t1 = v[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & v[5]) ^ (~e & v[6])) +
-                      k[i] + w[i];
+                      round_word[i] + w[i];
         uint32_t t2 =
             (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
         memmove(v + 1, v, 7 * sizeof *v);
@@ -41,48 +51,28 @@ static void compress(sha256_state *s, const uint8_t *p)
     for (int i = 0; i < 8; i++) s->h[i] += v[i];
 }
 
-void sha256_init(sha256_state *s)
+void sha256_add(sha256 *s, const void *bytes, size_t n)
 {
-    *s = (sha256_state){.h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-                              0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
-}
-
-void sha256_add(sha256_state *s, const void *bytes, size_t n)
-{
-    const uint8_t *p = bytes;
+    const unsigned char *p = bytes;
     while (n) {
-        size_t at = s->n % 64, take = 64 - at < n ? 64 - at : n;
-        memcpy(s->block + at, p, take);
-        s->n += take;
-        p += take;
-        n -= take;
-        if (s->n % 64 == 0) compress(s, s->block);
+        size_t at = s->n_bytes % 64, k = 64 - at < n ? 64 - at : n;
+        memcpy(s->block + at, p, k);
+        s->n_bytes += k;
+        p += k;
+        n -= k;
+        if (at + k == 64) mix_block(s);
     }
 }
 
-void sha256_end(sha256_state *s, uint8_t out[32])
+void sha256_hex(sha256 *s, char out[65])
 {
-    uint64_t n_bit = s->n * 8;
-    uint8_t pad[72] = {0x80}, n_pad = (uint8_t)(s->n % 64 < 56 ? 56 - s->n % 64 : 120 - s->n % 64);
-    for (int i = 0; i < 8; i++) pad[n_pad + i] = (uint8_t)(n_bit >> (56 - 8 * i));
-    sha256_add(s, pad, (size_t)n_pad + 8);
-    for (int i = 0; i < 32; i++) out[i] = (uint8_t)(s->h[i / 4] >> (24 - 8 * (i % 4)));
-}
-
-void sha256(const void *bytes, size_t n, uint8_t out[32])
-{
-    sha256_state s;
-    sha256_init(&s);
-    sha256_add(&s, bytes, n);
-    sha256_end(&s, out);
-}
-
-void sha256_hex(const uint8_t digest[32], char out[65])
-{
-    static const char hex[] = "0123456789abcdef";
-    for (int i = 0; i < 32; i++) {
-        out[2 * i] = hex[digest[i] >> 4];
-        out[2 * i + 1] = hex[digest[i] & 15];
-    }
+    static const char digit[] = "0123456789abcdef";
+    static const unsigned char pad[64] = {0x80};
+    uint64_t n_bits = s->n_bytes * 8;
+    unsigned char tail[8];
+    for (int i = 0; i < 8; i++) tail[i] = (unsigned char)(n_bits >> (56 - 8 * i));
+    sha256_add(s, pad, 1 + (119 - s->n_bytes % 64) % 64);
+    sha256_add(s, tail, 8);
+    for (int i = 0; i < 64; i++) out[i] = digit[s->h[i / 8] >> (28 - 4 * (i % 8)) & 15];
     out[64] = 0;
 }

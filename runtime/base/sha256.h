@@ -1,17 +1,14 @@
-// SHA-256 (FIPS 180-4): names of models, tools and facts.
+// SHA-256 (FIPS 180-4), for naming models and files by what they contain.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct sha256_state {
+typedef struct sha256 {
     uint32_t h[8];
-    uint64_t n; // bytes taken in
-    uint8_t block[64];
-} sha256_state;
+    uint64_t n_bytes;
+    unsigned char block[64];
+} sha256;
 
-void sha256_init(sha256_state *s);
-void sha256_add(sha256_state *s, const void *bytes, size_t n);
-void sha256_end(sha256_state *s, uint8_t out[32]);
-
-void sha256(const void *bytes, size_t n, uint8_t out[32]);
-void sha256_hex(const uint8_t digest[32], char out[65]);
+sha256 sha256_start(void);
+void sha256_add(sha256 *s, const void *bytes, size_t n);
+void sha256_hex(sha256 *s, char out[65]); // finishes; `s` is used up
