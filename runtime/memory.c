@@ -98,7 +98,7 @@ int64_t memory_remember(memory *m, int64_t conversation, const char *text, err *
     if (store_begin(m->s, e)) return -1;
     sqlite3_stmt *q = db_query(
         db, e, "SELECT id FROM memory WHERE agent_id=? AND content_hash=? AND valid_to_us IS NULL",
-        "ib", m->agent, (const void *)hash, (int)sizeof hash);
+        "it", m->agent, hash);
     if (!q) goto fail;
     int rc = db_step(q, e);
     id = rc == 1 ? sqlite3_column_int64(q, 0) : 0;
