@@ -18,7 +18,7 @@ static const char *const migrations[] = {
     "NULL,"
     " role INTEGER NOT NULL CHECK(role BETWEEN 0 AND 3), created_us INTEGER NOT NULL, content TEXT "
     "NOT NULL,"
-    " parts TEXT, n_tokens INTEGER,"
+    " parts TEXT CHECK(parts IS NULL OR json_valid(parts)), n_tokens INTEGER,"
     " UNIQUE(conversation_id, seq)) STRICT;"
 
     "CREATE TABLE run(id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -37,7 +37,7 @@ static const char *const migrations[] = {
     "CREATE TABLE tool_call(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " step_id INTEGER NOT NULL REFERENCES step ON DELETE CASCADE, idx INTEGER NOT NULL, name TEXT "
     "NOT NULL,"
-    " args TEXT NOT NULL, state INTEGER NOT NULL CHECK(state BETWEEN 0 AND "
+    " args TEXT NOT NULL CHECK(json_valid(args)), state INTEGER NOT NULL CHECK(state BETWEEN 0 AND "
     "5),"
     " result TEXT, is_error INTEGER, started_us INTEGER, ended_us INTEGER, UNIQUE(step_id, idx)) "
     "STRICT;"

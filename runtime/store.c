@@ -234,9 +234,9 @@ store *store_open(const char *path, enum store_mode mode, err *e)
     }
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    // Reading the version first: a file that is no database is refused before any pragma writes to
-    // it.
+    // trusted_schema stays on: FTS5 within our own triggers needs it, and no functions of ours are
+    // registered that a hostile schema could call. Reading the version first: a file that is no
+    // database is refused before any pragma writes to it.
     int64_t version;
     if (pragma_int(s, "user_version", &version, e)) goto fail;
     if (version > STORE_VERSION) {

@@ -1,5 +1,5 @@
-// hearth doctor: what this machine offers and what Hearth would use of it. A part that must work is tried, not looked up: the
-// sandbox runs a call, the store opens a scratch database.
+// hearth doctor: what this machine offers and what Hearth would use of it. A part that must work is
+// tried, not looked up: the sandbox runs a call, the store opens a scratch database.
 #include "app.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -22,7 +22,8 @@ struct report {
     bool broken;
 };
 
-static void line(struct report *r, enum grade grade, const char *what, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void line(struct report *r, enum grade grade, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 static void line(struct report *r, enum grade grade, const char *what, const char *fmt, ...)
 {
@@ -34,7 +35,8 @@ static void line(struct report *r, enum grade grade, const char *what, const cha
     va_end(ap);
     if (grade == BROKEN) r->broken = true;
     if (r->json)
-        json_array_append_new(r->rows, json_pack("{s:s, s:s, s:s}", "check", what, "status", marks[grade], "text", text));
+        json_array_append_new(r->rows, json_pack("{s:s, s:s, s:s}", "check", what, "status",
+                                                 marks[grade], "text", text));
     else
         printf("%-7s %-10s %s\n", marks[grade], what, text);
 }
@@ -64,16 +66,19 @@ static void check_machine(struct report *r)
     uname(&u);
     proc_value("/proc/cpuinfo", "model name", model, sizeof model);
     line(r, FINE, "system", "%s %s, %s", u.sysname, u.release, u.machine);
-    line(r, FINE, "cpu", "%ld online%s%s", sysconf(_SC_NPROCESSORS_ONLN), *model ? ", " : "", model);
+    line(r, FINE, "cpu", "%ld online%s%s", sysconf(_SC_NPROCESSORS_ONLN), *model ? ", " : "",
+         model);
     proc_value("/proc/meminfo", "MemTotal", memory, sizeof memory);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
-    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(memory) / 1e6, atof(available) / 1e6);
+    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(memory) / 1e6,
+         atof(available) / 1e6);
 }
 
 static void check_gpu(struct report *r)
 {
     if (access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0)
-        line(r, NOTE, "gpu", "an NVIDIA driver is present; this build has no GPU backend and will use the CPU");
+        line(r, NOTE, "gpu",
+             "an NVIDIA driver is present; this build has no GPU backend and will use the CPU");
     else
         line(r, FINE, "gpu", "none; the CPU is used");
 }
@@ -87,12 +92,20 @@ static void check_sandbox(struct report *r, const struct command *c)
     json_t *args = json_pack("{s:i}", "n", 41);
     const struct scmp_version *v = seccomp_version();
     int abi = sandbox_landlock_abi();
-    line(r, abi ? FINE : NOTE, "landlock", abi ? "ABI %d" : "this kernel has none (%d); seccomp alone denies every path", abi);
+    line(r, abi ? FINE : NOTE, "landlock",
+         abi ? "ABI %d" : "this kernel has none (%d); seccomp alone denies every path", abi);
     line(r, FINE, "seccomp", "libseccomp %u.%u.%u", v->major, v->minor, v->micro);
     if (app_open(&app, c, APP_BOX, &e) == 0) {
-        struct box_request q = {.source = source, .source_len = sizeof source - 1, .chunk_name = "doctor", .entry = "run", .args = args, .limits = BOX_DEFAULT_LIMITS};
-        if (sandbox_run(app.box, &q, &result, &e) == 0 && result.status == BOX_OK && json_integer_value(result.value) == 42)
-            line(r, FINE, "sandbox", "a confined call works (%.2f ms)", (double)result.wall_us / 1e3);
+        struct box_request q = {.source = source,
+                                .source_len = sizeof source - 1,
+                                .chunk_name = "doctor",
+                                .entry = "run",
+                                .args = args,
+                                .limits = BOX_DEFAULT_LIMITS};
+        if (sandbox_run(app.box, &q, &result, &e) == 0 && result.status == BOX_OK &&
+            json_integer_value(result.value) == 42)
+            line(r, FINE, "sandbox", "a confined call works (%.2f ms)",
+                 (double)result.wall_us / 1e3);
         else
             line(r, BROKEN, "sandbox", "%s", result.text ? result.text : e.msg);
         box_result_free(&result);
@@ -108,7 +121,9 @@ static void check_store(struct report *r)
     err e = {0};
     char dir[] = "/tmp/hearth-doctor-XXXXXX";
     line(r, FINE, "sqlite", "%s%s", sqlite3_libversion(),
-         sqlite3_libversion_number() < 3051003 ? " (one writer and no mmap keep clear of its WAL-reset fault)" : "");
+         sqlite3_libversion_number() < 3051003
+             ? " (one writer and no mmap keep clear of its WAL-reset fault)"
+             : "");
     if (mkdtemp(dir)) {
         char *path = path_join(dir, "try.db");
         store *s = store_open(path, STORE_WRITE, &e);
@@ -148,7 +163,8 @@ static void check_model(struct report *r, const struct command *c)
     if (en) {
         const struct engine_info *i = engine_info(en);
         line(r, FINE, "backend", "%s, %d threads", i->backend, i->n_thread);
-        line(r, FINE, "model", "%s: %s, %.1f M parameters, %s, context %d", dir, i->architecture, (double)i->n_parameter / 1e6, i->weight_type, i->ctx_max);
+        line(r, FINE, "model", "%s: %s, %.1f M parameters, %s, context %d", dir, i->architecture,
+             (double)i->n_parameter / 1e6, i->weight_type, i->ctx_max);
     } else {
         line(r, BROKEN, "model", "%s", e.msg);
     }
@@ -166,13 +182,16 @@ static int doctor(struct command *c, err *e)
     check_libraries(&r);
     check_model(&r, c);
     if (c->json) {
-        json_t *o = json_pack("{s:s, s:b, s:O}", "version", HEARTH_VERSION, "ok", !r.broken, "checks", r.rows);
+        json_t *o = json_pack("{s:s, s:b, s:O}", "version", HEARTH_VERSION, "ok", !r.broken,
+                              "checks", r.rows);
         json_dumpf(o, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(o);
     }
     json_decref(r.rows);
-    return r.broken ? err_set(e, ERR_REFUSED, "something that Hearth needs does not work here (see above)") : 0;
+    return r.broken ? err_set(e, ERR_REFUSED,
+                              "something that Hearth needs does not work here (see above)")
+                    : 0;
 }
 
 static const struct option_row options[] = {

@@ -18,29 +18,39 @@ static int info(struct command *c, err *e)
     }
     const struct engine_info *i = engine_info(en);
     err why = {0};
-    chat *ch = engine_chat_template(en) ? chat_open(engine_chat_template(en), "chat_template", engine_bos(en), engine_eos(en), &why) : NULL;
+    chat *ch = engine_chat_template(en) ? chat_open(engine_chat_template(en), "chat_template",
+                                                    engine_bos(en), engine_eos(en), &why)
+                                        : NULL;
     struct grammar_tools_options format = {0};
     bool calls = ch && chat_call_format(ch, &format, &why) == 0;
     if (c->json) {
-        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:b, s:b}", "dir", dir,
-                                "architecture", i->architecture, "weight_type", i->weight_type, "backend", i->backend, "layers",
-                                i->n_layer, "dim", i->dim, "heads", i->n_head, "kv_heads", i->n_kv_head, "head_dim", i->head_dim,
-                                "ffn_dim", i->ffn_dim, "vocabulary", i->n_vocab, "context", i->ctx_max, "parameters",
-                                (json_int_t)i->n_parameter, "weight_bytes", (json_int_t)i->weight_bytes, "weight_bytes_per_token",
-                                (json_int_t)i->weight_bytes_per_token, "digest", i->digest, "chat", ch != NULL, "tool_calls", calls);
+        json_t *out =
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+                      "s:s, s:b, s:b}",
+                      "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type,
+                      "backend", i->backend, "layers", i->n_layer, "dim", i->dim, "heads",
+                      i->n_head, "kv_heads", i->n_kv_head, "head_dim", i->head_dim, "ffn_dim",
+                      i->ffn_dim, "vocabulary", i->n_vocab, "context", i->ctx_max, "parameters",
+                      (json_int_t)i->n_parameter, "weight_bytes", (json_int_t)i->weight_bytes,
+                      "weight_bytes_per_token", (json_int_t)i->weight_bytes_per_token, "digest",
+                      i->digest, "chat", ch != NULL, "tool_calls", calls);
         json_dumpf(out, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(out);
     } else {
         printf("%s\n", dir);
-        printf("  architecture   %s, %d layers, dim %d, ffn %d\n", i->architecture, i->n_layer, i->dim, i->ffn_dim);
-        printf("  attention      %d heads, %d key/value heads of %d\n", i->n_head, i->n_kv_head, i->head_dim);
+        printf("  architecture   %s, %d layers, dim %d, ffn %d\n", i->architecture, i->n_layer,
+               i->dim, i->ffn_dim);
+        printf("  attention      %d heads, %d key/value heads of %d\n", i->n_head, i->n_kv_head,
+               i->head_dim);
         printf("  vocabulary     %d tokens, context %d\n", i->n_vocab, i->ctx_max);
-        printf("  weights        %.1f M parameters, %.1f MB, mostly %s; %.1f MB read per token\n", (double)i->n_parameter / 1e6,
-               (double)i->weight_bytes / 1e6, i->weight_type, (double)i->weight_bytes_per_token / 1e6);
+        printf("  weights        %.1f M parameters, %.1f MB, mostly %s; %.1f MB read per token\n",
+               (double)i->n_parameter / 1e6, (double)i->weight_bytes / 1e6, i->weight_type,
+               (double)i->weight_bytes_per_token / 1e6);
         printf("  runs on        %s, %d threads\n", i->backend, i->n_thread);
         if (ch)
-            printf("  chat template  understood; tool calls %s%s\n", calls ? "as " : "unknown: ", calls ? format.begin : why.msg);
+            printf("  chat template  understood; tool calls %s%s\n",
+                   calls ? "as " : "unknown: ", calls ? format.begin : why.msg);
         else
             printf("  chat template  %s\n", engine_chat_template(en) ? why.msg : "none");
         printf("  digest         %s\n", i->digest);
