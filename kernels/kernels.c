@@ -24,7 +24,7 @@ const char *k_type_name(enum k_type type)
 
 const struct k_ops *k_ops_find(const char *name)
 {
-    static const struct k_ops *const all[] = {&k_ref};
+    static const struct k_ops *const all[] = {&k_cpu, &k_ref, &k_cpu_avx2, &k_cpu_plain};
     if (!name) return all[0];
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];

@@ -93,12 +93,13 @@ struct k_ops {
     void (*sum_rows)(k_device *d, float *out, const float *x, int n_row,
                      int dim); // out [dim] += each row
 
-    // Reads n_bytes once with all threads at full width and returns a checksum: what decode speed
-    // is measured against.
+    // Reads n_bytes once with all threads at full width: what decode speed is measured against.
+    // The number depends on every byte and on the instance.
     uint64_t (*read_all)(k_device *d, const void *p, size_t n_bytes);
 };
 
 extern const struct k_ops k_ref;
-extern const struct k_ops k_cpu;
+extern const struct k_ops k_cpu;                   // with the best instructions this machine has
+extern const struct k_ops k_cpu_avx2, k_cpu_plain; // with given ones: open fails where they lack
 
-const struct k_ops *k_ops_find(const char *name); // "ref", "cpu"; NULL: cpu. NULL when unknown
+const struct k_ops *k_ops_find(const char *name); // by .name; NULL: k_cpu. NULL when unknown

@@ -55,7 +55,7 @@ static int open_fixture(struct fixture *f)
 }
 
 static struct fixture on_ref = {.backend = "ref", .n_token_max = REF_TOKENS_MAX};
-__attribute__((unused)) static struct fixture on_cpu = {.backend = "cpu", .n_token_max = 100000};
+static struct fixture on_cpu = {.backend = "cpu", .n_token_max = 100000};
 
 static int open_ref(void **state)
 {
@@ -63,7 +63,7 @@ static int open_ref(void **state)
     return open_fixture(&on_ref);
 }
 
-__attribute__((unused)) static int open_cpu(void **state)
+static int open_cpu(void **state)
 {
     *state = &on_cpu;
     return open_fixture(&on_cpu);
@@ -186,6 +186,7 @@ int main(void)
     const struct CMUnitTest on_each[] = {
         cmocka_unit_test_setup_teardown(test_ids_are_exact, open_ref, close_fixture),
         cmocka_unit_test_setup_teardown(test_logits_and_greedy, open_ref, close_fixture),
+        cmocka_unit_test_setup_teardown(test_logits_and_greedy, open_cpu, close_fixture),
     };
     return cmocka_run_group_tests(on_each, NULL, NULL);
 }
