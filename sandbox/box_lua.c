@@ -164,10 +164,12 @@ static int64_t cpu_used_us(void)
 // Says where a loop is. A script can catch this error and go on; the kernel's timer ends it then.
 static void cpu_hook(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
     if (cpu_used_us() < (int64_t)box.spawn->cpu_ms * 1000) return;
     box.fail_status = "timeout";
-    luaL_error(L, "still running after %d ms of CPU time", (int)box.spawn->cpu_ms);
+    lua_getinfo(L, "Sl", ar);
+    lua_pushfstring(L, "%s:%d: still running after %d ms of CPU time", ar->short_src,
+                    ar->currentline, (int)box.spawn->cpu_ms);
+    lua_error(L);
 }
 
 // --- services

@@ -99,6 +99,9 @@ static int take_path(const json_t *args, size_t i, bool optional, char out[PATH_
     const char *s = json_string_value(arg);
     if (!s && optional && (!arg || json_is_null(arg))) s = ".";
     if (!s) return err_set(why, ERR_INPUT, "expected a path (a string)");
+    if (json_is_string(arg) && json_string_length(arg) != strlen(s))
+        return err_set(why, ERR_INPUT, "the path has a control character at byte %zu",
+                       strlen(s) + 1);
     while (is_space(*s)) s++;
     size_t n = strlen(s);
     while (n && is_space(s[n - 1])) n--;
