@@ -164,10 +164,12 @@ static int64_t cpu_used_us(void)
 // Says where a loop is. A script can catch this error and go on; the kernel's timer ends it then.
 static void cpu_hook(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
     if (cpu_used_us() < (int64_t)box.spawn->cpu_ms * 1000) return;
     box.fail_status = "timeout";
-    luaL_error(L, "still running after %d ms of CPU time", (int)box.spawn->cpu_ms);
+    lua_getinfo(L, "Sl", ar);
+    lua_pushfstring(L, "%s:%d: still running after %d ms of CPU time", ar->short_src,
+                    ar->currentline, (int)box.spawn->cpu_ms);
+    lua_error(L);
 }
 
 // --- services
@@ -266,15 +268,13 @@ static void open_globals(lua_State *L, int ctx)
 #endif
 }
 
-// What a failed call left on the top of the stack, as one line of text.
-static const char *failure_text(lua_State *L, size_t *n)
+// Turns the error value on the top of the stack into a string. It may run a script's __tostring,
+// which may raise, so it is called protected.
+static int l_failure_text(lua_State *L)
 {
-    if (lua_istable(L, -1)) {
-        lua_getfield(L, -1, "message");
-        if (!lua_isstring(L, -1)) lua_pop(L, 1);
-    }
-    if (!lua_isstring(L, -1)) box_env_text(L, -1);
-    return lua_tolstring(L, -1, n);
+    if (lua_istable(L, 1) && lua_getfield(L, 1, "message") == LUA_TSTRING) return 1;
+    box_env_text(L, 1);
+    return 1;
 }
 
 // Raises with exactly this text.
@@ -300,7 +300,9 @@ static void call_run(lua_State *L, int ctx)
     lua_pushvalue(L, ctx);
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2) && !lua_isnil(L, -1)) { // nil, "why"
-        failure_text(L, &(size_t){0});
+        lua_pushcfunction(L, l_failure_text);
+        lua_insert(L, -2);
+        lua_call(L, 1, 1);
         give_up(L, "error");
     }
     lua_pop(L, 1);
@@ -345,7 +347,13 @@ static void run(void)
         static const char text[] = "out of memory";
         finish_fail("memory", text, sizeof text - 1);
     }
-    const char *text = failure_text(L, &n);
+    lua_pushcfunction(L, l_failure_text);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "an error that cannot be shown: its __tostring failed");
+    }
+    const char *text = lua_tolstring(L, -1, &n);
     finish_fail(box.fail_status ? box.fail_status : "error", text, n);
 }
 
