@@ -8,6 +8,7 @@
 #include "verbs.h"
 
 #include <lua.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -63,15 +64,15 @@ static void proc_value(const char *path, const char *key, char *out, size_t n)
 static void check_machine(struct report *r)
 {
     struct utsname u;
-    char model[128], memory[64], available[64];
+    char model[128], total[64], available[64];
     uname(&u);
     proc_value("/proc/cpuinfo", "model name", model, sizeof model);
     line(r, FINE, "system", "%s %s, %s", u.sysname, u.release, u.machine);
     line(r, FINE, "cpu", "%ld online%s%s", sysconf(_SC_NPROCESSORS_ONLN), *model ? ", " : "",
          model);
-    proc_value("/proc/meminfo", "MemTotal", memory, sizeof memory);
+    proc_value("/proc/meminfo", "MemTotal", total, sizeof total);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
-    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(memory) / 1e6,
+    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(total) / 1e6,
          atof(available) / 1e6);
 }
 

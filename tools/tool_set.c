@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "tools/manifest.h"
-#include "tools/sha256.h"
+#include "base/sha256.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,7 +57,9 @@ static struct loaded_tool *load_file(sandbox *box, const char *path, err *e)
         goto fail;
     }
     if (evaluate(box, t, e) < 0 || manifest_read(t->manifest, path, &t->pub, e) < 0) goto fail;
-    sha256_hex(t->source, t->pub.source_len, t->pub.sha256);
+    sha256 sum = sha256_start();
+    sha256_add(&sum, t->source, t->pub.source_len);
+    sha256_hex(&sum, t->pub.sha256);
     return t;
 fail:
     loaded_free(t);
