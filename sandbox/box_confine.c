@@ -5,6 +5,7 @@
 // the child: the caller gets its name and errno, and nothing has run.
 #include "sandbox/box_confine.h"
 
+#include "sandbox/asan.h"
 #include "sandbox/box_filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox.h"
@@ -18,17 +19,6 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
 
 enum {
     // Address space beside Lua's heap: code and libraries (about 10 MB), and the largest frame on
