@@ -31,11 +31,6 @@ enum {
     CPU_GRACE_MS = 50
 };
 
-static int step_channel(const struct confinement *c)
-{
-    return dup2(c->channel, BOX_CHANNEL_FD) < 0 ? -1 : 0;
-}
-
 static int step_descriptors(const struct confinement *c)
 {
     (void)c;
@@ -127,17 +122,11 @@ static const struct step {
     unsigned layer; // 0: cannot be switched off, even by the tests
     int (*apply)(const struct confinement *c);
 } steps[] = {
-    {"channel", 0, step_channel},
-    {"close descriptors", BOX_FD, step_descriptors},
-    {"new session", BOX_FD, step_session},
-    {"parent death signal", 0, step_parent_death},
-    {"resource limits", BOX_RLIMIT, step_limits},
-    {"CPU timer", BOX_RLIMIT, step_cpu_timer},
-    {"not dumpable", BOX_FD, step_dumpable},
-    {"drop capabilities", BOX_FD, step_capabilities},
-    {"no_new_privs", 0, step_no_new_privs},
-    {"Landlock", BOX_LANDLOCK, step_landlock},
-    {"seccomp", BOX_SECCOMP, step_seccomp},
+    {"close descriptors", BOX_FD, step_descriptors},  {"new session", BOX_FD, step_session},
+    {"parent death signal", 0, step_parent_death},    {"resource limits", BOX_RLIMIT, step_limits},
+    {"CPU timer", BOX_RLIMIT, step_cpu_timer},        {"not dumpable", BOX_FD, step_dumpable},
+    {"drop capabilities", BOX_FD, step_capabilities}, {"no_new_privs", 0, step_no_new_privs},
+    {"Landlock", BOX_LANDLOCK, step_landlock},        {"seccomp", BOX_SECCOMP, step_seccomp},
 };
 
 enum { N_STEP = sizeof steps / sizeof *steps };
