@@ -116,7 +116,10 @@ static void report(int status, uint32_t kind, int value, int pidfd)
 
 static _Noreturn void child(const struct box_spawn *spawn, int channel, pid_t parent)
 {
-    struct confinement c = {spawn, &zygote.filter, zygote.landlock_abi, channel, parent};
+    // First of all, since a refusal is sent there; the control socket, which was here, is gone with
+    // it.
+    if (dup2(channel, BOX_CHANNEL_FD) < 0) _exit(1);
+    struct confinement c = {spawn, &zygote.filter, zygote.landlock_abi, parent};
     const char *failed = box_confine(&c);
     if (failed) box_refuse(failed, errno);
     box_serve(spawn);

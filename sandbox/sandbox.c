@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "sandbox/asan.h"
 #include "sandbox/frame.h"
 #include "sandbox/landlock.h"
 #include "sandbox/protocol.h"
@@ -95,7 +96,7 @@ static int spawn_zygote(const struct sandbox *s, int control, pid_t *pid)
     posix_spawnattr_setflags(&attr, flags);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, control, BOX_CONTROL_FD);
-    for (int fd = 0; fd < 3; fd++)
+    for (int fd = 0; fd < (UNDER_ASAN ? 2 : 3); fd++)
         posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     int rc = posix_spawn(pid, s->box_path, &files, &attr, argv, inherit ? environ : empty);
     posix_spawn_file_actions_destroy(&files);

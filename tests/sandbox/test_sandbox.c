@@ -147,7 +147,8 @@ static void failures_have_words(void **state)
         {"setmetatable({}, {__gc = print})", BOX_ERROR, "__gc is not available"},
         {"collectgarbage()", BOX_ERROR, "only \"count\""},
         {"return setmetatable(json.array{}, {})", BOX_ERROR, "protected metatable"},
-        {"error(setmetatable({}, {__tostring = function() error('again') end}))", BOX_ERROR, "cannot be shown"},
+        {"error(setmetatable({}, {__tostring = function() error('again') end}))", BOX_ERROR,
+         "cannot be shown"},
         {"error('\\xff\\0bytes', 0)", BOX_ERROR, "??bytes"},
         {"return require('x')", BOX_ERROR, "nil value (global 'require')"},
     };
