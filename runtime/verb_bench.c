@@ -79,3 +79,41 @@ const struct verb verb_bench_decode = {
     .options = decode_options,
     .run = bench_decode,
 };
+
+// ---- tool ----
+
+static const struct option_row tool_options[] = {
+    {"n", OPTION_INT, "N", "calls", "2000"},
+    {"ballast", OPTION_INT, "MB", "dirty memory held by this process, as a loaded engine would", "0"},
+    {0},
+};
+
+static int bench_tool(struct command *c, err *e)
+{
+    struct tool_bench b = {0};
+    struct app app;
+    if (in_range(c, "n", 1, 1000000, &b.n, e) || in_range(c, "ballast", 0, 1 << 20, &b.ballast_mb, e)) return -1;
+    int rc = app_open(&app, c, APP_BOX, e);
+    if (rc == 0) rc = tool_bench_run(app.box, &b, e);
+    app_close(&app);
+    if (rc) return -1;
+    if (c->json)
+        return print_json(json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:f}", "calls", b.n, "ballast_mb", b.ballast_mb, "p50_us",
+                                    (json_int_t)b.p50_us, "p99_us", (json_int_t)b.p99_us, "max_us", (json_int_t)b.max_us,
+                                    "spawn_p50_us", (json_int_t)b.spawn_p50_us, "spawn_p99_us", (json_int_t)b.spawn_p99_us,
+                                    "calls_per_s", b.calls_per_s));
+    printf("%d calls of a tool that does nothing, each in a fresh box, %d MB of ballast\n", b.n, b.ballast_mb);
+    printf("  request to answer             p50 %6lld us   p99 %6lld us   max %6lld us\n", (long long)b.p50_us, (long long)b.p99_us,
+           (long long)b.max_us);
+    printf("  request to first instruction  p50 %6lld us   p99 %6lld us\n", (long long)b.spawn_p50_us, (long long)b.spawn_p99_us);
+    printf("  %.0f calls/s\n", b.calls_per_s);
+    return 0;
+}
+
+const struct verb verb_bench_tool = {
+    .name = "bench tool",
+    .arguments = "",
+    .help = "time of a tool call through the whole sandbox",
+    .options = tool_options,
+    .run = bench_tool,
+};
