@@ -17,6 +17,7 @@ struct engine {
     tokenizer *tokenizer;
     grammar_vocab vocab;
     char *chat_template; // or NULL
+    char *bos, *eos;     // contents of the named tokens, or NULL
     struct engine_info info;
 };
 
@@ -71,7 +72,10 @@ static int load_tokenizer_config(engine *en, const char *dir, err *e)
             goto out;
         }
     }
-    choose_eos(en, token_name(doc, "eos_token"));
+    const char *bos = token_name(doc, "bos_token"), *eos = token_name(doc, "eos_token");
+    en->bos = bos ? mem_str(bos) : NULL;
+    en->eos = eos ? mem_str(eos) : NULL;
+    choose_eos(en, eos);
     en->chat_template = template_of(json_object_get(doc, "chat_template"));
     if (!en->chat_template && file_exists(beside) &&
         !(en->chat_template = file_read(beside, TEXT_BYTES_MAX, &n, e)))
@@ -190,6 +194,8 @@ void engine_close(engine *en)
     free((void *)en->vocab.len);
     free((void *)en->vocab.kind);
     free(en->chat_template);
+    free(en->bos);
+    free(en->eos);
     tokenizer_close(en->tokenizer);
     model_close(en->model);
     free(en);
@@ -213,6 +219,16 @@ const grammar_vocab *engine_vocab(const engine *en)
 const char *engine_chat_template(const engine *en)
 {
     return en->chat_template;
+}
+
+const char *engine_bos(const engine *en)
+{
+    return en->bos;
+}
+
+const char *engine_eos(const engine *en)
+{
+    return en->eos;
 }
 
 bool engine_is_end(const engine *en, int32_t token)
