@@ -189,9 +189,9 @@ static int core_fresh_workspace(lua_State *L)
 static int script_print(lua_State *L)
 {
     struct screen *screen = &script_of(L)->app->screen;
+    int n = lua_gettop(L); // before the buffer takes its own place on the stack
     luaL_Buffer b;
     luaL_buffinit(L, &b);
-    int n = lua_gettop(L);
     for (int i = 1; i <= n; i++) {
         if (i > 1) luaL_addchar(&b, '\t');
         luaL_tolstring(L, i, NULL);

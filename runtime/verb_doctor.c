@@ -72,8 +72,7 @@ static void check_machine(struct report *r)
          model);
     proc_value("/proc/meminfo", "MemTotal", total, sizeof total);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
-    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(total) / 1e6,
-         atof(available) / 1e6);
+    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(total) / 1e6, atof(available) / 1e6);
 }
 
 #ifndef HEARTH_CUDA
