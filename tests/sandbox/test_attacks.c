@@ -109,6 +109,7 @@ static bool abstract_reached(struct world *w, const struct outcome *o)
 static bool victim_dead(struct world *w, const struct outcome *o)
 {
     (void)o;
+    usleep(20000); // a signal that was sent arrives
     return world_victim_dead(w);
 }
 static bool victim_changed(struct world *w, const struct outcome *o)
@@ -130,7 +131,7 @@ static bool strays_left(struct world *w, const struct outcome *o)
 static bool ran_late(struct world *w, const struct outcome *o)
 {
     (void)w;
-    return o->us > 900000;
+    return o->us > 600000;
 }
 static bool grew_large(struct world *w, const struct outcome *o)
 {
@@ -435,7 +436,7 @@ static const struct attack attacks[] = {
     {34,
      "io_uring makes a folder",
      S | K,
-     MAY_LACK,
+     MAY_LACK | NO_LIMITS,
      "S('close', 0) local p = attack.buffer(120) local fd = S('io_uring_setup', 4, p) "
      "if fd < 0 then return 'no' end local q = attack.peek(p, 120) "
      "local function u32(at) return (string.unpack('<I4', q, at + 1)) end "
@@ -656,7 +657,7 @@ static void outcome_free(struct outcome *o)
 
 static void *raise_flag(void *flag)
 {
-    for (int i = 0; i < 120 && !*(volatile int *)flag; i++) usleep(10000);
+    for (int i = 0; i < 80 && !*(volatile int *)flag; i++) usleep(10000);
     *(volatile int *)flag = 1;
     return NULL;
 }
