@@ -18,6 +18,8 @@ void token_buf_free(token_buf *t);
 void token_buf_push(token_buf *t, int32_t id);
 
 tokenizer *tokenizer_open(const char *path, err *e); // path of tokenizer.json
+// The same from the text of one; `where` names it in errors.
+tokenizer *tokenizer_parse(const char *json, size_t n, const char *where, err *e);
 void tokenizer_close(tokenizer *t);
 int tokenizer_size(const tokenizer *t); // ids are [0, size)
 
@@ -39,3 +41,7 @@ int32_t tokenizer_id(const tokenizer *t,
                      const char *content); // of an added token; -1 when there is none
 int32_t tokenizer_eos(
     const tokenizer *t); // end of a turn; from config/generation_config when the engine opened it
+void tokenizer_set_eos(tokenizer *t, int32_t id);
+
+// The slow twin of tokenizer_encode, for tests: merges by scanning for the lowest rank each time.
+void tokenizer_encode_slow(const tokenizer *t, const char *text, size_t n, token_buf *out);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "base/utf8.h"
 
 #include <sys/stat.h>
@@ -123,6 +124,42 @@ static void test_err_wrap_keeps_code_and_text(void **state)
     assert_int_equal(e.code, ERR_INPUT);
 }
 
+// The vectors of FIPS 180-4 and the lengths where padding changes shape, fed in pieces of every
+// size.
+static void test_sha256(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *hex;
+    } rows[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    char hex[65], again[65];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sha256 s = sha256_start();
+        sha256_add(&s, rows[i].text, strlen(rows[i].text));
+        sha256_hex(&s, hex);
+        assert_string_equal(hex, rows[i].hex);
+    }
+    char text[200];
+    memset(text, 'a', sizeof text);
+    for (size_t n = 0; n <= sizeof text; n++) {
+        sha256 whole = sha256_start();
+        sha256_add(&whole, text, n);
+        sha256_hex(&whole, hex);
+        for (size_t piece = 1; piece < 70; piece += 23) {
+            sha256 s = sha256_start();
+            for (size_t i = 0; i < n; i += piece)
+                sha256_add(&s, text + i, n - i < piece ? n - i : piece);
+            sha256_hex(&s, again);
+            assert_string_equal(hex, again);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_arena_hands_out_disjoint_zeroed_memory),
         cmocka_unit_test(test_utf8_round_trip_and_rejection),
         cmocka_unit_test(test_file_replace_and_read),
+        cmocka_unit_test(test_sha256),
         cmocka_unit_test(test_err_wrap_keeps_code_and_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

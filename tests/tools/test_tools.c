@@ -6,7 +6,6 @@
 #include "check.h"
 #include "temp_dir.h"
 #include "tools/json_text.h"
-#include "tools/sha256.h"
 #include "tools/tool.h"
 
 #include <pthread.h>
@@ -307,24 +306,6 @@ static void without_a_check_nothing_is_called(void **state)
     fixture_close(&f);
 }
 
-static void hashes_are_sha256(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *hex;
-    } rows[] = {
-        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
-    };
-    char hex[65];
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        sha256_hex(rows[i].text, strlen(rows[i].text), hex);
-        assert_string_equal(hex, rows[i].hex);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,7 +314,6 @@ int main(void)
         cmocka_unit_test(results_are_text),
         cmocka_unit_test(a_call_can_be_cancelled),
         cmocka_unit_test(without_a_check_nothing_is_called),
-        cmocka_unit_test(hashes_are_sha256),
     };
     return cmocka_run_group_tests(tests, open_box, close_box);
 }

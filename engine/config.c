@@ -1,0 +1,335 @@
+// Two tables carry this file. `architectures` says what the known ones differ in: for these three
+// it is only whether heads are normed and whether q, k, v have a bias. `refused` lists the fields
+// by which a config of a known architecture asks for other arithmetic, each with the values that do
+// not. A field in neither is metadata. New checkpoints invent fields, so the second table cannot be
+// complete; what it misses shows as wrong tensors, because the tensors of a file are checked
+// against the list the architecture needs and unknown ones are refused.
+#include "engine/config.h"
+
+#include "base/file.h"
+#include "kernels/kernels.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONFIG_BYTES_MAX = 1 << 20 };
+
+static const struct {
+    const char *class_name, *name;
+    bool qk_norm, qkv_bias;
+} architectures[] = {
+    {"Qwen3ForCausalLM", "qwen3", true, false},
+    {"Qwen2ForCausalLM", "qwen2", false, true},
+    {"LlamaForCausalLM", "llama", false, false},
+};
+
+// Each field may be absent, null, false, or the neutral value given here as JSON.
+static const struct {
+    const char *field, *neutral;
+} refused[] = {
+    {"attention_bias", "false"},         {"mlp_bias", "false"},
+    {"use_sliding_window", "false"},     {"hidden_act", "\"silu\""},
+    {"partial_rotary_factor", "1.0"},    {"num_experts", "0"},
+    {"num_local_experts", "0"},          {"n_routed_experts", "0"},
+    {"num_nextn_predict_layers", "0"},   {"attn_logit_softcapping", "null"},
+    {"final_logit_softcapping", "null"}, {"logit_scale", "1.0"},
+    {"logits_scaling", "1.0"},           {"embedding_multiplier", "1.0"},
+    {"residual_multiplier", "1.0"},      {"attention_multiplier", "null"},
+    {"rope_interleaved", "false"},       {"use_cross_attention", "false"},
+    {"is_encoder_decoder", "false"},     {"vision_config", "null"},
+};
+
+static int load_json(json_t **doc, const char *text, size_t n, const char *where, err *e)
+{
+    json_error_t je;
+    *doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
+    if (!*doc) return err_set(e, ERR_INPUT, "%s: line %d: %s", where, je.line, je.text);
+    if (!json_is_object(*doc)) {
+        json_decref(*doc);
+        *doc = NULL;
+        return err_set(e, ERR_INPUT, "%s: expected a JSON object", where);
+    }
+    return 0;
+}
+
+struct reader {
+    json_t *doc;
+    const char *where;
+    err *e;
+};
+
+// Writes at most 60 bytes of a value, for messages.
+static const char *show(const json_t *v, char out[64])
+{
+    char *text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    snprintf(out, 64, "%.60s", text ? text : "nothing");
+    free(text);
+    return out;
+}
+
+// An integer in [low, high]; `fallback` < 0 means that it must be there.
+static int read_int(const struct reader *r, const char *field, int low, int high, int fallback,
+                    int *out)
+{
+    char shown[64];
+    json_t *v = json_object_get(r->doc, field);
+    if ((!v || json_is_null(v)) && fallback >= 0) {
+        *out = fallback;
+        return 0;
+    }
+    if (!json_is_integer(v) || json_integer_value(v) < low || json_integer_value(v) > high)
+        return err_set(r->e, ERR_INPUT, "%s: %s: expected an integer from %d to %d, found %s",
+                       r->where, field, low, high, show(v, shown));
+    *out = (int)json_integer_value(v);
+    return 0;
+}
+
+static int read_positive(const struct reader *r, const json_t *in, const char *field,
+                         double fallback, double *out)
+{
+    char shown[64];
+    json_t *v = json_object_get(in, field);
+    if ((!v || json_is_null(v)) && fallback > 0) {
+        *out = fallback;
+        return 0;
+    }
+    double x = json_number_value(v);
+    if (!json_is_number(v) || !(x > 0) || !isfinite(x))
+        return err_set(r->e, ERR_INPUT, "%s: %s: expected a positive number, found %s", r->where,
+                       field, show(v, shown));
+    *out = x;
+    return 0;
+}
+
+static int read_architecture(const struct reader *r, struct config *c)
+{
+    char shown[64];
+    json_t *list = json_object_get(r->doc, "architectures");
+    const char *name = json_string_value(json_array_get(list, 0));
+    for (size_t i = 0; name && i < sizeof architectures / sizeof *architectures; i++) {
+        if (strcmp(name, architectures[i].class_name)) continue;
+        c->architecture = architectures[i].name;
+        c->qk_norm = architectures[i].qk_norm;
+        c->qkv_bias = architectures[i].qkv_bias;
+        return 0;
+    }
+    return err_set(r->e, ERR_INPUT,
+                   "%s: architectures: expected Qwen3ForCausalLM, Qwen2ForCausalLM or "
+                   "LlamaForCausalLM, found %s",
+                   r->where, show(list, shown));
+}
+
+static int check_refused(const struct reader *r, const struct config *c)
+{
+    char shown[64];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        json_t *v = json_object_get(r->doc, refused[i].field);
+        if (!v || json_is_null(v) || json_is_false(v)) continue;
+        // Qwen2's own code has its biases whatever this field says.
+        if (c->qkv_bias && !strcmp(refused[i].field, "attention_bias")) continue;
+        json_t *neutral = json_loads(refused[i].neutral, JSON_DECODE_ANY, NULL);
+        bool same = json_is_number(v) && json_is_number(neutral)
+                        ? json_number_value(v) == json_number_value(neutral)
+                        : json_equal(v, neutral);
+        json_decref(neutral);
+        if (!same)
+            return err_set(r->e, ERR_INPUT, "%s: %s: only %s is supported, found %s", r->where,
+                           refused[i].field, refused[i].neutral, show(v, shown));
+    }
+    size_t i;
+    json_t *layer;
+    json_array_foreach(json_object_get(r->doc, "layer_types"), i, layer)
+    {
+        const char *name = json_string_value(layer);
+        if (!name || strcmp(name, "full_attention"))
+            return err_set(r->e, ERR_INPUT,
+                           "%s: layer_types: only \"full_attention\" is supported, found %s",
+                           r->where, show(layer, shown));
+    }
+    return 0;
+}
+
+// Llama 3.1's stretching of the slow frequencies: waves longer than the old context are slowed by
+// `factor`, short ones kept, those between blended.
+static int scale_llama3(const struct reader *r, const json_t *scaling, struct config *c)
+{
+    double factor, low, high, old;
+    if (read_positive(r, scaling, "factor", 0, &factor) ||
+        read_positive(r, scaling, "low_freq_factor", 0, &low) ||
+        read_positive(r, scaling, "high_freq_factor", 0, &high) ||
+        read_positive(r, scaling, "original_max_position_embeddings", 0, &old))
+        return -1;
+    if (!(high > low))
+        return err_set(r->e, ERR_INPUT, "%s: rope: high_freq_factor must exceed low_freq_factor",
+                       r->where);
+    for (int i = 0; i < c->head_dim / 2; i++) {
+        double turns = old * c->inv_freq[i] / (2 * M_PI); // of this frequency in the old context
+        double keep = fmin(fmax((turns - low) / (high - low), 0), 1);
+        c->inv_freq[i] *= keep + (1 - keep) / factor;
+    }
+    return 0;
+}
+
+static int read_rope(const struct reader *r, struct config *c)
+{
+    // Newer files put theta and scaling together as rope_parameters.
+    char shown[64];
+    json_t *scaling = json_object_get(r->doc, "rope_parameters");
+    const json_t *holder = json_is_object(scaling) ? scaling : r->doc;
+    if (!json_is_object(scaling)) scaling = json_object_get(r->doc, "rope_scaling");
+
+    double theta;
+    if (read_positive(r, holder, "rope_theta", 10000, &theta)) return -1;
+    for (int i = 0; i < c->head_dim / 2; i++) c->inv_freq[i] = pow(theta, -2.0 * i / c->head_dim);
+
+    if (!scaling || json_is_null(scaling)) return 0;
+    json_t *type = json_object_get(scaling, "rope_type");
+    if (!type) type = json_object_get(scaling, "type");
+    const char *name = json_string_value(type);
+    if (name && !strcmp(name, "default")) return 0;
+    if (name && !strcmp(name, "llama3")) return scale_llama3(r, scaling, c);
+    return err_set(r->e, ERR_INPUT,
+                   "%s: rope_scaling: rope_type: expected \"default\" or \"llama3\", found %s",
+                   r->where, show(type, shown));
+}
+
+// The kinds of quantisation are recognised by the tensors themselves; here only those are refused
+// whose tensors could be taken for something else.
+static int check_quantization(const struct reader *r)
+{
+    static const char *const known[] = {"compressed-tensors", "fp8", "modelopt"};
+    char shown[64];
+    json_t *q = json_object_get(r->doc, "quantization_config");
+    if (!q || json_is_null(q)) return 0;
+    const char *method = json_string_value(json_object_get(q, "quant_method"));
+    bool found = false;
+    for (size_t i = 0; method && i < sizeof known / sizeof *known; i++)
+        found |= !strcmp(method, known[i]);
+    if (!found)
+        return err_set(r->e, ERR_INPUT,
+                       "%s: quantization_config: quant_method: expected \"compressed-tensors\", "
+                       "\"fp8\" or \"modelopt\", found %s",
+                       r->where, show(json_object_get(q, "quant_method"), shown));
+    json_t *block = json_object_get(q, "weight_block_size");
+    if (block && !json_is_null(block))
+        return err_set(r->e, ERR_INPUT,
+                       "%s: quantization_config: weight_block_size: scales per block are not "
+                       "supported, found %s",
+                       r->where, show(block, shown));
+    json_t *algo = json_object_get(q, "quant_algo");
+    if (algo && (!json_is_string(algo) || strcmp(json_string_value(algo), "FP8")))
+        return err_set(r->e, ERR_INPUT,
+                       "%s: quantization_config: quant_algo: expected \"FP8\", found %s", r->where,
+                       show(algo, shown));
+    const char *key;
+    json_t *group;
+    json_object_foreach(json_object_get(q, "config_groups"), key, group)
+    {
+        json_t *w = json_object_get(group, "weights");
+        const char *type = json_string_value(json_object_get(w, "type"));
+        const char *strategy = json_string_value(json_object_get(w, "strategy"));
+        if (!type || strcmp(type, "float") ||
+            json_integer_value(json_object_get(w, "num_bits")) != 8 || !strategy ||
+            (strcmp(strategy, "channel") && strcmp(strategy, "tensor")))
+            return err_set(r->e, ERR_INPUT,
+                           "%s: quantization_config: config_groups: %s: weights: expected 8-bit "
+                           "float with strategy \"channel\" or \"tensor\", found %s",
+                           r->where, key, show(w, shown));
+    }
+    return 0;
+}
+
+static int read_shape(const struct reader *r, struct config *c)
+{
+    char shown[64];
+    if (read_int(r, "num_hidden_layers", 1, 1024, -1, &c->n_layer) ||
+        read_int(r, "hidden_size", 1, 65536, -1, &c->dim) ||
+        read_int(r, "num_attention_heads", 1, 1024, -1, &c->n_head) ||
+        read_int(r, "num_key_value_heads", 1, 1024, c->n_head, &c->n_kv_head) ||
+        read_int(r, "head_dim", 2, HEAD_DIM_MAX, c->dim / c->n_head, &c->head_dim) ||
+        read_int(r, "intermediate_size", 1, 1 << 20, -1, &c->ffn_dim) ||
+        read_int(r, "vocab_size", 1, 1 << 22, -1, &c->n_vocab) ||
+        read_int(r, "max_position_embeddings", 1, 1 << 28, -1, &c->ctx_max))
+        return -1;
+    if (c->n_head % c->n_kv_head || c->n_head / c->n_kv_head > K_GROUP_MAX)
+        return err_set(r->e, ERR_INPUT,
+                       "%s: num_key_value_heads: expected a divisor of num_attention_heads %d, at "
+                       "most %d heads for one; found %d",
+                       r->where, c->n_head, K_GROUP_MAX, c->n_kv_head);
+    if (c->head_dim % 2 || c->head_dim < 2 || c->head_dim > HEAD_DIM_MAX)
+        return err_set(r->e, ERR_INPUT, "%s: head_dim: expected an even number up to %d, found %d",
+                       r->where, HEAD_DIM_MAX, c->head_dim);
+    json_t *tied = json_object_get(r->doc, "tie_word_embeddings");
+    if (tied && !json_is_boolean(tied))
+        return err_set(r->e, ERR_INPUT, "%s: tie_word_embeddings: expected true or false, found %s",
+                       r->where, show(tied, shown));
+    c->tied = json_is_true(tied);
+    double eps;
+    if (read_positive(r, r->doc, "rms_norm_eps", 1e-6, &eps)) return -1;
+    c->norm_eps = (float)eps;
+    return 0;
+}
+
+// One id or a list of ids; absent or null leaves the list as it is.
+static int read_eos(const struct reader *r, struct config *c)
+{
+    char shown[64];
+    json_t *v = json_object_get(r->doc, "eos_token_id");
+    if (!v || json_is_null(v)) return 0;
+    size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    c->n_eos = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) >= c->n_vocab || n > EOS_MAX)
+            return err_set(r->e, ERR_INPUT,
+                           "%s: eos_token_id: expected at most %d ids below vocab_size %d, found "
+                           "%s",
+                           r->where, EOS_MAX, c->n_vocab, show(v, shown));
+        c->eos[c->n_eos++] = (int32_t)json_integer_value(id);
+    }
+    return 0;
+}
+
+int config_parse(struct config *c, const char *text, size_t n, const char *where, err *e)
+{
+    struct reader r = {.where = where, .e = e};
+    *c = (struct config){0};
+    if (load_json(&r.doc, text, n, where, e)) return -1;
+    int rc = -1;
+    if (!read_architecture(&r, c) && !check_refused(&r, c) && !check_quantization(&r) &&
+        !read_shape(&r, c) && !read_rope(&r, c) && !read_eos(&r, c))
+        rc = 0;
+    json_decref(r.doc);
+    return rc;
+}
+
+// generation_config.json knows better than config.json where a chat model stops.
+static int load_generation(struct config *c, const char *path, err *e)
+{
+    struct reader r = {.where = path, .e = e};
+    size_t n;
+    if (!file_exists(path)) return 0;
+    char *text = file_read(path, CONFIG_BYTES_MAX, &n, e);
+    if (!text) return -1;
+    int rc = load_json(&r.doc, text, n, path, e);
+    if (!rc) rc = read_eos(&r, c);
+    if (r.doc) json_decref(r.doc);
+    free(text);
+    return rc;
+}
+
+int config_load(struct config *c, const char *dir, err *e)
+{
+    size_t n;
+    char *path = path_join(dir, "config.json"), *more = path_join(dir, "generation_config.json");
+    char *text = file_read(path, CONFIG_BYTES_MAX, &n, e);
+    int rc = text && !config_parse(c, text, n, path, e) ? load_generation(c, more, e) : -1;
+    free(text);
+    free(path);
+    free(more);
+    return rc;
+}

@@ -1,0 +1,27 @@
+// A model's shape, from config.json and generation_config.json. Everything in config.json that
+// would change the arithmetic and is not implemented is refused by its name.
+#pragma once
+#include "base/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EOS_MAX = 16, HEAD_DIM_MAX = 512 };
+
+struct config {
+    const char *architecture; // "qwen3", "qwen2", "llama"
+    bool qk_norm;             // RMS norm on each head of q and k
+    bool qkv_bias;
+    bool tied; // the output head is the embedding
+    int n_layer, dim, n_head, n_kv_head, head_dim, ffn_dim, n_vocab, ctx_max;
+    float norm_eps;
+    double inv_freq[HEAD_DIM_MAX / 2]; // [head_dim / 2] RoPE, scaling applied
+    int32_t eos[EOS_MAX];              // tokens that end a text
+    int n_eos;
+};
+
+// `dir` holds config.json and, if the model has one, generation_config.json.
+int config_load(struct config *c, const char *dir, err *e);
+
+// The same from the text of a config.json; `where` names it in errors.
+int config_parse(struct config *c, const char *text, size_t n, const char *where, err *e);

@@ -1,0 +1,29 @@
+// The forward pass over one chunk of tokens, against a KV cache.
+#pragma once
+#include "engine/model.h"
+
+// Activations of one chunk and the cache of one timeline; all in the device's memory.
+struct work {
+    int chunk_max, ctx_max;
+    float *x;               // [chunk_max, dim] the residual stream
+    float *h;               // [chunk_max, dim] normed
+    float *q, *attn;        // [chunk_max, n_head * head_dim]
+    float *k, *v;           // [chunk_max, n_kv_head * head_dim]
+    float *gate, *up;       // [chunk_max, ffn_dim]
+    float *rope;            // [chunk_max, head_dim]
+    float *logits;          // [n_vocab]
+    float *pooled;          // [dim]
+    struct k_cache *caches; // [n_layer]
+};
+
+int work_open(struct work *w, const struct model *m, int ctx_max, err *e);
+void work_close(struct work *w, const struct model *m);
+
+// Runs tokens[0..n), n <= chunk_max, which stand at pos .. pos + n - 1; writes their keys and
+// values, and leaves the final hidden state of each, before the last norm, in w->x. Returns -1
+// when *cancel became non-zero (NULL: never) and the chunk was given up.
+int forward_chunk(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos,
+                  const volatile int *cancel);
+
+// The logits after token `t` of the chunk that ran last, into w->logits.
+void forward_head(struct work *w, const struct model *m, int t);

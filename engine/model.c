@@ -1,0 +1,447 @@
+// A checkpoint is described by two tables of slots, one for the whole model and one for a layer:
+// the tensor's name, its place in the struct, its shape in terms of the config, and when it must be
+// there. Binding walks the tables; every tensor it takes is marked. Afterwards no tensor may be
+// left over, except those listed as harmless: what a checkpoint holds and we do not know could be
+// part of the arithmetic.
+#include "engine/model.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/sha256.h"
+#include "kernels/number.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert((int)HEAD_DIM_MAX <= (int)K_HEAD_DIM_MAX, "operations must take every head");
+
+enum size { SIZE_NONE, SIZE_DIM, SIZE_Q, SIZE_KV, SIZE_HEAD, SIZE_FFN, SIZE_VOCAB };
+enum when { ALWAYS, WITH_QK_NORM, WITH_QKV_BIAS, WITH_OWN_HEAD };
+
+struct slot {
+    const char *name;
+    size_t at; // offset of a struct k_matrix, or of a float * when n_col is SIZE_NONE
+    enum size n_row, n_col;
+    enum when when;
+};
+
+static const struct slot model_slots[] = {
+    {"model.embed_tokens.weight", offsetof(struct model, embedding), SIZE_VOCAB, SIZE_DIM, ALWAYS},
+    {"model.norm.weight", offsetof(struct model, final_norm), SIZE_DIM, SIZE_NONE, ALWAYS},
+    {"lm_head.weight", offsetof(struct model, head), SIZE_VOCAB, SIZE_DIM, WITH_OWN_HEAD},
+};
+
+#define AT(field) offsetof(struct layer, field)
+static const struct slot layer_slots[] = {
+    {"input_layernorm.weight", AT(attn_norm), SIZE_DIM, SIZE_NONE, ALWAYS},
+    {"self_attn.q_proj.weight", AT(q), SIZE_Q, SIZE_DIM, ALWAYS},
+    {"self_attn.k_proj.weight", AT(k), SIZE_KV, SIZE_DIM, ALWAYS},
+    {"self_attn.v_proj.weight", AT(v), SIZE_KV, SIZE_DIM, ALWAYS},
+    {"self_attn.q_proj.bias", AT(q_bias), SIZE_Q, SIZE_NONE, WITH_QKV_BIAS},
+    {"self_attn.k_proj.bias", AT(k_bias), SIZE_KV, SIZE_NONE, WITH_QKV_BIAS},
+    {"self_attn.v_proj.bias", AT(v_bias), SIZE_KV, SIZE_NONE, WITH_QKV_BIAS},
+    {"self_attn.q_norm.weight", AT(q_norm), SIZE_HEAD, SIZE_NONE, WITH_QK_NORM},
+    {"self_attn.k_norm.weight", AT(k_norm), SIZE_HEAD, SIZE_NONE, WITH_QK_NORM},
+    {"self_attn.o_proj.weight", AT(o), SIZE_DIM, SIZE_Q, ALWAYS},
+    {"post_attention_layernorm.weight", AT(ffn_norm), SIZE_DIM, SIZE_NONE, ALWAYS},
+    {"mlp.gate_proj.weight", AT(gate), SIZE_FFN, SIZE_DIM, ALWAYS},
+    {"mlp.up_proj.weight", AT(up), SIZE_FFN, SIZE_DIM, ALWAYS},
+    {"mlp.down_proj.weight", AT(down), SIZE_DIM, SIZE_FFN, ALWAYS},
+};
+#undef AT
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+// Ends of names that may be there without being read. Activations are not quantised here, so their
+// scales change nothing; the rotary table is computed; a head beside tied embeddings is what the
+// reference implementation ignores, too.
+static const struct {
+    const char *ending;
+    bool only_tied;
+} harmless[] = {
+    {".rotary_emb.inv_freq", false},
+    {".input_scale", false},
+    {".k_scale", false},
+    {".v_scale", false},
+    {".q_scale", false},
+    {"lm_head.weight", true},
+};
+
+static int size_of(const struct config *c, enum size s)
+{
+    switch (s) {
+    case SIZE_NONE: return 0;
+    case SIZE_DIM: return c->dim;
+    case SIZE_Q: return c->n_head * c->head_dim;
+    case SIZE_KV: return c->n_kv_head * c->head_dim;
+    case SIZE_HEAD: return c->head_dim;
+    case SIZE_FFN: return c->ffn_dim;
+    case SIZE_VOCAB: return c->n_vocab;
+    }
+    return 0;
+}
+
+static bool is_needed(const struct config *c, enum when when)
+{
+    switch (when) {
+    case ALWAYS: return true;
+    case WITH_QK_NORM: return c->qk_norm;
+    case WITH_QKV_BIAS: return c->qkv_bias;
+    case WITH_OWN_HEAD: return !c->tied;
+    }
+    return false;
+}
+
+static void own(struct model *m, void *p)
+{
+    m->owned = mem_grow(m->owned, (m->n_owned + 1) * sizeof *m->owned);
+    m->owned[m->n_owned++] = p;
+}
+
+static void *own_alloc(struct model *m, size_t n_bytes, err *e)
+{
+    void *p = m->ops->alloc(m->device, n_bytes);
+    if (p)
+        own(m, p);
+    else
+        err_set(e, ERR_SYSTEM, "no memory for %zu bytes of weights", n_bytes);
+    return p;
+}
+
+static float *own_floats(struct model *m, const float *values, size_t n, err *e)
+{
+    float *p = own_alloc(m, n * sizeof *p, e);
+    if (p) m->ops->upload(m->device, p, values, n * sizeof *p);
+    return p;
+}
+
+static void count_bytes(struct model *m, uint64_t n_element, uint64_t n_bytes)
+{
+    m->n_parameter += n_element;
+    m->weight_bytes += n_bytes;
+}
+
+// Tensors of the checkpoint
+
+static float element(const struct tensor *t, size_t i)
+{
+    switch (t->type) {
+    case TENSOR_F32: return ((const float *)t->data)[i];
+    case TENSOR_F16: return f16_to_f32(((const uint16_t *)t->data)[i]);
+    default: return bf16_to_f32(((const uint16_t *)t->data)[i]);
+    }
+}
+
+static struct tensor *take_tensor(struct model *m, const char *name, int n_row, int n_col, err *e)
+{
+    char shape[128], found[128];
+    struct tensor *t = weights_find(m->weights, name);
+    struct tensor want = {.n_dim = n_col ? 2 : 1, .shape = {(uint64_t)n_row, (uint64_t)n_col}};
+    tensor_shape_text(&want, shape);
+    if (!t) {
+        err_set(e, ERR_INPUT, "tensor %s %s is missing from the safetensors files", name, shape);
+        return NULL;
+    }
+    if (t->n_dim != want.n_dim || t->shape[0] != want.shape[0] ||
+        (n_col && t->shape[1] != want.shape[1])) {
+        err_set(e, ERR_INPUT, "%s: tensor %s: expected shape %s by config.json, found %s", t->file,
+                name, shape, tensor_shape_text(t, found));
+        return NULL;
+    }
+    t->used = true;
+    return t;
+}
+
+// A vector, or the scales of a matrix, as f32; `values` has room for n.
+static int read_floats(const struct tensor *t, float *values, size_t n, err *e)
+{
+    if (t->type == TENSOR_F8_E4M3 || t->type == TENSOR_OTHER)
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected F32, F16 or BF16, found %s", t->file,
+                       t->name, t->type_name);
+    for (size_t i = 0; i < n; i++) {
+        values[i] = element(t, i);
+        if (!isfinite(values[i]))
+            return err_set(e, ERR_INPUT, "%s: tensor %s: element %zu is %f", t->file, t->name, i,
+                           (double)values[i]);
+    }
+    return 0;
+}
+
+static int bind_vector(struct model *m, float **out, const char *name, int n, err *e)
+{
+    struct tensor *t = take_tensor(m, name, n, 0, e);
+    if (!t) return -1;
+    float *values = mem_new((size_t)n * sizeof *values);
+    if (!read_floats(t, values, (size_t)n, e)) *out = own_floats(m, values, (size_t)n, e);
+    free(values);
+    count_bytes(m, (uint64_t)n, (uint64_t)n * sizeof *values);
+    return *out ? 0 : -1;
+}
+
+// The scale of an e4m3 matrix: one for all rows ([] or [1]) or one per row ([N] or [N, 1]).
+static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *of, err *e)
+{
+    char name[256], shape[128];
+    snprintf(name, sizeof name, "%s_scale", of->name);
+    struct tensor *t = weights_find(m->weights, name);
+    if (!t)
+        return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 but there is no %s", of->file,
+                       of->name, name);
+    uint64_t n = 1, n_row = (uint64_t)w->n_row;
+    bool one_long = true; // at most one size differs from 1
+    for (int i = 0; i < t->n_dim; i++) {
+        one_long &= n == 1 || t->shape[i] == 1;
+        if (__builtin_mul_overflow(n, t->shape[i], &n)) one_long = false;
+    }
+    bool rows_last = t->n_dim == 2 && t->shape[0] == 1 && n_row != 1 && n == n_row; // [1, N]
+    if (!one_long || rows_last || t->n_dim > 2 || (n != 1 && n != n_row))
+        return err_set(e, ERR_INPUT,
+                       "%s: tensor %s: expected shape [], [1], [%d] or [%d, 1], "
+                       "found %s",
+                       t->file, name, w->n_row, w->n_row, tensor_shape_text(t, shape));
+    float *values = mem_new((size_t)n_row * sizeof *values);
+    int rc = read_floats(t, values, (size_t)n, e);
+    for (uint64_t i = 0; !rc && i < n; i++)
+        if (values[i] < 0)
+            rc = err_set(e, ERR_INPUT, "%s: tensor %s: scale %llu is negative", t->file, name,
+                         (unsigned long long)i);
+    for (uint64_t i = n; i < n_row; i++) values[i] = values[0];
+    if (!rc) w->scale = own_floats(m, values, (size_t)n_row, e);
+    free(values);
+    t->used = true;
+    count_bytes(m, n, n_row * sizeof *values);
+    return w->scale ? 0 : -1;
+}
+
+// NaN has two codes in e4m3; the fast paths read them as a number, so they must not be there.
+// Reading all of it also brings the pages in.
+static int check_e4m3(const struct tensor *t, err *e)
+{
+    const uint8_t *p = t->data;
+    for (uint64_t at = 0; at < t->n_bytes;) {
+        uint64_t n = t->n_bytes - at < 4096 ? t->n_bytes - at : 4096;
+        uint8_t any = 0;
+        for (uint64_t i = 0; i < n; i++) any |= (uint8_t)((p[at + i] & 0x7f) == 0x7f);
+        if (any)
+            return err_set(e, ERR_INPUT, "%s: tensor %s: holds NaN near element %llu", t->file,
+                           t->name, (unsigned long long)at);
+        at += n;
+    }
+    return 0;
+}
+
+static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, int n_row, int n_col,
+                       err *e)
+{
+    static const enum k_type k_types[] = {[TENSOR_F32] = K_F32,
+                                          [TENSOR_F16] = K_F16,
+                                          [TENSOR_BF16] = K_BF16,
+                                          [TENSOR_F8_E4M3] = K_E4M3};
+    struct tensor *t = take_tensor(m, name, n_row, n_col, e);
+    if (!t) return -1;
+    if (t->type == TENSOR_OTHER)
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected F32, F16, BF16 or F8_E4M3, found %s",
+                       t->file, name, t->type_name);
+    *w = (struct k_matrix){.type = k_types[t->type], .n_row = n_row, .n_col = n_col};
+    if (t->type == TENSOR_F8_E4M3 && (check_e4m3(t, e) || bind_scale(m, w, t, e))) return -1;
+    w->data = m->ops->place(m->device, t->data, t->n_bytes);
+    if (!w->data)
+        return err_set(e, ERR_SYSTEM, "%s: tensor %s: no device memory for %llu bytes", t->file,
+                       name, (unsigned long long)t->n_bytes);
+    count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes);
+    return 0;
+}
+
+// Synthetic tensors: a random sign and fraction, an exponent that puts the size in [0.5, 1), and a
+// scale that keeps activations near 1.
+
+static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col, enum k_type type,
+                       rng *r, err *e)
+{
+    static const struct {
+        uint64_t keep, set;
+    } bits[K_N_TYPE] = {
+        [K_F32] = {0x807fffff807fffff, 0x3f0000003f000000},
+        [K_F16] = {0x83ff83ff83ff83ff, 0x3800380038003800},
+        [K_BF16] = {0x807f807f807f807f, 0x3f003f003f003f00},
+        [K_E4M3] = {0x8787878787878787, 0x3030303030303030},
+    };
+    enum { PIECE = 1 << 16 };
+    size_t n_bytes = (size_t)n_row * (size_t)n_col * k_type_bytes(type);
+    char *data = own_alloc(m, n_bytes, e);
+    if (!data) return -1;
+    uint64_t *piece = mem_new(PIECE);
+    for (size_t at = 0; at < n_bytes; at += PIECE) {
+        for (size_t i = 0; i < PIECE / 8; i++)
+            piece[i] = (rng_u64(r) & bits[type].keep) | bits[type].set;
+        m->ops->upload(m->device, data + at, piece, n_bytes - at < PIECE ? n_bytes - at : PIECE);
+    }
+    free(piece);
+    float *scale = mem_new((size_t)n_row * sizeof *scale);
+    for (int i = 0; i < n_row; i++) scale[i] = 1 / sqrtf((float)n_col);
+    *w = (struct k_matrix){.type = type,
+                           .n_row = n_row,
+                           .n_col = n_col,
+                           .data = data,
+                           .scale = own_floats(m, scale, (size_t)n_row, e)};
+    free(scale);
+    count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);
+    return w->scale ? 0 : -1;
+}
+
+static int fill_vector(struct model *m, float **out, int n, float value, err *e)
+{
+    float *values = mem_new((size_t)n * sizeof *values);
+    for (int i = 0; i < n; i++) values[i] = value;
+    *out = own_floats(m, values, (size_t)n, e);
+    free(values);
+    count_bytes(m, (uint64_t)n, (uint64_t)n * sizeof *values);
+    return *out ? 0 : -1;
+}
+
+// Walking the slots, for both kinds
+
+struct source {
+    enum k_type type; // synthetic: of the layers' matrices
+    rng *random;      // NULL: from the checkpoint
+};
+
+static int bind_slot(struct model *m, const struct slot *s, void *base, const char *name,
+                     const struct source *from, err *e)
+{
+    void *place = (char *)base + s->at;
+    int n_row = size_of(&m->config, s->n_row), n_col = size_of(&m->config, s->n_col);
+    bool is_vector = s->n_col == SIZE_NONE;
+    if (!is_needed(&m->config, s->when)) return 0;
+    if (!from->random)
+        return is_vector ? bind_vector(m, place, name, n_row, e)
+                         : bind_matrix(m, place, name, n_row, n_col, e);
+    if (is_vector) return fill_vector(m, place, n_row, strstr(name, "bias") ? 0 : 1, e);
+    // FP8 checkpoints leave the embedding and the head in bf16.
+    bool outside = s->n_row == SIZE_VOCAB && from->type == K_E4M3;
+    return fill_matrix(m, place, n_row, n_col, outside ? K_BF16 : from->type, from->random, e);
+}
+
+static int bind_all(struct model *m, const struct source *from, err *e)
+{
+    for (size_t i = 0; i < COUNT(model_slots); i++)
+        if (bind_slot(m, &model_slots[i], m, model_slots[i].name, from, e)) return -1;
+    m->layers = mem_new((size_t)m->config.n_layer * sizeof *m->layers);
+    for (int l = 0; l < m->config.n_layer; l++)
+        for (size_t i = 0; i < COUNT(layer_slots); i++) {
+            char name[128];
+            snprintf(name, sizeof name, "model.layers.%d.%s", l, layer_slots[i].name);
+            if (bind_slot(m, &layer_slots[i], &m->layers[l], name, from, e)) return -1;
+        }
+    if (m->config.tied) m->head = m->embedding;
+    return 0;
+}
+
+static bool is_harmless(const struct model *m, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < COUNT(harmless); i++) {
+        size_t k = strlen(harmless[i].ending);
+        if (n >= k && !strcmp(name + n - k, harmless[i].ending) &&
+            (!harmless[i].only_tied || m->config.tied))
+            return true;
+    }
+    return false;
+}
+
+static int check_leftover(struct model *m, err *e)
+{
+    const struct tensor *t;
+    for (size_t i = 0; (t = weights_at(m->weights, i)); i++)
+        if (!t->used && !is_harmless(m, t->name))
+            return err_set(e, ERR_INPUT,
+                           "%s: tensor %.200s is not part of %s as config.json describes it",
+                           t->file, t->name, m->config.architecture);
+    return 0;
+}
+
+static uint64_t matrix_bytes(const struct k_matrix *w)
+{
+    return (uint64_t)w->n_row *
+           ((uint64_t)w->n_col * k_type_bytes(w->type) + (w->scale ? sizeof(float) : 0));
+}
+
+// What one decode step reads, and which type most of the bytes have.
+static void sum_up(struct model *m)
+{
+    uint64_t of_type[K_N_TYPE] = {0};
+    for (int l = 0; l < m->config.n_layer; l++)
+        for (size_t i = 0; i < COUNT(layer_slots); i++) {
+            if (layer_slots[i].n_col == SIZE_NONE) continue;
+            const struct k_matrix *w = (void *)((char *)&m->layers[l] + layer_slots[i].at);
+            of_type[w->type] += matrix_bytes(w);
+        }
+    of_type[m->head.type] += matrix_bytes(&m->head);
+    for (int i = 0; i < K_N_TYPE; i++) {
+        m->weight_bytes_per_token += of_type[i];
+        if (of_type[i] > of_type[m->weight_type]) m->weight_type = (enum k_type)i;
+    }
+}
+
+// config.json decides what the tensors mean, so it is part of the name.
+static int make_digest(struct model *m, const char *dir, err *e)
+{
+    size_t n;
+    char *path = path_join(dir, "config.json");
+    char *text = file_read(path, 1 << 20, &n, e);
+    free(path);
+    if (!text) return -1;
+    sha256 s = sha256_start();
+    sha256_add(&s, text, n);
+    sha256_add(&s, weights_digest(m->weights), 64);
+    sha256_hex(&s, m->digest);
+    free(text);
+    return 0;
+}
+
+struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e)
+{
+    struct model *m = mem_new(sizeof *m);
+    const struct source checkpoint = {.random = NULL};
+    m->ops = ops;
+    if (config_load(&m->config, dir, e) || !(m->weights = weights_open(dir, e)) ||
+        make_digest(m, dir, e) || !(m->device = ops->open(n_thread, e)) ||
+        bind_all(m, &checkpoint, e) || check_leftover(m, e)) {
+        if (!strstr(e->msg, dir)) err_wrap(e, "%s", dir);
+        model_close(m);
+        return NULL;
+    }
+    sum_up(m);
+    return m;
+}
+
+struct model *model_synthetic(const struct config *c, enum k_type type, const struct k_ops *ops,
+                              int n_thread, uint64_t seed, err *e)
+{
+    struct model *m = mem_new(sizeof *m);
+    rng r = rng_seed(seed);
+    const struct source random = {.type = type, .random = &r};
+    m->ops = ops;
+    m->config = *c;
+    if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {
+        model_close(m);
+        return NULL;
+    }
+    sum_up(m);
+    return m;
+}
+
+void model_close(struct model *m)
+{
+    if (!m) return;
+    for (size_t i = 0; i < m->n_owned; i++) m->ops->release(m->device, m->owned[i]);
+    free(m->owned);
+    free(m->layers);
+    if (m->device) m->ops->close(m->device);
+    weights_close(m->weights);
+    free(m);
+}

@@ -1,0 +1,43 @@
+// A model: the shape from its config, its tensors bound to their places and checked, and the device
+// that computes with them. Read-only once open.
+#pragma once
+#include "base/err.h"
+#include "engine/config.h"
+#include "engine/weights.h"
+#include "kernels/kernels.h"
+
+struct layer {
+    float *attn_norm;                // [dim]
+    struct k_matrix q, k, v, o;      // [n_head * head_dim, dim], [n_kv_head * head_dim, dim] x 2,
+                                     // [dim, n_head * head_dim]
+    float *q_bias, *k_bias, *v_bias; // as many as rows, or NULL
+    float *q_norm, *k_norm;          // [head_dim], or NULL
+    float *ffn_norm;                 // [dim]
+    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]
+};
+
+struct model {
+    struct config config;
+    const struct k_ops *ops;
+    k_device *device;
+    struct k_matrix embedding; // [n_vocab, dim]
+    struct k_matrix head;      // [n_vocab, dim]; the embedding when tied
+    float *final_norm;         // [dim]
+    struct layer *layers;      // [n_layer]
+
+    enum k_type weight_type; // that most weight bytes have
+    uint64_t n_parameter, weight_bytes, weight_bytes_per_token;
+    char digest[65];
+
+    struct weights *weights; // mapped files, or NULL
+    void **owned;            // [n_owned] device memory to give back
+    size_t n_owned;
+};
+
+struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e);
+
+// The same shape filled with random weights, all matrices of `type` except the embedding of an
+// untied e4m3 model and norms, as checkpoints have it. For measuring speed without a download.
+struct model *model_synthetic(const struct config *c, enum k_type type, const struct k_ops *ops,
+                              int n_thread, uint64_t seed, err *e);
+void model_close(struct model *m);

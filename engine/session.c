@@ -1,0 +1,181 @@
+// A timeline is the list of tokens whose keys and values the cache holds, and nothing else: to go
+// back is to shorten the list, and a call that fails half-way leaves the list as long as what was
+// computed. `has_logits` says whether `logits` belongs to the last token of the list.
+#include "engine/session.h"
+
+#include "base/mem.h"
+#include "engine/forward.h"
+#include "engine/sample.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct session {
+    const struct model *model;
+    const tokenizer *tokenizer; // or NULL
+    struct work work;
+    int32_t *tokens; // [ctx_max]
+    size_t n_token;
+    float *logits; // [n_vocab] on the host
+    bool has_logits;
+    int n_usable;
+    struct candidate *room; // [n_vocab] for sampling
+    rng random;
+};
+
+session *session_open(const struct model *m, const tokenizer *t, int ctx_max, err *e)
+{
+    session *s = mem_new(sizeof *s);
+    size_t n_vocab = (size_t)m->config.n_vocab;
+    s->model = m;
+    s->tokenizer = t;
+    s->n_usable = t ? tokenizer_size(t) : m->config.n_vocab;
+    s->tokens = mem_new((size_t)ctx_max * sizeof *s->tokens);
+    s->logits = mem_new(n_vocab * sizeof *s->logits);
+    s->room = mem_new(n_vocab * sizeof *s->room);
+    if (work_open(&s->work, m, ctx_max, e)) {
+        session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void session_free(session *s)
+{
+    if (!s) return;
+    work_close(&s->work, s->model);
+    free(s->tokens);
+    free(s->logits);
+    free(s->room);
+    free(s);
+}
+
+static int check_tokens(const session *s, const int32_t *tokens, size_t n, err *e)
+{
+    if (n > (size_t)s->work.ctx_max)
+        return err_set(e, ERR_BUDGET, "%zu tokens do not fit the context of %d", n,
+                       s->work.ctx_max);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= s->model->config.n_vocab)
+            return err_set(e, ERR_INPUT, "token %d is outside the vocabulary of %d", tokens[i],
+                           s->model->config.n_vocab);
+    return 0;
+}
+
+// Appends up to one chunk of tokens; returns how many, or -1.
+static int append_chunk(session *s, const int32_t *tokens, size_t n, const volatile int *cancel,
+                        err *e)
+{
+    int k = n < (size_t)s->work.chunk_max ? (int)n : s->work.chunk_max;
+    s->has_logits = false;
+    if (forward_chunk(&s->work, s->model, tokens, k, (int)s->n_token, cancel))
+        return err_set(e, ERR_CANCELLED, "cancelled");
+    memcpy(s->tokens + s->n_token, tokens, (size_t)k * sizeof *tokens);
+    s->n_token += (size_t)k;
+    return k;
+}
+
+static void fetch_logits(session *s, int t)
+{
+    const struct model *m = s->model;
+    forward_head(&s->work, m, t);
+    m->ops->download(m->device, s->logits, s->work.logits,
+                     (size_t)m->config.n_vocab * sizeof *s->logits);
+    s->has_logits = true;
+}
+
+int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
+                 const volatile int *cancel, err *e)
+{
+    size_t same = 0;
+    if (n_reused) *n_reused = 0;
+    if (n == 0) return err_set(e, ERR_INPUT, "a timeline has at least one token");
+    if (check_tokens(s, tokens, n, e)) return -1;
+    while (same < n && same < s->n_token && tokens[same] == s->tokens[same]) same++;
+
+    bool is_here = same == n && s->n_token == n && s->has_logits;
+    if (n_reused) *n_reused = is_here ? n : same - (same == n);
+    if (is_here) return 0;
+    if (same == n) same--; // the last token runs again for its logits
+    s->n_token = same;
+    s->has_logits = false;
+    while (s->n_token < n) {
+        int k = append_chunk(s, tokens + s->n_token, n - s->n_token, cancel, e);
+        if (k < 0) return -1;
+        if (s->n_token == n) fetch_logits(s, k - 1);
+    }
+    return 0;
+}
+
+int session_step(session *s, int32_t token, err *e)
+{
+    if (s->n_token == (size_t)s->work.ctx_max)
+        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
+    if (check_tokens(s, &token, 1, e) || append_chunk(s, &token, 1, NULL, e) < 0) return -1;
+    fetch_logits(s, 0);
+    return 0;
+}
+
+const float *session_logits(const session *s)
+{
+    return s->logits;
+}
+
+size_t session_length(const session *s)
+{
+    return s->n_token;
+}
+
+int session_ctx_max(const session *s)
+{
+    return s->work.ctx_max;
+}
+
+void session_seed(session *s, uint64_t seed)
+{
+    s->random = rng_seed(seed);
+}
+
+int32_t session_sample(session *s, const struct sample_options *o, const uint64_t *mask)
+{
+    return sample_token(s->logits, s->n_usable, mask, o, &s->random, s->room);
+}
+
+static int pool_tokens(session *s, const int32_t *tokens, size_t n, float *out, err *e)
+{
+    const struct model *m = s->model;
+    const struct config *c = &m->config;
+    size_t dim = (size_t)c->dim, at = 0;
+    double length = 0;
+    if (n == 0) return err_set(e, ERR_INPUT, "an empty text has no embedding");
+    if (check_tokens(s, tokens, n, e)) return -1;
+
+    memset(out, 0, dim * sizeof *out);
+    m->ops->upload(m->device, s->work.pooled, out, dim * sizeof *out);
+    s->n_token = 0;
+    s->has_logits = false;
+    while (at < n) {
+        int k = append_chunk(s, tokens + at, n - at, NULL, e);
+        if (k < 0) return -1;
+        m->ops->rms_norm(m->device, s->work.h, s->work.x, m->final_norm, k, c->dim, c->norm_eps);
+        m->ops->sum_rows(m->device, s->work.pooled, s->work.h, k, c->dim);
+        at += (size_t)k;
+    }
+    m->ops->download(m->device, out, s->work.pooled, dim * sizeof *out);
+    s->n_token = 0;
+    for (size_t i = 0; i < dim; i++) length += (double)out[i] * (double)out[i];
+    for (size_t i = 0; i < dim && length > 0; i++) out[i] = (float)(out[i] / sqrt(length));
+    return 0;
+}
+
+int session_embed(session *s, const char *text, size_t n_bytes, float *out, err *e)
+{
+    token_buf ids = {0};
+    assert(s->tokenizer);
+    tokenizer_encode(s->tokenizer, text, n_bytes, &ids);
+    int rc = pool_tokens(s, ids.ids, ids.n, out, e);
+    token_buf_free(&ids);
+    return rc;
+}

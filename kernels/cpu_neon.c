@@ -1,0 +1,3 @@
+#include "kernels/simd_neon.h"
+// The order matters: the arithmetic is written in the operations above.
+#include "kernels/cpu_simd.h"

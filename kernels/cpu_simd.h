@@ -1,0 +1,475 @@
+// The cpu backend's arithmetic, written once over the dozen vector operations of a simd_*.h and
+// compiled once per instruction set. Include one of those first.
+//
+// Two shapes of work carry nearly all the time.
+//
+// One token: a product reads every weight once and is bound by the bytes of weights. Four rows go
+// together, each with two sums: eight independent multiply-adds hide their latency, and four rows
+// share each load of x. Weights are widened in registers; nothing is unpacked to memory.
+//
+// Many tokens: bound by multiply-adds. 24 rows x 1024 columns of weights are unpacked to f32 once
+// and then meet every panel of tokens. A panel is 8 to 32 tokens stored [column][token], so a
+// vector holds one column of several tokens, and a weight is broadcast to it: unpacked weights need
+// no transposing, and the tile of TILE_ROWS x TILE_VECS sums stays in registers. Prefill attention
+// is the same tile twice, with the cached keys and then the cached values in the place of weights
+// and queries in the lanes; the softmax between runs down the lanes and needs no shuffle. Keys are
+// taken in blocks with the running maximum and total of each query, so scores of any context fit
+// the scratch.
+//
+// Every output is summed by one thread in an order that depends only on its shape: the number of
+// threads changes no bit of a result.
+#pragma once
+#include "kernels/cpu_table.h"
+#include "kernels/number.h"
+
+#include <assert.h>
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+enum { PANEL = TILE_VECS * VL, STEP = 2 * VL };
+static_assert((int)BLOCK_ROWS % (int)TILE_ROWS == 0, "a block is whole tiles");
+static_assert((int)PANEL <= (int)PANEL_MAX, "scratch holds a panel");
+
+// Elementary functions
+
+// e^x to about one unit in the last place; 0 below -87 (where f32 ends), and x above 88 counts as
+// 88. Cody and Waite's reduction to |r| <= ln(2)/2, then the Taylor polynomial.
+V_INLINE vf v_exp(vf x)
+{
+    vf top = v_if_ge(x, v_set(88.0f), v_set(88.0f), x);
+    vf bounded = v_max(top, v_set(-87.0f));
+    vf n = v_round(v_mul(bounded, v_set(1.44269504f)));
+    vf r = v_fma(n, v_set(-0.693359375f), bounded);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    vf p = v_set(1.0f / 5040);
+    p = v_fma(p, r, v_set(1.0f / 720));
+    p = v_fma(p, r, v_set(1.0f / 120));
+    p = v_fma(p, r, v_set(1.0f / 24));
+    p = v_fma(p, r, v_set(1.0f / 6));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_fma(p, r, v_set(1.0f));
+    p = v_fma(p, r, v_set(1.0f));
+    return v_if_ge(x, v_set(-87.0f), v_mul(p, v_exp2_whole(n)), v_set(0.0f));
+}
+
+// Weights
+
+// STEP weights at index i of a row. Constant `type`: the branch is gone after inlining.
+V_INLINE void v_weights(enum k_type type, const void *row, size_t i, vf out[2])
+{
+    switch (type) {
+    case K_F32:
+        out[0] = v_load((const float *)row + i);
+        out[1] = v_load((const float *)row + i + VL);
+        break;
+    case K_F16: v_weights_f16((const uint16_t *)row + i, out); break;
+    case K_BF16: v_weights_bf16((const uint16_t *)row + i, out); break;
+    default: v_weights_e4m3((const uint8_t *)row + i, out); break;
+    }
+}
+
+// v_weights of the last n < STEP weights of a row, zero beyond them.
+V_INLINE void v_weights_tail(enum k_type type, size_t type_bytes, const void *row, size_t i,
+                             size_t n, vf out[2])
+{
+    unsigned char padded[STEP * 4] = {0};
+    memcpy(padded, (const char *)row + i * type_bytes, n * type_bytes);
+    v_weights(type, padded, 0, out);
+}
+
+// What v_weights leaves out: see simd_avx2.h.
+static float weight_unit(enum k_type type)
+{
+    return type == K_E4M3 ? 256.0f : 1.0f;
+}
+
+V_INLINE const char *row_start(const struct k_matrix *w, size_t type_bytes, size_t row)
+{
+    return (const char *)w->data + row * (size_t)w->n_col * type_bytes;
+}
+
+static void finish(const struct k_product *p, float *out, float sum, int row)
+{
+    float y = sum * weight_unit(p->w->type);
+    if (p->w->scale) y *= p->w->scale[row];
+    if (p->bias) y += p->bias[row];
+    *out = p->add ? *out + y : y;
+}
+
+// One token
+
+enum { ROWS_TOGETHER = 4, LINE_BYTES = 64 };
+
+// The dot products of n_row consecutive rows with x. n_row is constant where it is called.
+V_INLINE void dot_rows(enum k_type type, size_t type_bytes, int n_row, const char *rows,
+                       size_t n_col, const float *x, float *sums)
+{
+    size_t row_bytes = n_col * type_bytes, i = 0;
+    vf acc[ROWS_TOGETHER][2];
+    UNROLL for (int r = 0; r < n_row; r++) acc[r][0] = acc[r][1] = v_set(0);
+    for (; i + STEP <= n_col; i += STEP) {
+        vf x0 = v_load(x + i), x1 = v_load(x + i + VL), w[2];
+        UNROLL for (int r = 0; r < n_row; r++)
+        {
+            const char *row = rows + (size_t)r * row_bytes;
+            // The same place in the next rows: far enough ahead for memory, near enough to be used.
+            __builtin_prefetch(row + (size_t)n_row * row_bytes + i * type_bytes);
+            v_weights(type, row, i, w);
+            acc[r][0] = v_fma(w[0], x0, acc[r][0]);
+            acc[r][1] = v_fma(w[1], x1, acc[r][1]);
+        }
+    }
+    if (i < n_col) {
+        float last[STEP] = {0};
+        vf w[2];
+        memcpy(last, x + i, (n_col - i) * sizeof *x);
+        for (int r = 0; r < n_row; r++) {
+            v_weights_tail(type, type_bytes, rows + (size_t)r * row_bytes, i, n_col - i, w);
+            acc[r][0] = v_fma(w[0], v_load(last), acc[r][0]);
+            acc[r][1] = v_fma(w[1], v_load(last + VL), acc[r][1]);
+        }
+    }
+    for (int r = 0; r < n_row; r++) sums[r] = v_sum(v_add(acc[r][0], acc[r][1]));
+}
+
+V_INLINE void product_one_of(enum k_type type, size_t type_bytes, const struct k_product *p,
+                             const float *x, int row, int end)
+{
+    size_t n_col = (size_t)p->w->n_col;
+    float sums[ROWS_TOGETHER];
+    for (; row + ROWS_TOGETHER <= end; row += ROWS_TOGETHER) {
+        const char *rows = row_start(p->w, type_bytes, (size_t)row);
+        dot_rows(type, type_bytes, ROWS_TOGETHER, rows, n_col, x, sums);
+        for (int r = 0; r < ROWS_TOGETHER; r++) finish(p, p->out + row + r, sums[r], row + r);
+    }
+    for (; row < end; row++) {
+        const char *rows = row_start(p->w, type_bytes, (size_t)row);
+        dot_rows(type, type_bytes, 1, rows, n_col, x, sums);
+        finish(p, p->out + row, sums[0], row);
+    }
+}
+
+static void product_one(const struct k_product *p, const float *x, int row, int end)
+{
+    switch (p->w->type) {
+    case K_F32: product_one_of(K_F32, 4, p, x, row, end); break;
+    case K_F16: product_one_of(K_F16, 2, p, x, row, end); break;
+    case K_BF16: product_one_of(K_BF16, 2, p, x, row, end); break;
+    default: product_one_of(K_E4M3, 1, p, x, row, end); break;
+    }
+}
+
+// Many tokens
+
+static void pack_panel(float *out, const float *x, int n, int n_col)
+{
+    for (int c = 0; c < n_col; c++, out += PANEL)
+        for (int t = 0; t < PANEL; t++)
+            out[t] = t < n ? x[(size_t)t * (size_t)n_col + (size_t)c] : 0;
+}
+
+V_INLINE void unpack_of(enum k_type type, size_t type_bytes, float *out, const char *from, size_t n)
+{
+    size_t i = 0;
+    vf w[2];
+    for (; i + STEP <= n; i += STEP) {
+        v_weights(type, from, i, w);
+        v_store(out + i, w[0]);
+        v_store(out + i + VL, w[1]);
+    }
+    if (i == n) return;
+    float last[STEP];
+    v_weights_tail(type, type_bytes, from, i, n - i, w);
+    v_store(last, w[0]);
+    v_store(last + VL, w[1]);
+    memcpy(out + i, last, (n - i) * sizeof *out);
+}
+
+// Columns [col, col + n) of one row, without scale and unit.
+static void unpack_part(float *out, const struct k_matrix *w, int row, size_t col, size_t n)
+{
+    size_t type_bytes = k_type_bytes(w->type);
+    const char *from = row_start(w, type_bytes, (size_t)row) + col * type_bytes;
+    switch (w->type) {
+    case K_F32: unpack_of(K_F32, 4, out, from, n); break;
+    case K_F16: unpack_of(K_F16, 2, out, from, n); break;
+    case K_BF16: unpack_of(K_BF16, 2, out, from, n); break;
+    default: unpack_of(K_E4M3, 1, out, from, n); break;
+    }
+}
+
+static void unpack_row(float *out, const struct k_matrix *w, int row)
+{
+    float scale = weight_unit(w->type) * (w->scale ? w->scale[row] : 1.0f);
+    unpack_part(out, w, row, 0, (size_t)w->n_col);
+    for (int i = 0; i < w->n_col; i++) out[i] *= scale;
+}
+
+// c [n_row, PANEL] (+)= a [n_row, n_k] b [n_k, PANEL], where a's element (r, k) is at
+// r * row_step + k * k_step. n_row is constant where it is called.
+V_INLINE void tile_of(int n_row, const float *a, size_t row_step, size_t k_step, const float *b,
+                      int n_k, float *c, size_t c_step, bool add)
+{
+    vf acc[TILE_ROWS][TILE_VECS];
+    UNROLL for (int r = 0; r < n_row; r++) UNROLL for (int v = 0; v < TILE_VECS; v++) acc[r][v] =
+        add ? v_load(c + (size_t)r * c_step + v * VL) : v_set(0);
+    for (int k = 0; k < n_k; k++, a += k_step, b += PANEL) {
+        vf x[TILE_VECS];
+        UNROLL for (int v = 0; v < TILE_VECS; v++) x[v] = v_load(b + v * VL);
+        UNROLL for (int r = 0; r < n_row; r++)
+        {
+            vf w = v_set(a[(size_t)r * row_step]);
+            UNROLL for (int v = 0; v < TILE_VECS; v++) acc[r][v] = v_fma(w, x[v], acc[r][v]);
+        }
+    }
+    UNROLL for (int r = 0; r < n_row; r++) UNROLL for (int v = 0; v < TILE_VECS; v++)
+        v_store(c + (size_t)r * c_step + v * VL, acc[r][v]);
+}
+
+// The same for any number of rows.
+static void tiles(int n_row, const float *a, size_t row_step, size_t k_step, const float *b,
+                  int n_k, float *c, size_t c_step, bool add)
+{
+    int r = 0;
+    for (; r + TILE_ROWS <= n_row; r += TILE_ROWS)
+        tile_of(TILE_ROWS, a + (size_t)r * row_step, row_step, k_step, b, n_k,
+                c + (size_t)r * c_step, c_step, add);
+    for (; r + 2 <= n_row; r += 2)
+        tile_of(2, a + (size_t)r * row_step, row_step, k_step, b, n_k, c + (size_t)r * c_step,
+                c_step, add);
+    if (r < n_row)
+        tile_of(1, a + (size_t)r * row_step, row_step, k_step, b, n_k, c + (size_t)r * c_step,
+                c_step, add);
+}
+
+static void product_block(const struct k_product *p, const float *packed, int n_token, int row,
+                          int end, struct scratch *s)
+{
+    int n_col = p->w->n_col, n_panel = (n_token + PANEL - 1) / PANEL;
+    size_t c_step = (size_t)n_panel * PANEL;
+    for (int col = 0; col < n_col; col += BLOCK_COLS) {
+        int n = n_col - col < BLOCK_COLS ? n_col - col : BLOCK_COLS;
+        for (int r = row; r < end; r++)
+            unpack_part(s->unpacked + (size_t)(r - row) * UNPACKED_STEP, p->w, r, (size_t)col,
+                        (size_t)n);
+        for (int i = 0; i < n_panel; i++) {
+            const float *panel = packed + ((size_t)i * (size_t)n_col + (size_t)col) * PANEL;
+            tiles(end - row, s->unpacked, UNPACKED_STEP, 1, panel, n, s->sums + i * PANEL, c_step,
+                  col > 0);
+        }
+    }
+    size_t n_row = (size_t)p->w->n_row;
+    for (int t = 0; t < n_token; t++)
+        for (int r = row; r < end; r++)
+            finish(p, p->out + (size_t)t * n_row + (size_t)r,
+                   s->sums[(size_t)(r - row) * c_step + (size_t)t], r);
+}
+
+// Attention
+
+static const float *key_rows(const struct attention *a, const void *cache, int head)
+{
+    const struct k_cache *c = a->cache;
+    size_t kv_head = (size_t)(head / (a->n_head / c->n_kv_head));
+    return (const float *)cache + kv_head * (size_t)c->ctx_max * (size_t)c->head_dim;
+}
+
+static float dot(const float *a, const float *b, int n)
+{
+    vf sum = v_set(0);
+    int i = 0;
+    for (; i + VL <= n; i += VL) sum = v_fma(v_load(a + i), v_load(b + i), sum);
+    float s = v_sum(sum);
+    for (; i < n; i++) s += a[i] * b[i];
+    return s;
+}
+
+// y = y * keep + the sum over j of p[j] * v[j]
+static void weigh_values(float *y, float keep, const float *p, const float *v, int n_key, int dim)
+{
+    enum { WIDE = 4 }; // vectors of y held in registers
+    int i = 0;
+    for (; i + WIDE * VL <= dim; i += WIDE * VL) {
+        vf acc[WIDE];
+        UNROLL for (int k = 0; k < WIDE; k++) acc[k] = v_mul(v_load(y + i + k * VL), v_set(keep));
+        for (int j = 0; j < n_key; j++)
+            UNROLL for (int k = 0; k < WIDE; k++) acc[k] =
+                v_fma(v_set(p[j]), v_load(v + (size_t)j * (size_t)dim + i + k * VL), acc[k]);
+        UNROLL for (int k = 0; k < WIDE; k++) v_store(y + i + k * VL, acc[k]);
+    }
+    for (; i < dim; i++) {
+        float sum = y[i] * keep;
+        for (int j = 0; j < n_key; j++) sum += p[j] * v[(size_t)j * (size_t)dim + (size_t)i];
+        y[i] = sum;
+    }
+}
+
+// One query against everything it sees: lanes run along the head, then along the keys.
+static void attend_one(const struct attention *a, int token, int head, struct scratch *s)
+{
+    const struct k_cache *c = a->cache;
+    int dim = c->head_dim, n_key = a->pos + token + 1;
+    size_t at = ((size_t)token * (size_t)a->n_head + (size_t)head) * (size_t)dim;
+    const float *k = key_rows(a, c->k, head), *v = key_rows(a, c->v, head);
+    float *out = a->out + at, *p = s->score;
+    float largest = -INFINITY, total = 0, by = 1 / sqrtf((float)dim);
+    memset(out, 0, (size_t)dim * sizeof *out);
+    for (int j = 0; j < n_key; j += KEY_BLOCK) {
+        int n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
+        float old = largest;
+        for (int i = 0; i < n; i++) {
+            p[i] = dot(a->q + at, k + (size_t)(j + i) * (size_t)dim, dim) * by;
+            largest = p[i] > largest ? p[i] : largest;
+        }
+        for (int i = n; i % VL; i++) p[i] = -INFINITY;
+        vf sum = v_set(0);
+        for (int i = 0; i < n; i += VL) {
+            vf e = v_exp(v_add(v_load(p + i), v_set(-largest)));
+            v_store(p + i, e);
+            sum = v_add(sum, e);
+        }
+        float keep = j ? expf(old - largest) : 0;
+        total = total * keep + v_sum(sum);
+        weigh_values(out, keep, p, v + (size_t)j * (size_t)dim, n, dim);
+    }
+    for (int i = 0; i < dim; i++) out[i] /= total;
+}
+
+// Scores of key `key` that a query in the lanes may not see become -infinity: lane i stands at
+// `first` + i.
+static void hide_future(float *score, int key, int first)
+{
+    for (int i = 0; i < PANEL && first + i < key; i++) score[i] = -INFINITY;
+}
+
+// Scores [n, PANEL] to probabilities against the running maximum; s->value is scaled down to it.
+static void soften(struct scratch *s, int n, int dim, bool is_first)
+{
+    for (int v = 0; v < PANEL; v += VL) {
+        vf old = v_load(s->largest + v), largest = old, sum = v_set(0);
+        for (int j = 0; j < n; j++) largest = v_max(v_load(s->score + j * PANEL + v), largest);
+        vf minus = v_mul(largest, v_set(-1));
+        for (int j = 0; j < n; j++) {
+            vf e = v_exp(v_add(v_load(s->score + j * PANEL + v), minus));
+            v_store(s->score + j * PANEL + v, e);
+            sum = v_add(sum, e);
+        }
+        v_store(s->largest + v, largest);
+        if (is_first) {
+            v_store(s->total + v, sum);
+            continue;
+        }
+        vf keep = v_exp(v_add(old, minus));
+        v_store(s->total + v, v_fma(v_load(s->total + v), keep, sum));
+        for (int d = 0; d < dim; d++)
+            v_store(s->value + d * PANEL + v, v_mul(v_load(s->value + d * PANEL + v), keep));
+    }
+}
+
+// One head of a panel of queries, the tokens from `token` on. The first block holds key 0, which
+// every lane sees, so the maximum is finite from then on.
+static void attend_panel(const struct attention *a, int token, int head, struct scratch *s)
+{
+    const struct k_cache *c = a->cache;
+    int dim = c->head_dim, n = a->n_token - token < PANEL ? a->n_token - token : PANEL;
+    int first = a->pos + token, n_key = first + n;
+    size_t step = (size_t)a->n_head * (size_t)dim, size = (size_t)dim;
+    size_t at = (size_t)token * step + (size_t)head * size;
+    const float *k = key_rows(a, c->k, head), *v = key_rows(a, c->v, head);
+    float by = 1 / sqrtf((float)dim);
+    for (int d = 0; d < dim; d++)
+        for (int t = 0; t < PANEL; t++)
+            s->query[d * PANEL + t] = t < n ? a->q[at + (size_t)t * step + (size_t)d] * by : 0;
+    for (int t = 0; t < PANEL; t++) s->largest[t] = -INFINITY;
+    for (int j = 0; j < n_key; j += KEY_BLOCK) {
+        int block = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
+        tiles(block, k + (size_t)j * size, size, 1, s->query, dim, s->score, PANEL, false);
+        for (int i = 0; i < block; i++) hide_future(s->score + i * PANEL, j + i, first);
+        soften(s, block, dim, j == 0);
+        tiles(dim, v + (size_t)j * size, 1, size, s->score, block, s->value, PANEL, j > 0);
+    }
+    for (int t = 0; t < n; t++)
+        for (int d = 0; d < dim; d++)
+            a->out[at + (size_t)t * step + (size_t)d] = s->value[d * PANEL + t] / s->total[t];
+}
+
+// The small operations
+
+static void rms_norm(float *out, const float *x, const float *gain, int dim, float eps)
+{
+    float inverse = 1 / sqrtf(dot(x, x, dim) / (float)dim + eps);
+    int i = 0;
+    for (; i + VL <= dim; i += VL)
+        v_store(out + i, v_mul(v_mul(v_load(x + i), v_set(inverse)), v_load(gain + i)));
+    for (; i < dim; i++) out[i] = x[i] * inverse * gain[i];
+}
+
+static void rope(float *x, const float *table, int n_head, int head_dim)
+{
+    int half = head_dim / 2;
+    for (int h = 0; h < n_head; h++, x += head_dim) {
+        int i = 0;
+        for (; i + VL <= half; i += VL) {
+            vf a = v_load(x + i), b = v_load(x + half + i);
+            vf c = v_load(table + i), s = v_load(table + half + i);
+            v_store(x + i, v_fma(a, c, v_mul(v_mul(b, s), v_set(-1))));
+            v_store(x + half + i, v_fma(b, c, v_mul(a, s)));
+        }
+        for (; i < half; i++) {
+            float a = x[i], b = x[half + i], c = table[i], s = table[half + i];
+            x[i] = a * c - b * s;
+            x[half + i] = b * c + a * s;
+        }
+    }
+}
+
+static vf silu_times(vf g, vf up)
+{
+    vf e = v_exp(v_mul(g, v_set(-1)));
+    return v_mul(v_div(g, v_add(v_set(1), e)), up);
+}
+
+static void swiglu(float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(gate + i, silu_times(v_load(gate + i), v_load(up + i)));
+    if (i == n) return;
+    float g[VL] = {0}, u[VL] = {0};
+    memcpy(g, gate + i, (n - i) * sizeof *g);
+    memcpy(u, up + i, (n - i) * sizeof *u);
+    v_store(g, silu_times(v_load(g), v_load(u)));
+    memcpy(gate + i, g, (n - i) * sizeof *g);
+}
+
+static uint64_t read_all(const void *p, size_t n_bytes)
+{
+    enum { LANES = 16 }; // enough independent sums that only memory is waited for
+    uint64_t sum[LANES] = {0}, word[LANES], total = 0;
+    size_t i = 0;
+    for (; i + sizeof word <= n_bytes; i += sizeof word) {
+        memcpy(word, (const char *)p + i, sizeof word);
+        for (int k = 0; k < LANES; k++) sum[k] += word[k];
+    }
+    for (int k = 0; k < LANES; k++) total += sum[k];
+    for (; i < n_bytes; i++) total += ((const unsigned char *)p)[i];
+    return total;
+}
+
+const struct cpu_table SIMD_TABLE = {
+    .name = SIMD_NAME,
+    .panel = PANEL,
+    .product_one = product_one,
+    .pack_panel = pack_panel,
+    .product_block = product_block,
+    .attend_one = attend_one,
+    .attend_panel = attend_panel,
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .swiglu = swiglu,
+    .unpack = unpack_row,
+    .read_all = read_all,
+};

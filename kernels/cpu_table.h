@@ -1,0 +1,52 @@
+// What one instruction set contributes to the cpu backend: single-threaded work on ranges. cpu.c
+// divides an operation into such ranges and picks the table once, when the device is opened.
+#pragma once
+#include "kernels/kernels.h"
+
+enum {
+    BLOCK_ROWS = 24,                // weight rows unpacked together; a multiple of every TILE_ROWS
+    BLOCK_COLS = 1024,              // and columns: 24 x 1024 floats stay in the second-level cache
+    PANEL_MAX = 32,                 // tokens in one panel, at most
+    KEY_BLOCK = 96,                 // keys scored together
+    UNPACKED_STEP = BLOCK_COLS + 16 // row step of unpacked weights; not a power of two, so that the
+                                    // rows of a tile fall into different cache sets
+};
+
+// Scratch of one worker; every function may use all of it.
+struct scratch {
+    _Alignas(64) float unpacked[BLOCK_ROWS * UNPACKED_STEP];
+    _Alignas(64) float sums[BLOCK_ROWS * (K_BATCH_MAX + PANEL_MAX)]; // [row][token]
+    _Alignas(64) float query[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
+    _Alignas(64) float value[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
+    _Alignas(64) float score[KEY_BLOCK * PANEL_MAX];                 // [key][panel]
+    _Alignas(64) float largest[PANEL_MAX], total[PANEL_MAX];
+};
+
+// One call of attention, as the workers see it.
+struct attention {
+    float *out;     // [n_token, n_head, head_dim]
+    const float *q; // [n_token, n_head, head_dim]
+    const struct k_cache *cache;
+    int n_head, pos, n_token;
+};
+
+struct cpu_table {
+    const char *name;
+    int panel; // tokens in one panel
+    // Rows [row, end) of one product for one token
+    void (*product_one)(const struct k_product *p, const float *x, int row, int end);
+    // x [n, n_col], n <= panel, to out [n_col, panel], zero where there is no token
+    void (*pack_panel)(float *out, const float *x, int n, int n_col);
+    // Rows [row, end), at most BLOCK_ROWS, of one product for n_token packed tokens
+    void (*product_block)(const struct k_product *p, const float *packed, int n_token, int row,
+                          int end, struct scratch *s);
+    void (*attend_one)(const struct attention *a, int token, int head, struct scratch *s);
+    void (*attend_panel)(const struct attention *a, int token, int head, struct scratch *s);
+    void (*rms_norm)(float *out, const float *x, const float *gain, int dim, float eps); // one row
+    void (*rope)(float *x, const float *table, int n_head, int head_dim); // one token
+    void (*swiglu)(float *gate, const float *up, size_t n);
+    void (*unpack)(float *out, const struct k_matrix *w, int row); // one row, scaled
+    uint64_t (*read_all)(const void *p, size_t n_bytes);
+};
+
+extern const struct cpu_table simd_plain, simd_avx2, simd_avx512, simd_neon;

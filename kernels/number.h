@@ -1,0 +1,83 @@
+// The four number formats that weights are stored in, one value at a time: what the fast paths are
+// compared with.
+//
+//   name   sign exponent fraction  bias  largest        special
+//   f32       1        8       23   127  3.4e38         inf, NaN
+//   f16       1        5       10    15  65504          inf, NaN
+//   bf16      1        8        7   127  3.4e38         inf, NaN: the upper half of an f32
+//   e4m3      1        4        3     7  448            NaN is 0x7f and 0xff; there is no infinity
+#pragma once
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define E4M3_LARGEST 448.0f
+
+static inline float f32_from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+static inline uint32_t f32_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    return bits;
+}
+
+static inline float bf16_to_f32(uint16_t b)
+{
+    return f32_from_bits((uint32_t)b << 16);
+}
+
+static inline float f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    int exponent = h >> 10 & 31, fraction = h & 0x3ff;
+    if (exponent == 31) return f32_from_bits(sign | 0x7f800000u | (uint32_t)fraction << 13);
+    float size =
+        exponent ? ldexpf((float)(1024 + fraction), exponent - 25) : ldexpf((float)fraction, -24);
+    return sign ? -size : size;
+}
+
+static inline bool e4m3_is_nan(uint8_t b)
+{
+    return (b & 0x7f) == 0x7f;
+}
+
+static inline float e4m3_to_f32(uint8_t b)
+{
+    int exponent = b >> 3 & 15, fraction = b & 7;
+    if (e4m3_is_nan(b)) return NAN;
+    float size =
+        exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
+    return b & 0x80 ? -size : size;
+}
+
+// To the nearest, ties to even. NaN stays NaN (quiet).
+static inline uint16_t f32_to_bf16(float x)
+{
+    uint32_t bits = f32_bits(x);
+    if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// To the nearest, ties to even; larger than 448 becomes 448 (weights are scaled so that none is).
+static inline uint8_t f32_to_e4m3(float x)
+{
+    uint8_t sign = signbit(x) ? 0x80 : 0;
+    float size = fabsf(x);
+    if (x != x) return sign | 0x7f;
+    if (size >= E4M3_LARGEST) return sign | 0x7e;
+    // One step of the grid is 2^(exponent - 3), and 2^-9 among the subnormals. Dividing by it is
+    // exact, so rounding the quotient rounds the value; nearbyintf takes ties to even. A quotient
+    // of 16 is the next binade's 8, which the carry of the addition below writes by itself.
+    int exponent;
+    frexpf(size, &exponent);
+    if (size < 0x1p-6f) exponent = -5; // also for 0, of which frexpf says 0
+    int quotient = (int)nearbyintf(ldexpf(size, 4 - exponent));
+    return (uint8_t)(sign | (quotient + ((exponent + 5) << 3)));
+}

@@ -1,0 +1,276 @@
+// The oracle: every operation as its formula, one scalar loop, sums in double. Nothing here is
+// clever, so that it can be checked by reading; it is what cpu (and any later instance) is compared
+// with, and a backend in its own right for finding out whose fault a wrong answer is.
+//
+// A weight row is unpacked to double once and used for all tokens of the call: the only concession
+// to time, and it changes no result.
+#include "kernels/kernels.h"
+
+#include "base/mem.h"
+#include "kernels/number.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct k_device {
+    double *row; // [row_cap] one weight row
+    int row_cap;
+    float e4m3[256]; // the value of each code
+};
+
+static k_device *ref_open(int n_thread, err *e)
+{
+    (void)n_thread, (void)e;
+    k_device *d = mem_new(sizeof *d);
+    for (int i = 0; i < 256; i++) d->e4m3[i] = e4m3_to_f32((uint8_t)i);
+    return d;
+}
+
+static void ref_close(k_device *d)
+{
+    if (d) free(d->row);
+    free(d);
+}
+
+static const char *ref_describe(const k_device *d)
+{
+    (void)d;
+    return "ref";
+}
+
+static int ref_n_thread(const k_device *d)
+{
+    (void)d;
+    return 1;
+}
+
+static void *ref_alloc(k_device *d, size_t n_bytes)
+{
+    (void)d;
+    return mem_try(n_bytes);
+}
+
+static void ref_release(k_device *d, void *p)
+{
+    (void)d;
+    free(p);
+}
+
+static void ref_copy(k_device *d, void *to, const void *from, size_t n_bytes)
+{
+    (void)d;
+    memcpy(to, from, n_bytes);
+}
+
+static const void *ref_place(k_device *d, const void *host, size_t n_bytes)
+{
+    (void)d, (void)n_bytes;
+    return host;
+}
+
+static int ref_reserve(k_device *d, int n_token, int n_col, err *e)
+{
+    (void)n_token;
+    if (n_col <= d->row_cap) return 0;
+    double *row = mem_try(sizeof *row * (size_t)n_col);
+    if (!row) return err_set(e, ERR_SYSTEM, "no memory for a weight row of %d columns", n_col);
+    free(d->row);
+    d->row = row;
+    d->row_cap = n_col;
+    return 0;
+}
+
+static float weight_at(const k_device *d, const struct k_matrix *w, size_t i)
+{
+    switch (w->type) {
+    case K_F32: return ((const float *)w->data)[i];
+    case K_F16: return f16_to_f32(((const uint16_t *)w->data)[i]);
+    case K_BF16: return bf16_to_f32(((const uint16_t *)w->data)[i]);
+    case K_E4M3: return d->e4m3[((const uint8_t *)w->data)[i]];
+    default: assert(!"a weight type without a reference"); return 0;
+    }
+}
+
+static void ref_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
+                      int n_token)
+{
+    size_t dim = (size_t)table->n_col;
+    for (size_t t = 0; t < (size_t)n_token; t++) {
+        size_t row = (size_t)tokens[t];
+        float scale = table->scale ? table->scale[row] : 1.0f;
+        for (size_t i = 0; i < dim; i++)
+            out[t * dim + i] = weight_at(d, table, row * dim + i) * scale;
+    }
+}
+
+static void ref_rms_norm(k_device *d, float *out, const float *x, const float *gain, int n_row,
+                         int dim, float eps)
+{
+    (void)d;
+    for (int r = 0; r < n_row; r++, x += dim, out += dim) {
+        double sum = 0;
+        for (int i = 0; i < dim; i++) sum += (double)x[i] * x[i];
+        double inverse = 1 / sqrt(sum / dim + (double)eps);
+        for (int i = 0; i < dim; i++) out[i] = (float)(x[i] * inverse * gain[i]);
+    }
+}
+
+// Four partial sums: the additions of one sum wait for each other, those of four do not.
+static double dot(const double *w, const float *x, size_t n)
+{
+    double sum[4] = {0}, rest = 0;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t j = 0; j < 4; j++) sum[j] += w[i + j] * x[i + j];
+    for (; i < n; i++) rest += w[i] * x[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest;
+}
+
+static void ref_matmul(k_device *d, const float *x, int n_token, const struct k_product *p,
+                       int n_product)
+{
+    for (int i = 0; i < n_product; i++, p++) {
+        size_t n_row = (size_t)p->w->n_row, n_col = (size_t)p->w->n_col;
+        assert(p->w->n_col <= d->row_cap);
+        for (size_t r = 0; r < n_row; r++) {
+            for (size_t c = 0; c < n_col; c++)
+                d->row[c] = (double)weight_at(d, p->w, r * n_col + c);
+            double scale = p->w->scale ? (double)p->w->scale[r] : 1;
+            for (size_t t = 0; t < (size_t)n_token; t++) {
+                float *out = p->out + t * n_row + r;
+                double y = dot(d->row, x + t * n_col, n_col) * scale;
+                if (p->bias) y += (double)p->bias[r];
+                *out = (float)(p->add ? *out + y : y);
+            }
+        }
+    }
+}
+
+static void ref_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, int pos,
+                           int n_token)
+{
+    (void)d;
+    for (int t = 0; t < n_token; t++, out += 2 * n_half)
+        for (int i = 0; i < n_half; i++) {
+            double angle = (double)(pos + t) * inv_freq[i];
+            out[i] = (float)cos(angle);
+            out[n_half + i] = (float)sin(angle);
+        }
+}
+
+static void ref_rope(k_device *d, float *x, const float *table, int n_token, int n_head,
+                     int head_dim)
+{
+    (void)d;
+    int half = head_dim / 2;
+    for (int t = 0; t < n_token; t++, table += head_dim)
+        for (int h = 0; h < n_head; h++, x += head_dim)
+            for (int i = 0; i < half; i++) {
+                double a = (double)x[i], b = (double)x[half + i];
+                double c = (double)table[i], s = (double)table[half + i];
+                x[i] = (float)(a * c - b * s);
+                x[half + i] = (float)(b * c + a * s);
+            }
+}
+
+static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
+                         int pos, int n_token)
+{
+    (void)d;
+    size_t dim = (size_t)c->head_dim;
+    for (size_t t = 0; t < (size_t)n_token; t++)
+        for (size_t h = 0; h < (size_t)c->n_kv_head; h++) {
+            size_t to = (h * (size_t)c->ctx_max + (size_t)pos + t) * dim;
+            size_t from = (t * (size_t)c->n_kv_head + h) * dim;
+            memcpy((float *)c->k + to, k + from, dim * sizeof *k);
+            memcpy((float *)c->v + to, v + from, dim * sizeof *v);
+        }
+}
+
+static double score(const float *q, const float *k, int head_dim)
+{
+    double sum = 0;
+    for (int i = 0; i < head_dim; i++) sum += (double)q[i] * k[i];
+    return sum / sqrt(head_dim);
+}
+
+// One query against the n_key keys it may see. Scores are computed twice, first for their largest,
+// so that no buffer of the context's length is needed.
+static void attend(float *out, const float *q, const float *k, const float *v, int head_dim,
+                   int n_key)
+{
+    double sum = 0, largest = -INFINITY, acc[K_HEAD_DIM_MAX] = {0};
+    for (int j = 0; j < n_key; j++) largest = fmax(largest, score(q, k + j * head_dim, head_dim));
+    for (int j = 0; j < n_key; j++) {
+        double p = exp(score(q, k + j * head_dim, head_dim) - largest);
+        for (int i = 0; i < head_dim; i++) acc[i] += p * (double)v[j * head_dim + i];
+        sum += p;
+    }
+    for (int i = 0; i < head_dim; i++) out[i] = (float)(acc[i] / sum);
+}
+
+static void ref_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
+                          int n_head, int pos, int n_token)
+{
+    (void)d;
+    int group = n_head / c->n_kv_head;
+    size_t head_bytes = (size_t)c->ctx_max * (size_t)c->head_dim;
+    for (int t = 0; t < n_token; t++)
+        for (int h = 0; h < n_head; h++, q += c->head_dim, out += c->head_dim) {
+            size_t at = (size_t)(h / group) * head_bytes;
+            attend(out, q, (const float *)c->k + at, (const float *)c->v + at, c->head_dim,
+                   pos + t + 1);
+        }
+}
+
+static void ref_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim)
+{
+    (void)d;
+    for (size_t i = 0; i < (size_t)n_token * (size_t)dim; i++) {
+        double g = (double)gate[i];
+        gate[i] = (float)(g / (1 + exp(-g)) * (double)up[i]);
+    }
+}
+
+static void ref_sum_rows(k_device *d, float *out, const float *x, int n_row, int dim)
+{
+    (void)d;
+    for (int i = 0; i < dim; i++) {
+        double sum = (double)out[i];
+        for (int r = 0; r < n_row; r++) sum += (double)x[(size_t)r * (size_t)dim + (size_t)i];
+        out[i] = (float)sum;
+    }
+}
+
+static uint64_t ref_read_all(k_device *d, const void *p, size_t n_bytes)
+{
+    (void)d;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n_bytes; i++) sum += ((const unsigned char *)p)[i];
+    return sum;
+}
+
+const struct k_ops k_ref = {
+    .name = "ref",
+    .kv_type = K_F32,
+    .open = ref_open,
+    .close = ref_close,
+    .describe = ref_describe,
+    .n_thread = ref_n_thread,
+    .alloc = ref_alloc,
+    .release = ref_release,
+    .upload = ref_copy,
+    .download = ref_copy,
+    .place = ref_place,
+    .reserve = ref_reserve,
+    .embed = ref_embed,
+    .rms_norm = ref_rms_norm,
+    .matmul = ref_matmul,
+    .rope_table = ref_rope_table,
+    .rope = ref_rope,
+    .kv_store = ref_kv_store,
+    .attention = ref_attention,
+    .swiglu = ref_swiglu,
+    .sum_rows = ref_sum_rows,
+    .read_all = ref_read_all,
+};

@@ -1,0 +1,621 @@
+// The loop couples three parties that do not know each other: the engine (tokens), the tools
+// (boxes) and the store (journal). Its order of commits is what makes a crash harmless:
+//   1. the user's message and the run's row, before the model is asked;
+//   2. the assistant's message, the step and all its calls as `proposed`, in one transaction;
+//   3. each call `started` before its box may act;
+//   4. its result and the tool message that shows it, in one transaction.
+// Whatever dies in between, store_open settles it and the conversation goes on.
+//
+// A model that asks for the same thing again gets the old result and, on its next step, a grammar
+// without calls: it must answer. Refusing alone is not enough, a small model asks a third time.
+#include "agent.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "transcript.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_MAX = 1 << 20 };
+
+struct past_call { // for spotting repeats within a turn
+    char *key;     // name and canonical arguments
+    char *result;
+    struct past_call *next;
+};
+
+struct agent {
+    struct agent_options o;
+    transcript *t;
+    int64_t agent_id;
+    const tool **tools; // [n_tool]
+    size_t n_tool;
+    json_t *descriptions;            // array for the template, NULL without tools
+    grammar *with_calls, *text_only; // with_calls: NULL without tools
+    uint64_t *mask;                  // [(n_vocab + 63) / 64]
+    token_buf prompt;
+    // the turn in progress
+    int64_t run, deadline_us;
+    int tokens_left;
+    struct past_call *past;
+    bool must_answer;
+};
+
+// ---- opening ----
+
+static int choose_tools(agent *a, err *e)
+{
+    const struct agent_options *o = &a->o;
+    size_t n_all = o->tools ? tool_set_size(o->tools) : 0;
+    a->tools = mem_new((n_all + o->n_tool_name) * sizeof *a->tools);
+    if (!o->tool_names) {
+        for (size_t i = 0; i < n_all; i++) a->tools[a->n_tool++] = tool_set_at(o->tools, i);
+        return 0;
+    }
+    for (size_t i = 0; i < o->n_tool_name; i++) {
+        const tool *t = o->tools ? tool_set_find(o->tools, o->tool_names[i]) : NULL;
+        if (!t) {
+            buf have = buf_new(600);
+            for (size_t k = 0; k < n_all; k++)
+                buf_printf(&have, "%s%s", k ? ", " : "", tool_set_at(o->tools, k)->name);
+            err_set(e, ERR_INPUT, "agent %s: there is no tool `%s`; there are: %s", o->name,
+                    o->tool_names[i], n_all ? buf_text(&have) : "none");
+            buf_free(&have);
+            return -1;
+        }
+        a->tools[a->n_tool++] = t;
+    }
+    return 0;
+}
+
+static int compile_grammars(agent *a, err *e)
+{
+    const grammar_vocab *v = engine_vocab(a->o.en);
+    struct grammar_tools_options none = {.choice = CHOICE_NONE};
+    a->text_only = grammar_from_tools(v, &none, e);
+    if (!a->text_only) return -1;
+    if (a->n_tool == 0) return 0;
+    struct grammar_tool *tools = mem_new(a->n_tool * sizeof *tools);
+    a->descriptions = json_array();
+    for (size_t i = 0; i < a->n_tool; i++) {
+        tools[i] = (struct grammar_tool){a->tools[i]->name, a->tools[i]->parameters};
+        json_array_append_new(a->descriptions, tool_describe(a->tools[i]));
+    }
+    struct grammar_tools_options o = {.tools = tools,
+                                      .n_tool = a->n_tool,
+                                      .choice = CHOICE_AUTO,
+                                      .parallel = true,
+                                      .spacing = SPACING_PYTHON};
+    if (chat_call_format(a->o.chat, &o, e) == 0) a->with_calls = grammar_from_tools(v, &o, e);
+    free(tools);
+    return a->with_calls ? 0 : -1;
+}
+
+agent *agent_open(const struct agent_options *o, err *e)
+{
+    agent *a = mem_new(sizeof *a);
+    a->o = *o;
+    a->mask = mem_new(((size_t)engine_info(o->en)->n_vocab + 63) / 64 * sizeof *a->mask);
+    if (choose_tools(a, e) || compile_grammars(a, e)) goto fail;
+    a->agent_id = store_agent(o->store, o->name, e);
+    if (a->agent_id < 0) goto fail;
+    if (o->conversation) {
+        if (!store_conversation_exists(o->store, o->conversation)) {
+            err_set(e, ERR_USAGE, "store %s: there is no session %lld", store_path(o->store),
+                    (long long)o->conversation);
+            goto fail;
+        }
+        a->t = transcript_open(o->store, o->conversation, o->instructions, e);
+        if (!a->t) goto fail;
+    }
+    return a;
+fail:
+    agent_close(a);
+    return NULL;
+}
+
+static void past_free(agent *a)
+{
+    while (a->past) {
+        struct past_call *p = a->past;
+        a->past = p->next;
+        free(p->key);
+        free(p->result);
+        free(p);
+    }
+}
+
+void agent_close(agent *a)
+{
+    if (!a) return;
+    past_free(a);
+    transcript_close(a->t);
+    grammar_free(a->with_calls);
+    grammar_free(a->text_only);
+    json_decref(a->descriptions);
+    token_buf_free(&a->prompt);
+    free(a->tools);
+    free(a->mask);
+    free(a);
+}
+
+int64_t agent_conversation(const agent *a)
+{
+    return a->t ? transcript_conversation(a->t) : 0;
+}
+
+static void emit(agent *a, struct agent_event ev)
+{
+    ev.run = a->run;
+    if (a->o.on_event) a->o.on_event(a->o.user, &ev);
+}
+
+static bool cancelled(const agent *a)
+{
+    return a->o.cancel && *a->o.cancel;
+}
+
+// ---- one step of the model ----
+
+// The text under way and how much of it was shown: only whole characters are.
+struct output {
+    buf text;
+    size_t shown;
+};
+
+static void show_new_text(agent *a, struct output *out)
+{
+    size_t whole = out->text.n - utf8_incomplete_tail(out->text.p, out->text.n);
+    if (whole > out->shown)
+        emit(a, (struct agent_event){
+                    .kind = EVENT_TEXT, .text = out->text.p + out->shown, .n = whole - out->shown});
+    out->shown = whole;
+}
+
+static int check_budgets(agent *a, err *e)
+{
+    if (cancelled(a)) return err_set(e, ERR_CANCELLED, "cancelled");
+    if (clock_us() > a->deadline_us)
+        return err_set(e, ERR_BUDGET, "the turn's %d seconds are used up", a->o.limits.seconds);
+    return 0;
+}
+
+// Writes the prompt of the transcript as it stands into the session.
+static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err *e)
+{
+    a->prompt.n = 0;
+    if (chat_render(a->o.chat, engine_tokenizer(a->o.en), transcript_messages(a->t), tools, true,
+                    &a->prompt, NULL, e))
+        return -1;
+    int ctx = session_ctx_max(a->o.session);
+    if ((int64_t)a->prompt.n >= ctx)
+        return err_set(
+            e, ERR_BUDGET,
+            "the prompt is %zu tokens long and the model's context holds %d: shorten the input, "
+            "offer fewer tools, or start a new session",
+            a->prompt.n, ctx);
+    size_t reused = 0;
+    if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
+    u->prompt_tokens = (int)a->prompt.n;
+    u->cached_tokens = (int)reused;
+    return 0;
+}
+
+// Generates under g until the end token. `stream`: free text is shown as it comes.
+static int generate(agent *a, const grammar *g, bool stream, struct output *out,
+                    struct step_usage *u, err *e)
+{
+    const grammar_vocab *v = engine_vocab(a->o.en);
+    int room = session_ctx_max(a->o.session) - (int)session_length(a->o.session);
+    int budget = a->tokens_left < room ? a->tokens_left : room;
+    grammar_state *state = grammar_start(g);
+    int rc = -1;
+    for (;; budget--) {
+        if (check_budgets(a, e)) goto out;
+        if (budget <= 0 || grammar_mask(state, budget, a->mask) == 0) {
+            err_set(e, ERR_BUDGET, "%s",
+                    a->tokens_left <= room ? "the turn's budget of tokens is used up"
+                                           : "the model's context is full: start a new session");
+            goto out;
+        }
+        int32_t token = session_sample(a->o.session, &a->o.sample, a->mask);
+        bool ok = grammar_accept(state, token);
+        if (!ok) {
+            err_set(e, ERR_FAILED, "the grammar refused token %d that its own mask allowed",
+                    (int)token);
+            goto out;
+        }
+        u->output_tokens++;
+        a->tokens_left--;
+        if (token == v->end) break;
+        buf_put(&out->text, v->bytes[token], v->len[token]);
+        if (stream && !grammar_in_call(state)) show_new_text(a, out);
+        if (session_step(a->o.session, token, e)) goto out;
+    }
+    if (out->text.full) {
+        err_set(e, ERR_BUDGET, "the model wrote more than %d bytes in one step", TEXT_MAX);
+        goto out;
+    }
+    rc = 0;
+out:
+    grammar_state_free(state);
+    return rc;
+}
+
+// ---- calls ----
+
+static char *call_key(const char *name, const json_t *args)
+{
+    char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
+    char *key = mem_printf("%s %s", name, text);
+    free(text);
+    return key;
+}
+
+static struct past_call *past_find(agent *a, const char *key)
+{
+    for (struct past_call *p = a->past; p; p = p->next)
+        if (strcmp(p->key, key) == 0) return p;
+    return NULL;
+}
+
+// After a call that can change things, the same question may have another answer: the past is
+// forgotten.
+static void past_note(agent *a, const tool *t, char *key, const char *result)
+{
+    const char *fs = json_string_value(json_object_get(t->capabilities, "fs"));
+    const char *mem = json_string_value(json_object_get(t->capabilities, "memory"));
+    if (t->effect != EFFECT_PURE &&
+        ((fs && strcmp(fs, "rw") == 0) || (mem && strcmp(mem, "rw") == 0)))
+        past_free(a);
+    struct past_call *p = mem_new(sizeof *p);
+    *p = (struct past_call){.key = key, .result = mem_str(result), .next = a->past};
+    a->past = p;
+}
+
+// Commits a call's result together with the message that shows it to the model.
+static int journal_result(agent *a, int64_t call, const char *name, enum call_state state, bool ok,
+                          const char *text, int64_t us, err *e)
+{
+    if (store_begin(a->o.store, e)) return -1;
+    json_t *parts = json_pack("{s:s, s:I}", "name", name, "call", (json_int_t)call);
+    int64_t message = -1;
+    if (store_call_result(a->o.store, call, state, !ok, text, e) == 0)
+        message = transcript_add(a->t, ROLE_TOOL, text, parts, 0, e);
+    json_decref(parts);
+    if (message < 0 || store_commit(a->o.store, e)) {
+        store_rollback(a->o.store);
+        if (message > 0) transcript_drop_last(a->t);
+        return -1;
+    }
+    emit(a, (struct agent_event){.kind = EVENT_RESULT,
+                                 .tool = name,
+                                 .call = call,
+                                 .text = text,
+                                 .n = strlen(text),
+                                 .ok = ok,
+                                 .us = us,
+                                 .state = state,
+                                 .message = message});
+    return 0;
+}
+
+static int settle_without_running(agent *a, int64_t call, const char *name, err *e, const char *why)
+{
+    return journal_result(a, call, name, CALL_DENIED, false, why, 0, e);
+}
+
+static int run_call(agent *a, int64_t call, const char *name, const json_t *args, err *e)
+{
+    const tool *t = NULL;
+    for (size_t i = 0; i < a->n_tool; i++)
+        if (strcmp(a->tools[i]->name, name) == 0) t = a->tools[i];
+    if (!t) return settle_without_running(a, call, name, e, "there is no tool of this name");
+
+    char *key = call_key(name, args);
+    struct past_call *past = past_find(a, key);
+    if (past) {
+        a->must_answer = true;
+        int rc = journal_result(a, call, name, CALL_DENIED, true, past->result, 0, e);
+        emit(a, (struct agent_event){
+                    .kind = EVENT_NOTE,
+                    .tool = name,
+                    .text = "repeated call: not run again; the model must answer now"});
+        free(key);
+        return rc;
+    }
+    struct tool_result r = {0};
+    err bad;
+    int rc = -1;
+    if (tool_check_args(t, args, &bad)) {
+        char *text = mem_printf("invalid arguments: %s", bad.msg);
+        rc = settle_without_running(a, call, name, e, text);
+        free(text);
+        goto out;
+    }
+    enum policy_verdict verdict = policy_decide(a->o.rules, a->o.n_rule, t);
+    bool allowed = verdict == POLICY_ALLOW ||
+                   (verdict == POLICY_ASK && a->o.approve && a->o.approve(a->o.user, t, args));
+    if (!allowed) {
+        char *text = mem_printf("denied: %s may not run here (%s); answer without it", name,
+                                verdict == POLICY_DENY ? "policy says deny" : "nobody approved it");
+        rc = settle_without_running(a, call, name, e, text);
+        free(text);
+        goto out;
+    }
+    if (store_call_state(a->o.store, call, CALL_STARTED, e)) goto out;
+    if (tool_call(a->o.tools, t, args, a->o.cancel, &r, e)) {
+        // Cancelled, or the sandbox refused: the journal must not keep a call open that nobody will
+        // finish.
+        err ignored;
+        journal_result(a, call, name, t->effect == EFFECT_ONCE ? CALL_UNKNOWN : CALL_DONE, false,
+                       e->msg, 0, &ignored);
+        goto out;
+    }
+    rc = journal_result(a, call, name, CALL_DONE, r.ok, r.text, r.us, e);
+    if (rc == 0) {
+        past_note(a, t, key, r.text);
+        key = NULL;
+    }
+out:
+    tool_result_free(&r);
+    free(key);
+    return rc;
+}
+
+// Commits what the model said with its step and calls; ids gets the calls' row ids.
+static int journal_step(agent *a, int step, const char *content, const json_t *calls,
+                        const struct step_usage *u, int64_t *ids, err *e)
+{
+    json_t *parts = json_array_size(calls) ? json_pack("{s:O}", "tool_calls", calls) : NULL, *call;
+    if (store_begin(a->o.store, e)) {
+        json_decref(parts);
+        return -1;
+    }
+    int64_t message = transcript_add(a->t, ROLE_ASSISTANT, content, parts, u->output_tokens, e);
+    json_decref(parts);
+    int64_t row = message > 0 ? store_step_add(a->o.store, a->run, step, message, u, e) : -1;
+    size_t i;
+    json_array_foreach((json_t *)calls, i, call)
+    {
+        if (row < 0) break;
+        ids[i] = store_call_add(a->o.store, row, (int)i,
+                                json_string_value(json_object_get(call, "name")),
+                                json_object_get(call, "arguments"), e);
+        if (ids[i] < 0) row = -1;
+    }
+    if (row < 0 || store_commit(a->o.store, e)) {
+        store_rollback(a->o.store);
+        if (message > 0) transcript_drop_last(a->t);
+        return -1;
+    }
+    emit(a, (struct agent_event){.kind = EVENT_STEP, .step = step, .usage = u, .message = message});
+    return 0;
+}
+
+static int run_calls(agent *a, const json_t *calls, const int64_t *ids, err *e)
+{
+    json_t *call;
+    size_t i;
+    json_array_foreach((json_t *)calls, i, call)
+    {
+        const char *name = json_string_value(json_object_get(call, "name"));
+        const json_t *args = json_object_get(call, "arguments");
+        emit(a,
+             (struct agent_event){.kind = EVENT_CALL, .tool = name, .args = args, .call = ids[i]});
+        if (run_call(a, ids[i], name, args, e)) {
+            // The calls behind it never ran, and a template cannot show calls without results.
+            err ignored;
+            for (size_t k = i + 1; k < json_array_size(calls); k++)
+                settle_without_running(
+                    a, ids[k], json_string_value(json_object_get(json_array_get(calls, k), "name")),
+                    &ignored, "not run: the turn was stopped");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+// ---- the turn ----
+
+static int begin_turn(agent *a, const char *input, err *e)
+{
+    store *s = a->o.store;
+    json_t *parts = NULL, *found = NULL;
+    if (a->o.limits.recalled > 0 && a->o.memory) {
+        found = memory_recall(a->o.memory, input, a->o.limits.recalled, e);
+        if (!found) return -1;
+        json_t *texts = json_array(), *fact;
+        size_t i;
+        json_array_foreach(found, i, fact) json_array_append(texts, json_object_get(fact, "text"));
+        parts = json_pack("{s:o}", "recalled", texts);
+        json_decref(found);
+    }
+    int64_t conversation = agent_conversation(a);
+    if (store_begin(s, e)) goto fail;
+    if (!conversation) {
+        char title[81];
+        size_t n = strlen(input) < 80 ? strlen(input) : 80;
+        memcpy(title, input, n);
+        title[utf8_valid_prefix(title, n)] = 0;
+        conversation = store_conversation_add(s, a->agent_id, title, e);
+        if (conversation < 0) goto undo;
+        a->t = transcript_open(s, conversation, a->o.instructions, e);
+        if (!a->t) goto undo;
+    }
+    if (transcript_add(a->t, ROLE_USER, input, parts, 0, e) < 0) goto undo;
+    a->run = store_run_add(s, conversation, engine_info(a->o.en)->digest, e);
+    if (a->run < 0 || store_commit(s, e)) {
+        transcript_drop_last(a->t);
+        goto undo;
+    }
+    json_decref(parts);
+    return 0;
+undo:
+    store_rollback(s);
+    if (a->t && !store_conversation_exists(s, transcript_conversation(a->t))) {
+        transcript_close(a->t);
+        a->t = NULL;
+    }
+fail:
+    json_decref(parts);
+    return -1;
+}
+
+// The last words, once more, under the caller's schema.
+static int structured_answer(agent *a, const json_t *schema, struct output *out,
+                             struct step_usage *u, err *e)
+{
+    grammar *g = grammar_from_schema(engine_vocab(a->o.en), schema, SPACING_PYTHON, e);
+    if (!g) return err_wrap(e, "the answer's schema");
+    buf_clear(&out->text);
+    out->shown = 0;
+    int rc = prompt_model(a, a->descriptions, u, e) || generate(a, g, true, out, u, e) ? -1 : 0;
+    grammar_free(g);
+    return rc;
+}
+
+// One step: 1 when it was the answer, 0 when calls were run, -1 with *e.
+static int agent_step(agent *a, int step, const json_t *schema, struct agent_result *r, err *e)
+{
+    struct step_usage u = {.started_us = clock_wall_us()};
+    struct output out = {.text = buf_new(TEXT_MAX)};
+    char *content = NULL;
+    json_t *calls = NULL;
+    int64_t *ids = NULL;
+    int rc = -1;
+    bool last = a->must_answer || step + 1 >= a->o.limits.steps;
+    bool direct =
+        schema &&
+        (last || !a->with_calls); // no call can come: the answer at once, under its schema
+    int64_t t0 = clock_us();
+    if (direct) {
+        if (structured_answer(a, schema, &out, &u, e)) goto out;
+        content = mem_strn(buf_text(&out.text), out.text.n);
+        calls = json_array();
+    } else {
+        if (prompt_model(a, a->descriptions, &u, e)) goto out;
+        int64_t t1 = clock_us();
+        r->prefill_us += t1 - t0;
+        if (step == 0) r->first_token_us = t1 - t0;
+        t0 = t1;
+        if (generate(a, last || !a->with_calls ? a->text_only : a->with_calls, !schema, &out, &u,
+                     e))
+            goto out;
+        if (a->with_calls) {
+            if (chat_parse(a->o.chat, buf_text(&out.text), out.text.n, &content, &calls, e))
+                goto out;
+        } else {
+            content = mem_strn(buf_text(&out.text), out.text.n);
+            calls = json_array();
+        }
+        if (schema && json_array_size(calls) == 0) {
+            free(content);
+            if (structured_answer(a, schema, &out, &u, e)) {
+                content = NULL;
+                goto out;
+            }
+            content = mem_strn(buf_text(&out.text), out.text.n);
+        }
+    }
+    r->decode_us += clock_us() - t0;
+    u.ended_us = clock_wall_us();
+    r->steps++;
+    r->prompt_tokens += u.prompt_tokens;
+    r->cached_tokens += u.cached_tokens;
+    r->output_tokens += u.output_tokens;
+    r->calls += (int)json_array_size(calls);
+    ids = mem_new((json_array_size(calls) + 1) * sizeof *ids);
+    if (journal_step(a, step, content, calls, &u, ids, e)) goto out;
+    if (json_array_size(calls)) {
+        rc = run_calls(a, calls, ids, e);
+    } else {
+        r->answer = content;
+        content = NULL;
+        if (schema) r->value = json_loads(r->answer, JSON_DECODE_ANY, NULL);
+        r->stopped = a->must_answer ? "repeated call" : last ? "steps" : "answer";
+        rc = 1;
+    }
+out:
+    buf_free(&out.text);
+    free(content);
+    free(ids);
+    json_decref(calls);
+    return rc;
+}
+
+int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_result *r, err *e)
+{
+    *r = (struct agent_result){.stopped = ""};
+    int64_t start = clock_us();
+    size_t n = strlen(input);
+    if (utf8_valid_prefix(input, n) != n)
+        return err_set(e, ERR_INPUT, "the input is not valid UTF-8 at byte %zu",
+                       utf8_valid_prefix(input, n));
+    a->deadline_us = start + (int64_t)a->o.limits.seconds * 1000000;
+    a->tokens_left = a->o.limits.tokens;
+    a->must_answer = false;
+    a->run = 0;
+    past_free(a);
+    session_seed(a->o.session, a->o.sample.seed);
+    if (begin_turn(a, input, e)) return -1;
+    r->run = a->run;
+    emit(a, (struct agent_event){.kind = EVENT_TURN, .text = input, .n = n});
+
+    int done = 0;
+    for (int step = 0; done == 0 && step < a->o.limits.steps; step++)
+        done = agent_step(a, step, schema, r, e);
+    if (done == 0)
+        done = err_set(e, ERR_BUDGET, "the turn's %d steps are used up", a->o.limits.steps);
+
+    enum run_state state = done > 0                   ? RUN_DONE
+                           : e->code == ERR_CANCELLED ? RUN_CANCELLED
+                                                      : RUN_FAILED;
+    err late;
+    if (store_run_end(a->o.store, a->run, state, done > 0 ? NULL : e->msg, &late) && done > 0) {
+        *e = late;
+        done = -1;
+    }
+    if (!r->answer) r->answer = mem_str("");
+    r->us = clock_us() - start;
+    emit(a, (struct agent_event){.kind = EVENT_END,
+                                 .text = r->answer,
+                                 .n = strlen(r->answer),
+                                 .state = state,
+                                 .ok = done > 0,
+                                 .us = r->us});
+    return done > 0 ? 0 : -1;
+}
+
+void agent_result_free(struct agent_result *r)
+{
+    free(r->answer);
+    json_decref(r->value);
+    *r = (struct agent_result){.stopped = ""};
+}
+
+// ---- what tools are lent ----
+
+json_t *agent_remember(void *user, const char *text, err *why)
+{
+    agent *a = *(agent **)user;
+    if (!a || !a->o.memory) {
+        err_set(why, ERR_REFUSED, "no memory is available here");
+        return NULL;
+    }
+    int64_t id = memory_remember(a->o.memory, agent_conversation(a), text, why);
+    return id < 0 ? NULL : json_integer(id);
+}
+
+json_t *agent_recall(void *user, const char *query, int k, err *why)
+{
+    agent *a = *(agent **)user;
+    if (!a || !a->o.memory) {
+        err_set(why, ERR_REFUSED, "no memory is available here");
+        return NULL;
+    }
+    return memory_recall(a->o.memory, query, k, why);
+}

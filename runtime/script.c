@@ -1,0 +1,397 @@
+// The C side of `require "hearth"`: a handful of functions over app_agent. Options and results
+// cross as JSON, so that their checks and error texts are the same for scripts and for the command
+// line.
+#include "script.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "paths.h"
+#include "sandbox/lua_json.h"
+#include "workspace.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SOURCE_MAX = 1 << 20, VALUE_MAX = 1 << 24, HOOK_COUNT = 10000 };
+
+struct script {
+    struct app *app;
+    char *dir;   // the script's folder: its own modules are found there
+    buf json;    // scratch of to_json; here, not on the C stack, since Lua errors jump
+    err failure; // the agent failure that an uncaught error carries
+};
+
+static const char agent_type[] = "hearth.agent";
+
+static struct script *script_of(lua_State *L)
+{
+    return *(struct script **)lua_getextraspace(L);
+}
+
+// ---- errors ----
+
+// An error of the host becomes a Lua error whose text is the message; the class is kept for the
+// exit code.
+static int throw_err(lua_State *L, const err *e)
+{
+    struct script *s = script_of(L);
+    s->failure = *e;
+    return luaL_error(L, "%s", e->msg);
+}
+
+static json_t *to_json(lua_State *L, int index, const char *what)
+{
+    struct script *s = script_of(L);
+    err e;
+    buf_clear(&s->json);
+    lua_json_write(L, index, what, 0, &s->json);
+    json_error_t bad;
+    json_t *v =
+        s->json.full ? NULL : json_loadb(buf_text(&s->json), s->json.n, JSON_DECODE_ANY, &bad);
+    if (!v) {
+        err_set(&e, ERR_INPUT, "%s: %s", what, s->json.full ? "too large" : bad.text);
+        throw_err(L, &e);
+    }
+    return v;
+}
+
+// ---- agents ----
+
+static struct app_agent *agent_at(lua_State *L, int index)
+{
+    struct app_agent **box = luaL_checkudata(L, index, agent_type);
+    if (!*box) luaL_error(L, "the agent is closed");
+    return *box;
+}
+
+static int core_agent(lua_State *L)
+{
+    struct app_agent **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, agent_type);
+    json_t *spec = to_json(L, 1, "agent");
+    err e = {0};
+    *box = app_agent_open(script_of(L)->app, spec, &e);
+    json_decref(spec);
+    return *box ? 1 : throw_err(L, &e);
+}
+
+static int agent_gc(lua_State *L)
+{
+    struct app_agent **box = luaL_checkudata(L, 1, agent_type);
+    app_agent_close(*box);
+    *box = NULL;
+    return 0;
+}
+
+static void push_result(lua_State *L, const struct agent_result *r, int64_t session_id)
+{
+    json_t *o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:I, s:I, s:s}", "answer", r->answer,
+                          "steps", r->steps, "calls", r->calls, "tokens_in", r->prompt_tokens,
+                          "tokens_cached", r->cached_tokens, "tokens_out", r->output_tokens,
+                          "seconds", (double)r->us / 1e6, "run", (json_int_t)r->run, "session",
+                          (json_int_t)session_id, "stopped", r->stopped);
+    if (r->value) json_object_set(o, "value", r->value);
+    lua_json_push(L, o);
+    json_decref(o);
+}
+
+// core.run(agent, input, schema or nil) -> result; raises.
+static int core_run(lua_State *L)
+{
+    struct app_agent *a = agent_at(L, 1);
+    const char *input = luaL_checkstring(L, 2);
+    json_t *schema = lua_isnoneornil(L, 3) ? NULL : to_json(L, 3, "schema");
+    struct agent_result r;
+    err e = {0};
+    int rc = agent_turn(a->agent, input, schema, &r, &e);
+    json_decref(schema);
+    if (rc == 0) {
+        screen_result(&a->app->screen, &r);
+        push_result(L, &r, agent_conversation(a->agent));
+    }
+    agent_result_free(&r);
+    return rc == 0 ? 1 : throw_err(L, &e);
+}
+
+// core.call(agent, tool, args) -> text or nil, text: the tool alone, without the model, in its
+// sandbox.
+static int core_call(lua_State *L)
+{
+    struct app_agent *a = agent_at(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    const tool *t = tool_set_find(a->tools, name);
+    err e = {0};
+    if (!t) {
+        err_set(&e, ERR_INPUT, "there is no tool `%s`", name);
+        return throw_err(L, &e);
+    }
+    if (lua_isnoneornil(L, 3)) {
+        lua_settop(L, 2);
+        lua_newtable(L);
+    }
+    json_t *args = to_json(L, 3, "arguments");
+    struct tool_result r = {0};
+    int rc = tool_check_args(t, args, &e) ? -1 : tool_call(a->tools, t, args, &app_cancel, &r, &e);
+    json_decref(args);
+    if (rc) return throw_err(L, &e);
+    if (!r.ok) lua_pushnil(L);
+    lua_pushstring(L, r.text);
+    int n = r.ok ? 1 : 2;
+    tool_result_free(&r);
+    return n;
+}
+
+static int core_recall(lua_State *L)
+{
+    struct app_agent *a = agent_at(L, 1);
+    const char *query = luaL_checkstring(L, 2);
+    err e = {0};
+    json_t *found = memory_recall(a->memory, query, (int)luaL_optinteger(L, 3, 5), &e);
+    if (!found) return throw_err(L, &e);
+    lua_json_push(L, found);
+    json_decref(found);
+    return 1;
+}
+
+static int core_remember(lua_State *L)
+{
+    struct app_agent *a = agent_at(L, 1);
+    err e = {0};
+    int64_t id =
+        memory_remember(a->memory, agent_conversation(a->agent), luaL_checkstring(L, 2), &e);
+    if (id < 0) return throw_err(L, &e);
+    lua_pushinteger(L, id);
+    return 1;
+}
+
+static int core_fresh_workspace(lua_State *L)
+{
+    struct script *s = script_of(L);
+    const char *from = luaL_checkstring(L, 1);
+    err e = {0};
+    // A path in a script is meant from the script's folder, wherever the script is started.
+    char *source = from[0] == '/' ? mem_str(from) : path_join(s->dir, from);
+    char *parent = paths_workspaces(s->app->store_path, &e);
+    char *copy = parent ? workspace_copy(source, parent, &e) : NULL;
+    free(source);
+    free(parent);
+    if (!copy) return throw_err(L, &e);
+    lua_pushstring(L, copy);
+    free(copy);
+    return 1;
+}
+
+static int script_print(lua_State *L)
+{
+    struct screen *screen = &script_of(L)->app->screen;
+    int n = lua_gettop(L); // before the buffer takes its own place on the stack
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = 1; i <= n; i++) {
+        if (i > 1) luaL_addchar(&b, '\t');
+        luaL_tolstring(L, i, NULL);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    if (screen->json) {
+        json_t *o = json_pack("{s:s, s:o}", "event", "print", "text",
+                              json_stringn_nocheck(text, utf8_valid_prefix(text, len)));
+        json_dumpf(o, screen->out, JSON_COMPACT);
+        json_decref(o);
+    } else {
+        screen_text(screen->out, text, len);
+    }
+    fputc('\n', screen->out);
+    fflush(screen->out);
+    return 0;
+}
+
+// ---- the state ----
+
+static void cancel_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (!app_cancel) return;
+    err e;
+    err_set(&e, ERR_CANCELLED, "cancelled");
+    throw_err(L, &e);
+}
+
+static int load_text(lua_State *L, const char *path, const char *shown, err *e)
+{
+    size_t n;
+    char *source = file_read(path, SOURCE_MAX, &n, e);
+    if (!source) return -1;
+    char *chunk = mem_printf("@%s", shown);
+    const char *start = source;
+    if (n > 1 &&
+        source[0] == '#') { // a #! line: kept as an empty one, so that line numbers stay right
+        const char *line = memchr(source, '\n', n);
+        start = line ? line : source + n;
+    }
+    int rc = luaL_loadbufferx(L, start, n - (size_t)(start - source), chunk, "t");
+    free(chunk);
+    free(source);
+    if (rc != LUA_OK) {
+        err_set(e, ERR_INPUT, "%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+        return -1;
+    }
+    return 0;
+}
+
+// require: "hearth", or NAME.lua (dots are folders) beside the script. Text chunks only; each is
+// loaded once.
+static int script_require(lua_State *L)
+{
+    struct script *s = script_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "hearth.loaded");
+    if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
+    lua_pop(L, 1);
+    for (const char *p = name; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p) ||
+            (*p == '.' && (p == name || p[1] == '.' || !p[1])))
+            return luaL_error(
+                L, "require \"%s\": expected a name of letters, digits, `_`, `-` and single dots",
+                name);
+    bool own = strcmp(name, "hearth") == 0;
+    char *file = mem_printf("%s/%s.lua", own ? s->app->scripts : s->dir, name);
+    for (char *p = file + strlen(own ? s->app->scripts : s->dir); *p; p++)
+        if (*p == '.' && strcmp(p, ".lua") != 0) *p = '/';
+    err e = {0};
+    int rc = load_text(L, file, own ? "hearth.lua" : file, &e);
+    free(file);
+    if (rc) return throw_err(L, &e);
+    lua_pushstring(L, name);
+    if (own)
+        lua_getfield(L, LUA_REGISTRYINDEX, "hearth.core");
+    else
+        lua_pushnil(L);
+    lua_call(L, 2, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, 1);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, name);
+    return 1;
+}
+
+// `load` of text only, so that crafted bytecode has no way in.
+static int script_load(lua_State *L)
+{
+    size_t n;
+    const char *source = luaL_checklstring(L, 1, &n);
+    const char *chunk = luaL_optstring(L, 2, "=load");
+    bool has_env = !lua_isnone(L, 4);
+    if (luaL_loadbufferx(L, source, n, chunk, "t") != LUA_OK) {
+        lua_pushnil(L);
+        lua_insert(L, -2);
+        return 2;
+    }
+    if (has_env) {
+        lua_pushvalue(L, 4);
+        lua_setupvalue(L, -2, 1);
+    }
+    return 1;
+}
+
+static void open_libraries(lua_State *L)
+{
+    static const luaL_Reg libs[] = {{"_G", luaopen_base},     {"string", luaopen_string},
+                                    {"table", luaopen_table}, {"math", luaopen_math},
+                                    {"utf8", luaopen_utf8},   {"coroutine", luaopen_coroutine},
+                                    {"os", luaopen_os},       {NULL, NULL}};
+    for (const luaL_Reg *l = libs; l->name; l++) {
+        luaL_requiref(L, l->name, l->func, 1);
+        lua_pop(L, 1);
+    }
+    static const char *const gone[] = {"dofile", "loadfile", "load"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        lua_pushnil(L);
+        lua_setglobal(L, gone[i]);
+    }
+    static const char *const os_kept[] = {"clock", "date", "difftime", "time"};
+    lua_getglobal(L, "os");
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof os_kept / sizeof *os_kept; i++) {
+        lua_getfield(L, -2, os_kept[i]);
+        lua_setfield(L, -2, os_kept[i]);
+    }
+    lua_setglobal(L, "os");
+    lua_pop(L, 1);
+    lua_getglobal(L, "string");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_pop(L, 1);
+    lua_register(L, "print", script_print);
+    lua_register(L, "require", script_require);
+    lua_register(L, "load", script_load);
+}
+
+static void open_core(lua_State *L)
+{
+    static const luaL_Reg core[] = {{"agent", core_agent},
+                                    {"run", core_run},
+                                    {"call", core_call},
+                                    {"recall", core_recall},
+                                    {"remember", core_remember},
+                                    {"fresh_workspace", core_fresh_workspace},
+                                    {NULL, NULL}};
+    luaL_newmetatable(L, agent_type);
+    lua_pushcfunction(L, agent_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+    luaL_newlib(L, core);
+    lua_pushstring(L, HEARTH_VERSION);
+    lua_setfield(L, -2, "version");
+    lua_json_open(L);
+    lua_setfield(L, -2, "json");
+    lua_setfield(L, LUA_REGISTRYINDEX, "hearth.core");
+}
+
+int script_run(struct app *app, const char *path, const char *const *args, int n_arg, err *e)
+{
+    lua_State *L = luaL_newstate();
+    if (!L) return err_set(e, ERR_SYSTEM, "no memory for a Lua state");
+    struct script s = {.app = app, .dir = mem_str(path), .json = buf_new(VALUE_MAX)};
+    char *slash = strrchr(s.dir, '/');
+    if (slash)
+        slash[slash == s.dir] = 0;
+    else
+        strcpy(s.dir, ".");
+    *(struct script **)lua_getextraspace(L) = &s;
+    open_libraries(L);
+    open_core(L);
+    lua_createtable(L, n_arg, 1);
+    lua_pushstring(L, path);
+    lua_seti(L, -2, 0);
+    for (int i = 0; i < n_arg; i++) {
+        lua_pushstring(L, args[i]);
+        lua_seti(L, -2, i + 1);
+    }
+    lua_setglobal(L, "arg");
+    lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
+    int rc = load_text(L, path, path, e);
+    if (rc == 0 && lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        const char *text = luaL_tolstring(L, -1, NULL);
+        // The class of the failure counts only when it is that failure which ended the script.
+        bool same = s.failure.code && strstr(text, s.failure.msg);
+        rc = err_set(e, same ? s.failure.code : ERR_FAILED, "%s", text);
+    }
+    if (rc && app_cancel) err_set(e, ERR_CANCELLED, "cancelled");
+    lua_close(L);
+    buf_free(&s.json);
+    free(s.dir);
+    return rc;
+}

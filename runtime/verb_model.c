@@ -1,0 +1,93 @@
+// hearth model info|quantize: what a model directory holds, and a smaller one made from it.
+#include "app.h"
+#include "engine/quantize.h"
+#include "paths.h"
+#include "verbs.h"
+
+#include <stdlib.h>
+
+static int info(struct command *c, err *e)
+{
+    char *dir = paths_model(c->n_arg ? c->args[0] : NULL, e);
+    if (!dir) return -1;
+    struct engine_options o = {.model_dir = dir};
+    engine *en = engine_open(&o, e);
+    if (!en) {
+        free(dir);
+        return -1;
+    }
+    const struct engine_info *i = engine_info(en);
+    err why = {0};
+    chat *ch = engine_chat_template(en) ? chat_open(engine_chat_template(en), "chat_template",
+                                                    engine_bos(en), engine_eos(en), &why)
+                                        : NULL;
+    struct grammar_tools_options format = {0};
+    bool calls = ch && chat_call_format(ch, &format, &why) == 0;
+    if (c->json) {
+        json_t *out =
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+                      "s:s, s:b, s:b}",
+                      "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type,
+                      "backend", i->backend, "layers", i->n_layer, "dim", i->dim, "heads",
+                      i->n_head, "kv_heads", i->n_kv_head, "head_dim", i->head_dim, "ffn_dim",
+                      i->ffn_dim, "vocabulary", i->n_vocab, "context", i->ctx_max, "parameters",
+                      (json_int_t)i->n_parameter, "weight_bytes", (json_int_t)i->weight_bytes,
+                      "weight_bytes_per_token", (json_int_t)i->weight_bytes_per_token, "digest",
+                      i->digest, "chat", ch != NULL, "tool_calls", calls);
+        json_dumpf(out, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(out);
+    } else {
+        printf("%s\n", dir);
+        printf("  architecture   %s, %d layers, dim %d, ffn %d\n", i->architecture, i->n_layer,
+               i->dim, i->ffn_dim);
+        printf("  attention      %d heads, %d key/value heads of %d\n", i->n_head, i->n_kv_head,
+               i->head_dim);
+        printf("  vocabulary     %d tokens, context %d\n", i->n_vocab, i->ctx_max);
+        printf("  weights        %.1f M parameters, %.1f MB, mostly %s; %.1f MB read per token\n",
+               (double)i->n_parameter / 1e6, (double)i->weight_bytes / 1e6, i->weight_type,
+               (double)i->weight_bytes_per_token / 1e6);
+        printf("  runs on        %s, %d threads\n", i->backend, i->n_thread);
+        if (ch)
+            printf("  chat template  understood; tool calls %s%s\n",
+                   calls ? "as " : "unknown: ", calls ? format.begin : why.msg);
+        else
+            printf("  chat template  %s\n", engine_chat_template(en) ? why.msg : "none");
+        printf("  digest         %s\n", i->digest);
+    }
+    chat_close(ch);
+    engine_close(en);
+    free(dir);
+    return 0;
+}
+
+const struct verb verb_model_info = {
+    .name = "model info",
+    .arguments = "[DIR]",
+    .help = "what a model directory holds and how it would run",
+    .args_max = 1,
+    .run = info,
+};
+
+static int quantize(struct command *c, err *e)
+{
+    if (model_quantize(c->args[0], c->args[1], e)) return -1;
+    if (c->json) {
+        json_t *o = json_pack("{s:s}", "written", c->args[1]);
+        json_dumpf(o, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(o);
+    } else {
+        printf("%s\n", c->args[1]);
+    }
+    return 0;
+}
+
+const struct verb verb_model_quantize = {
+    .name = "model quantize",
+    .arguments = "DIR NEW_DIR",
+    .help = "write an FP8 (E4M3, a scale per row) copy of a model",
+    .args_min = 2,
+    .args_max = 2,
+    .run = quantize,
+};

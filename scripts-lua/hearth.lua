@@ -1,0 +1,64 @@
+--- The agent library: what `require "hearth"` returns in an agent script.
+-- A script runs in the main process and is trusted, but it has no io and no os.execute: whatever touches the
+-- machine is a tool, and runs in a sandbox. Failures are Lua errors; catch them with pcall.
+local _, core = ...
+
+local M = {
+  version = core.version,
+  --- JSON: encode(value), decode(text), null, array{...} (marks a table as a list, for empty ones).
+  json = core.json,
+}
+
+local Agent = {}
+Agent.__index = Agent
+
+--- Makes an agent.
+-- @param options table; every field may be missing:
+--   name          whose memories and sessions these are ("default")
+--   instructions  the system message
+--   tools         list of tool names; without it, all that are there
+--   tool_dirs     list of folders with further tools
+--   workspace     the folder that file tools work in
+--   policy        {tool_name = "allow" | "ask" | "deny"}, "*" for all
+--   limits        {steps =, tokens =, seconds =, recalled =}
+--   sampling      {temperature =, top_p =, top_k =, min_p =, seed =}; greedy without it
+--   session       number of a session to go on with, or "last"
+-- @return agent
+function M.agent(options)
+  return setmetatable({ handle = core.agent(options or {}) }, Agent)
+end
+
+--- Copies a folder, so that each run starts from the same files.
+-- @param folder path, relative to the script
+-- @return path of the fresh copy
+function M.fresh_workspace(folder)
+  return core.fresh_workspace(folder)
+end
+
+--- One turn: the agent works until it answers.
+-- @param input what the user says
+-- @param options {schema = JSON Schema of the answer}
+-- @return {answer =, value = (under the schema), steps =, calls =, tokens_in =, tokens_cached =, tokens_out =,
+--   seconds =, run =, session =, stopped =}
+function Agent:run(input, options)
+  return core.run(self.handle, input, options and options.schema)
+end
+
+--- Runs one tool without the model, in the same sandbox.
+-- @return its text, or nil and what went wrong
+function Agent:call(tool, arguments)
+  return core.call(self.handle, tool, arguments)
+end
+
+--- Saves a fact. @return its number
+function Agent:remember(text)
+  return core.remember(self.handle, text)
+end
+
+--- Facts that fit the query, best first.
+-- @return list of {id =, text =, score =, words_rank =, vector_rank =, created_us =}
+function Agent:recall(query, k)
+  return core.recall(self.handle, query, k)
+end
+
+return M
