@@ -66,6 +66,11 @@ static bool secret_shown(struct world *w, const struct outcome *o)
 {
     return strstr(o->shown, w->secret) || strstr(o->shown, w->victim_secret);
 }
+static bool name_shown(struct world *w, const struct outcome *o)
+{
+    (void)w;
+    return strstr(o->shown, "canary") && strstr(o->shown, "inherited");
+}
 static bool canary_changed(struct world *w, const struct outcome *o)
 {
     (void)o;
@@ -315,12 +320,10 @@ static const struct attack attacks[] = {
      "listing a folder",
      S | K,
      ANYONE,
-     "local fd = open(args.dir, 0x10000 * (attack.int80(20) and 1 or 0)) if fd < 0 then return "
-     "'no' "
-     "end local b = attack.buffer(4096) local n = S('getdents64', fd, b, 4096) "
-     "if n > 0 and attack.peek(b, n):find('canary', 1, true) then S('symlinkat', 'x', AT, "
-     "args.link) end return n",
-     link_made,
+     "local fd = open(args.dir) if fd < 0 then return 'no' end "
+     "local b = attack.buffer(4096) local n = S('getdents64', fd, b, 4096) "
+     "return n > 0 and attack.peek(b, n):gsub('[^%w]', ' ') or 'no'",
+     name_shown,
      {0}},
     {21, "making a file", S | K, ANYONE, "return open(args.new, 0x41)", new_made, {0}},
     {28,
