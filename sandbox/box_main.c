@@ -77,6 +77,8 @@ static int prepare(bool keep_inheritance)
         if (environ && environ[0]) return problem("the environment is not empty");
     }
     zygote.landlock_abi = landlock_abi();
+    if (zygote.landlock_abi < 0)
+        return problem("asking the kernel for Landlock: %s", strerror(errno));
     int ruleset = zygote.landlock_abi ? landlock_ruleset_deny_all(zygote.landlock_abi)
                                       : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (ruleset < 0 || move_fd(ruleset, BOX_RULESET_FD) < 0)

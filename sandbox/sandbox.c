@@ -49,7 +49,8 @@ struct sandbox {
 
 int sandbox_landlock_abi(void)
 {
-    return landlock_abi();
+    int abi = landlock_abi();
+    return abi < 0 ? 0 : abi;
 }
 
 // --- the zygote
@@ -172,6 +173,7 @@ struct call {
     struct box_limits limits;
     int64_t begin_us, deadline_us;
     int channel, status, pidfd; // -1: not there
+    bool asked;                 // the zygote has the request
     bool channel_over, exited, zygote_lost;
     int wait_status, no_fork;
     uint64_t zygote; // which one was asked (sandbox.n_started)
@@ -302,6 +304,7 @@ static int start_child(struct sandbox *s, struct call *c, err *e)
     pthread_mutex_unlock(&s->lock);
     close(far[0]);
     close(far[1]);
+    c->asked = rc == 0;
     return rc;
 }
 
@@ -335,14 +338,15 @@ static bool take_report(struct call *c)
     return true;
 }
 
-// Reads reports until `done` or REPORT_MS have passed.
-static void await_report(struct call *c, const bool *done)
+// Reads reports until the child is known (started) or known to be dead (exited), or REPORT_MS pass.
+static bool await_report(struct call *c, bool exited)
 {
     int64_t until = clock_us() + REPORT_MS * 1000;
-    while (!*done && !c->zygote_lost) {
+    for (;;) {
+        if (exited ? c->exited : c->pidfd >= 0) return true;
         int64_t left = (until - clock_us()) / 1000;
-        if (left <= 0 || wait_readable(c->status, (int)left) <= 0) break;
-        take_report(c);
+        if (c->exited || c->zygote_lost || c->no_fork || left <= 0) return false;
+        if (wait_readable(c->status, (int)left) > 0) take_report(c);
     }
 }
 
@@ -499,7 +503,7 @@ static void write_channel(struct call *c)
 // The child is gone without an answer: its exit status says why.
 static void explain_death(struct call *c)
 {
-    await_report(c, &c->exited);
+    await_report(c, true);
     int st = c->wait_status, sig = c->exited && WIFSIGNALED(st) ? WTERMSIG(st) : 0;
     if (c->zygote_lost || !c->exited) return; // the caller looks at these
     if (sig == SIGPROF || sig == SIGXCPU)
@@ -545,6 +549,9 @@ static int call_loop(struct call *c, bool no_deadline)
             break;
         }
         if (!no_deadline && clock_us() >= c->deadline_us) {
+            if (c->pidfd < 0)
+                return err_set(c->e, ERR_SYSTEM, "sandbox: the zygote started no process in %d ms",
+                               c->limits.wall_ms);
             finish(c, BOX_TIMEOUT, mem_printf("no answer within %d ms", c->limits.wall_ms));
             break;
         }
@@ -560,26 +567,23 @@ static int call_loop(struct call *c, bool no_deadline)
     return c->refused ? -1 : 0;
 }
 
-// After this the child is dead (for the statuses where that matters to the caller) or dying.
+// Kills the child, whatever it is doing. When it did not answer of its own will, this returns only
+// after it is dead; a zygote that cannot even report that is ended, and its children with it.
+static void end_child(struct sandbox *s, struct call *c)
+{
+    bool answered = c->finished && (c->r->status == BOX_OK || c->r->status == BOX_ERROR);
+    bool known = await_report(c, false);
+    if (known && !c->exited) syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+    if (c->no_fork || c->exited || (known && answered)) return;
+    if (known && await_report(c, true)) return;
+    pthread_mutex_lock(&s->lock);
+    if (c->zygote == s->n_started) stop_zygote(s); // another call may have done it
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void call_end(struct sandbox *s, struct call *c)
 {
-    bool have_pidfd = c->pidfd >= 0;
-    for (int64_t until = clock_us() + REPORT_MS * 1000;
-         !have_pidfd && !c->exited && !c->zygote_lost && c->status >= 0 && clock_us() < until;) {
-        if (wait_readable(c->status, REPORT_MS) <= 0 || c->no_fork) break;
-        take_report(c);
-        have_pidfd = c->pidfd >= 0;
-    }
-    if (have_pidfd && !c->exited) syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
-    bool must_be_dead = c->r->status != BOX_OK && c->r->status != BOX_ERROR;
-    if (have_pidfd && must_be_dead) await_report(c, &c->exited);
-    bool stuck = must_be_dead && !c->exited && !c->no_fork;
-    if (c->zygote_lost || (c->status >= 0 && !have_pidfd && !c->no_fork) || stuck) {
-        // A zygote that does not answer is ended; its children die with it.
-        pthread_mutex_lock(&s->lock);
-        if (c->zygote == s->n_started) stop_zygote(s);
-        pthread_mutex_unlock(&s->lock);
-    }
+    if (c->asked) end_child(s, c);
     if (c->pidfd >= 0) close(c->pidfd);
     if (c->channel >= 0) close(c->channel);
     if (c->status >= 0) close(c->status);

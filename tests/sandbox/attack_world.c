@@ -182,7 +182,6 @@ bool world_canary_changed(const struct world *w)
 
 bool world_victim_dead(struct world *w)
 {
-    usleep(20000); // a signal that was sent arrives
     siginfo_t info = {0};
     return waitid(P_PID, (id_t)w->victim, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
            info.si_pid == w->victim;

@@ -66,6 +66,11 @@ static bool secret_shown(struct world *w, const struct outcome *o)
 {
     return strstr(o->shown, w->secret) || strstr(o->shown, w->victim_secret);
 }
+static bool name_shown(struct world *w, const struct outcome *o)
+{
+    (void)w;
+    return strstr(o->shown, "canary") && strstr(o->shown, "inherited");
+}
 static bool canary_changed(struct world *w, const struct outcome *o)
 {
     (void)o;
@@ -109,6 +114,7 @@ static bool abstract_reached(struct world *w, const struct outcome *o)
 static bool victim_dead(struct world *w, const struct outcome *o)
 {
     (void)o;
+    usleep(20000); // a signal that was sent arrives
     return world_victim_dead(w);
 }
 static bool victim_changed(struct world *w, const struct outcome *o)
@@ -130,7 +136,7 @@ static bool strays_left(struct world *w, const struct outcome *o)
 static bool ran_late(struct world *w, const struct outcome *o)
 {
     (void)w;
-    return o->us > 900000;
+    return o->us > 600000;
 }
 static bool grew_large(struct world *w, const struct outcome *o)
 {
@@ -314,12 +320,10 @@ static const struct attack attacks[] = {
      "listing a folder",
      S | K,
      ANYONE,
-     "local fd = open(args.dir, 0x10000 * (attack.int80(20) and 1 or 0)) if fd < 0 then return "
-     "'no' "
-     "end local b = attack.buffer(4096) local n = S('getdents64', fd, b, 4096) "
-     "if n > 0 and attack.peek(b, n):find('canary', 1, true) then S('symlinkat', 'x', AT, "
-     "args.link) end return n",
-     link_made,
+     "local fd = open(args.dir) if fd < 0 then return 'no' end "
+     "local b = attack.buffer(4096) local n = S('getdents64', fd, b, 4096) "
+     "return n > 0 and attack.peek(b, n):gsub('[^%w]', ' ') or 'no'",
+     name_shown,
      {0}},
     {21, "making a file", S | K, ANYONE, "return open(args.new, 0x41)", new_made, {0}},
     {28,
@@ -435,7 +439,7 @@ static const struct attack attacks[] = {
     {34,
      "io_uring makes a folder",
      S | K,
-     MAY_LACK,
+     MAY_LACK | NO_LIMITS,
      "S('close', 0) local p = attack.buffer(120) local fd = S('io_uring_setup', 4, p) "
      "if fd < 0 then return 'no' end local q = attack.peek(p, 120) "
      "local function u32(at) return (string.unpack('<I4', q, at + 1)) end "
@@ -656,7 +660,7 @@ static void outcome_free(struct outcome *o)
 
 static void *raise_flag(void *flag)
 {
-    for (int i = 0; i < 120 && !*(volatile int *)flag; i++) usleep(10000);
+    for (int i = 0; i < 80 && !*(volatile int *)flag; i++) usleep(10000);
     *(volatile int *)flag = 1;
     return NULL;
 }

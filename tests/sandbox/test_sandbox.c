@@ -414,6 +414,25 @@ static void a_zygote_that_dies_in_a_call(void **state)
     box_result_free(&again);
 }
 
+static void a_zygote_that_hangs(void **state)
+{
+    (void)state;
+    static const char source[] = "return {run = function() return 1 end}";
+    struct sandbox_status st, now;
+    sandbox_get_status(box, &st);
+    kill(st.zygote_pid, SIGSTOP);
+    struct box_request q = {source, sizeof source - 1, "t.lua", "run", .limits = {100, 0, 0, 0}};
+    struct box_result r;
+    err e;
+    assert_int_equal(sandbox_run(box, &q, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "the zygote started no process in 100 ms"));
+    struct box_result again = run_body("return 1", (struct box_request){0});
+    assert_int_equal(again.status, BOX_OK);
+    box_result_free(&again);
+    sandbox_get_status(box, &now);
+    assert_int_equal(now.n_started, st.n_started + 1);
+}
+
 static void *many_in_a_thread(void *ok)
 {
     for (int i = 0; i < 100; i++) {
@@ -467,6 +486,7 @@ int main(void)
         cmocka_unit_test(many_calls_leave_nothing),
         cmocka_unit_test(a_dead_zygote_is_replaced),
         cmocka_unit_test(a_zygote_that_dies_in_a_call),
+        cmocka_unit_test(a_zygote_that_hangs),
         cmocka_unit_test(calls_run_side_by_side),
         cmocka_unit_test(a_box_that_is_none),
     };
