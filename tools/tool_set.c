@@ -87,12 +87,12 @@ static int add_tool(struct tool_set *ts, struct loaded_tool *t, err *e)
 
 static int is_tool_file(const struct dirent *entry)
 {
-    static const char tool[] = ".lua", test[] = "_test.lua";
+    static const char lua[] = ".lua", test[] = "_test.lua";
     const char *name = entry->d_name;
     size_t n = strlen(name);
     bool is_test = n >= sizeof test - 1 && strcmp(name + n - (sizeof test - 1), test) == 0;
-    return n >= sizeof tool && name[0] != '.' && !is_test &&
-           strcmp(name + n - (sizeof tool - 1), tool) == 0;
+    return n >= sizeof lua && name[0] != '.' && !is_test &&
+           strcmp(name + n - (sizeof lua - 1), lua) == 0;
 }
 
 static int load_folder(struct tool_set *ts, const char *dir, size_t folder, err *e)
