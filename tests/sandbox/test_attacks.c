@@ -133,10 +133,11 @@ static bool strays_left(struct world *w, const struct outcome *o)
     usleep(100000);
     return world_strays(w, true) > 0;
 }
+// Someone had to come and end it, or (where the deadline is no holder) only the deadline did.
 static bool ran_late(struct world *w, const struct outcome *o)
 {
     (void)w;
-    return o->us > 600000;
+    return o->r.status == BOX_CANCELLED || strstr(o->shown, "no answer within 1200 ms");
 }
 static bool grew_large(struct world *w, const struct outcome *o)
 {
@@ -259,9 +260,9 @@ static const struct attack attacks[] = {
      "a string larger than the cap",
      R,
      ANYONE,
-     "local s = ('x'):rep(200 << 20) ctx.probe() return #s",
+     "local s = ('x'):rep(160 << 20) ctx.probe() return #s",
      grew_large,
-     {0}},
+     {20000, 20000, 0, 0}},
     {7,
      "raw mmap beyond the cap",
      R,
@@ -660,7 +661,7 @@ static void outcome_free(struct outcome *o)
 
 static void *raise_flag(void *flag)
 {
-    for (int i = 0; i < 80 && !*(volatile int *)flag; i++) usleep(10000);
+    for (int i = 0; i < 150 && !*(volatile int *)flag; i++) usleep(10000);
     *(volatile int *)flag = 1;
     return NULL;
 }
@@ -781,6 +782,10 @@ static const struct {
     {18, "100,000 brackets",
      "send('{\"type\":\"done\",\"started\":0,\"value\":' .. ('['):rep(100000)) attack.spin()",
      BOX_CRASHED, "deeper than"},
+    {18, "a million empty objects",
+     "send('{\"type\":\"done\",\"started\":0,\"value\":[' .. ('{},'):rep(1000000) .. '1]}') "
+     "attack.spin()",
+     BOX_CRASHED, "more than 250000 values"},
     {18, "a number of a million digits",
      "send('{\"type\":\"done\",\"started\":0,\"value\":' .. ('9'):rep(1000000) .. '}') "
      "attack.spin()",
