@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-const struct verb *const cli_verbs[] = {
+static const struct verb *const verbs[] = {
     &verb_run,
     &verb_chat,
     &verb_tool_ls,
@@ -26,5 +26,5 @@ const struct verb *const cli_verbs[] = {
 
 int main(int argc, char **argv)
 {
-    return cli_main(argc, argv);
+    return cli_main(verbs, argc, argv);
 }
