@@ -226,7 +226,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-    struct box_hello hello = {.magic = BOX_MAGIC, .teeth = TEETH, .n_step = box_confine_steps()};
+    struct box_hello hello = {.magic = BOX_MAGIC, .teeth = TEETH};
     int type;
     socklen_t size = sizeof type;
     if (getsockopt(BOX_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||

@@ -135,6 +135,8 @@ static void failures_have_words(void **state)
         {"return {1, x = 2}", BOX_ERROR, "keys must be all strings"},
         {"return {[2] = 1}", BOX_ERROR, "keys must be all strings"},
         {"return coroutine.create(print)", BOX_ERROR, "a thread has no JSON form"},
+        {"return json.encode{print}", BOX_ERROR, "value[1]: a function has no JSON form"},
+        {"return json.encode(('x'):rep(5 << 20))", BOX_ERROR, "more than 4 MB of JSON"},
         {"return nil + 1", BOX_ERROR, "t.lua:1: attempt to perform arithmetic on a nil value"},
         {"return io.open('/etc/passwd')", BOX_ERROR, "nil value (global 'io')"},
         {"return os.time()", BOX_ERROR, "no clock"},
