@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "sandbox/asan.h"
 #include "sandbox/frame.h"
 #include "sandbox/landlock.h"
@@ -189,8 +190,10 @@ struct call {
     err *e;
 };
 
+// Takes text over. Words of the child may have been cut inside a character on their way into it.
 static void finish(struct call *c, enum box_status status, char *text)
 {
+    if (text) text[utf8_valid_prefix(text, strlen(text))] = 0;
     c->finished = true;
     c->r->status = status;
     c->r->text = text;
@@ -342,7 +345,8 @@ static char *breach(const char *what)
 static void put_reply(struct call *c, int64_t id, json_t *value, const char *why)
 {
     json_t *j = value ? json_pack("{s:I,s:o}", "id", (json_int_t)id, "value", value)
-                      : json_pack("{s:I,s:s}", "id", (json_int_t)id, "error", why);
+                      : json_pack("{s:I,s:s%}", "id", (json_int_t)id, "error", why,
+                                  utf8_valid_prefix(why, strlen(why)));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     size_t n = text ? strlen(text) : 0;
