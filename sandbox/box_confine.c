@@ -131,11 +131,6 @@ static const struct step {
 
 enum { N_STEP = sizeof steps / sizeof *steps };
 
-unsigned box_confine_steps(void)
-{
-    return N_STEP;
-}
-
 const char *box_confine(const struct confinement *c)
 {
     const struct box_spawn *s = c->spawn;

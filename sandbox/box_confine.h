@@ -11,8 +11,6 @@ struct confinement {
     pid_t zygote;
 };
 
-unsigned box_confine_steps(void);
-
 // Applies every step in order; the channel is in place already. NULL, or the name of the step that
 // failed, with errno.
 const char *box_confine(const struct confinement *c);

@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "sandbox/asan.h"
 #include "sandbox/frame.h"
 #include "sandbox/landlock.h"
+#include "sandbox/passing.h"
 #include "sandbox/protocol.h"
 
 #include <errno.h>
@@ -188,8 +190,10 @@ struct call {
     err *e;
 };
 
+// Takes text over. Words of the child may have been cut inside a character on their way into it.
 static void finish(struct call *c, enum box_status status, char *text)
 {
+    if (text) text[utf8_valid_prefix(text, strlen(text))] = 0;
     c->finished = true;
     c->r->status = status;
     c->r->text = text;
@@ -256,26 +260,6 @@ static int put_request(struct call *c, err *e)
     return 0;
 }
 
-static int send_spawn(int control, const struct box_spawn *spawn, const int fds[2])
-{
-    struct iovec io = {(void *)(uintptr_t)spawn, sizeof *spawn};
-    union {
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
-        struct cmsghdr align;
-    } control_data = {{0}};
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control_data.bytes,
-                       .msg_controllen = sizeof control_data.bytes};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    *c = (struct cmsghdr){CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-    memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
-    for (;;) {
-        if (sendmsg(control, &m, MSG_NOSIGNAL) >= 0) return 0;
-        if (errno != EINTR) return -1;
-    }
-}
-
 // Hands the far ends of two new sockets to the zygote, which is started again once if it has died.
 static int start_child(struct sandbox *s, struct call *c, err *e)
 {
@@ -296,7 +280,7 @@ static int start_child(struct sandbox *s, struct call *c, err *e)
     for (int attempt = 0; attempt < 2; attempt++) {
         if (s->control < 0 && start_zygote(s, e) < 0) break;
         c->zygote = s->n_started;
-        rc = send_spawn(s->control, &spawn, far);
+        rc = pass_send(s->control, &spawn, sizeof spawn, far, 2, 0);
         if (rc == 0) break;
         err_sys(e, errno, "sandbox: request to the zygote");
         stop_zygote(s);
@@ -308,34 +292,23 @@ static int start_child(struct sandbox *s, struct call *c, err *e)
     return rc;
 }
 
-// What the zygote says about this child; false when there is nothing to read now.
-static bool take_report(struct call *c)
+// What the zygote says about this child.
+static void take_report(struct call *c)
 {
     struct box_report r;
-    struct iovec io = {&r, sizeof r};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(c->status, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (cm && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&c->pidfd, CMSG_DATA(cm), sizeof(int));
+    int pidfd;
+    ssize_t n = pass_receive(c->status, &r, sizeof r, &pidfd, 1, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return;
     if (n != sizeof r || r.magic != BOX_MAGIC) {
         c->zygote_lost = true;
-        return true;
+        return;
     }
+    if (pidfd >= 0) c->pidfd = pidfd;
     if (r.kind == REPORT_NO_FORK) c->no_fork = r.value;
     if (r.kind == REPORT_EXITED) {
         c->exited = true;
         c->wait_status = r.value;
     }
-    return true;
 }
 
 // Reads reports until the child is known (started) or known to be dead (exited), or REPORT_MS pass.
@@ -372,7 +345,8 @@ static char *breach(const char *what)
 static void put_reply(struct call *c, int64_t id, json_t *value, const char *why)
 {
     json_t *j = value ? json_pack("{s:I,s:o}", "id", (json_int_t)id, "value", value)
-                      : json_pack("{s:I,s:s}", "id", (json_int_t)id, "error", why);
+                      : json_pack("{s:I,s:s%}", "id", (json_int_t)id, "error", why,
+                                  utf8_valid_prefix(why, strlen(why)));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     size_t n = text ? strlen(text) : 0;
@@ -468,7 +442,7 @@ static void take_frames(struct call *c)
         used += FRAME_HEAD + n;
     }
     if (rc < 0 && !c->finished) finish(c, BOX_CRASHED, breach(why.msg));
-    memmove(c->in.p, c->in.p + used, c->in.n - used);
+    if (used) memmove(c->in.p, c->in.p + used, c->in.n - used);
     c->in.n -= used;
 }
 

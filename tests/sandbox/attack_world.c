@@ -259,12 +259,32 @@ int world_strays(const struct world *w, bool kill_them)
     return c.n;
 }
 
+struct child_search {
+    pid_t zygote, newest, second;
+};
+
 static bool find_child(const struct process *p, void *user)
 {
-    struct world *w = user;
-    if (p->parent != w->zygote || p->state == 'Z') return false;
-    if (p->pid > w->child) w->child = p->pid;
+    struct child_search *s = user;
+    if (p->parent != s->zygote || p->state == 'Z') return false;
+    if (p->pid > s->newest) {
+        s->second = s->newest;
+        s->newest = p->pid;
+    } else if (p->pid > s->second) {
+        s->second = p->pid;
+    }
     return false;
+}
+
+// The child in a call: the newest but one, since the newest waits for the next call.
+static pid_t running_child(pid_t zygote)
+{
+    for (int i = 0; i < 200; i++, usleep(1000)) {
+        struct child_search s = {.zygote = zygote};
+        each_process(find_child, &s);
+        if (s.second) return s.second;
+    }
+    return 0;
 }
 
 static void read_link(pid_t pid, const char *name, char *out, size_t n_out)
@@ -279,8 +299,7 @@ void world_probe(struct world *w)
 {
     char path[100];
     long pages = 0, ignored;
-    w->child = 0;
-    each_process(find_child, w);
+    w->child = running_child(w->zygote);
     snprintf(path, sizeof path, "/proc/%d/statm", w->child);
     FILE *f = fopen(path, "r");
     if (f && fscanf(f, "%ld %ld", &ignored, &pages) == 2)
