@@ -42,7 +42,8 @@ const grammar_vocab *engine_vocab(const engine *en); // the token bytes, as gram
 const char *engine_chat_template(const engine *en); // Jinja source, or NULL when the model has none
 bool engine_is_end(const engine *en, int32_t token); // any token at which the model stops; models
                                                      // name several, tokenizer_eos is one of them
-const char *engine_bos(const engine *en); // content of the named token, for the template; NULL: none
+const char *
+engine_bos(const engine *en); // content of the named token, for the template; NULL: none
 const char *engine_eos(const engine *en);
 
 struct sample_options {

@@ -21,7 +21,7 @@
 
 struct grammar_state {
     const grammar *g;
-    struct pool pool[2]; // pos lives in pool[now]
+    struct chunks pool[2]; // pos lives in pool[now]
     int now;
     struct pos pos;
 };
@@ -31,7 +31,7 @@ struct cache_entry {
     uint64_t *bits; // NULL: empty
     int n;
     uint32_t longest; // finish of the costliest token in the mask
-    struct pool mem;
+    struct chunks mem;
     struct pos pos;
 };
 
@@ -64,19 +64,19 @@ static void allow(struct fill *f, int32_t token, uint32_t finish)
 
 static void walk(struct fill *f, const struct trie *t, const struct pos *from)
 {
-    struct pool mem = {0};
+    struct chunks mem = {0};
     struct pos *at = mem_new((t->depth + 1) * sizeof *at);
-    struct pool_mark *mark = mem_new((t->depth + 1) * sizeof *mark);
+    struct chunk_mark *mark = mem_new((t->depth + 1) * sizeof *mark);
     at[0] = *from;
-    mark[0] = pool_mark(&mem);
+    mark[0] = chunk_mark(&mem);
     for (uint32_t i = 0; i < t->n;) {
         const struct trie_node *n = &t->node[i];
-        pool_rewind(&mem, mark[n->depth - 1]);
+        chunk_rewind(&mem, mark[n->depth - 1]);
         if (!pos_step(f->g, &mem, &at[n->depth - 1], n->byte, &at[n->depth])) {
             i = n->skip;
             continue;
         }
-        mark[n->depth] = pool_mark(&mem);
+        mark[n->depth] = chunk_mark(&mem);
         if (n->n_token) {
             uint32_t finish = pos_finish(f->g, &at[n->depth]);
             assert(finish < FAR);
@@ -87,7 +87,7 @@ static void walk(struct fill *f, const struct trie *t, const struct pos *from)
     }
     free(at);
     free(mark);
-    pool_free(&mem);
+    chunk_free(&mem);
 }
 
 static void allow_all(struct fill *f, const uint64_t *bits, uint32_t finish)
@@ -156,14 +156,14 @@ static bool fill_text(struct fill *f)
 static void fill_added(struct fill *f)
 {
     const struct vocab_tables *t = tables(f->g);
-    struct pool mem = {0};
+    struct chunks mem = {0};
     for (int i = 0; i < t->n_added; i++) {
         struct pos to;
         if (!pos_added(f->g, &mem, f->from, t->added[i], &to)) continue;
         uint32_t finish = pos_finish(f->g, &to);
         if (finish <= f->limit) allow(f, t->added[i], finish);
     }
-    pool_free(&mem);
+    chunk_free(&mem);
     if (pos_may_end(f->g, f->from)) f->bits[f->g->v->end / 64] |= 1ull << (f->g->v->end % 64);
 }
 
@@ -204,7 +204,7 @@ static void cache_free(struct mask_cache *c)
 {
     for (uint32_t i = 0; c && i < c->n; i++) {
         free(c->entry[i].bits);
-        pool_free(&c->entry[i].mem);
+        chunk_free(&c->entry[i].mem);
     }
     if (!c) return;
     pthread_mutex_destroy(&c->lock);
@@ -237,7 +237,7 @@ static void cache_put(const grammar *g, const struct pos *p, uint64_t hash, cons
     struct cache_entry *x = &c->entry[hash & (c->n - 1)];
     if (!x->bits) x->bits = mem_new(bytes);
     memcpy(x->bits, bits, bytes);
-    pool_rewind(&x->mem, (struct pool_mark){0});
+    chunk_rewind(&x->mem, (struct chunk_mark){0});
     pos_copy(&x->mem, p, &x->pos);
     x->hash = hash;
     x->n = n;
@@ -274,13 +274,13 @@ int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
 {
     const grammar *g = s->g;
     const grammar_vocab *v = g->v;
-    struct pool mem = {0};
+    struct chunks mem = {0};
     memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
     if (s->pos.mode == M_ENDED) return 0;
     for (int32_t t = 0; t < v->n_token; t++) {
         struct pos p = s->pos, next;
         bool may = t == v->end ? pos_may_end(g, &p) : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
-        pool_rewind(&mem, (struct pool_mark){0});
+        chunk_rewind(&mem, (struct chunk_mark){0});
         if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {
             may = pos_added(g, &mem, &s->pos, t, &p);
         } else if (t != v->end) {
@@ -290,7 +290,7 @@ int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
         uint32_t tokens = t == v->end ? 1 : may ? pos_finish(g, &p) + 2 : 0;
         if (may && (budget < 0 || tokens <= (uint32_t)budget)) bits[t / 64] |= 1ull << (t % 64);
     }
-    pool_free(&mem);
+    chunk_free(&mem);
     return count_bits(bits, tables(g)->words);
 }
 
@@ -320,16 +320,16 @@ grammar_state *grammar_copy(const grammar_state *from)
 void grammar_state_free(grammar_state *s)
 {
     if (!s) return;
-    pool_free(&s->pool[0]);
-    pool_free(&s->pool[1]);
+    chunk_free(&s->pool[0]);
+    chunk_free(&s->pool[1]);
     free(s);
 }
 
 // Moves s to `p`, which may stand partly on pool[now] and partly on scratch memory.
 static void settle(grammar_state *s, const struct pos *p)
 {
-    struct pool *next = &s->pool[!s->now];
-    pool_rewind(next, (struct pool_mark){0});
+    struct chunks *next = &s->pool[!s->now];
+    chunk_rewind(next, (struct chunk_mark){0});
     pos_copy(next, p, &s->pos);
     s->now = !s->now;
 }
@@ -344,7 +344,7 @@ bool grammar_accept(grammar_state *s, int32_t token)
         settle(s, &(struct pos){.mode = M_ENDED});
         return true;
     }
-    struct pool mem = {0};
+    struct chunks mem = {0};
     struct pos p = s->pos, next;
     bool may = v->kind[token] != VOCAB_SPECIAL && v->len[token] > 0;
     if (may && v->kind[token] == VOCAB_ADDED)
@@ -353,7 +353,7 @@ bool grammar_accept(grammar_state *s, int32_t token)
         for (uint32_t i = 0; may && i < v->len[token]; i++, p = next)
             may = pos_step(g, &mem, &p, (uint8_t)v->bytes[token][i], &next);
     if (may) settle(s, &p);
-    pool_free(&mem);
+    chunk_free(&mem);
     return may;
 }
 
@@ -376,7 +376,7 @@ int grammar_shortest_finish(const grammar_state *s)
 }
 
 // The only byte that may come next, or -1.
-static int only_byte(const grammar *g, struct pool *mem, const struct pos *p, struct pos *to)
+static int only_byte(const grammar *g, struct chunks *mem, const struct pos *p, struct pos *to)
 {
     int only = -1;
     if (pos_may_end(g, p) || p->mode == M_BEGIN) return -1;
@@ -392,12 +392,12 @@ static int only_byte(const grammar *g, struct pool *mem, const struct pos *p, st
 
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap)
 {
-    struct pool mem = {0};
+    struct chunks mem = {0};
     struct pos p = s->pos, next;
     size_t n = 0;
     for (int c; n < cap && (c = only_byte(s->g, &mem, &p, &next)) >= 0; p = next)
         out[n++] = (char)c;
-    pool_free(&mem);
+    chunk_free(&mem);
     return n;
 }
 
@@ -419,7 +419,7 @@ void grammar_free(grammar *g)
 {
     if (!g) return;
     schema_release_build(&g->s);
-    pool_free(&g->s.mem);
+    chunk_free(&g->s.mem);
     free(g->s.alt);
     for (int i = 0; i < LIT_COUNT; i++) {
         free(g->tools.literal[i].text);
@@ -434,11 +434,11 @@ void grammar_free(grammar *g)
 
 size_t grammar_bytes(const grammar *g)
 {
-    size_t n = sizeof *g + pool_bytes(&g->s.mem) + g->s.cap_alt * sizeof *g->s.alt;
+    size_t n = sizeof *g + chunk_bytes(&g->s.mem) + g->s.cap_alt * sizeof *g->s.alt;
     n += g->cache->n * sizeof *g->cache->entry;
     for (uint32_t i = 0; i < g->cache->n; i++)
         if (g->cache->entry[i].bits)
-            n += (size_t)tables(g)->words * sizeof(uint64_t) + pool_bytes(&g->cache->entry[i].mem);
+            n += (size_t)tables(g)->words * sizeof(uint64_t) + chunk_bytes(&g->cache->entry[i].mem);
     return n;
 }
 

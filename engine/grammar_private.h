@@ -34,20 +34,20 @@ static inline uint32_t far_mul(uint32_t a, uint32_t b)
 // ---- memory ----
 
 // Bump allocation in chunks that never move, with marks to go back to.
-struct pool_chunk;
-struct pool {
-    struct pool_chunk *first, *current;
+struct chunk;
+struct chunks {
+    struct chunk *first, *current;
     size_t used; // in current
 };
-struct pool_mark {
-    struct pool_chunk *chunk;
+struct chunk_mark {
+    struct chunk *chunk;
     size_t used;
 };
-void *pool_alloc(struct pool *p, size_t n);
-struct pool_mark pool_mark(const struct pool *p);
-void pool_rewind(struct pool *p, struct pool_mark m);
-void pool_free(struct pool *p);
-size_t pool_bytes(const struct pool *p);
+void *chunk_alloc(struct chunks *p, size_t n);
+struct chunk_mark chunk_mark(const struct chunks *p);
+void chunk_rewind(struct chunks *p, struct chunk_mark m);
+void chunk_free(struct chunks *p);
+size_t chunk_bytes(const struct chunks *p);
 
 // ---- the compiled schema ----
 
@@ -59,7 +59,7 @@ struct words {
     uint32_t *len;
     uint32_t *id; // what the word stands for
 };
-struct words words_of(struct pool *mem, const char *const *text, const uint32_t *id, uint32_t n);
+struct words words_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n);
 bool words_narrow(const struct words *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c);
 
 // A decimal with an exact value: digits before and after the point, most significant first.
@@ -138,7 +138,7 @@ struct node { // a set of alternatives
 };
 
 struct schema {
-    struct pool mem;
+    struct chunks mem;
     struct node *node;
     struct alt *alt;
     uint32_t n_node, n_alt;
@@ -327,19 +327,19 @@ struct grammar {
 
 // ---- steps ----
 
-void pos_start(const grammar *g, struct pool *mem, struct pos *p);
+void pos_start(const grammar *g, struct chunks *mem, struct pos *p);
 // One byte further; false: no completion begins so.
-bool pos_step(const grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
+bool pos_step(const grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
               struct pos *to);
 // An added token further.
-bool pos_added(const grammar *g, struct pool *mem, const struct pos *from, int32_t token,
+bool pos_added(const grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
 bool pos_may_end(const grammar *g, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(const grammar *g, const struct pos *p);
 // Upper bound of the finish after any string-safe token, where choice ch is an additional key.
 uint32_t extra_key_finish(const grammar *g, const struct pos *p, const struct choice *ch);
-void pos_copy(struct pool *mem, const struct pos *from, struct pos *to);
+void pos_copy(struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_equal(const struct pos *a, const struct pos *b);
 uint64_t pos_hash(const struct pos *p);
 

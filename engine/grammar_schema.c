@@ -153,13 +153,13 @@ static int compare_word(const void *a, const void *b)
 }
 
 // Sorts v and drops repeated texts.
-static struct words words_make(struct pool *mem, struct word *v, uint32_t n)
+static struct words words_make(struct chunks *mem, struct word *v, uint32_t n)
 {
     if (n) qsort(v, n, sizeof *v, compare_word);
     struct words w = {.shortest = FAR};
-    w.text = pool_alloc(mem, (n + 1) * sizeof *w.text);
-    w.len = pool_alloc(mem, (n + 1) * sizeof *w.len);
-    w.id = pool_alloc(mem, (n + 1) * sizeof *w.id);
+    w.text = chunk_alloc(mem, (n + 1) * sizeof *w.text);
+    w.len = chunk_alloc(mem, (n + 1) * sizeof *w.len);
+    w.id = chunk_alloc(mem, (n + 1) * sizeof *w.id);
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0 && compare_word(&v[i - 1], &v[i]) == 0) continue;
         w.text[w.n] = v[i].text;
@@ -170,14 +170,14 @@ static struct words words_make(struct pool *mem, struct word *v, uint32_t n)
     return w;
 }
 
-static struct word word_copy(struct pool *mem, const char *text, size_t n, uint32_t id)
+static struct word word_copy(struct chunks *mem, const char *text, size_t n, uint32_t id)
 {
-    char *p = pool_alloc(mem, n + 1);
+    char *p = chunk_alloc(mem, n + 1);
     memcpy(p, text, n);
     return (struct word){p, (uint32_t)n, id};
 }
 
-struct words words_of(struct pool *mem, const char *const *text, const uint32_t *id, uint32_t n)
+struct words words_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n)
 {
     struct word *v = mem_new((n + 1) * sizeof *v);
     for (uint32_t i = 0; i < n; i++) v[i] = word_copy(mem, text[i], strlen(text[i]), id[i]);
@@ -314,9 +314,9 @@ static void push(uint32_t **v, uint32_t *n, uint32_t *cap, uint32_t x)
 static uint32_t node_new(struct compiler *c)
 {
     struct schema *s = c->s;
-    if (s->n_node >= NODES_MAX || pool_bytes(&s->mem) > SCHEMA_BYTES_MAX)
+    if (s->n_node >= NODES_MAX || chunk_bytes(&s->mem) > SCHEMA_BYTES_MAX)
         return refuse(c, "the schema is too large (%u subschemas, %zu MiB)", s->n_node,
-                      pool_bytes(&s->mem) >> 20);
+                      chunk_bytes(&s->mem) >> 20);
     if (s->n_node == s->cap_build) {
         s->cap_build = s->cap_build ? s->cap_build * 2 : 64;
         s->build = mem_grow(s->build, s->cap_build * sizeof *s->build);
@@ -389,7 +389,7 @@ static uint32_t memo_node(struct compiler *c, const json_t *schema, unsigned typ
 static void add_words(struct compiler *c, uint32_t node, struct word *v, uint32_t n)
 {
     if (n == 0) return;
-    struct words *w = pool_alloc(&c->s->mem, sizeof *w);
+    struct words *w = chunk_alloc(&c->s->mem, sizeof *w);
     *w = words_make(&c->s->mem, v, n);
     add_alt(c, node, (struct alt){.kind = ALT_WORDS, .words = w});
 }
@@ -409,24 +409,24 @@ static uint32_t any_value(struct compiler *c, unsigned types)
     bool fresh;
     uint32_t node = memo_node(c, NULL, types, &fresh);
     if (!fresh || c->failed) return node;
-    struct pool *mem = &c->s->mem;
+    struct chunks *mem = &c->s->mem;
     add_constants(c, node, types);
     if (types & TYPE_STRING)
         add_alt(c, node, (struct alt){.kind = ALT_STRING, .string = {0, NONE}});
     if (types & TYPE_NUMBER) {
-        struct range *r = pool_alloc(mem, sizeof *r);
+        struct range *r = chunk_alloc(mem, sizeof *r);
         r->integer = !(types & TYPE_FRACTION);
         range_finish(r);
         add_alt(c, node, (struct alt){.kind = ALT_NUMBER, .range = r});
     }
     if (types & TYPE_ARRAY) {
-        struct array *a = pool_alloc(mem, sizeof *a);
+        struct array *a = chunk_alloc(mem, sizeof *a);
         a->items = any_value(c, TYPE_ANY);
         a->max = NONE;
         add_alt(c, node, (struct alt){.kind = ALT_ARRAY, .array = a});
     }
     if (types & TYPE_OBJECT) {
-        struct object *o = pool_alloc(mem, sizeof *o);
+        struct object *o = chunk_alloc(mem, sizeof *o);
         o->extra = any_value(c, TYPE_ANY);
         o->max = NONE;
         add_alt(c, node, (struct alt){.kind = ALT_OBJECT, .object = o});
@@ -496,9 +496,9 @@ static uint32_t constant_node(struct compiler *c, const json_t *v)
 
 static void add_array_value(struct compiler *c, uint32_t node, const json_t *v)
 {
-    struct array *a = pool_alloc(&c->s->mem, sizeof *a);
+    struct array *a = chunk_alloc(&c->s->mem, sizeof *a);
     a->n_prefix = a->min = a->max = (uint32_t)json_array_size(v);
-    a->prefix = pool_alloc(&c->s->mem, (a->n_prefix + 1) * sizeof *a->prefix);
+    a->prefix = chunk_alloc(&c->s->mem, (a->n_prefix + 1) * sizeof *a->prefix);
     a->items = NONE;
     for (uint32_t i = 0; i < a->n_prefix; i++)
         a->prefix[i] = constant_node(c, json_array_get(v, i));
@@ -508,8 +508,8 @@ static void add_array_value(struct compiler *c, uint32_t node, const json_t *v)
 static void add_object_value(struct compiler *c, uint32_t node, const json_t *v)
 {
     uint32_t n = (uint32_t)json_object_size(v), i = 0;
-    struct property *p = pool_alloc(&c->s->mem, (n + 1) * sizeof *p);
-    const char **names = pool_alloc(&c->s->mem, (n + 1) * sizeof *names);
+    struct property *p = chunk_alloc(&c->s->mem, (n + 1) * sizeof *p);
+    const char **names = chunk_alloc(&c->s->mem, (n + 1) * sizeof *names);
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)v, key, value)
@@ -592,7 +592,7 @@ static struct bound tighter(const struct bound *inclusive, const struct bound *e
 static void add_number(struct compiler *c, uint32_t node, const json_t *schema, unsigned types)
 {
     struct bound low, high, above, below;
-    struct range *r = pool_alloc(&c->s->mem, sizeof *r);
+    struct range *r = chunk_alloc(&c->s->mem, sizeof *r);
     r->integer = !(types & TYPE_FRACTION);
     if (!read_bound(c, schema, "minimum", &low) || !read_bound(c, schema, "maximum", &high) ||
         !read_bound(c, schema, "exclusiveMinimum", &above) ||
@@ -624,7 +624,7 @@ static void read_prefix(struct compiler *c, struct array *a, const json_t *list,
 {
     size_t before = path_enter(c, keyword);
     a->n_prefix = (uint32_t)json_array_size(list);
-    a->prefix = pool_alloc(&c->s->mem, (a->n_prefix + 1) * sizeof *a->prefix);
+    a->prefix = chunk_alloc(&c->s->mem, (a->n_prefix + 1) * sizeof *a->prefix);
     for (uint32_t i = 0; i < a->n_prefix && !c->failed; i++) {
         size_t here = path_enter_index(c, i);
         a->prefix[i] = compile(c, json_array_get(list, i), TYPE_ANY);
@@ -643,7 +643,7 @@ static uint32_t compile_at(struct compiler *c, const json_t *schema, const char 
 
 static void add_array(struct compiler *c, uint32_t node, const json_t *schema)
 {
-    struct array *a = pool_alloc(&c->s->mem, sizeof *a);
+    struct array *a = chunk_alloc(&c->s->mem, sizeof *a);
     const json_t *items = json_object_get(schema, "items");
     const json_t *prefix = json_object_get(schema, "prefixItems");
     const char *rest = "items";
@@ -672,8 +672,8 @@ static void add_array(struct compiler *c, uint32_t node, const json_t *schema)
 static struct object *object_of(struct compiler *c, struct property *p, const char **names,
                                 uint32_t n, const char *const *forbidden, uint32_t n_forbidden)
 {
-    struct pool *mem = &c->s->mem;
-    struct object *o = pool_alloc(mem, sizeof *o);
+    struct chunks *mem = &c->s->mem;
+    struct object *o = chunk_alloc(mem, sizeof *o);
     struct word *keys = mem_new((n + 1) * sizeof *keys);
     struct word *all = mem_new((n + n_forbidden + 1) * sizeof *all);
     buf b = buf_new(64 << 20);
@@ -737,8 +737,8 @@ static void add_object(struct compiler *c, uint32_t node, const json_t *schema)
     uint32_t undeclared =
         json_object_get(schema, "additionalProperties") ? extra : any_value(c, TYPE_ANY);
     uint32_t cap = (uint32_t)(json_object_size(properties) + json_array_size(required)), n = 0;
-    struct property *p = pool_alloc(&c->s->mem, (cap + 1) * sizeof *p);
-    const char **names = pool_alloc(&c->s->mem, (cap + 1) * sizeof *names);
+    struct property *p = chunk_alloc(&c->s->mem, (cap + 1) * sizeof *p);
+    const char **names = chunk_alloc(&c->s->mem, (cap + 1) * sizeof *names);
     const char *key;
     json_t *value;
     size_t before = path_enter(c, "properties"), i;
@@ -1057,7 +1057,7 @@ static int flatten_all(struct schema *s, err *e)
     struct flatten f = {.s = s};
     f.seen_alt = mem_new((s->n_alt + 1) * sizeof *f.seen_alt);
     f.seen_node = mem_new((s->n_node + 1) * sizeof *f.seen_node);
-    s->node = pool_alloc(&s->mem, (s->n_node + 1) * sizeof *s->node);
+    s->node = chunk_alloc(&s->mem, (s->n_node + 1) * sizeof *s->node);
     uint64_t total = 0;
     for (uint32_t i = 0; i < s->n_node && total <= UNION_MAX; i++) {
         f.stamp = i + 1;
@@ -1065,7 +1065,7 @@ static int flatten_all(struct schema *s, err *e)
         flatten(&f, i);
         total += f.n;
         s->node[i] = (struct node){.n = f.n, .shortest = FAR};
-        s->node[i].alt = pool_alloc(&s->mem, (f.n + 1) * sizeof *s->node[i].alt);
+        s->node[i].alt = chunk_alloc(&s->mem, (f.n + 1) * sizeof *s->node[i].alt);
         if (f.n) memcpy(s->node[i].alt, f.out, f.n * sizeof *f.out);
     }
     free(f.seen_alt);
@@ -1240,7 +1240,7 @@ static void prune_array(struct schema *s, struct array *a)
     if (a->items != NONE && s->node[a->items].shortest == FAR) a->items = NONE;
     if (a->items == NONE && a->max > a->n_prefix) a->max = a->n_prefix;
     if (a->n_prefix > a->max) a->n_prefix = a->max;
-    a->cost = pool_alloc(&s->mem, (a->n_prefix + 1) * sizeof *a->cost);
+    a->cost = chunk_alloc(&s->mem, (a->n_prefix + 1) * sizeof *a->cost);
     for (uint32_t i = 0; i < a->n_prefix; i++)
         a->cost[i + 1] = far_add(a->cost[i], far_add(separator(s), s->node[a->prefix[i]].shortest));
 }
@@ -1248,9 +1248,9 @@ static void prune_array(struct schema *s, struct array *a)
 static void prune_object(struct schema *s, struct object *o)
 {
     if (o->extra != NONE && s->node[o->extra].shortest == FAR) o->extra = NONE;
-    o->required_from = pool_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
-    o->cost_from = pool_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
-    o->next_required = pool_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
+    o->required_from = chunk_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
+    o->cost_from = chunk_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
+    o->next_required = chunk_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
     o->next_required[o->n] = o->n;
     for (uint32_t i = o->n; i-- > 0;) {
         const struct property *p = &o->p[i];
@@ -1262,7 +1262,7 @@ static void prune_object(struct schema *s, struct object *o)
                               : o->cost_from[i + 1];
         o->p[i].usable = value < FAR;
     }
-    o->usable_from = pool_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
+    o->usable_from = chunk_alloc(&s->mem, (o->n + 1) * sizeof(uint32_t));
     for (uint32_t i = o->n; i-- > 0;) o->usable_from[i] = o->usable_from[i + 1] + o->p[i].usable;
 }
 

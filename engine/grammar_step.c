@@ -47,12 +47,12 @@ static bool any_bit(const uint64_t *row, uint32_t words)
     return false;
 }
 
-static struct frame *frame_new(struct pool *mem, enum frame_kind kind, uint32_t n,
+static struct frame *frame_new(struct chunks *mem, enum frame_kind kind, uint32_t n,
                                const struct frame *parent)
 {
     uint32_t words = parent ? bit_words(parent->n) : 0;
     struct frame *f =
-        pool_alloc(mem, sizeof *f + n * sizeof(struct item) + n * words * sizeof(uint64_t));
+        chunk_alloc(mem, sizeof *f + n * sizeof(struct item) + n * words * sizeof(uint64_t));
     f->parent = parent;
     f->kind = kind;
     f->n = n;
@@ -61,10 +61,10 @@ static struct frame *frame_new(struct pool *mem, enum frame_kind kind, uint32_t 
     return f;
 }
 
-static struct choices *choices_new(struct pool *mem, uint32_t n, uint32_t words)
+static struct choices *choices_new(struct chunks *mem, uint32_t n, uint32_t words)
 {
     struct choices *x =
-        pool_alloc(mem, sizeof *x + n * sizeof(struct choice) + n * words * sizeof(uint64_t));
+        chunk_alloc(mem, sizeof *x + n * sizeof(struct choice) + n * words * sizeof(uint64_t));
     x->n = n;
     x->words = words;
     return x;
@@ -205,7 +205,7 @@ static uint32_t first_finish(const struct schema *s, const struct frame *f, cons
 static void enter_literal(const struct grammar *g, enum literal which, struct pos *to);
 
 // The value that the frame's items in `row` waited for is complete.
-static bool complete(const struct grammar *g, struct pool *mem, const struct frame *f,
+static bool complete(const struct grammar *g, struct chunks *mem, const struct frame *f,
                      const uint64_t *row, struct pos *to)
 {
     const struct schema *s = &g->s;
@@ -240,20 +240,20 @@ static bool complete(const struct grammar *g, struct pool *mem, const struct fra
 }
 
 // The choices in `kept` end here.
-static bool complete_choices(const struct grammar *g, struct pool *mem, const struct pos *from,
+static bool complete_choices(const struct grammar *g, struct chunks *mem, const struct pos *from,
                              const bool *kept, struct pos *to)
 {
     const struct choices *x = from->choices;
-    uint64_t *row = pool_alloc(mem, (x->words + 1) * sizeof *row);
+    uint64_t *row = chunk_alloc(mem, (x->words + 1) * sizeof *row);
     for (uint32_t i = 0; i < x->n; i++)
         if (kept[i]) or_row(row, CHOICE_SERVES(x) + i * x->words, x->words);
     return any_bit(row, x->words) && complete(g, mem, from->top, row, to);
 }
 
-static bool close_container(const struct grammar *g, struct pool *mem, const struct frame *f,
+static bool close_container(const struct grammar *g, struct chunks *mem, const struct frame *f,
                             struct pos *to)
 {
-    uint64_t *row = pool_alloc(mem, (f->words + 1) * sizeof *row);
+    uint64_t *row = chunk_alloc(mem, (f->words + 1) * sizeof *row);
     for (uint32_t i = 0; i < f->n; i++)
         if (can_close(&g->s, f, &FRAME_ITEMS(f)[i]))
             or_row(row, FRAME_SERVES(f) + i * f->words, f->words);
@@ -282,16 +282,16 @@ static bool begins_with(const struct alt *a, uint8_t c)
     }
 }
 
-static struct gathered gather(const struct schema *s, struct pool *mem, const struct frame *f,
+static struct gathered gather(const struct schema *s, struct chunks *mem, const struct frame *f,
                               uint8_t c)
 {
     struct gathered g = {.words = bit_words(f->n)};
     uint32_t cap = 0;
     for (uint32_t i = 0; i < f->n; i++)
         if (FRAME_ITEMS(f)[i].child != NONE) cap += s->node[FRAME_ITEMS(f)[i].child].n;
-    g.alt = pool_alloc(mem, (cap + 1) * sizeof *g.alt);
-    g.serve = pool_alloc(mem, ((size_t)cap * g.words + 1) * sizeof *g.serve);
-    uint32_t *seen = f->n > 8 ? pool_alloc(mem, (s->n_alt + 1) * sizeof *seen) : NULL;
+    g.alt = chunk_alloc(mem, (cap + 1) * sizeof *g.alt);
+    g.serve = chunk_alloc(mem, ((size_t)cap * g.words + 1) * sizeof *g.serve);
+    uint32_t *seen = f->n > 8 ? chunk_alloc(mem, (s->n_alt + 1) * sizeof *seen) : NULL;
     for (uint32_t i = 0; i < f->n; i++) {
         if (FRAME_ITEMS(f)[i].child == NONE) continue;
         const struct node *node = &s->node[FRAME_ITEMS(f)[i].child];
@@ -319,7 +319,7 @@ static uint32_t least_after(const struct frame *f, const uint64_t *row)
     return best;
 }
 
-static bool open_container(const struct grammar *g, struct pool *mem, const struct frame *f,
+static bool open_container(const struct grammar *g, struct chunks *mem, const struct frame *f,
                            const struct gathered *all, uint8_t c, struct pos *to)
 {
     struct frame *next = frame_new(mem, c == '[' ? FRAME_ARRAY : FRAME_OBJECT, all->n, f);
@@ -343,17 +343,17 @@ static bool keeps_digits(const struct schema *s, const struct choices *x)
     return false;
 }
 
-static void set_number(const struct schema *s, struct pool *mem, const struct number *n,
+static void set_number(const struct schema *s, struct chunks *mem, const struct number *n,
                        struct pos *to)
 {
-    struct number *copy = pool_alloc(mem, sizeof *copy);
+    struct number *copy = chunk_alloc(mem, sizeof *copy);
     *copy = *n;
     if (!keeps_digits(s, to->choices)) memset(copy->digit, 0, sizeof copy->digit);
     to->number = copy;
 }
 
-static bool begin_value(const struct grammar *g, struct pool *mem, const struct frame *f, uint8_t c,
-                        struct pos *to)
+static bool begin_value(const struct grammar *g, struct chunks *mem, const struct frame *f,
+                        uint8_t c, struct pos *to)
 {
     const struct schema *s = &g->s;
     struct gathered all = gather(s, mem, f, c);
@@ -521,8 +521,8 @@ static bool string_choice(const struct schema *s, const struct pos *from, struct
 }
 
 // Replaces the choices by those in v that are kept.
-static void keep_choices(struct pool *mem, struct pos *to, const struct choice *v, const bool *kept,
-                         uint32_t n_kept)
+static void keep_choices(struct chunks *mem, struct pos *to, const struct choice *v,
+                         const bool *kept, uint32_t n_kept)
 {
     const struct choices *x = to->choices;
     struct choices *y = choices_new(mem, n_kept, x->words);
@@ -542,7 +542,7 @@ static bool lone_string(const struct schema *s, const struct choices *x)
     return x->n == 1 && s->alt[CHOICE_LIST(x)[0].alt].kind == ALT_STRING;
 }
 
-static bool step_string(const struct grammar *g, struct pool *mem, const struct pos *from,
+static bool step_string(const struct grammar *g, struct chunks *mem, const struct pos *from,
                         uint8_t c, struct pos *to)
 {
     const struct schema *s = &g->s;
@@ -552,8 +552,8 @@ static bool step_string(const struct grammar *g, struct pool *mem, const struct 
     enum string_event event = step_string_lexer(to, c, &cp);
     if (event == EVENT_BAD) return false;
     bool closes = event == EVENT_CLOSE, starts = from->sub == STR_PLAIN && !closes;
-    struct choice one, *v = x->n == 1 ? &one : pool_alloc(mem, x->n * sizeof *v);
-    bool kept_one, *kept = x->n == 1 ? &kept_one : pool_alloc(mem, x->n);
+    struct choice one, *v = x->n == 1 ? &one : chunk_alloc(mem, x->n * sizeof *v);
+    bool kept_one, *kept = x->n == 1 ? &kept_one : chunk_alloc(mem, x->n);
     uint32_t n = 0;
     for (uint32_t i = 0; i < x->n; i++) {
         v[i] = CHOICE_LIST(x)[i];
@@ -575,11 +575,11 @@ static bool step_string(const struct grammar *g, struct pool *mem, const struct 
 
 // ---- numbers and words ----
 
-static bool end_number(const struct grammar *g, struct pool *mem, const struct pos *from,
+static bool end_number(const struct grammar *g, struct chunks *mem, const struct pos *from,
                        struct pos *to)
 {
     const struct choices *x = from->choices;
-    bool *kept = pool_alloc(mem, x->n);
+    bool *kept = chunk_alloc(mem, x->n);
     bool whole = from->number->sub != NUM_MINUS && from->number->sub != NUM_DOT &&
                  from->number->sub != NUM_E && from->number->sub != NUM_ESIGN;
     for (uint32_t i = 0; i < x->n; i++) {
@@ -591,7 +591,7 @@ static bool end_number(const struct grammar *g, struct pool *mem, const struct p
     return complete_choices(g, mem, from, kept, to);
 }
 
-static bool step_number(const struct grammar *g, struct pool *mem, const struct pos *from,
+static bool step_number(const struct grammar *g, struct chunks *mem, const struct pos *from,
                         uint8_t c, struct pos *to)
 {
     const struct schema *s = &g->s;
@@ -602,8 +602,8 @@ static bool step_number(const struct grammar *g, struct pool *mem, const struct 
         return (c == ',' || c == ']' || c == '}' || g->tools.on) &&
                end_number(g, mem, from, &end) && pos_step(g, mem, &end, c, to);
     }
-    struct choice *v = pool_alloc(mem, x->n * sizeof *v);
-    bool *kept = pool_alloc(mem, x->n);
+    struct choice *v = chunk_alloc(mem, x->n * sizeof *v);
+    bool *kept = chunk_alloc(mem, x->n);
     uint32_t n = 0;
     for (uint32_t i = 0; i < x->n; i++) {
         v[i] = CHOICE_LIST(x)[i];
@@ -620,12 +620,12 @@ static bool step_number(const struct grammar *g, struct pool *mem, const struct 
     return true;
 }
 
-static bool step_word(const struct grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
-                      struct pos *to)
+static bool step_word(const struct grammar *g, struct chunks *mem, const struct pos *from,
+                      uint8_t c, struct pos *to)
 {
     const struct choices *x = from->choices;
-    struct choice *v = pool_alloc(mem, x->n * sizeof *v);
-    bool *kept = pool_alloc(mem, x->n), ended = false;
+    struct choice *v = chunk_alloc(mem, x->n * sizeof *v);
+    bool *kept = chunk_alloc(mem, x->n), ended = false;
     uint32_t n = 0;
     for (uint32_t i = 0; i < x->n; i++) {
         v[i] = CHOICE_LIST(x)[i];
@@ -644,7 +644,7 @@ static bool step_word(const struct grammar *g, struct pool *mem, const struct po
 
 // ---- keys ----
 
-static bool begin_key(const struct grammar *g, struct pool *mem, const struct frame *f,
+static bool begin_key(const struct grammar *g, struct chunks *mem, const struct frame *f,
                       struct pos *to)
 {
     const struct schema *s = &g->s;
@@ -673,7 +673,7 @@ static bool live_keys(const struct frame *f, const struct object *o, const struc
 }
 
 // One byte of the decoded key.
-static void decode_key_byte(const struct grammar *g, struct pool *mem, struct pos *to,
+static void decode_key_byte(const struct grammar *g, struct chunks *mem, struct pos *to,
                             struct choice *v, uint32_t n, uint8_t c)
 {
     const struct used_keys *used = to->top->used;
@@ -691,7 +691,7 @@ static void decode_key_byte(const struct grammar *g, struct pool *mem, struct po
             to->similar &= ~(1ull << k);
     to->points++;
     if (!extra) return;
-    struct key_byte *b = pool_alloc(mem, sizeof *b);
+    struct key_byte *b = chunk_alloc(mem, sizeof *b);
     *b = (struct key_byte){to->key, (char)c};
     to->key = b;
 }
@@ -725,12 +725,12 @@ static uint32_t key_rest(const struct object *o, const struct pos *p, const stru
     return best;
 }
 
-static const struct used_keys *add_used(struct pool *mem, const struct pos *p)
+static const struct used_keys *add_used(struct chunks *mem, const struct pos *p)
 {
     const struct used_keys *old = p->top->used;
-    struct used_keys *u = pool_alloc(mem, sizeof *u);
+    struct used_keys *u = chunk_alloc(mem, sizeof *u);
     if (old) *u = *old;
-    char *text = pool_alloc(mem, p->points + 1);
+    char *text = chunk_alloc(mem, p->points + 1);
     uint32_t at = p->points;
     for (const struct key_byte *b = p->key; b; b = b->before) text[--at] = b->byte;
     assert(at == 0 && u->n < EXTRA_KEYS_MAX);
@@ -739,7 +739,7 @@ static const struct used_keys *add_used(struct pool *mem, const struct pos *p)
     return u;
 }
 
-static bool end_key(const struct grammar *g, struct pool *mem, const struct pos *from,
+static bool end_key(const struct grammar *g, struct chunks *mem, const struct pos *from,
                     struct pos *to)
 {
     const struct schema *s = &g->s;
@@ -749,8 +749,8 @@ static bool end_key(const struct grammar *g, struct pool *mem, const struct pos 
     uint32_t n = 0;
     bool any_extra = false;
     // The rows of `serves` follow the items, whose number is not known yet: collect indices first.
-    uint32_t *source = pool_alloc(mem, x->n * sizeof *source);
-    struct item *items = pool_alloc(mem, x->n * sizeof *items);
+    uint32_t *source = chunk_alloc(mem, x->n * sizeof *source);
+    struct item *items = chunk_alloc(mem, x->n * sizeof *items);
     for (uint32_t i = 0; i < x->n; i++) {
         struct choice ch = CHOICE_LIST(x)[i];
         struct item it = FRAME_ITEMS(f)[ch.alt];
@@ -778,7 +778,7 @@ static bool end_key(const struct grammar *g, struct pool *mem, const struct pos 
     return true;
 }
 
-static bool step_key(const struct grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
+static bool step_key(const struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                      struct pos *to)
 {
     const struct choices *x = from->choices;
@@ -803,7 +803,7 @@ static bool step_key(const struct grammar *g, struct pool *mem, const struct pos
     to->choices = y;
     to->off++;
     char utf8[4];
-    int len = event == EVENT_CHAR ? utf8_encode(cp, utf8) : 0;
+    int len = event == EVENT_CHAR ? utf8_put(cp, utf8) : 0;
     if (event == EVENT_BYTE) decode_key_byte(g, mem, to, v, y->n, c);
     for (int i = 0; i < len; i++) decode_key_byte(g, mem, to, v, y->n, (uint8_t)utf8[i]);
     return true;
@@ -834,7 +834,7 @@ static uint32_t key_choice_finish(const struct schema *s, const struct pos *p,
 // ---- between the lexemes ----
 
 // Keeps the items of which `kept` says so; the same frame when that is all.
-static const struct frame *keep_items(struct pool *mem, const struct frame *f, const bool *kept,
+static const struct frame *keep_items(struct chunks *mem, const struct frame *f, const bool *kept,
                                       uint32_t n_kept)
 {
     if (n_kept == f->n) return f;
@@ -851,10 +851,10 @@ static const struct frame *keep_items(struct pool *mem, const struct frame *f, c
     return next;
 }
 
-static bool step_comma(const struct grammar *g, struct pool *mem, const struct frame *f,
+static bool step_comma(const struct grammar *g, struct chunks *mem, const struct frame *f,
                        struct pos *to)
 {
-    bool *kept = pool_alloc(mem, f->n);
+    bool *kept = chunk_alloc(mem, f->n);
     uint32_t n = 0;
     for (uint32_t i = 0; i < f->n; i++) {
         const struct item *it = &FRAME_ITEMS(f)[i];
@@ -868,8 +868,8 @@ static bool step_comma(const struct grammar *g, struct pool *mem, const struct f
     return true;
 }
 
-static bool step_first(const struct grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
-                       struct pos *to)
+static bool step_first(const struct grammar *g, struct chunks *mem, const struct pos *from,
+                       uint8_t c, struct pos *to)
 {
     const struct frame *f = from->top;
     if (c == (f->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, f, to);
@@ -877,8 +877,8 @@ static bool step_first(const struct grammar *g, struct pool *mem, const struct p
     return c == '"' && begin_key(g, mem, f, to);
 }
 
-static bool step_next(const struct grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
-                      struct pos *to)
+static bool step_next(const struct grammar *g, struct chunks *mem, const struct pos *from,
+                      uint8_t c, struct pos *to)
 {
     const struct frame *f = from->top;
     if (c == (f->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, f, to);
@@ -923,7 +923,7 @@ static bool step_literal(const struct grammar *g, const struct pos *from, uint8_
     return true;
 }
 
-static void enter_arguments(const struct grammar *g, struct pool *mem, uint32_t tool,
+static void enter_arguments(const struct grammar *g, struct chunks *mem, uint32_t tool,
                             struct pos *to)
 {
     struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL);
@@ -933,8 +933,8 @@ static void enter_arguments(const struct grammar *g, struct pool *mem, uint32_t 
     *to = (struct pos){.mode = M_VALUE, .top = f};
 }
 
-static bool step_name(const struct grammar *g, struct pool *mem, const struct pos *from, uint8_t c,
-                      struct pos *to)
+static bool step_name(const struct grammar *g, struct chunks *mem, const struct pos *from,
+                      uint8_t c, struct pos *to)
 {
     const struct words *w = &g->tools.names;
     *to = *from;
@@ -997,7 +997,7 @@ static bool step_after(const struct grammar *g, const struct pos *from, uint8_t 
 
 // ---- the public steps ----
 
-void pos_start(const grammar *g, struct pool *mem, struct pos *p)
+void pos_start(const grammar *g, struct chunks *mem, struct pos *p)
 {
     *p = (struct pos){.mode = g->tools.anchored ? M_ANCHOR : M_TEXT};
     if (g->tools.on) return;
@@ -1006,7 +1006,8 @@ void pos_start(const grammar *g, struct pool *mem, struct pos *p)
     *p = (struct pos){.mode = M_VALUE, .top = f};
 }
 
-bool pos_step(const grammar *g, struct pool *mem, const struct pos *from, uint8_t c, struct pos *to)
+bool pos_step(const grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+              struct pos *to)
 {
     switch (from->mode) {
     case M_VALUE: return begin_value(g, mem, from->top, c, to);
@@ -1032,7 +1033,7 @@ bool pos_step(const grammar *g, struct pool *mem, const struct pos *from, uint8_
 }
 
 // An added token counts as its content within a literal, and as the begin tag where one may come.
-bool pos_added(const grammar *g, struct pool *mem, const struct pos *from, int32_t token,
+bool pos_added(const grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to)
 {
     const struct tools *t = &g->tools;
@@ -1063,7 +1064,7 @@ bool pos_added(const grammar *g, struct pool *mem, const struct pos *from, int32
 bool pos_may_end(const grammar *g, const struct pos *p)
 {
     const struct tools *t = &g->tools;
-    struct pool scratch = {0};
+    struct chunks scratch = {0};
     struct pos end;
     bool may;
     switch (p->mode) {
@@ -1075,7 +1076,7 @@ bool pos_may_end(const grammar *g, const struct pos *p)
     case M_NUMBER:
         if (p->top->kind != FRAME_ROOT || t->on) return false;
         may = end_number(g, &scratch, p, &end);
-        pool_free(&scratch);
+        chunk_free(&scratch);
         return may;
     default: return false;
     }
@@ -1193,13 +1194,13 @@ uint32_t pos_finish(const grammar *g, const struct pos *p)
 
 // ---- copies and comparison ----
 
-static const struct used_keys *copy_used(struct pool *mem, const struct used_keys *u)
+static const struct used_keys *copy_used(struct chunks *mem, const struct used_keys *u)
 {
     if (!u) return NULL;
-    struct used_keys *copy = pool_alloc(mem, sizeof *copy);
+    struct used_keys *copy = chunk_alloc(mem, sizeof *copy);
     *copy = *u;
     for (uint32_t i = 0; i < u->n; i++) {
-        char *text = pool_alloc(mem, u->len[i] + 1);
+        char *text = chunk_alloc(mem, u->len[i] + 1);
         memcpy(text, u->text[i], u->len[i]);
         copy->text[i] = text;
     }
@@ -1216,30 +1217,30 @@ static size_t choices_bytes(const struct choices *x)
     return sizeof *x + x->n * sizeof(struct choice) + (size_t)x->n * x->words * sizeof(uint64_t);
 }
 
-void pos_copy(struct pool *mem, const struct pos *from, struct pos *to)
+void pos_copy(struct chunks *mem, const struct pos *from, struct pos *to)
 {
     struct pos p = *from;
     const struct frame **link = &p.top;
     for (const struct frame *f = from->top; f; f = f->parent) {
-        struct frame *copy = pool_alloc(mem, frame_bytes(f));
+        struct frame *copy = chunk_alloc(mem, frame_bytes(f));
         memcpy(copy, f, frame_bytes(f));
         copy->used = copy_used(mem, f->used);
         *link = copy;
         link = &copy->parent;
     }
     if (from->choices) {
-        struct choices *x = pool_alloc(mem, choices_bytes(from->choices));
+        struct choices *x = chunk_alloc(mem, choices_bytes(from->choices));
         memcpy(x, from->choices, choices_bytes(from->choices));
         p.choices = x;
     }
     if (from->number) {
-        struct number *n = pool_alloc(mem, sizeof *n);
+        struct number *n = chunk_alloc(mem, sizeof *n);
         *n = *from->number;
         p.number = n;
     }
     const struct key_byte **key = &p.key;
     for (const struct key_byte *b = from->key; b; b = b->before) {
-        struct key_byte *copy = pool_alloc(mem, sizeof *copy);
+        struct key_byte *copy = chunk_alloc(mem, sizeof *copy);
         *copy = *b;
         *key = copy;
         key = &copy->before;

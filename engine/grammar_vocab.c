@@ -11,13 +11,13 @@
 
 #define POOL_CHUNK ((size_t)64 << 10)
 
-struct pool_chunk {
-    struct pool_chunk *next;
+struct chunk {
+    struct chunk *next;
     size_t cap;
     _Alignas(16) char bytes[];
 };
 
-void *pool_alloc(struct pool *p, size_t n)
+void *chunk_alloc(struct chunks *p, size_t n)
 {
     n = (n + 15) & ~(size_t)15;
     while (p->current && p->current->cap - p->used < n && p->current->next) {
@@ -26,8 +26,8 @@ void *pool_alloc(struct pool *p, size_t n)
     }
     if (!p->current || p->current->cap - p->used < n) {
         size_t cap = n > POOL_CHUNK ? n : POOL_CHUNK;
-        struct pool_chunk *c = mem_grow(NULL, sizeof *c + cap);
-        *c = (struct pool_chunk){.next = NULL, .cap = cap};
+        struct chunk *c = mem_grow(NULL, sizeof *c + cap);
+        *c = (struct chunk){.next = NULL, .cap = cap};
         if (p->current)
             p->current->next = c;
         else
@@ -41,30 +41,30 @@ void *pool_alloc(struct pool *p, size_t n)
     return out;
 }
 
-struct pool_mark pool_mark(const struct pool *p)
+struct chunk_mark chunk_mark(const struct chunks *p)
 {
-    return (struct pool_mark){p->current, p->used};
+    return (struct chunk_mark){p->current, p->used};
 }
 
-void pool_rewind(struct pool *p, struct pool_mark m)
+void chunk_rewind(struct chunks *p, struct chunk_mark m)
 {
     p->current = m.chunk ? m.chunk : p->first;
     p->used = m.chunk ? m.used : 0;
 }
 
-void pool_free(struct pool *p)
+void chunk_free(struct chunks *p)
 {
-    for (struct pool_chunk *c = p->first, *next; c; c = next) {
+    for (struct chunk *c = p->first, *next; c; c = next) {
         next = c->next;
         free(c);
     }
-    *p = (struct pool){0};
+    *p = (struct chunks){0};
 }
 
-size_t pool_bytes(const struct pool *p)
+size_t chunk_bytes(const struct chunks *p)
 {
     size_t n = 0;
-    for (const struct pool_chunk *c = p->first; c; c = c->next) n += c->cap;
+    for (const struct chunk *c = p->first; c; c = c->next) n += c->cap;
     return n;
 }
 

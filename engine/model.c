@@ -213,7 +213,7 @@ static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *
     if (!rc) w->scale = own_floats(m, values, (size_t)n_row, e);
     free(values);
     t->used = true;
-    count_bytes(m, n, n_row * sizeof *values);
+    count_bytes(m, 0, n_row * sizeof *values);
     return w->scale ? 0 : -1;
 }
 

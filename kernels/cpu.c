@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     FEW_TOKENS = 4,        // up to here one product per token beats unpacking weights
@@ -20,6 +21,7 @@ enum {
     SMALL_WORK = 1 << 14,  // elements that one thread handles alone
     ATTEND_TOGETHER = 4,   // tokens from which attention works on panels
     READ_ITEM_BYTES = 1 << 20,
+    HUGE_PAGE_BYTES = 2 << 20,
 };
 
 struct k_device {
@@ -28,7 +30,7 @@ struct k_device {
     char name[32];
     struct scratch *scratch; // [n_thread]
     pthread_mutex_t panels;  // held while `packed` is in use
-    float *packed;           // [n_packed] the tokens of one matmul, in panels
+    float *packed;           // [n_packed] the tokens of one matmul, in panels or arranged
     size_t n_packed;
 };
 
@@ -142,6 +144,12 @@ static void *cpu_alloc(k_device *d, size_t n_bytes)
     char *raw = mem_try(rounded + sizeof(void *));
     if (!raw) return NULL;
     char *p = (char *)(((uintptr_t)raw + sizeof(void *) + 63) & ~(uintptr_t)63);
+    if (n_bytes >= HUGE_PAGE_BYTES) {
+        // A request, not a need: fewer translations for what is read from end to end.
+        char *whole =
+            (char *)(((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1));
+        if (whole < p + n_bytes) madvise(whole, (size_t)(p + n_bytes - whole), MADV_HUGEPAGE);
+    }
     memcpy(p - sizeof(void *), &raw, sizeof raw);
     return p;
 }
@@ -172,10 +180,16 @@ static size_t round_up(size_t n, size_t step)
     return (n + step - 1) / step * step;
 }
 
+// Room for n_token tokens in panels, or for a few arranged.
+static size_t packed_size(const k_device *d, int n_token, int n_col)
+{
+    return round_up((size_t)n_token, (size_t)d->simd->panel) * round_up((size_t)n_col, STEP_MAX);
+}
+
 static int cpu_reserve(k_device *d, int n_token, int n_col, err *e)
 {
     int rc = 0;
-    size_t n = round_up((size_t)n_token, (size_t)d->simd->panel) * (size_t)n_col;
+    size_t n = packed_size(d, n_token, n_col);
     pthread_mutex_lock(&d->panels);
     if (n > d->n_packed) {
         free(d->packed);
@@ -224,6 +238,11 @@ static int min_int(int a, int b)
     return a < b ? a : b;
 }
 
+static size_t arranged_size(int n_col)
+{
+    return round_up((size_t)n_col, STEP_MAX);
+}
+
 static void run_product_one(void *arg, int item, int worker)
 {
     const struct product_job *j = arg;
@@ -231,7 +250,26 @@ static void run_product_one(void *arg, int item, int worker)
     struct k_product p = *find_item(j, &item);
     int row = item * j->rows_per_item, end = min_int(row + j->rows_per_item, p.w->n_row);
     for (int t = 0; t < j->n_token; t++, p.out += p.w->n_row)
-        j->d->simd->product_one(&p, j->x + (size_t)t * (size_t)p.w->n_col, row, end);
+        j->d->simd->product_one(&p, j->d->packed + (size_t)t * arranged_size(p.w->n_col), row, end);
+}
+
+// A few tokens: products of one type go together, as x is arranged for a type.
+static void product_few(struct product_job *j)
+{
+    const struct k_matrix *w = j->p->w;
+    const struct k_product *end = j->p + j->n_product;
+    while (j->p < end) {
+        w = j->p->w;
+        j->n_product = 0;
+        while (j->p + j->n_product < end && j->p[j->n_product].w->type == w->type) j->n_product++;
+        size_t row_bytes = (size_t)w->n_col * k_type_bytes(w->type);
+        j->rows_per_item = (int)round_up((size_t)ITEM_BYTES / row_bytes + 1, 4);
+        for (int t = 0; t < j->n_token; t++)
+            j->d->simd->arrange(j->d->packed + (size_t)t * arranged_size(w->n_col),
+                                j->x + (size_t)t * (size_t)w->n_col, w->type, w->n_col);
+        pool_run(j->d->pool, count_items(j), run_product_one, j);
+        j->p += j->n_product;
+    }
 }
 
 static void run_pack(void *arg, int item, int worker)
@@ -251,23 +289,24 @@ static void run_product_block(void *arg, int item, int worker)
     j->d->simd->product_block(p, j->d->packed, j->n_token, row, end, &j->d->scratch[worker]);
 }
 
+static void product_many(struct product_job *j)
+{
+    int n_panel = (j->n_token + j->d->simd->panel - 1) / j->d->simd->panel;
+    j->rows_per_item = BLOCK_ROWS;
+    pool_run(j->d->pool, n_panel, run_pack, j);
+    pool_run(j->d->pool, count_items(j), run_product_block, j);
+}
+
 static void cpu_matmul(k_device *d, const float *x, int n_token, const struct k_product *p,
                        int n_product)
 {
     struct product_job j = {.d = d, .x = x, .n_token = n_token, .p = p, .n_product = n_product};
-    if (n_token <= FEW_TOKENS) {
-        size_t row_bytes = (size_t)p->w->n_col * k_type_bytes(p->w->type);
-        j.rows_per_item = (int)round_up((size_t)ITEM_BYTES / row_bytes + 1, 4);
-        pool_run(d->pool, count_items(&j), run_product_one, &j);
-        return;
-    }
-    int panel = d->simd->panel, n_panel = (n_token + panel - 1) / panel;
-    assert(n_token <= K_BATCH_MAX);
     pthread_mutex_lock(&d->panels);
-    assert((size_t)n_panel * (size_t)panel * (size_t)p->w->n_col <= d->n_packed);
-    j.rows_per_item = BLOCK_ROWS;
-    pool_run(d->pool, n_panel, run_pack, &j);
-    pool_run(d->pool, count_items(&j), run_product_block, &j);
+    assert(n_token <= K_BATCH_MAX && packed_size(d, n_token, p->w->n_col) <= d->n_packed);
+    if (n_token <= FEW_TOKENS)
+        product_few(&j);
+    else
+        product_many(&j);
     pthread_mutex_unlock(&d->panels);
 }
 
@@ -276,18 +315,23 @@ static void cpu_matmul(k_device *d, const float *x, int n_token, const struct k_
 struct attention_job {
     k_device *d;
     struct attention a;
-    bool in_panels;
+    int heads_per_item; // when not in panels
 };
 
-static void run_attention(void *arg, int item, int worker)
+static void run_attend_panel(void *arg, int item, int worker)
 {
-    struct attention_job *j = arg;
+    const struct attention_job *j = arg;
     const struct cpu_table *simd = j->d->simd;
-    int head = item % j->a.n_head, i = item / j->a.n_head;
-    if (j->in_panels)
-        simd->attend_panel(&j->a, i * simd->panel, head, &j->d->scratch[worker]);
-    else
-        simd->attend_one(&j->a, i, head, &j->d->scratch[worker]);
+    int head = item % j->a.n_head, token = item / j->a.n_head * simd->panel;
+    simd->attend_panel(&j->a, token, head, &j->d->scratch[worker]);
+}
+
+static void run_attend_one(void *arg, int item, int worker)
+{
+    const struct attention_job *j = arg;
+    int n_part = j->a.n_head / j->heads_per_item;
+    j->d->simd->attend_one(&j->a, item / n_part, item % n_part * j->heads_per_item,
+                           j->heads_per_item, &j->d->scratch[worker]);
 }
 
 static void cpu_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
@@ -295,10 +339,16 @@ static void cpu_attention(k_device *d, float *out, const float *q, const struct 
 {
     struct attention_job j = {
         .d = d,
-        .a = {.out = out, .q = q, .cache = c, .n_head = n_head, .pos = pos, .n_token = n_token},
-        .in_panels = n_token >= ATTEND_TOGETHER};
-    int n = j.in_panels ? (n_token + d->simd->panel - 1) / d->simd->panel : n_token;
-    pool_run(d->pool, n * n_head, run_attention, &j);
+        .a = {.out = out, .q = q, .cache = c, .n_head = n_head, .pos = pos, .n_token = n_token}};
+    if (n_token >= ATTEND_TOGETHER) {
+        int n_panel = (n_token + d->simd->panel - 1) / d->simd->panel;
+        pool_run(d->pool, n_panel * n_head, run_attend_panel, &j);
+        return;
+    }
+    // Heads that share keys stay together unless that leaves threads without work.
+    bool together = c->n_kv_head * n_token >= pool_size(d->pool);
+    j.heads_per_item = together ? n_head / c->n_kv_head : 1;
+    pool_run(d->pool, n_token * n_head / j.heads_per_item, run_attend_one, &j);
 }
 
 // Operations on rows, each row by itself

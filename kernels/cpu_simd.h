@@ -3,9 +3,12 @@
 //
 // Two shapes of work carry nearly all the time.
 //
-// One token: a product reads every weight once and is bound by the bytes of weights. Four rows go
-// together, each with two sums: eight independent multiply-adds hide their latency, and four rows
-// share each load of x. Weights are widened in registers; nothing is unpacked to memory.
+// One token: a product reads every weight once and should be bound by the bytes of weights, so what
+// counts is how few instructions turn bytes into multiply-adds. Four rows go together, each with
+// two sums: eight independent multiply-adds hide their latency, and four rows share each load of x.
+// Weights are widened in registers; e4m3 codes, which would need a conversion each, are only moved
+// to where an f32 has the same fields, four codes of a word in turn, and x is put in the order in
+// which that yields them.
 //
 // Many tokens: bound by multiply-adds. 24 rows x 1024 columns of weights are unpacked to f32 once
 // and then meet every panel of tokens. A panel is 8 to 32 tokens stored [column][token], so a
@@ -81,7 +84,7 @@ V_INLINE void v_weights_tail(enum k_type type, size_t type_bytes, const void *ro
     v_weights(type, padded, 0, out);
 }
 
-// What v_weights leaves out: see simd_avx2.h.
+// What v_weights leaves out of a value: see simd_avx2.h.
 static float weight_unit(enum k_type type)
 {
     return type == K_E4M3 ? 256.0f : 1.0f;
@@ -92,64 +95,104 @@ V_INLINE const char *row_start(const struct k_matrix *w, size_t type_bytes, size
     return (const char *)w->data + row * (size_t)w->n_col * type_bytes;
 }
 
-static void finish(const struct k_product *p, float *out, float sum, int row)
+// One token. The tokens' values come arranged: in the order in which a step's vectors hold the
+// weights, multiplied by what those leave out, and padded with zeros to whole steps.
+
+enum { ROWS_TOGETHER = 4, STEP_VECS_MAX = 4, LINE_BYTES = 64 };
+
+V_INLINE int step_vecs(enum k_type type)
 {
-    float y = sum * weight_unit(p->w->type);
-    if (p->w->scale) y *= p->w->scale[row];
-    if (p->bias) y += p->bias[row];
-    *out = p->add ? *out + y : y;
+    return type == K_E4M3 ? 4 : 2;
 }
 
-// One token
+// What arrange multiplies by and finish_one multiplies by again: the codes' 2^-120, in two halves
+// that keep products in the middle of f32's range.
+static float half_unit(enum k_type type)
+{
+    return type == K_E4M3 ? 0x1p60f : 1.0f;
+}
 
-enum { ROWS_TOGETHER = 4, LINE_BYTES = 64 };
+V_INLINE void v_step(enum k_type type, const char *p, vf out[STEP_VECS_MAX])
+{
+    if (type == K_E4M3)
+        v_quads_e4m3((const uint8_t *)p, out);
+    else
+        v_weights(type, p, 0, out);
+}
 
-// The dot products of n_row consecutive rows with x. n_row is constant where it is called.
+static void arrange(float *out, const float *x, enum k_type type, int n_col)
+{
+    enum { QUAD = 4 };
+    float by = half_unit(type);
+    if (type != K_E4M3) {
+        memcpy(out, x, (size_t)n_col * sizeof *x);
+        for (int i = n_col; i % (2 * VL); i++) out[i] = 0;
+        return;
+    }
+    for (; n_col >= QUAD * VL; n_col -= QUAD * VL, x += QUAD * VL, out += QUAD * VL)
+        for (int v = 0; v < QUAD; v++)
+            for (int lane = 0; lane < VL; lane++) out[v * VL + lane] = x[QUAD * lane + v] * by;
+    for (int i = 0; n_col > 0 && i < QUAD * VL; i++)
+        out[i % QUAD * VL + i / QUAD] = i < n_col ? x[i] * by : 0;
+}
+
+// The dot products of n_row consecutive rows with x. type and n_row are constant where it is
+// called.
 V_INLINE void dot_rows(enum k_type type, size_t type_bytes, int n_row, const char *rows,
                        size_t n_col, const float *x, float *sums)
 {
-    size_t row_bytes = n_col * type_bytes, i = 0;
-    vf acc[ROWS_TOGETHER][2];
+    int n_vec = step_vecs(type);
+    size_t row_bytes = n_col * type_bytes, step_bytes = (size_t)(n_vec * VL) * type_bytes, at = 0;
+    vf acc[ROWS_TOGETHER][2], w[STEP_VECS_MAX];
     UNROLL for (int r = 0; r < n_row; r++) acc[r][0] = acc[r][1] = v_set(0);
-    for (; i + STEP <= n_col; i += STEP) {
-        vf x0 = v_load(x + i), x1 = v_load(x + i + VL), w[2];
+    for (; at + step_bytes <= row_bytes; at += step_bytes, x += n_vec * VL) {
+        // While these rows are used the next ones are fetched, in the order in which they lie:
+        // memory delivers one stream faster than the four interleaved ones that use it.
+        const char *ahead = rows + (size_t)n_row * (row_bytes + at);
+        UNROLL for (size_t i = 0; i < (size_t)n_row * step_bytes; i += LINE_BYTES)
+            __builtin_prefetch(ahead + i);
         UNROLL for (int r = 0; r < n_row; r++)
         {
-            const char *row = rows + (size_t)r * row_bytes;
-            // The same place in the next rows: far enough ahead for memory, near enough to be used.
-            __builtin_prefetch(row + (size_t)n_row * row_bytes + i * type_bytes);
-            v_weights(type, row, i, w);
-            acc[r][0] = v_fma(w[0], x0, acc[r][0]);
-            acc[r][1] = v_fma(w[1], x1, acc[r][1]);
+            const char *p = rows + (size_t)r * row_bytes + at;
+            v_step(type, p, w);
+            UNROLL for (int v = 0; v < n_vec; v++) acc[r][v % 2] =
+                v_fma(w[v], v_load(x + v * VL), acc[r][v % 2]);
         }
     }
-    if (i < n_col) {
-        float last[STEP] = {0};
-        vf w[2];
-        memcpy(last, x + i, (n_col - i) * sizeof *x);
+    if (at < row_bytes) {
         for (int r = 0; r < n_row; r++) {
-            v_weights_tail(type, type_bytes, rows + (size_t)r * row_bytes, i, n_col - i, w);
-            acc[r][0] = v_fma(w[0], v_load(last), acc[r][0]);
-            acc[r][1] = v_fma(w[1], v_load(last + VL), acc[r][1]);
+            char padded[STEP_VECS_MAX * VL * 4] = {0};
+            memcpy(padded, rows + (size_t)r * row_bytes + at, row_bytes - at);
+            v_step(type, padded, w);
+            UNROLL for (int v = 0; v < n_vec; v++) acc[r][v % 2] =
+                v_fma(w[v], v_load(x + v * VL), acc[r][v % 2]);
         }
     }
     for (int r = 0; r < n_row; r++) sums[r] = v_sum(v_add(acc[r][0], acc[r][1]));
+}
+
+static void finish_one(const struct k_product *p, float *out, float y, int row)
+{
+    if (p->w->scale) y *= p->w->scale[row];
+    if (p->bias) y += p->bias[row];
+    *out = p->add ? *out + y : y;
 }
 
 V_INLINE void product_one_of(enum k_type type, size_t type_bytes, const struct k_product *p,
                              const float *x, int row, int end)
 {
     size_t n_col = (size_t)p->w->n_col;
-    float sums[ROWS_TOGETHER];
+    float sums[ROWS_TOGETHER], unit = half_unit(type);
     for (; row + ROWS_TOGETHER <= end; row += ROWS_TOGETHER) {
         const char *rows = row_start(p->w, type_bytes, (size_t)row);
         dot_rows(type, type_bytes, ROWS_TOGETHER, rows, n_col, x, sums);
-        for (int r = 0; r < ROWS_TOGETHER; r++) finish(p, p->out + row + r, sums[r], row + r);
+        for (int r = 0; r < ROWS_TOGETHER; r++)
+            finish_one(p, p->out + row + r, sums[r] * unit, row + r);
     }
     for (; row < end; row++) {
         const char *rows = row_start(p->w, type_bytes, (size_t)row);
         dot_rows(type, type_bytes, 1, rows, n_col, x, sums);
-        finish(p, p->out + row, sums[0], row);
+        finish_one(p, p->out + row, sums[0] * unit, row);
     }
 }
 
@@ -246,6 +289,28 @@ static void tiles(int n_row, const float *a, size_t row_step, size_t k_step, con
                 c_step, add);
 }
 
+// Scales the sums [n_row, c_step] along the tokens, then turns them into out's [token][row].
+static void finish_block(const struct k_product *p, struct scratch *s, size_t c_step, int n_token,
+                         int row, int n_row)
+{
+    size_t step = (size_t)p->w->n_row;
+    for (int r = 0; r < n_row; r++) {
+        float by = weight_unit(p->w->type) * (p->w->scale ? p->w->scale[row + r] : 1.0f);
+        float bias = p->bias ? p->bias[row + r] : 0;
+        float *sums = s->sums + (size_t)r * c_step;
+        for (size_t t = 0; t < c_step; t += VL)
+            v_store(sums + t, v_fma(v_load(sums + t), v_set(by), v_set(bias)));
+    }
+    for (int t = 0; t < n_token; t++) {
+        float *out = p->out + (size_t)t * step + row;
+        const float *sums = s->sums + t;
+        if (p->add)
+            for (int r = 0; r < n_row; r++) out[r] += sums[(size_t)r * c_step];
+        else
+            for (int r = 0; r < n_row; r++) out[r] = sums[(size_t)r * c_step];
+    }
+}
+
 static void product_block(const struct k_product *p, const float *packed, int n_token, int row,
                           int end, struct scratch *s)
 {
@@ -262,11 +327,7 @@ static void product_block(const struct k_product *p, const float *packed, int n_
                   col > 0);
         }
     }
-    size_t n_row = (size_t)p->w->n_row;
-    for (int t = 0; t < n_token; t++)
-        for (int r = row; r < end; r++)
-            finish(p, p->out + (size_t)t * n_row + (size_t)r,
-                   s->sums[(size_t)(r - row) * c_step + (size_t)t], r);
+    finish_block(p, s, c_step, n_token, row, end - row);
 }
 
 // Attention
@@ -288,55 +349,93 @@ static float dot(const float *a, const float *b, int n)
     return s;
 }
 
-// y = y * keep + the sum over j of p[j] * v[j]
+// p[i] = q . k[i]. Four keys together, as one sum alone waits for itself.
+static void score_keys(float *p, const float *q, const float *k, int n_key, int dim)
+{
+    enum { KEYS = 4 };
+    int i = 0;
+    for (; i + KEYS <= n_key; i += KEYS, k += KEYS * (size_t)dim) {
+        vf acc[KEYS];
+        int d = 0;
+        UNROLL for (int j = 0; j < KEYS; j++) acc[j] = v_set(0);
+        for (; d + VL <= dim; d += VL) {
+            vf x = v_load(q + d);
+            UNROLL for (int j = 0; j < KEYS; j++) acc[j] =
+                v_fma(x, v_load(k + (size_t)j * (size_t)dim + d), acc[j]);
+        }
+        for (int j = 0; j < KEYS; j++) {
+            p[i + j] = v_sum(acc[j]);
+            for (int rest = d; rest < dim; rest++)
+                p[i + j] += q[rest] * k[(size_t)j * (size_t)dim + (size_t)rest];
+        }
+    }
+    for (; i < n_key; i++, k += dim) p[i] = dot(q, k, dim);
+}
+
+// y = y * keep + the sum over j of p[j] * v[j]; keep 0: whatever y holds is gone
 static void weigh_values(float *y, float keep, const float *p, const float *v, int n_key, int dim)
 {
-    enum { WIDE = 4 }; // vectors of y held in registers
+    enum { WIDE = 8 }; // vectors of y held in registers
     int i = 0;
     for (; i + WIDE * VL <= dim; i += WIDE * VL) {
         vf acc[WIDE];
-        UNROLL for (int k = 0; k < WIDE; k++) acc[k] = v_mul(v_load(y + i + k * VL), v_set(keep));
+        UNROLL for (int k = 0; k < WIDE; k++) acc[k] =
+            keep > 0 ? v_mul(v_load(y + i + k * VL), v_set(keep)) : v_set(0);
         for (int j = 0; j < n_key; j++)
             UNROLL for (int k = 0; k < WIDE; k++) acc[k] =
                 v_fma(v_set(p[j]), v_load(v + (size_t)j * (size_t)dim + i + k * VL), acc[k]);
         UNROLL for (int k = 0; k < WIDE; k++) v_store(y + i + k * VL, acc[k]);
     }
     for (; i < dim; i++) {
-        float sum = y[i] * keep;
+        float sum = keep > 0 ? y[i] * keep : 0;
         for (int j = 0; j < n_key; j++) sum += p[j] * v[(size_t)j * (size_t)dim + (size_t)i];
         y[i] = sum;
     }
 }
 
-// One query against everything it sees: lanes run along the head, then along the keys.
-static void attend_one(const struct attention *a, int token, int head, struct scratch *s)
+// Scores of one query, times `by`, to probabilities against the largest so far, which is returned.
+static float soften_row(float *p, int n, float by, float old, float *total, bool is_first)
+{
+    float largest = old;
+    for (int i = 0; i < n; i++) {
+        p[i] *= by;
+        largest = p[i] > largest ? p[i] : largest;
+    }
+    for (int i = n; i % VL; i++) p[i] = -INFINITY;
+    vf sum = v_set(0);
+    for (int i = 0; i < n; i += VL) {
+        vf e = v_exp(v_add(v_load(p + i), v_set(-largest)));
+        v_store(p + i, e);
+        sum = v_add(sum, e);
+    }
+    *total = (is_first ? 0 : *total * expf(old - largest)) + v_sum(sum);
+    return largest;
+}
+
+// The n_head heads from `head` on, which share their keys, of one token against everything it sees:
+// lanes run along the head, then along the keys. Block by block, so that what comes from memory for
+// the first head is in the cache for the others.
+static void attend_one(const struct attention *a, int token, int head, int n_head,
+                       struct scratch *s)
 {
     const struct k_cache *c = a->cache;
     int dim = c->head_dim, n_key = a->pos + token + 1;
     size_t at = ((size_t)token * (size_t)a->n_head + (size_t)head) * (size_t)dim;
     const float *k = key_rows(a, c->k, head), *v = key_rows(a, c->v, head);
-    float *out = a->out + at, *p = s->score;
-    float largest = -INFINITY, total = 0, by = 1 / sqrtf((float)dim);
-    memset(out, 0, (size_t)dim * sizeof *out);
     for (int j = 0; j < n_key; j += KEY_BLOCK) {
         int n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
-        float old = largest;
-        for (int i = 0; i < n; i++) {
-            p[i] = dot(a->q + at, k + (size_t)(j + i) * (size_t)dim, dim) * by;
-            largest = p[i] > largest ? p[i] : largest;
+        for (int h = 0; h < n_head; h++) {
+            size_t of_head = at + (size_t)(h * dim);
+            float old = j ? s->largest[h] : -INFINITY;
+            score_keys(s->score, a->q + of_head, k + (size_t)j * (size_t)dim, n, dim);
+            s->largest[h] =
+                soften_row(s->score, n, 1 / sqrtf((float)dim), old, &s->total[h], j == 0);
+            float keep = j ? expf(old - s->largest[h]) : 0;
+            weigh_values(a->out + of_head, keep, s->score, v + (size_t)j * (size_t)dim, n, dim);
         }
-        for (int i = n; i % VL; i++) p[i] = -INFINITY;
-        vf sum = v_set(0);
-        for (int i = 0; i < n; i += VL) {
-            vf e = v_exp(v_add(v_load(p + i), v_set(-largest)));
-            v_store(p + i, e);
-            sum = v_add(sum, e);
-        }
-        float keep = j ? expf(old - largest) : 0;
-        total = total * keep + v_sum(sum);
-        weigh_values(out, keep, p, v + (size_t)j * (size_t)dim, n, dim);
     }
-    for (int i = 0; i < dim; i++) out[i] /= total;
+    for (int h = 0; h < n_head; h++)
+        for (int i = 0; i < dim; i++) a->out[at + (size_t)(h * dim + i)] /= s->total[h];
 }
 
 // Scores of key `key` that a query in the lanes may not see become -infinity: lane i stands at
@@ -447,21 +546,24 @@ static void swiglu(float *gate, const float *up, size_t n)
 
 static uint64_t read_all(const void *p, size_t n_bytes)
 {
-    enum { LANES = 16 }; // enough independent sums that only memory is waited for
-    uint64_t sum[LANES] = {0}, word[LANES], total = 0;
-    size_t i = 0;
-    for (; i + sizeof word <= n_bytes; i += sizeof word) {
-        memcpy(word, (const char *)p + i, sizeof word);
-        for (int k = 0; k < LANES; k++) sum[k] += word[k];
-    }
-    for (int k = 0; k < LANES; k++) total += sum[k];
-    for (; i < n_bytes; i++) total += ((const unsigned char *)p)[i];
+    // GCC's and Clang's own vectors: whole registers of integers, read from any address.
+    typedef uint64_t wide __attribute__((vector_size(VL * 4), aligned(1), may_alias));
+    enum { SUMS = 4 }; // independent, so that only memory is waited for
+    const char *at = p, *end = at + n_bytes;
+    wide sum[SUMS] = {0};
+    uint64_t total = 0;
+    for (; (size_t)(end - at) >= sizeof sum; at += sizeof sum)
+        UNROLL for (size_t k = 0; k < SUMS; k++) sum[k] += ((const wide *)at)[k];
+    for (size_t k = 0; k < SUMS; k++)
+        for (size_t i = 0; i < sizeof(wide) / 8; i++) total += sum[k][i];
+    while (at < end) total += (unsigned char)*at++;
     return total;
 }
 
 const struct cpu_table SIMD_TABLE = {
     .name = SIMD_NAME,
     .panel = PANEL,
+    .arrange = arrange,
     .product_one = product_one,
     .pack_panel = pack_panel,
     .product_block = product_block,

@@ -86,3 +86,19 @@ V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
         out[i] = _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
     }
 }
+
+// Four vectors of e4m3 codes without a conversion: the fields of a code, moved to those of an f32,
+// are 2^-120 of its value, subnormals included. Word i of the 4 * VL bytes holds codes 4i to 4i +
+// 3; out[k] holds code 4i + k in lane i.
+V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
+{
+    __m256i word = _mm256_loadu_si256((const __m256i *)p);
+    __m256i keep = _mm256_set1_epi16((short)0x87f0), high = _mm256_set1_epi32((int)0xffff0000);
+    // Two codes of a word at a time become bf16, the upper half of an f32.
+    __m256i even = _mm256_and_si256(_mm256_srai_epi16(_mm256_slli_epi16(word, 8), 4), keep);
+    __m256i odd = _mm256_and_si256(_mm256_srai_epi16(word, 4), keep);
+    out[0] = _mm256_castsi256_ps(_mm256_slli_epi32(even, 16));
+    out[1] = _mm256_castsi256_ps(_mm256_slli_epi32(odd, 16));
+    out[2] = _mm256_castsi256_ps(_mm256_and_si256(even, high));
+    out[3] = _mm256_castsi256_ps(_mm256_and_si256(odd, high));
+}

@@ -82,3 +82,13 @@ V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
         out[i] = _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
     }
 }
+
+// Four vectors of e4m3 codes without a conversion; see simd_avx2.h.
+V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
+{
+    __m512i word = _mm512_loadu_si512(p), keep = _mm512_set1_epi32((int)0x87f00000);
+    __m512i top[4] = {_mm512_slli_epi32(word, 24), _mm512_slli_epi32(word, 16),
+                      _mm512_slli_epi32(word, 8), word};
+    for (int k = 0; k < 4; k++)
+        out[k] = _mm512_castsi512_ps(_mm512_and_si512(_mm512_srai_epi32(top[k], 4), keep));
+}

@@ -85,3 +85,12 @@ V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
     out[0] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
     out[1] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4), 16));
 }
+
+// Four vectors of e4m3 codes without a conversion; see simd_avx2.h.
+V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
+{
+    int32x4_t word = vreinterpretq_s32_u8(vld1q_u8(p)), keep = vdupq_n_s32((int)0x87f00000);
+    int32x4_t top[4] = {vshlq_n_s32(word, 24), vshlq_n_s32(word, 16), vshlq_n_s32(word, 8), word};
+    for (int k = 0; k < 4; k++)
+        out[k] = vreinterpretq_f32_s32(vandq_s32(vshrq_n_s32(top[k], 4), keep));
+}

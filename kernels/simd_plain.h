@@ -70,17 +70,36 @@ V_INLINE float v_sum(vf a)
 }
 // clang-format on
 
+// An f16's fields moved to those of an f32, and the exponent's bias put right by a multiplication,
+// which also normalises subnormals.
+V_INLINE float half_to_float(uint16_t h)
+{
+    float size = f32_from_bits((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
+    if ((h & 0x7c00) == 0x7c00) size = f32_from_bits((uint32_t)(h & 0x7fff) << 13 | 0x7f800000u);
+    return h & 0x8000 ? -size : size;
+}
+
 // Two vectors of weights; e4m3 comes out as 2^-8 of its value, as in simd_avx2.h.
 V_INLINE void v_weights_e4m3(const uint8_t *p, vf out[2])
 {
     for (int i = 0; i < 2 * VL; i++)
-        out[i / VL].x[i % VL] = f16_to_f32((uint16_t)((p[i] & 0x80) << 8 | (p[i] & 0x7f) << 7));
+        out[i / VL].x[i % VL] = half_to_float((uint16_t)((p[i] & 0x80) << 8 | (p[i] & 0x7f) << 7));
 }
 V_INLINE void v_weights_f16(const uint16_t *p, vf out[2])
 {
-    for (int i = 0; i < 2 * VL; i++) out[i / VL].x[i % VL] = f16_to_f32(p[i]);
+    for (int i = 0; i < 2 * VL; i++) out[i / VL].x[i % VL] = half_to_float(p[i]);
 }
 V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
 {
     for (int i = 0; i < 2 * VL; i++) out[i / VL].x[i % VL] = bf16_to_f32(p[i]);
+}
+
+// Four vectors of e4m3 codes without a conversion; see simd_avx2.h.
+V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
+{
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < VL; i++) {
+            uint32_t code = p[4 * i + k];
+            out[k].x[i] = f32_from_bits((code & 0x80) << 24 | (code & 0x7f) << 20);
+        }
 }

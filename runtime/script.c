@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIBRARY_CHUNK "@hearth.lua" // how scripts-lua/hearth.lua is named in Lua's own records
+
 enum { SOURCE_MAX = 1 << 20, VALUE_MAX = 1 << 24, HOOK_COUNT = 10000 };
 
 struct script {
@@ -34,13 +36,29 @@ static struct script *script_of(lua_State *L)
 
 // ---- errors ----
 
+// Where in the person's own script the call was made: the library's lines say nothing to them.
+static void push_where(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && strcmp(ar.source, LIBRARY_CHUNK) != 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
 // An error of the host becomes a Lua error whose text is the message; the class is kept for the
 // exit code.
-static int raise(lua_State *L, const err *e)
+static int throw_err(lua_State *L, const err *e)
 {
-    struct script *s = script_of(L);
-    s->failure = *e;
-    return luaL_error(L, "%s", e->msg);
+    script_of(L)->failure = *e;
+    push_where(L);
+    lua_pushstring(L, e->msg);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 static json_t *to_json(lua_State *L, int index, const char *what)
@@ -54,7 +72,7 @@ static json_t *to_json(lua_State *L, int index, const char *what)
         s->json.full ? NULL : json_loadb(buf_text(&s->json), s->json.n, JSON_DECODE_ANY, &bad);
     if (!v) {
         err_set(&e, ERR_INPUT, "%s: %s", what, s->json.full ? "too large" : bad.text);
-        raise(L, &e);
+        throw_err(L, &e);
     }
     return v;
 }
@@ -77,7 +95,7 @@ static int core_agent(lua_State *L)
     err e = {0};
     *box = app_agent_open(script_of(L)->app, spec, &e);
     json_decref(spec);
-    return *box ? 1 : raise(L, &e);
+    return *box ? 1 : throw_err(L, &e);
 }
 
 static int agent_gc(lua_State *L)
@@ -88,13 +106,13 @@ static int agent_gc(lua_State *L)
     return 0;
 }
 
-static void push_result(lua_State *L, const struct agent_result *r, int64_t session)
+static void push_result(lua_State *L, const struct agent_result *r, int64_t session_id)
 {
     json_t *o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:I, s:I, s:s}", "answer", r->answer,
                           "steps", r->steps, "calls", r->calls, "tokens_in", r->prompt_tokens,
                           "tokens_cached", r->cached_tokens, "tokens_out", r->output_tokens,
                           "seconds", (double)r->us / 1e6, "run", (json_int_t)r->run, "session",
-                          (json_int_t)session, "stopped", r->stopped);
+                          (json_int_t)session_id, "stopped", r->stopped);
     if (r->value) json_object_set(o, "value", r->value);
     lua_json_push(L, o);
     json_decref(o);
@@ -115,7 +133,7 @@ static int core_run(lua_State *L)
         push_result(L, &r, agent_conversation(a->agent));
     }
     agent_result_free(&r);
-    return rc == 0 ? 1 : raise(L, &e);
+    return rc == 0 ? 1 : throw_err(L, &e);
 }
 
 // core.call(agent, tool, args) -> text or nil, text: the tool alone, without the model, in its
@@ -128,7 +146,7 @@ static int core_call(lua_State *L)
     err e = {0};
     if (!t) {
         err_set(&e, ERR_INPUT, "there is no tool `%s`", name);
-        return raise(L, &e);
+        return throw_err(L, &e);
     }
     if (lua_isnoneornil(L, 3)) {
         lua_settop(L, 2);
@@ -138,7 +156,7 @@ static int core_call(lua_State *L)
     struct tool_result r = {0};
     int rc = tool_check_args(t, args, &e) ? -1 : tool_call(a->tools, t, args, &app_cancel, &r, &e);
     json_decref(args);
-    if (rc) return raise(L, &e);
+    if (rc) return throw_err(L, &e);
     if (!r.ok) lua_pushnil(L);
     lua_pushstring(L, r.text);
     int n = r.ok ? 1 : 2;
@@ -152,7 +170,7 @@ static int core_recall(lua_State *L)
     const char *query = luaL_checkstring(L, 2);
     err e = {0};
     json_t *found = memory_recall(a->memory, query, (int)luaL_optinteger(L, 3, 5), &e);
-    if (!found) return raise(L, &e);
+    if (!found) return throw_err(L, &e);
     lua_json_push(L, found);
     json_decref(found);
     return 1;
@@ -164,7 +182,7 @@ static int core_remember(lua_State *L)
     err e = {0};
     int64_t id =
         memory_remember(a->memory, agent_conversation(a->agent), luaL_checkstring(L, 2), &e);
-    if (id < 0) return raise(L, &e);
+    if (id < 0) return throw_err(L, &e);
     lua_pushinteger(L, id);
     return 1;
 }
@@ -180,7 +198,7 @@ static int core_fresh_workspace(lua_State *L)
     char *copy = parent ? workspace_copy(source, parent, &e) : NULL;
     free(source);
     free(parent);
-    if (!copy) return raise(L, &e);
+    if (!copy) return throw_err(L, &e);
     lua_pushstring(L, copy);
     free(copy);
     return 1;
@@ -189,9 +207,9 @@ static int core_fresh_workspace(lua_State *L)
 static int script_print(lua_State *L)
 {
     struct screen *screen = &script_of(L)->app->screen;
+    int n = lua_gettop(L); // before the buffer takes its own place on the stack
     luaL_Buffer b;
     luaL_buffinit(L, &b);
-    int n = lua_gettop(L);
     for (int i = 1; i <= n; i++) {
         if (i > 1) luaL_addchar(&b, '\t');
         luaL_tolstring(L, i, NULL);
@@ -221,7 +239,7 @@ static void cancel_hook(lua_State *L, lua_Debug *ar)
     if (!app_cancel) return;
     err e;
     err_set(&e, ERR_CANCELLED, "cancelled");
-    raise(L, &e);
+    throw_err(L, &e);
 }
 
 static int load_text(lua_State *L, const char *path, const char *shown, err *e)
@@ -267,9 +285,9 @@ static int script_require(lua_State *L)
     for (char *p = file + strlen(own ? s->app->scripts : s->dir); *p; p++)
         if (*p == '.' && strcmp(p, ".lua") != 0) *p = '/';
     err e = {0};
-    int rc = load_text(L, file, own ? "hearth.lua" : file, &e);
+    int rc = load_text(L, file, own ? LIBRARY_CHUNK + 1 : file, &e);
     free(file);
-    if (rc) return raise(L, &e);
+    if (rc) return throw_err(L, &e);
     lua_pushstring(L, name);
     if (own)
         lua_getfield(L, LUA_REGISTRYINDEX, "hearth.core");

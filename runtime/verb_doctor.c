@@ -3,10 +3,12 @@
 #include "app.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "kernels/cuda_probe.h"
 #include "paths.h"
 #include "verbs.h"
 
 #include <lua.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -62,25 +64,49 @@ static void proc_value(const char *path, const char *key, char *out, size_t n)
 static void check_machine(struct report *r)
 {
     struct utsname u;
-    char model[128], memory[64], available[64];
+    char model[128], total[64], available[64];
     uname(&u);
     proc_value("/proc/cpuinfo", "model name", model, sizeof model);
     line(r, FINE, "system", "%s %s, %s", u.sysname, u.release, u.machine);
     line(r, FINE, "cpu", "%ld online%s%s", sysconf(_SC_NPROCESSORS_ONLN), *model ? ", " : "",
          model);
-    proc_value("/proc/meminfo", "MemTotal", memory, sizeof memory);
+    proc_value("/proc/meminfo", "MemTotal", total, sizeof total);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
-    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(memory) / 1e6,
-         atof(available) / 1e6);
+    line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(total) / 1e6, atof(available) / 1e6);
 }
+
+#ifndef HEARTH_CUDA
+static bool has_nvidia_driver(void)
+{
+    return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0;
+}
+#endif
 
 static void check_gpu(struct report *r)
 {
-    if (access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0)
+#ifdef HEARTH_CUDA
+    struct cuda_device devices[8];
+    char why[200];
+    int n = cuda_probe(devices, 8, why, sizeof why);
+    if (n < 0) line(r, NOTE, "gpu", "not usable: %s", why);
+    for (int i = 0; i < n && i < 8; i++) {
+        const struct cuda_device *d = &devices[i];
         line(r, NOTE, "gpu",
-             "an NVIDIA driver is present; this build has no GPU backend and will use the CPU");
+             "%s, sm_%d%d, %d SMs, %.1f GB (%.1f free)%s, reads %.0f GB/s%s; the engine uses the "
+             "CPU",
+             d->name, d->major, d->minor, d->n_sm, (double)d->total_bytes / 1e9,
+             (double)d->free_bytes / 1e9, d->integrated ? ", shared with the host" : "",
+             d->read_gb_s, d->code_present ? "" : " (this build has no code for it)");
+    }
+    if (n == 0) line(r, FINE, "gpu", "none; the CPU is used");
+#else
+    if (has_nvidia_driver())
+        line(r, NOTE, "gpu",
+             "an NVIDIA driver is present, but this build has no CUDA (cmake --preset cuda); the "
+             "CPU is used");
     else
         line(r, FINE, "gpu", "none; the CPU is used");
+#endif
 }
 
 static void check_sandbox(struct report *r, const struct command *c)

@@ -51,10 +51,26 @@ static int read_description(json_t *value, const char *path, tool *t, err *e)
     return 0;
 }
 
+// Lua tables have no order. Keywords get the one that people write and that models were trained on.
+static void order_keywords(json_t *schema)
+{
+    static const char *const first[] = {"type",  "description", "enum",    "const",
+                                        "items", "properties",  "required"};
+    json_t *all = json_copy(schema);
+    json_object_clear(schema);
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        json_t *item = json_object_get(all, first[i]);
+        if (item) json_object_set(schema, first[i], item);
+    }
+    json_object_update_missing(schema, all);
+    json_decref(all);
+}
+
 // Lua's {} reads as an object; where a schema means a list, an empty one is left out. Properties
 // get the order that `required` gives, so that the model meets path before content.
 static void order_schema(json_t *schema)
 {
+    order_keywords(schema);
     json_t *required = json_object_get(schema, "required");
     if (json_is_object(required) && json_object_size(required) == 0) {
         json_object_del(schema, "required");

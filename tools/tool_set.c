@@ -5,9 +5,9 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "tools/manifest.h"
-#include "tools/sha256.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,7 +57,9 @@ static struct loaded_tool *load_file(sandbox *box, const char *path, err *e)
         goto fail;
     }
     if (evaluate(box, t, e) < 0 || manifest_read(t->manifest, path, &t->pub, e) < 0) goto fail;
-    sha256_hex(t->source, t->pub.source_len, t->pub.sha256);
+    sha256 sum = sha256_start();
+    sha256_add(&sum, t->source, t->pub.source_len);
+    sha256_hex(&sum, t->pub.sha256);
     return t;
 fail:
     loaded_free(t);
@@ -85,8 +87,12 @@ static int add_tool(struct tool_set *ts, struct loaded_tool *t, err *e)
 
 static int is_tool_file(const struct dirent *entry)
 {
-    size_t n = strlen(entry->d_name);
-    return n > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 4, ".lua") == 0;
+    static const char lua[] = ".lua", test[] = "_test.lua";
+    const char *name = entry->d_name;
+    size_t n = strlen(name);
+    bool is_test = n >= sizeof test - 1 && strcmp(name + n - (sizeof test - 1), test) == 0;
+    return n >= sizeof lua && name[0] != '.' && !is_test &&
+           strcmp(name + n - (sizeof lua - 1), lua) == 0;
 }
 
 static int load_folder(struct tool_set *ts, const char *dir, size_t folder, err *e)
@@ -176,8 +182,23 @@ int tool_unknown(const tool_set *ts, const char *name, err *e)
     return -1;
 }
 
+// What the grammar enforces whether the model knows of it or not only costs tokens in the prompt.
+static void drop_unsaid(json_t *schema)
+{
+    const char *key;
+    json_t *item;
+    if (!json_is_object(schema)) return;
+    json_object_del(schema, "minLength");
+    if (json_is_false(json_object_get(schema, "additionalProperties")))
+        json_object_del(schema, "additionalProperties");
+    json_object_foreach(json_object_get(schema, "properties"), key, item) drop_unsaid(item);
+    drop_unsaid(json_object_get(schema, "items"));
+}
+
 json_t *tool_describe(const tool *t)
 {
-    return json_pack("{s:s,s:{s:s,s:s,s:O}}", "type", "function", "function", "name", t->name,
-                     "description", t->description, "parameters", t->parameters);
+    json_t *shown = json_deep_copy(t->parameters);
+    drop_unsaid(shown);
+    return json_pack("{s:s,s:{s:s,s:s,s:o}}", "type", "function", "function", "name", t->name,
+                     "description", t->description, "parameters", shown);
 }

@@ -11,11 +11,11 @@
 --- thousands separator unless we are inside a function's parentheses.
 local M = {
     name = "calculate",
-    description = "Calculate an arithmetic expression.",
+    description = "Evaluate an arithmetic expression.",
     parameters = {
         type = "object",
         properties = {
-            expression = { type = "string", minLength = 1, maxLength = 1000, description = "For example (120 + 80) * 3 or 17% of 3400" },
+            expression = { type = "string", minLength = 1, maxLength = 1000, description = "The expression to evaluate, e.g. 2*(3+4)" },
         },
         required = { "expression" },
         additionalProperties = false,

@@ -1,11 +1,11 @@
 --- Names what is in a folder of the workspace.
 local M = {
     name = "list_files",
-    description = "List the files in a folder.",
+    description = "List the files in a directory.",
     parameters = {
         type = "object",
         properties = {
-            path = { type = "string", description = "Folder name; leave it out for the workspace itself" },
+            path = { type = "string", description = "Directory path" },
         },
         additionalProperties = false,
     },

@@ -5,7 +5,7 @@ local M = {
     parameters = {
         type = "object",
         properties = {
-            path = { type = "string", minLength = 1, description = "File name, relative to the workspace" },
+            path = { type = "string", minLength = 1, description = "Path of the file" },
         },
         required = { "path" },
         additionalProperties = false,

@@ -1,7 +1,7 @@
 --- Finds facts that were kept by `remember`.
 local M = {
     name = "recall",
-    description = "Find facts saved earlier.",
+    description = "Search the memory for something that was remembered.",
     parameters = {
         type = "object",
         properties = {

@@ -1,16 +1,16 @@
 --- Keeps a fact for later conversations.
 local M = {
     name = "remember",
-    description = "Save a fact to remember later.",
+    description = "Remember a fact for later.",
     parameters = {
         type = "object",
         properties = {
-            text = { type = "string", minLength = 1, maxLength = 2000, description = "The fact, as a sentence" },
+            text = { type = "string", minLength = 1, maxLength = 2000, description = "What to remember" },
         },
         required = { "text" },
         additionalProperties = false,
     },
-    effect = "once",
+    effect = "idempotent",
     capabilities = { memory = "rw" },
 }
 

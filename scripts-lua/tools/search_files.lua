@@ -1,12 +1,12 @@
 --- Finds a text in the files of the workspace.
 local M = {
     name = "search_files",
-    description = "Find the lines of files that contain a text.",
+    description = "Search for a text in files.",
     parameters = {
         type = "object",
         properties = {
-            query = { type = "string", minLength = 1, description = "Text to look for; upper and lower case are the same" },
-            path = { type = "string", description = "File or folder to look in; leave it out for all" },
+            query = { type = "string", minLength = 1, description = "Text to look for" },
+            path = { type = "string", description = "File or directory to search" },
         },
         required = { "query" },
         additionalProperties = false,

@@ -1,12 +1,12 @@
 --- Writes one text file of the workspace, new or in place of what was there.
 local M = {
     name = "write_file",
-    description = "Write text to a file, replacing what was there.",
+    description = "Write text to a file.",
     parameters = {
         type = "object",
         properties = {
-            path = { type = "string", minLength = 1, description = "File name, relative to the workspace" },
-            content = { type = "string", description = "The whole new text of the file" },
+            path = { type = "string", minLength = 1, description = "Path of the file" },
+            content = { type = "string", description = "Text to write" },
         },
         required = { "path", "content" },
         additionalProperties = false,

@@ -47,11 +47,11 @@ expect 0 '"words_rank"' "$hearth" memory search --json "code"
 
 # A tool that changes files asks; without a terminal to ask on it is denied, and the file is not there.
 mkdir "$T/ws"
-"$hearth" chat --workspace "$T/ws" --tool write_file 'write "hello" to a.txt' >"$T/out" 2>&1 </dev/null
-expect 1 '' test -e "$T/ws/a.txt"
+"$hearth" chat --workspace "$T/ws" --tool write_file 'save "The total is 12.15." in report.txt' >"$T/out" 2>&1 </dev/null
+expect 1 '' test -e "$T/ws/report.txt"
 expect 0 'denied' "$hearth" inspect
-expect 0 '' "$hearth" chat --workspace "$T/ws" --allow write_file --tool write_file 'write "hello" to a.txt'
-expect 0 'hello' cat "$T/ws/a.txt"
+expect 0 '' "$hearth" chat --workspace "$T/ws" --allow write_file --tool write_file 'save "The total is 12.15." in report.txt'
+expect 0 '12.15' cat "$T/ws/report.txt"
 
 # With --json every line of the output is an event.
 "$hearth" chat --json --tool calculate "How much is 2 + 3?" >"$T/events" 2>&1

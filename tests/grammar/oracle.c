@@ -227,7 +227,7 @@ static size_t character(struct ask *a, size_t i, char out[4], int *n_out)
     if (!possible) return 0;
     if (k < 4) return open;
     if (from < 0xd800 || from > 0xdbff) {
-        *n_out = utf8_encode(from, out);
+        *n_out = utf8_put(from, out);
         return i + 6;
     }
     static const char lead[] = "\\u";
@@ -243,7 +243,7 @@ static size_t character(struct ask *a, size_t i, char out[4], int *n_out)
     unsigned l = (unsigned)strtoul(k ? low : "0", NULL, 16) << 4 * (4 - k);
     if (l + (1u << 4 * (4 - k)) <= 0xdc00 || l > 0xdfff) return 0;
     if (k < 4) return open;
-    *n_out = utf8_encode(0x10000 + ((from - 0xd800) << 10) + (l - 0xdc00), out);
+    *n_out = utf8_put(0x10000 + ((from - 0xd800) << 10) + (l - 0xdc00), out);
     return i + 12;
 }
 

@@ -1,0 +1,250 @@
+// Each repetition measures plain reading, prefill and decoding one after the other, so that a slow
+// phase of the machine falls on all of them. The buffer for plain reading is as large as the
+// weights of one step (within reason), so that a cache which holds the one would hold the other.
+//
+// The ratio counts weights only. Keys, values and activations are read, too, so at a long context
+// the true figure is higher.
+#include "engine/decode_bench.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/session.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REPEAT_MAX = 1000, TOKENS_MAX = 1 << 20 };
+static const uint64_t read_bytes_min = 16u << 20, read_bytes_max = 1u << 30;
+
+static const struct {
+    const char *name;
+    struct config config; // without what does not change the speed
+} shapes[] = {
+    {"builtin",
+     {.architecture = "qwen3",
+      .qk_norm = true,
+      .tied = true,
+      .n_layer = 12,
+      .dim = 512,
+      .n_head = 8,
+      .n_kv_head = 2,
+      .head_dim = 64,
+      .ffn_dim = 1024,
+      .n_vocab = 8192}},
+    {"qwen2.5-0.5b",
+     {.architecture = "qwen2",
+      .qkv_bias = true,
+      .tied = true,
+      .n_layer = 24,
+      .dim = 896,
+      .n_head = 14,
+      .n_kv_head = 2,
+      .head_dim = 64,
+      .ffn_dim = 4864,
+      .n_vocab = 151936}},
+    {"qwen3-0.6b",
+     {.architecture = "qwen3",
+      .qk_norm = true,
+      .tied = true,
+      .n_layer = 28,
+      .dim = 1024,
+      .n_head = 16,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 3072,
+      .n_vocab = 151936}},
+    {"llama-3.2-1b",
+     {.architecture = "llama",
+      .tied = true,
+      .n_layer = 16,
+      .dim = 2048,
+      .n_head = 32,
+      .n_kv_head = 8,
+      .head_dim = 64,
+      .ffn_dim = 8192,
+      .n_vocab = 128256}},
+    {"qwen3-4b",
+     {.architecture = "qwen3",
+      .qk_norm = true,
+      .tied = true,
+      .n_layer = 36,
+      .dim = 2560,
+      .n_head = 32,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 9728,
+      .n_vocab = 151936}},
+    {"llama-3.1-8b",
+     {.architecture = "llama",
+      .n_layer = 32,
+      .dim = 4096,
+      .n_head = 32,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 14336,
+      .n_vocab = 128256}},
+};
+enum { N_SHAPE = sizeof shapes / sizeof *shapes };
+
+const char *decode_bench_shape(int i)
+{
+    return i >= 0 && i < N_SHAPE ? shapes[i].name : NULL;
+}
+
+static int check_options(const struct decode_bench_options *o, err *e)
+{
+    if (!k_ops_find(o->backend))
+        return err_set(e, ERR_USAGE, "backend: found unknown \"%s\"", o->backend);
+    if (o->n_thread < 0 || o->n_thread > 1024)
+        return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
+    if (o->n_prompt < 1 || o->n_decode < 1 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
+        return err_set(e, ERR_USAGE, "tokens: expected 1 to %d, found %d and %d", TOKENS_MAX,
+                       o->n_prompt, o->n_decode);
+    if (o->repeat < 1 || o->repeat > REPEAT_MAX)
+        return err_set(e, ERR_USAGE, "repeat: expected 1 to %d, found %d", REPEAT_MAX, o->repeat);
+    return 0;
+}
+
+static struct model *open_shape(const struct decode_bench_options *o, err *e)
+{
+    bool bf16 = o->weights && !strcmp(o->weights, "bf16");
+    if (o->weights && !bf16 && strcmp(o->weights, "fp8")) {
+        err_set(e, ERR_USAGE, "weights: expected fp8 or bf16, found \"%s\"", o->weights);
+        return NULL;
+    }
+    for (int i = 0; o->shape && i < N_SHAPE; i++) {
+        if (strcmp(o->shape, shapes[i].name)) continue;
+        struct config c = shapes[i].config;
+        c.norm_eps = 1e-6f;
+        c.ctx_max = 2 * TOKENS_MAX;
+        for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
+        return model_synthetic(&c, bf16 ? K_BF16 : K_E4M3, k_ops_find(o->backend), o->n_thread, 1,
+                               e);
+    }
+    err_set(e, ERR_USAGE, "shape: found unknown \"%s\"", o->shape ? o->shape : "");
+    return NULL;
+}
+
+struct bench {
+    struct model *model;
+    session *session;
+    int32_t *prompt; // [n_prompt]
+    char *buffer;    // device memory for plain reading
+    size_t n_buffer;
+    double *prefill, *decode, *read; // [repeat]
+};
+
+static double seconds_since(int64_t start)
+{
+    return (double)(clock_us() - start + 1) / 1e6;
+}
+
+static int measure_once(struct bench *b, const struct decode_bench_options *o, int i,
+                        const volatile int *cancel, err *e)
+{
+    const struct k_ops *op = b->model->ops;
+    int32_t other = b->prompt[0] == 0; // a timeline that shares nothing with the prompt
+    if (session_sync(b->session, &other, 1, NULL, cancel, e)) return -1;
+
+    int64_t start = clock_us();
+    volatile uint64_t sum = op->read_all(b->model->device, b->buffer, b->n_buffer);
+    (void)sum;
+    b->read[i] = (double)b->n_buffer / seconds_since(start) / 1e9;
+
+    start = clock_us();
+    if (session_sync(b->session, b->prompt, (size_t)o->n_prompt, NULL, cancel, e)) return -1;
+    b->prefill[i] = o->n_prompt / seconds_since(start);
+
+    start = clock_us();
+    for (int t = 0; t < o->n_decode; t++) {
+        if (cancel && *cancel) return err_set(e, ERR_CANCELLED, "cancelled");
+        if (session_step(b->session, b->prompt[t % o->n_prompt], e)) return -1;
+    }
+    b->decode[i] = o->n_decode / seconds_since(start);
+    return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *x, int n) // sorts x
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
+{
+    const struct model *m = b->model;
+    *r = (struct decode_bench_result){.n_thread = m->ops->n_thread(m->device),
+                                      .n_parameter = m->n_parameter,
+                                      .weight_bytes_per_token = m->weight_bytes_per_token,
+                                      .prefill_tps = median(b->prefill, n),
+                                      .decode_tps = median(b->decode, n),
+                                      .read_gbps = median(b->read, n)};
+    snprintf(r->backend, sizeof r->backend, "%s", m->ops->describe(m->device));
+    snprintf(r->weight_type, sizeof r->weight_type, "%s", k_type_name(m->weight_type));
+    r->decode_spread = (b->decode[n - 1] - b->decode[0]) / r->decode_tps;
+    r->ratio = r->decode_tps * (double)r->weight_bytes_per_token / 1e9 / r->read_gbps;
+}
+
+static int open_bench(struct bench *b, const struct decode_bench_options *o, err *e)
+{
+    b->model = o->model_dir ? model_open(o->model_dir, k_ops_find(o->backend), o->n_thread, e)
+                            : open_shape(o, e);
+    if (!b->model) return -1;
+    int ctx = o->n_prompt + o->n_decode;
+    if (ctx > b->model->config.ctx_max)
+        return err_set(e, ERR_USAGE, "tokens: %d do not fit the model's context of %d", ctx,
+                       b->model->config.ctx_max);
+    if (!(b->session = session_open(b->model, NULL, ctx, e))) return -1;
+
+    uint64_t n = b->model->weight_bytes_per_token;
+    b->n_buffer = n < read_bytes_min ? read_bytes_min : n > read_bytes_max ? read_bytes_max : n;
+    b->buffer = b->model->ops->alloc(b->model->device, b->n_buffer);
+    char *page = mem_new(1 << 16);
+    memset(page, 1, 1 << 16); // written, so that no two pages are one page of zeros
+    for (size_t at = 0; b->buffer && at < b->n_buffer; at += 1 << 16)
+        b->model->ops->upload(b->model->device, b->buffer + at, page,
+                              b->n_buffer - at < 1 << 16 ? b->n_buffer - at : 1 << 16);
+    free(page);
+    if (!b->buffer) return err_set(e, ERR_SYSTEM, "no memory for %zu bytes to read", b->n_buffer);
+
+    rng r = rng_seed(1);
+    b->prompt = mem_new((size_t)o->n_prompt * sizeof *b->prompt);
+    for (int i = 0; i < o->n_prompt; i++)
+        b->prompt[i] = (int32_t)rng_below(&r, (uint64_t)b->model->config.n_vocab);
+    b->prefill = mem_new((size_t)o->repeat * sizeof *b->prefill);
+    b->decode = mem_new((size_t)o->repeat * sizeof *b->decode);
+    b->read = mem_new((size_t)o->repeat * sizeof *b->read);
+    return 0;
+}
+
+static void close_bench(struct bench *b)
+{
+    session_free(b->session);
+    if (b->model) b->model->ops->release(b->model->device, b->buffer);
+    model_close(b->model);
+    free(b->prompt);
+    free(b->prefill);
+    free(b->decode);
+    free(b->read);
+}
+
+int decode_bench(const struct decode_bench_options *o, struct decode_bench_result *result,
+                 const volatile int *cancel, err *e)
+{
+    struct bench b = {0};
+    if (check_options(o, e)) return -1;
+    int rc = open_bench(&b, o, e);
+    for (int i = 0; !rc && i < o->repeat; i++) rc = measure_once(&b, o, i, cancel, e);
+    if (!rc) sum_up(&b, o->repeat, result);
+    close_bench(&b);
+    return rc;
+}

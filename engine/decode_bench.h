@@ -1,0 +1,32 @@
+// How fast a model's shape prefills and decodes here, and how near decoding comes to the speed at
+// which the same threads read memory in the same run.
+#pragma once
+#include "base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct decode_bench_options {
+    const char *model_dir;  // a model to load, or NULL: a shape with random weights
+    const char *shape;      // one of decode_bench_shape; without model_dir only
+    const char *weights;    // "fp8" (NULL: this) or "bf16"; without model_dir only
+    const char *backend;    // as engine_options
+    int n_thread;           // 0: one per CPU
+    int n_prompt, n_decode; // tokens, each at least 1
+    int repeat;             // at least 1
+};
+
+struct decode_bench_result {
+    char backend[32], weight_type[16];
+    int n_thread;
+    uint64_t n_parameter, weight_bytes_per_token;
+    double prefill_tps, decode_tps; // tokens per second: the median of the repetitions
+    double decode_spread;           // (largest - smallest) / median of decode_tps
+    double read_gbps;               // plain reading: the median
+    double ratio;                   // weight bytes read while decoding / plain reading
+};
+
+const char *decode_bench_shape(int i); // "builtin", "llama-3.2-1b", ...; NULL past the end
+
+// `cancel` as in session_sync.
+int decode_bench(const struct decode_bench_options *o, struct decode_bench_result *result,
+                 const volatile int *cancel, err *e);

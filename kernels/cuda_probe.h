@@ -1,0 +1,29 @@
+// What GPUs this machine has and how fast they read their memory: for `hearth doctor`, and the roof
+// that decode speed is compared with. Built only with CUDA; without it kernels/kernels.h's table
+// has the CPU alone.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cuda_device {
+    char name[128];
+    int major, minor; // compute capability
+    int n_sm;
+    int integrated;   // shares the host's memory: budget from MemAvailable, not from free_bytes
+    int code_present; // this build holds machine code for it
+    uint64_t total_bytes, free_bytes;
+    double read_gb_s; // measured: the best of several passes over a buffer much larger than the L2;
+                      // 0 when it failed
+};
+
+// Fills at most `max` devices and returns how many there are; -1 with a text in `why` (of n bytes)
+// when the driver or a device does not answer.
+int cuda_probe(struct cuda_device *out, int max, char *why, size_t n);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,519 @@
+// If this fails, what the cache holds depends on how the tokens came, a cancelled or refused call
+// leaves a timeline that lies, sampling draws from another distribution than it says, or the
+// shipped model no longer says what it said when it was made.
+#include "test.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/config.h"
+#include "engine/decode_bench.h"
+#include "engine/engine.h"
+#include "engine/sample.h"
+#include "tiny_model.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <time.h>
+
+static const char builtin[] = HEARTH_SOURCE_DIR "/engine/builtin-model";
+static const char pinned_file[] = HEARTH_SOURCE_DIR "/tests/engine/builtin_pinned.json";
+static engine *en;
+static int n_vocab;
+
+static int open_engine(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct engine_options o = {.model_dir = builtin, .ctx_max = 600};
+    en = engine_open(&o, &e);
+    if (!en) fail_msg("%s", e.msg);
+    n_vocab = engine_info(en)->n_vocab;
+    return 0;
+}
+
+static int close_engine(void **state)
+{
+    (void)state;
+    engine_close(en);
+    return 0;
+}
+
+static session *new_session(void)
+{
+    err e = {0};
+    session *s = session_new(en, &e);
+    if (!s) fail_msg("%s", e.msg);
+    return s;
+}
+
+static void random_tokens(int32_t *tokens, size_t n, uint64_t seed)
+{
+    rng r = rng_seed(seed);
+    for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)rng_below(&r, 8176);
+}
+
+static double logits_differ(const session *s, const float *want)
+{
+    double worst = 0;
+    for (int i = 0; i < n_vocab; i++)
+        worst = fmax(worst, fabs((double)session_logits(s)[i] - (double)want[i]));
+    return worst;
+}
+
+static float *keep_logits(const session *s)
+{
+    float *p = mem_new((size_t)n_vocab * sizeof *p);
+    memcpy(p, session_logits(s), (size_t)n_vocab * sizeof *p);
+    return p;
+}
+
+// However a timeline is reached, the logits at its end are the same up to the order of sums.
+static void test_every_way_to_a_timeline(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    err e = {0};
+    size_t reused;
+    int32_t tokens[N], other[N];
+    random_tokens(tokens, N, 1);
+    session *s = new_session();
+    assert_int_equal(session_sync(s, tokens, N, &reused, NULL, &e), 0);
+    assert_int_equal(reused, 0);
+    float *want = keep_logits(s);
+
+    assert_int_equal(session_sync(s, tokens, N, &reused, NULL, &e), 0); // already there
+    assert_int_equal(reused, N);
+    assert_true(logits_differ(s, want) == 0);
+
+    assert_int_equal(session_sync(s, tokens, 100, &reused, NULL, &e), 0); // back
+    assert_int_equal(reused, 99);
+    assert_int_equal(session_length(s), 100);
+    for (size_t i = 100; i < N; i++)
+        assert_int_equal(session_step(s, tokens[i], &e), 0); // by steps
+    assert_true(logits_differ(s, want) < 1e-4);
+
+    memcpy(other, tokens, sizeof other);
+    other[170] ^= 1; // another branch and back again
+    assert_int_equal(session_sync(s, other, N, &reused, NULL, &e), 0);
+    assert_int_equal(reused, 170);
+    assert_true(logits_differ(s, want) > 1e-3);
+    assert_int_equal(session_sync(s, tokens, N, &reused, NULL, &e), 0);
+    assert_int_equal(reused, 170);
+    assert_true(logits_differ(s, want) < 1e-4);
+
+    rng r = rng_seed(2);
+    for (int i = 0; i < 12; i++) { // random places
+        size_t n = 1 + rng_below(&r, N);
+        assert_int_equal(session_sync(s, rng_below(&r, 2) ? other : tokens, n, NULL, NULL, &e), 0);
+        assert_int_equal(session_length(s), n);
+    }
+    assert_int_equal(session_sync(s, tokens, N, NULL, NULL, &e), 0);
+    assert_true(logits_differ(s, want) < 1e-4);
+    free(want);
+    session_free(s);
+}
+
+static void *set_after_a_moment(void *flag)
+{
+    struct timespec moment = {.tv_nsec = 20000000};
+    nanosleep(&moment, NULL);
+    *(volatile int *)flag = 1;
+    return NULL;
+}
+
+static void test_cancel_leaves_a_true_timeline(void **state)
+{
+    (void)state;
+    enum { N = 590 };
+    err e = {0};
+    size_t reused;
+    int32_t tokens[N];
+    volatile int cancel = 1;
+    random_tokens(tokens, N, 3);
+    session *s = new_session();
+    assert_int_equal(session_sync(s, tokens, N, &reused, &cancel, &e), -1);
+    assert_int_equal(e.code, ERR_CANCELLED);
+    assert_int_equal(session_length(s), 0);
+
+    pthread_t setter;
+    cancel = 0;
+    assert_int_equal(pthread_create(&setter, NULL, set_after_a_moment, (void *)&cancel), 0);
+    int rc = session_sync(s, tokens, N, &reused, &cancel, &e);
+    pthread_join(setter, NULL);
+    size_t done = session_length(s);
+    if (rc) assert_true(e.code == ERR_CANCELLED && done < N);
+    assert_int_equal(session_sync(s, tokens, N, &reused, NULL, &e), 0);
+    assert_int_equal(reused, rc ? done : N);
+    float *got = keep_logits(s);
+    session *fresh = new_session();
+    assert_int_equal(session_sync(fresh, tokens, N, NULL, NULL, &e), 0);
+    assert_true(logits_differ(fresh, got) < 1e-4);
+    free(got);
+    session_free(fresh);
+    session_free(s);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    err e = {0};
+    int32_t tokens[601];
+    float pooled[512];
+    random_tokens(tokens, 601, 4);
+    session *s = new_session();
+    assert_int_equal(session_ctx_max(s), 600);
+    assert_int_equal(session_sync(s, tokens, 601, NULL, NULL, &e), -1);
+    assert_int_equal(e.code, ERR_BUDGET);
+    assert_int_equal(session_sync(s, tokens, 0, NULL, NULL, &e), -1);
+    assert_int_equal(session_sync(s, tokens, 600, NULL, NULL, &e), 0);
+    assert_int_equal(session_step(s, 1, &e), -1);
+    assert_int_equal(e.code, ERR_BUDGET);
+    assert_int_equal(session_length(s), 600);
+    for (int i = 0; i < 2; i++) {
+        int32_t wrong = i ? n_vocab : -1;
+        assert_int_equal(session_sync(s, &wrong, 1, NULL, NULL, &e), -1);
+        assert_int_equal(e.code, ERR_INPUT);
+        assert_non_null(strstr(e.msg, "outside the vocabulary"));
+    }
+    assert_int_equal(session_length(s), 600); // a refused call changes nothing
+    assert_int_equal(session_embed(s, "", 0, pooled, &e), -1);
+    char *longer = mem_new(4000);
+    memset(longer, 'x', 4000);
+    for (int i = 0; i < 4000; i += 2) longer[i] = '~';
+    assert_int_equal(session_embed(s, longer, 4000, pooled, &e), -1);
+    assert_int_equal(e.code, ERR_BUDGET);
+    free(longer);
+    session_free(s);
+}
+
+// Unit length, the same for the same text, chunked or not, and closer for closer texts.
+static void test_embedding(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"Turn on the light in the kitchen.",
+                                        "Please turn on the kitchen light.",
+                                        "SELECT name FROM customers WHERE id = 7;"};
+    err e = {0};
+    float v[3][512], again[512];
+    session *s = new_session();
+    int32_t some[50];
+    random_tokens(some, 50, 5);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(session_embed(s, texts[i], strlen(texts[i]), v[i], &e), 0);
+    assert_int_equal(session_sync(s, some, 50, NULL, NULL, &e), 0);
+    assert_int_equal(session_embed(s, texts[0], strlen(texts[0]), again, &e), 0);
+    assert_int_equal(session_length(s), 0);
+    assert_memory_equal(again, v[0], sizeof again);
+    double near = 0, far = 0, unit = 0;
+    for (int i = 0; i < 512; i++) {
+        unit += (double)v[0][i] * (double)v[0][i];
+        near += (double)v[0][i] * (double)v[1][i];
+        far += (double)v[0][i] * (double)v[2][i];
+    }
+    assert_true(fabs(unit - 1) < 1e-5);
+    assert_true(near > far);
+    session_free(s);
+}
+
+// Sampling
+
+enum { N_DRAW_VOCAB = 70 };
+
+static void test_greedy_and_mask(void **state)
+{
+    (void)state;
+    struct candidate room[N_DRAW_VOCAB];
+    float logits[N_DRAW_VOCAB] = {0};
+    uint64_t mask[2] = {0};
+    struct sample_options greedy = {0};
+    rng r = rng_seed(1);
+    logits[5] = logits[9] = logits[66] = 3;
+    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, NULL, &greedy, &r, room), 5);
+    mask[0] = ~(uint64_t)0 & ~((uint64_t)1 << 5);
+    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 9);
+    mask[0] = 0;
+    mask[1] = 6; // 65 and 66
+    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 66);
+    assert_int_equal(sample_token(logits, 66, mask, &greedy, &r, room), 65); // 66 is not usable
+    logits[65] = NAN;
+    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 66);
+    logits[65] = logits[66] = -INFINITY;
+    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 65);
+    struct sample_options warm = {.temperature = 1, .top_p = 1};
+    for (int i = 0; i < 200; i++) {
+        int32_t id = sample_token(logits, N_DRAW_VOCAB, mask, &warm, &r, room);
+        assert_true(id == 65 || id == 66);
+    }
+}
+
+struct weight {
+    double p;
+    int id;
+};
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct weight *x = a, *y = b;
+    if (x->p != y->p) return x->p > y->p ? -1 : 1;
+    return x->id - y->id;
+}
+
+// The distribution by its definition: sort, cut, renormalise.
+static void define(const float *logits, const uint64_t *mask, const struct sample_options *o,
+                   double *p)
+{
+    struct weight w[N_DRAW_VOCAB];
+    int n = 0;
+    for (int i = 0; i < N_DRAW_VOCAB; i++) {
+        p[i] = 0;
+        if (mask[i / 64] >> i % 64 & 1)
+            w[n++] = (struct weight){exp((double)logits[i] / (double)o->temperature), i};
+    }
+    qsort(w, (size_t)n, sizeof *w, larger_first);
+    if (o->top_k > 0 && o->top_k < n) n = o->top_k;
+    double mass = 0, kept = 0, total = 0;
+    int n_kept = 0;
+    for (int i = 0; i < n; i++) mass += w[i].p;
+    while (n_kept < n && (o->top_p <= 0 || o->top_p >= 1 || kept < (double)o->top_p * mass))
+        kept += w[n_kept++].p;
+    for (int i = 0; i < n_kept; i++)
+        if (w[i].p >= (double)o->min_p * w[0].p) total += p[w[i].id] = w[i].p;
+    for (int i = 0; i < N_DRAW_VOCAB; i++) p[i] /= total;
+}
+
+// 20,000 draws for each of many option sets: nothing outside the set, and every count within
+// five standard deviations and five draws (the tail of rare tokens is not a normal one).
+static void test_draws_follow_the_distribution(void **state)
+{
+    (void)state;
+    static const struct sample_options sets[] = {
+        {.temperature = 1, .top_p = 1},
+        {.temperature = 0.3f, .top_p = 1},
+        {.temperature = 2, .top_p = 0.5f},
+        {.temperature = 1, .top_p = 1, .top_k = 1},
+        {.temperature = 1, .top_p = 1, .top_k = 7},
+        {.temperature = 1, .top_p = 0.9f, .top_k = 30},
+        {.temperature = 1.5f, .top_p = 1, .min_p = 0.1f},
+        {.temperature = 1, .top_p = 0.8f, .top_k = 20, .min_p = 0.05f},
+        {.temperature = 1, .top_p = 0.0001f},
+    };
+    enum { N = 20000 };
+    struct candidate room[N_DRAW_VOCAB];
+    float logits[N_DRAW_VOCAB];
+    double p[N_DRAW_VOCAB];
+    rng r = rng_seed(9);
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        int count[N_DRAW_VOCAB] = {0};
+        uint64_t mask[2] = {rng_u64(&r) | 1, rng_u64(&r)};
+        for (int i = 0; i < N_DRAW_VOCAB; i++) logits[i] = (float)(2 * rng_normal(&r));
+        define(logits, mask, &sets[k], p);
+        for (int i = 0; i < N; i++)
+            count[sample_token(logits, N_DRAW_VOCAB, mask, &sets[k], &r, room)]++;
+        for (int i = 0; i < N_DRAW_VOCAB; i++) {
+            double deviation = sqrt(N * p[i] * (1 - p[i]));
+            if (fabs(count[i] - N * p[i]) > 5 * deviation + 5 || (p[i] == 0 && count[i]))
+                fail_msg("set %zu, token %d: %d draws, expected %.1f", k, i, count[i], N * p[i]);
+        }
+    }
+}
+
+static void test_seeds_repeat(void **state)
+{
+    (void)state;
+    enum { N = 30 };
+    static const struct sample_options warm = {.temperature = 1.2f, .top_p = 0.95f, .top_k = 200};
+    err e = {0};
+    int32_t first[N], tokens[20];
+    random_tokens(tokens, 20, 6);
+    session *s = new_session();
+    int n_same_other = 0;
+    for (int round = 0; round < 3; round++) {
+        session_seed(s, round == 2 ? 8 : 7);
+        assert_int_equal(session_sync(s, tokens, 20, NULL, NULL, &e), 0);
+        for (int i = 0; i < N; i++) {
+            int32_t id = session_sample(s, &warm, NULL);
+            if (round == 0) first[i] = id;
+            if (round == 1) assert_int_equal(id, first[i]);
+            if (round == 2) n_same_other += id == first[i];
+            assert_int_equal(session_step(s, id, &e), 0);
+        }
+    }
+    assert_true(n_same_other < N);
+    session_free(s);
+}
+
+// Two sessions of one engine, each in its own thread, share the device.
+static void *decode_alone(void *out)
+{
+    err e = {0};
+    int32_t tokens[40];
+    random_tokens(tokens, 40, 12);
+    session *s = new_session();
+    session_sync(s, tokens, 30, NULL, NULL, &e);
+    for (int i = 30; i < 40; i++) session_step(s, tokens[i], &e);
+    memcpy(out, session_logits(s), (size_t)n_vocab * sizeof(float));
+    session_free(s);
+    return NULL;
+}
+
+static void test_sessions_in_threads(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    pthread_t threads[N];
+    float *out[N + 1];
+    for (int i = 0; i <= N; i++) out[i] = mem_new((size_t)n_vocab * sizeof(float));
+    for (int i = 0; i < N; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, decode_alone, out[i]), 0);
+    for (int i = 0; i < N; i++) pthread_join(threads[i], NULL);
+    decode_alone(out[N]);
+    for (int i = 0; i <= N; i++) {
+        assert_memory_equal(out[i], out[N], (size_t)n_vocab * sizeof(float));
+        if (i < N) free(out[i]);
+    }
+    free(out[N]);
+}
+
+// What the shipped model said, by the scalar backend, when it was made: greedy ids token for token,
+// and the log-probability of each, to 1e-3 (float32 sums in another order differ by some 1e-5).
+
+static double log_prob(const session *s, int32_t id)
+{
+    const float *x = session_logits(s);
+    double largest = -INFINITY, sum = 0;
+    for (int i = 0; i < n_vocab; i++) largest = fmax(largest, (double)x[i]);
+    for (int i = 0; i < n_vocab; i++) sum += exp((double)x[i] - largest);
+    return (double)x[id] - largest - log(sum);
+}
+
+static void test_shipped_model_says_what_it_said(void **state)
+{
+    (void)state;
+    static const struct sample_options greedy = {0};
+    json_t *doc = json_load_file(pinned_file, 0, NULL), *prompt;
+    size_t p;
+    assert_true(json_array_size(json_object_get(doc, "prompts")) >= 3);
+    json_array_foreach(json_object_get(doc, "prompts"), p, prompt)
+    {
+        err e = {0};
+        token_buf ids = {0};
+        const json_t *text = json_object_get(prompt, "text");
+        const json_t *greedy_ids = json_object_get(prompt, "greedy_ids");
+        const json_t *logp = json_object_get(prompt, "greedy_logp");
+        tokenizer_encode_template(engine_tokenizer(en), json_string_value(text), NULL,
+                                  json_string_length(text), &ids);
+        assert_int_equal(ids.n, json_integer_value(json_object_get(prompt, "n_token")));
+        session *s = new_session();
+        double nll = 0;
+        for (size_t i = 0; i < ids.n; i++) {
+            if (i) nll -= log_prob(s, ids.ids[i]);
+            assert_int_equal(session_sync(s, ids.ids, i + 1, NULL, NULL, &e), 0);
+        }
+        double want = json_number_value(json_object_get(prompt, "mean_nll"));
+        assert_true(fabs(nll / (double)(ids.n - 1) - want) < 1e-3);
+        for (size_t i = 0; i < json_array_size(greedy_ids); i++) {
+            int32_t id = (int32_t)json_integer_value(json_array_get(greedy_ids, i));
+            assert_int_equal(session_sample(s, &greedy, NULL), id);
+            double p_want = json_number_value(json_array_get(logp, i));
+            assert_true(fabs(log_prob(s, id) - p_want) < 1e-3);
+            assert_int_equal(session_step(s, id, &e), 0);
+        }
+        session_free(s);
+        token_buf_free(&ids);
+    }
+    json_decref(doc);
+}
+
+// The facts engine_info states about it.
+static void test_info(void **state)
+{
+    (void)state;
+    const struct engine_info *f = engine_info(en);
+    assert_string_equal(f->architecture, "qwen3");
+    assert_string_equal(f->weight_type, "fp8_e4m3");
+    assert_int_equal(f->n_layer, 12);
+    assert_int_equal(f->n_parameter, 30947328);
+    assert_true(f->weight_bytes > 35000000 && f->weight_bytes < 36000000);
+    assert_true(f->weight_bytes_per_token <= f->weight_bytes);
+    assert_int_equal(strlen(f->digest), 64);
+    assert_int_equal(tokenizer_eos(engine_tokenizer(en)), 8178);
+    assert_non_null(engine_chat_template(en));
+}
+
+// Llama 3.1's frequencies by the formula as published, with its three branches.
+static void test_llama3_rope(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 2048, \"num_hidden_layers\": "
+        "16,"
+        "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 8192,"
+        "\"vocab_size\": 128256, \"max_position_embeddings\": 131072, \"rope_theta\": 500000.0,"
+        "\"rope_scaling\": {\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0,"
+        "\"original_max_position_embeddings\": 8192, \"rope_type\": \"llama3\"}}";
+    err e = {0};
+    struct config c;
+    int n_kept = 0, n_slowed = 0, n_blended = 0;
+    if (config_parse(&c, text, sizeof text - 1, "there", &e)) fail_msg("%s", e.msg);
+    for (int i = 0; i < 32; i++) {
+        double f = pow(500000.0, -i / 32.0), wave = 2 * M_PI / f, want;
+        if (wave < 8192 / 4.0) {
+            want = f;
+            n_kept++;
+        } else if (wave > 8192 / 1.0) {
+            want = f / 32;
+            n_slowed++;
+        } else {
+            double smooth = (8192 / wave - 1) / (4 - 1);
+            want = (1 - smooth) * f / 32 + smooth * f;
+            n_blended++;
+        }
+        assert_true(fabs(c.inv_freq[i] - want) <= 1e-12 * want);
+    }
+    assert_true(n_kept && n_slowed && n_blended);
+}
+
+static void test_decode_bench(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct decode_bench_result r;
+    struct decode_bench_options o = {
+        .shape = "builtin", .weights = "fp8", .n_prompt = 20, .n_decode = 5, .repeat = 3};
+    if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
+    assert_true(r.prefill_tps > 0 && r.decode_tps > 0 && r.read_gbps > 0);
+    assert_true(r.decode_spread >= 0 && r.ratio > 0);
+    assert_string_equal(r.weight_type, "fp8_e4m3");
+    // The shape's weights are as large as the model's, up to scales.
+    double same =
+        (double)r.weight_bytes_per_token / (double)engine_info(en)->weight_bytes_per_token;
+    assert_true(fabs(same - 1) < 0.01);
+    o.model_dir = builtin;
+    if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
+    o.n_decode = 5000;
+    assert_int_equal(decode_bench(&o, &r, NULL, &e), -1);
+    assert_int_equal(e.code, ERR_USAGE);
+    o.model_dir = NULL;
+    o.shape = "colossus";
+    assert_int_equal(decode_bench(&o, &r, NULL, &e), -1);
+    assert_non_null(strstr(e.msg, "colossus"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_way_to_a_timeline),
+        cmocka_unit_test(test_cancel_leaves_a_true_timeline),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_embedding),
+        cmocka_unit_test(test_greedy_and_mask),
+        cmocka_unit_test(test_draws_follow_the_distribution),
+        cmocka_unit_test(test_seeds_repeat),
+        cmocka_unit_test(test_sessions_in_threads),
+        cmocka_unit_test(test_shipped_model_says_what_it_said),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_decode_bench),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}
