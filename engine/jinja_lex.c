@@ -166,7 +166,7 @@ static size_t lex_escape(struct lexer *l, size_t at, struct jbuild *b)
         return at;
     }
     char utf8[4];
-    int n = utf8_encode(cp, utf8);
+    int n = utf8_put(cp, utf8);
     if (n == 0) {
         locate(l, at);
         jfail(l->r, "string escape that is no character");

@@ -65,7 +65,7 @@ jval jchange_case(jrun *r, const jstr *s, enum jcase how)
         n = (size_t)jpoint(s, i, &cp);
         bool upper = how == CASE_UPPER || (how != CASE_LOWER && start);
         char utf8[4];
-        size_t len = (size_t)utf8_encode(change_case(r, cp, upper), utf8);
+        size_t len = (size_t)utf8_put(change_case(r, cp, upper), utf8);
         jadd_bytes(&b, utf8, len, s->trusted[i]);
         start = how == CASE_TITLE && !is_cased(cp);
     }

@@ -76,11 +76,11 @@ static void print_verb_help(FILE *f, const struct verb *v)
     print_options(f, v);
 }
 
-static void print_help(FILE *f, const char *group)
+static void print_help(FILE *f, const struct verb *const *verbs, const char *group)
 {
     fprintf(f, "usage: hearth VERB [options]\n\nHearth %s: private agents on one machine.\n\n",
             HEARTH_VERSION);
-    for (const struct verb *const *v = cli_verbs; *v; v++) {
+    for (const struct verb *const *v = verbs; *v; v++) {
         size_t n = group ? strlen(group) : 0;
         if (n && (strncmp((*v)->name, group, n) != 0 || (*v)->name[n] != ' ')) continue;
         char left[64];
@@ -96,9 +96,10 @@ static void print_help(FILE *f, const char *group)
 
 // ---- parsing ----
 
-static const struct verb *find_verb(int argc, char **argv, int *n_word)
+static const struct verb *find_verb(const struct verb *const *verbs, int argc, char **argv,
+                                    int *n_word)
 {
-    for (const struct verb *const *v = cli_verbs; *v; v++) {
+    for (const struct verb *const *v = verbs; *v; v++) {
         const char *space = strchr((*v)->name, ' ');
         if (!space && argc > 1 && strcmp((*v)->name, argv[1]) == 0) {
             *n_word = 1;
@@ -205,27 +206,27 @@ static void print_error(const err *e, bool json)
     json_decref(o);
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(const struct verb *const *verbs, int argc, char **argv)
 {
     err e = {0};
     int n_word = 0;
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(argc < 2 ? stderr : stdout, NULL);
+        print_help(argc < 2 ? stderr : stdout, verbs, NULL);
         return argc < 2 ? ERR_USAGE : 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("hearth %s\n", HEARTH_VERSION);
         return 0;
     }
-    const struct verb *v = find_verb(argc, argv, &n_word);
+    const struct verb *v = find_verb(verbs, argc, argv, &n_word);
     if (!v) {
-        for (const struct verb *const *g = cli_verbs; *g; g++) {
+        for (const struct verb *const *g = verbs; *g; g++) {
             const char *space = strchr((*g)->name, ' ');
             if (!space || strlen(argv[1]) != (size_t)(space - (*g)->name) ||
                 strncmp((*g)->name, argv[1], strlen(argv[1])))
                 continue;
             bool asked = argc > 2 && strcmp(argv[2], "--help") == 0;
-            print_help(asked ? stdout : stderr, argv[1]);
+            print_help(asked ? stdout : stderr, verbs, argv[1]);
             return asked ? 0 : ERR_USAGE;
         }
         fprintf(stderr, "hearth: there is no verb `%s` (see `hearth --help`)\n", argv[1]);

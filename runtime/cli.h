@@ -45,11 +45,9 @@ struct verb {
     int (*run)(struct command *c, err *e); // 0 or -1 with *e
 };
 
-extern const struct verb *const cli_verbs[]; // ended by NULL
-
-// Parses argv and runs the verb. Returns the exit code; errors are printed to stderr as one line
-// (as JSON under --json).
-int cli_main(int argc, char **argv);
+// Parses argv and runs one of the verbs (ended by NULL). Returns the exit code; errors are printed
+// to stderr as one line (as JSON under --json).
+int cli_main(const struct verb *const *verbs, int argc, char **argv);
 
 const struct option_value *cli_option(const struct command *c,
                                       const char *name);         // asserts that the verb has it

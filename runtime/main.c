@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-const struct verb *const cli_verbs[] = {
+static const struct verb *const verbs[] = {
     &verb_run,
     &verb_chat,
     &verb_tool_ls,
@@ -20,11 +20,11 @@ const struct verb *const cli_verbs[] = {
     &verb_doctor,
     &verb_bench_decode,
     &verb_bench_tool,
-    &verb_bench_mask,
+
     NULL,
 };
 
 int main(int argc, char **argv)
 {
-    return cli_main(argc, argv);
+    return cli_main(verbs, argc, argv);
 }

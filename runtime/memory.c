@@ -180,37 +180,73 @@ static int by_score(const void *a, const void *b)
     return x->id < y->id ? 1 : x->id > y->id ? -1 : 0; // the newer of equals
 }
 
-static int vector_leg(memory *m, const char *query, struct hit *hits, err *e)
+// The vectors of all live memories of the agent: ids [n], rows [n, dim]. Returns n, -1 with *e.
+static int64_t read_vectors(memory *m, int64_t **ids, float **rows, err *e)
 {
-    if (!m->en || m->model == 0 || !*query) return 0;
-    if (session_embed(m->embed, query, strlen(query), m->vector, e)) return -1;
     sqlite3_stmt *q =
         db_query(store_db(m->s), e,
                  "SELECT m.id, v.vector FROM embedding v JOIN memory m ON m.id=v.memory_id"
                  " WHERE v.model_id=? AND m.agent_id=? AND m.valid_to_us IS NULL",
                  "ii", m->model, m->agent);
     if (!q) return -1;
-    size_t n = 0, cap = 0;
-    struct hit *all = NULL;
+    size_t n = 0, cap = 0, row_bytes = (size_t)m->dim * sizeof **rows;
     int rc;
     while ((rc = db_step(q, e)) == 1) {
-        const float *v = sqlite3_column_blob(q, 1);
-        if (!v || sqlite3_column_bytes(q, 1) != m->dim * (int)sizeof *v) continue;
-        double dot = 0;
-        for (int i = 0; i < m->dim; i++) {
-            float x;
-            memcpy(&x, v + i, sizeof x); // a blob has no alignment
-            dot += (double)x * m->vector[i];
+        const void *v = sqlite3_column_blob(q, 1);
+        if (!v || (size_t)sqlite3_column_bytes(q, 1) != row_bytes) continue;
+        if (n == cap) {
+            cap = cap ? cap * 2 : 64;
+            *ids = mem_grow(*ids, cap * sizeof **ids);
+            *rows = mem_grow(*rows, cap * row_bytes);
         }
-        if (n == cap) all = mem_grow(all, (cap = cap ? cap * 2 : 64) * sizeof *all);
-        all[n++] = (struct hit){.id = sqlite3_column_int64(q, 0), .score = dot};
+        (*ids)[n] = sqlite3_column_int64(q, 0);
+        memcpy(*rows + n++ * (size_t)m->dim, v, row_bytes);
     }
     sqlite3_finalize(q);
-    if (n) qsort(all, n, sizeof *all, by_score);
-    if (n > LEG_MAX) n = LEG_MAX;
-    if (n) memcpy(hits, all, n * sizeof *hits);
-    free(all);
-    return rc < 0 ? -1 : (int)n;
+    return rc < 0 ? -1 : (int64_t)n;
+}
+
+// Cosine of the vectors after the mean of all of them is taken off both sides. Pooled states of a
+// language model share one large direction that says nothing about the text and drowns what does
+// (Mu and Viswanath 2018).
+static void score_centred(const float *rows, size_t n, int dim, const float *query, struct hit *all)
+{
+    double *mean = mem_new((size_t)dim * sizeof *mean);
+    for (size_t r = 0; r < n; r++)
+        for (int i = 0; i < dim; i++) mean[i] += rows[r * (size_t)dim + (size_t)i] / (double)n;
+    for (size_t r = 0; r < n; r++) {
+        const float *row = rows + r * (size_t)dim;
+        double dot = 0, norm = 0;
+        for (int i = 0; i < dim; i++) {
+            double centred =
+                n > 2 ? row[i] - mean[i] : row[i]; // the mean of two says only how they differ
+            dot += centred * (n > 2 ? query[i] - mean[i] : query[i]);
+            norm += centred * centred;
+        }
+        all[r].score = norm > 0 ? dot / sqrt(norm) : 0;
+    }
+    free(mean);
+}
+
+static int vector_leg(memory *m, const char *query, struct hit *hits, err *e)
+{
+    if (!m->en || m->model == 0 || !*query) return 0;
+    if (session_embed(m->embed, query, strlen(query), m->vector, e)) return -1;
+    int64_t *ids = NULL;
+    float *rows = NULL;
+    int64_t n = read_vectors(m, &ids, &rows, e);
+    if (n > 0) {
+        struct hit *all = mem_new((size_t)n * sizeof *all);
+        for (int64_t i = 0; i < n; i++) all[i].id = ids[i];
+        score_centred(rows, (size_t)n, m->dim, m->vector, all);
+        qsort(all, (size_t)n, sizeof *all, by_score);
+        if (n > LEG_MAX) n = LEG_MAX;
+        memcpy(hits, all, (size_t)n * sizeof *hits);
+        free(all);
+    }
+    free(ids);
+    free(rows);
+    return (int)n;
 }
 
 static struct hit *hit_of(struct hit *fused, int *n, int64_t id)

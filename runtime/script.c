@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIBRARY_CHUNK "@hearth.lua" // how scripts-lua/hearth.lua is named in Lua's own records
+
 enum { SOURCE_MAX = 1 << 20, VALUE_MAX = 1 << 24, HOOK_COUNT = 10000 };
 
 struct script {
@@ -34,13 +36,29 @@ static struct script *script_of(lua_State *L)
 
 // ---- errors ----
 
+// Where in the person's own script the call was made: the library's lines say nothing to them.
+static void push_where(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && strcmp(ar.source, LIBRARY_CHUNK) != 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
 // An error of the host becomes a Lua error whose text is the message; the class is kept for the
 // exit code.
 static int throw_err(lua_State *L, const err *e)
 {
-    struct script *s = script_of(L);
-    s->failure = *e;
-    return luaL_error(L, "%s", e->msg);
+    script_of(L)->failure = *e;
+    push_where(L);
+    lua_pushstring(L, e->msg);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 static json_t *to_json(lua_State *L, int index, const char *what)
@@ -267,7 +285,7 @@ static int script_require(lua_State *L)
     for (char *p = file + strlen(own ? s->app->scripts : s->dir); *p; p++)
         if (*p == '.' && strcmp(p, ".lua") != 0) *p = '/';
     err e = {0};
-    int rc = load_text(L, file, own ? "hearth.lua" : file, &e);
+    int rc = load_text(L, file, own ? LIBRARY_CHUNK + 1 : file, &e);
     free(file);
     if (rc) return throw_err(L, &e);
     lua_pushstring(L, name);

@@ -18,6 +18,7 @@ static const struct {
     {"write", SYS_write},
     {"openat", SYS_openat},
     {"close", SYS_close},
+    {"lseek", SYS_lseek},
     {"dup", SYS_dup},
     {"fcntl", SYS_fcntl},
     {"ioctl", SYS_ioctl},

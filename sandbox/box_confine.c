@@ -5,6 +5,7 @@
 // the child: the caller gets its name and errno, and nothing has run.
 #include "sandbox/box_confine.h"
 
+#include "sandbox/asan.h"
 #include "sandbox/box_filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox.h"
@@ -19,17 +20,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
 enum {
     // Address space beside Lua's heap: code and libraries (about 10 MB), and the largest frame on
     // its
@@ -40,11 +30,6 @@ enum {
     // is.
     CPU_GRACE_MS = 50
 };
-
-static int step_channel(const struct confinement *c)
-{
-    return dup2(c->channel, BOX_CHANNEL_FD) < 0 ? -1 : 0;
-}
 
 static int step_descriptors(const struct confinement *c)
 {
@@ -137,25 +122,14 @@ static const struct step {
     unsigned layer; // 0: cannot be switched off, even by the tests
     int (*apply)(const struct confinement *c);
 } steps[] = {
-    {"channel", 0, step_channel},
-    {"close descriptors", BOX_FD, step_descriptors},
-    {"new session", BOX_FD, step_session},
-    {"parent death signal", 0, step_parent_death},
-    {"resource limits", BOX_RLIMIT, step_limits},
-    {"CPU timer", BOX_RLIMIT, step_cpu_timer},
-    {"not dumpable", BOX_FD, step_dumpable},
-    {"drop capabilities", BOX_FD, step_capabilities},
-    {"no_new_privs", 0, step_no_new_privs},
-    {"Landlock", BOX_LANDLOCK, step_landlock},
-    {"seccomp", BOX_SECCOMP, step_seccomp},
+    {"close descriptors", BOX_FD, step_descriptors},  {"new session", BOX_FD, step_session},
+    {"parent death signal", 0, step_parent_death},    {"resource limits", BOX_RLIMIT, step_limits},
+    {"CPU timer", BOX_RLIMIT, step_cpu_timer},        {"not dumpable", BOX_FD, step_dumpable},
+    {"drop capabilities", BOX_FD, step_capabilities}, {"no_new_privs", 0, step_no_new_privs},
+    {"Landlock", BOX_LANDLOCK, step_landlock},        {"seccomp", BOX_SECCOMP, step_seccomp},
 };
 
 enum { N_STEP = sizeof steps / sizeof *steps };
-
-unsigned box_confine_steps(void)
-{
-    return N_STEP;
-}
 
 const char *box_confine(const struct confinement *c)
 {

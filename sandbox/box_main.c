@@ -9,6 +9,7 @@
 #include "sandbox/box_filter.h"
 #include "sandbox/box_lua.h"
 #include "sandbox/landlock.h"
+#include "sandbox/passing.h"
 #include "sandbox/protocol.h"
 #include "sandbox/sandbox.h"
 
@@ -41,6 +42,10 @@ static struct zygote {
     struct sock_fprog filter;
     int landlock_abi;
     int sigchld; // a signalfd
+    struct spare {
+        pid_t pid; // 0: none
+        int pidfd, line;
+    } spare;
     size_t n_child;
     struct child {
         pid_t pid;
@@ -77,6 +82,8 @@ static int prepare(bool keep_inheritance)
         if (environ && environ[0]) return problem("the environment is not empty");
     }
     zygote.landlock_abi = landlock_abi();
+    if (zygote.landlock_abi < 0)
+        return problem("asking the kernel for Landlock: %s", strerror(errno));
     int ruleset = zygote.landlock_abi ? landlock_ruleset_deny_all(zygote.landlock_abi)
                                       : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (ruleset < 0 || move_fd(ruleset, BOX_RULESET_FD) < 0)
@@ -97,81 +104,95 @@ static int prepare(bool keep_inheritance)
 static void report(int status, uint32_t kind, int value, int pidfd)
 {
     struct box_report r = {BOX_MAGIC, kind, value};
-    struct iovec io = {&r, sizeof r};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {{0}};
-    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
-    if (pidfd >= 0) {
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        *c = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(c), &pidfd, sizeof pidfd);
-    }
     // The caller may have gone away by now; that is its business.
-    sendmsg(status, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    pass_send(status, &r, sizeof r, &pidfd, pidfd >= 0, MSG_DONTWAIT);
 }
 
 static _Noreturn void child(const struct box_spawn *spawn, int channel, pid_t parent)
 {
-    struct confinement c = {spawn, &zygote.filter, zygote.landlock_abi, channel, parent};
+    // First of all, since a refusal is sent there; the control socket, which was here, is gone with
+    // it.
+    if (dup2(channel, BOX_CHANNEL_FD) < 0) _exit(1);
+    struct confinement c = {spawn, &zygote.filter, zygote.landlock_abi, parent};
     const char *failed = box_confine(&c);
     if (failed) box_refuse(failed, errno);
     box_serve(spawn);
 }
 
-static void spawn_child(const struct box_spawn *spawn, int channel, int status)
-{
-    if (zygote.n_child == CHILDREN_MAX) {
-        report(status, REPORT_NO_FORK, EAGAIN, -1);
-        close(status);
-        return;
-    }
-    pid_t self = getpid(), pid = fork();
-    if (pid == 0) child(spawn, channel, self);
-    if (pid < 0) {
-        report(status, REPORT_NO_FORK, errno, -1);
-        close(status);
-        return;
-    }
-    // Only this process reaps, and it does so later, so the number still names this child.
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0) {
-        report(status, REPORT_NO_FORK, errno, -1);
-        kill(pid, SIGKILL);
-    } else {
-        report(status, REPORT_STARTED, pid, pidfd);
-        close(pidfd);
-    }
-    zygote.child[zygote.n_child++] = (struct child){pid, status};
-}
-
-// Takes one request. 0 when hearth has closed its end.
-static int take_request(void)
+// The life of a spare until its call comes: nothing but waiting. The far end of `line` closes when
+// the zygote dies.
+static _Noreturn void spare_wait(int line, pid_t parent)
 {
     struct box_spawn spawn;
-    struct iovec io = {&spawn, sizeof spawn};
-    union {
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(BOX_CONTROL_FD, &m, MSG_CMSG_CLOEXEC);
-    if (n <= 0) return n < 0 && errno == EINTR;
-    int fd[2] = {-1, -1};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(fd, CMSG_DATA(c), sizeof fd);
-    if (n != sizeof spawn || spawn.magic != BOX_MAGIC || fd[0] < 0) return 0;
+    int channel;
+    if (pass_receive(line, &spawn, sizeof spawn, &channel, 1, 0) != sizeof spawn || channel < 0)
+        _exit(0);
+    child(&spawn, channel, parent);
+}
+
+// 0, or -1 and errno.
+static int spare_make(void)
+{
+    int line[2];
+    if (zygote.spare.pid) return 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) < 0) return -1;
+    pid_t self = getpid(), pid = fork();
+    if (pid == 0) {
+        close(line[0]);
+        spare_wait(line[1], self);
+    }
+    // Only this process reaps, and it does so later, so the number still names this child.
+    int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0), why = errno;
+    close(line[1]);
+    if (pidfd < 0) {
+        close(line[0]); // which ends a spare that was forked
+        errno = why;
+        return -1;
+    }
+    zygote.spare = (struct spare){pid, pidfd, line[0]};
+    return 0;
+}
+
+static void spare_forget(void)
+{
+    if (!zygote.spare.pid) return;
+    close(zygote.spare.line);
+    close(zygote.spare.pidfd);
+    zygote.spare.pid = 0;
+}
+
+// Hands the call to the spare, or to a second one if something has killed the first.
+static void start_call(const struct box_spawn *spawn, int channel, int status)
+{
+    int rc = -1;
+    errno = EAGAIN;
+    for (int attempt = 0; rc < 0 && attempt < 2 && zygote.n_child < CHILDREN_MAX; attempt++) {
+        if (spare_make() < 0) break;
+        rc = pass_send(zygote.spare.line, spawn, sizeof *spawn, &channel, 1, 0);
+        if (rc < 0) spare_forget();
+    }
+    if (rc < 0) {
+        report(status, REPORT_NO_FORK, errno, -1);
+        close(status);
+        return;
+    }
+    report(status, REPORT_STARTED, zygote.spare.pid, zygote.spare.pidfd);
+    zygote.child[zygote.n_child++] = (struct child){zygote.spare.pid, status};
+    spare_forget();
+}
+
+// Takes one request. False when hearth has closed its end.
+static bool take_request(void)
+{
+    struct box_spawn spawn;
+    int fds[2];
+    ssize_t n = pass_receive(BOX_CONTROL_FD, &spawn, sizeof spawn, fds, 2, 0);
+    if (n != sizeof spawn || spawn.magic != BOX_MAGIC || fds[0] < 0) return false;
     if (!TEETH) spawn.layers_off = 0, spawn.fault_step = 0;
-    spawn_child(&spawn, fd[0], fd[1]);
-    close(fd[0]);
-    return 1;
+    start_call(&spawn, fds[0], fds[1]);
+    close(fds[0]);
+    spare_make(); // while the call runs; if it fails now, the next call says why
+    return true;
 }
 
 static void reap(void)
@@ -182,6 +203,7 @@ static void reap(void)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == zygote.spare.pid) spare_forget();
         for (size_t i = 0; i < zygote.n_child; i++) {
             if (zygote.child[i].pid != pid) continue;
             report(zygote.child[i].status, REPORT_EXITED, status, -1);
@@ -204,7 +226,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-    struct box_hello hello = {.magic = BOX_MAGIC, .teeth = TEETH, .n_step = box_confine_steps()};
+    struct box_hello hello = {.magic = BOX_MAGIC, .teeth = TEETH};
     int type;
     socklen_t size = sizeof type;
     if (getsockopt(BOX_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
@@ -215,5 +237,6 @@ int main(int argc, char **argv)
     if (prepare(TEETH && argc > 1 && strcmp(argv[1], "keep-inheritance") == 0) != 0) return 1;
     hello.landlock_abi = zygote.landlock_abi;
     if (send(BOX_CONTROL_FD, &hello, sizeof hello, MSG_NOSIGNAL) != sizeof hello) return 1;
+    spare_make();
     return serve();
 }

@@ -23,11 +23,12 @@ int frame_next(const char *in, size_t n_in, size_t max, const char **payload, si
     return 1;
 }
 
-// Jansson recurses as deep as the text nests, up to 2048; this looks first, so that the stack
-// needed is ours to choose.
-static int depth_check(const char *p, size_t n, err *e)
+// Looks before Jansson does, so that what a parse costs is ours to choose: stack in proportion to
+// the nesting (Jansson alone goes to 2048), memory in proportion to the values (an empty object
+// takes two bytes of text and some 300 of memory).
+static int shape_check(const char *p, size_t n, err *e)
 {
-    int depth = 0;
+    int depth = 0, n_value = 1;
     bool in_string = false;
     for (size_t i = 0; i < n; i++) {
         char c = p[i];
@@ -39,6 +40,9 @@ static int depth_check(const char *p, size_t n, err *e)
             depth++;
         else if (!in_string && (c == ']' || c == '}'))
             depth--;
+        if (!in_string && (c == ',' || c == '[' || c == '{')) n_value++;
+        if (n_value > FRAME_VALUES_MAX)
+            return err_set(e, ERR_FAILED, "JSON of more than %d values", FRAME_VALUES_MAX);
         if (depth > FRAME_DEPTH_MAX)
             return err_set(e, ERR_FAILED, "JSON deeper than %d", FRAME_DEPTH_MAX);
     }
@@ -47,7 +51,7 @@ static int depth_check(const char *p, size_t n, err *e)
 
 json_t *frame_json(const char *payload, size_t n, err *e)
 {
-    if (depth_check(payload, n, e) < 0) return NULL;
+    if (shape_check(payload, n, e) < 0) return NULL;
     json_error_t why;
     json_t *j = json_loadb(payload, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (!j) err_set(e, ERR_FAILED, "not JSON: %.150s (at byte %d)", why.text, why.position);

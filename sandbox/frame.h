@@ -10,6 +10,7 @@
 enum {
     FRAME_HEAD = 4,
     FRAME_DEPTH_MAX = 72,         // values are capped at 64 by the child; the envelope adds a few
+    FRAME_VALUES_MAX = 250000,    // values in one frame, at some 300 bytes of memory each
     FRAME_CALL_MAX = 4 << 20,     // bytes of a service call's frame
     FRAME_REPLY_MAX = 8 << 20,    // bytes of the answer to it
     FRAME_SOURCE_MAX = 1 << 20,   // bytes of Lua text
@@ -23,8 +24,8 @@ void frame_put(buf *out, const void *bytes, size_t n);
 // when its length is 0 or over max.
 int frame_next(const char *in, size_t n_in, size_t max, const char **payload, size_t *n, err *e);
 
-// JSON with everything strict: UTF-8, no duplicate keys, no NUL, bounded depth. NULL and *e
-// otherwise.
+// JSON with everything strict: UTF-8, no duplicate keys, no NUL, bounded depth and size. NULL and
+// *e otherwise.
 json_t *frame_json(const char *payload, size_t n, err *e);
 
 enum message_kind { MESSAGE_CALL, MESSAGE_DONE, MESSAGE_FAIL, MESSAGE_REFUSED };

@@ -34,7 +34,8 @@ static const struct rung {
 int landlock_abi(void)
 {
     long abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
-    return abi < 0 ? 0 : (int)abi;
+    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) return 0;
+    return (int)abi;
 }
 
 int landlock_ruleset_deny_all(int abi)

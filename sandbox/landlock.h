@@ -2,7 +2,9 @@
 // kernel it runs on.
 #pragma once
 
-int landlock_abi(void); // what the running kernel speaks; 0: none
+// What the running kernel speaks. 0: it has none (not built in, or not switched on at boot). -1 and
+// errno: it could not be asked, which is not the same.
+int landlock_abi(void);
 
 // A ruleset that handles every right this kernel's ABI knows and has no rule: nothing is allowed. A
 // descriptor, or -1 and errno.

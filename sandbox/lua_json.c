@@ -286,19 +286,27 @@ static int l_array(lua_State *L)
     return 1;
 }
 
+static int l_encode_into(lua_State *L) // value, buf
+{
+    buf *out = lua_touserdata(L, 2);
+    lua_json_write(L, 1, "value", 0, out);
+    if (out->full) return luaL_error(L, "more than 4 MB of JSON");
+    lua_pushlstring(L, buf_text(out), out->n);
+    return 1;
+}
+
 static int l_encode(lua_State *L)
 {
     enum { TEXT_MAX = 4 << 20 };
     luaL_checkany(L, 1);
-    buf out = buf_new(TEXT_MAX); // lost when lua_json_write raises; the process ends soon
-    lua_json_write(L, 1, "value", 0, &out);
-    if (out.full) {
-        buf_free(&out);
-        return luaL_error(L, "more than 4 MB of JSON");
-    }
-    lua_pushlstring(L, buf_text(&out), out.n);
+    buf out = buf_new(TEXT_MAX);
+    lua_settop(L, 1);
+    lua_pushcfunction(L, l_encode_into);
+    lua_insert(L, 1);
+    lua_pushlightuserdata(L, &out);
+    int rc = lua_pcall(L, 2, 1, 0); // so that the buffer is freed before an error goes on
     buf_free(&out);
-    return 1;
+    return rc == LUA_OK ? 1 : lua_error(L);
 }
 
 static int l_decode(lua_State *L)

@@ -24,7 +24,6 @@ struct box_hello { // first message on the control socket
     uint32_t magic;
     int32_t landlock_abi;
     uint32_t teeth;    // this executable was built for the tests
-    uint32_t n_step;   // steps of confinement
     char problem[200]; // not empty: why the zygote gives up
 };
 

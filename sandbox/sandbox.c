@@ -11,8 +11,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "sandbox/asan.h"
 #include "sandbox/frame.h"
 #include "sandbox/landlock.h"
+#include "sandbox/passing.h"
 #include "sandbox/protocol.h"
 
 #include <errno.h>
@@ -48,7 +51,8 @@ struct sandbox {
 
 int sandbox_landlock_abi(void)
 {
-    return landlock_abi();
+    int abi = landlock_abi();
+    return abi < 0 ? 0 : abi;
 }
 
 // --- the zygote
@@ -95,7 +99,7 @@ static int spawn_zygote(const struct sandbox *s, int control, pid_t *pid)
     posix_spawnattr_setflags(&attr, flags);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, control, BOX_CONTROL_FD);
-    for (int fd = 0; fd < 3; fd++)
+    for (int fd = 0; fd < (UNDER_ASAN ? 2 : 3); fd++)
         posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     int rc = posix_spawn(pid, s->box_path, &files, &attr, argv, inherit ? environ : empty);
     posix_spawn_file_actions_destroy(&files);
@@ -171,6 +175,7 @@ struct call {
     struct box_limits limits;
     int64_t begin_us, deadline_us;
     int channel, status, pidfd; // -1: not there
+    bool asked;                 // the zygote has the request
     bool channel_over, exited, zygote_lost;
     int wait_status, no_fork;
     uint64_t zygote; // which one was asked (sandbox.n_started)
@@ -185,8 +190,10 @@ struct call {
     err *e;
 };
 
+// Takes text over. Words of the child may have been cut inside a character on their way into it.
 static void finish(struct call *c, enum box_status status, char *text)
 {
+    if (text) text[utf8_valid_prefix(text, strlen(text))] = 0;
     c->finished = true;
     c->r->status = status;
     c->r->text = text;
@@ -253,26 +260,6 @@ static int put_request(struct call *c, err *e)
     return 0;
 }
 
-static int send_spawn(int control, const struct box_spawn *spawn, const int fds[2])
-{
-    struct iovec io = {(void *)(uintptr_t)spawn, sizeof *spawn};
-    union {
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
-        struct cmsghdr align;
-    } control_data = {{0}};
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control_data.bytes,
-                       .msg_controllen = sizeof control_data.bytes};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    *c = (struct cmsghdr){CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-    memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
-    for (;;) {
-        if (sendmsg(control, &m, MSG_NOSIGNAL) >= 0) return 0;
-        if (errno != EINTR) return -1;
-    }
-}
-
 // Hands the far ends of two new sockets to the zygote, which is started again once if it has died.
 static int start_child(struct sandbox *s, struct call *c, err *e)
 {
@@ -293,7 +280,7 @@ static int start_child(struct sandbox *s, struct call *c, err *e)
     for (int attempt = 0; attempt < 2; attempt++) {
         if (s->control < 0 && start_zygote(s, e) < 0) break;
         c->zygote = s->n_started;
-        rc = send_spawn(s->control, &spawn, far);
+        rc = pass_send(s->control, &spawn, sizeof spawn, far, 2, 0);
         if (rc == 0) break;
         err_sys(e, errno, "sandbox: request to the zygote");
         stop_zygote(s);
@@ -301,47 +288,38 @@ static int start_child(struct sandbox *s, struct call *c, err *e)
     pthread_mutex_unlock(&s->lock);
     close(far[0]);
     close(far[1]);
+    c->asked = rc == 0;
     return rc;
 }
 
-// What the zygote says about this child; false when there is nothing to read now.
-static bool take_report(struct call *c)
+// What the zygote says about this child.
+static void take_report(struct call *c)
 {
     struct box_report r;
-    struct iovec io = {&r, sizeof r};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr m = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(c->status, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (cm && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&c->pidfd, CMSG_DATA(cm), sizeof(int));
+    int pidfd;
+    ssize_t n = pass_receive(c->status, &r, sizeof r, &pidfd, 1, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return;
     if (n != sizeof r || r.magic != BOX_MAGIC) {
         c->zygote_lost = true;
-        return true;
+        return;
     }
+    if (pidfd >= 0) c->pidfd = pidfd;
     if (r.kind == REPORT_NO_FORK) c->no_fork = r.value;
     if (r.kind == REPORT_EXITED) {
         c->exited = true;
         c->wait_status = r.value;
     }
-    return true;
 }
 
-// Reads reports until `done` or REPORT_MS have passed.
-static void await_report(struct call *c, const bool *done)
+// Reads reports until the child is known (started) or known to be dead (exited), or REPORT_MS pass.
+static bool await_report(struct call *c, bool exited)
 {
     int64_t until = clock_us() + REPORT_MS * 1000;
-    while (!*done && !c->zygote_lost) {
+    for (;;) {
+        if (exited ? c->exited : c->pidfd >= 0) return true;
         int64_t left = (until - clock_us()) / 1000;
-        if (left <= 0 || wait_readable(c->status, (int)left) <= 0) break;
-        take_report(c);
+        if (c->exited || c->zygote_lost || c->no_fork || left <= 0) return false;
+        if (wait_readable(c->status, (int)left) > 0) take_report(c);
     }
 }
 
@@ -367,7 +345,8 @@ static char *breach(const char *what)
 static void put_reply(struct call *c, int64_t id, json_t *value, const char *why)
 {
     json_t *j = value ? json_pack("{s:I,s:o}", "id", (json_int_t)id, "value", value)
-                      : json_pack("{s:I,s:s}", "id", (json_int_t)id, "error", why);
+                      : json_pack("{s:I,s:s%}", "id", (json_int_t)id, "error", why,
+                                  utf8_valid_prefix(why, strlen(why)));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     size_t n = text ? strlen(text) : 0;
@@ -463,7 +442,7 @@ static void take_frames(struct call *c)
         used += FRAME_HEAD + n;
     }
     if (rc < 0 && !c->finished) finish(c, BOX_CRASHED, breach(why.msg));
-    memmove(c->in.p, c->in.p + used, c->in.n - used);
+    if (used) memmove(c->in.p, c->in.p + used, c->in.n - used);
     c->in.n -= used;
 }
 
@@ -498,7 +477,7 @@ static void write_channel(struct call *c)
 // The child is gone without an answer: its exit status says why.
 static void explain_death(struct call *c)
 {
-    await_report(c, &c->exited);
+    await_report(c, true);
     int st = c->wait_status, sig = c->exited && WIFSIGNALED(st) ? WTERMSIG(st) : 0;
     if (c->zygote_lost || !c->exited) return; // the caller looks at these
     if (sig == SIGPROF || sig == SIGXCPU)
@@ -544,6 +523,9 @@ static int call_loop(struct call *c, bool no_deadline)
             break;
         }
         if (!no_deadline && clock_us() >= c->deadline_us) {
+            if (c->pidfd < 0)
+                return err_set(c->e, ERR_SYSTEM, "sandbox: the zygote started no process in %d ms",
+                               c->limits.wall_ms);
             finish(c, BOX_TIMEOUT, mem_printf("no answer within %d ms", c->limits.wall_ms));
             break;
         }
@@ -559,26 +541,23 @@ static int call_loop(struct call *c, bool no_deadline)
     return c->refused ? -1 : 0;
 }
 
-// After this the child is dead (for the statuses where that matters to the caller) or dying.
+// Kills the child, whatever it is doing. When it did not answer of its own will, this returns only
+// after it is dead; a zygote that cannot even report that is ended, and its children with it.
+static void end_child(struct sandbox *s, struct call *c)
+{
+    bool answered = c->finished && (c->r->status == BOX_OK || c->r->status == BOX_ERROR);
+    bool known = await_report(c, false);
+    if (known && !c->exited) syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+    if (c->no_fork || c->exited || (known && answered)) return;
+    if (known && await_report(c, true)) return;
+    pthread_mutex_lock(&s->lock);
+    if (c->zygote == s->n_started) stop_zygote(s); // another call may have done it
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void call_end(struct sandbox *s, struct call *c)
 {
-    bool have_pidfd = c->pidfd >= 0;
-    for (int64_t until = clock_us() + REPORT_MS * 1000;
-         !have_pidfd && !c->exited && !c->zygote_lost && c->status >= 0 && clock_us() < until;) {
-        if (wait_readable(c->status, REPORT_MS) <= 0 || c->no_fork) break;
-        take_report(c);
-        have_pidfd = c->pidfd >= 0;
-    }
-    if (have_pidfd && !c->exited) syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
-    bool must_be_dead = c->r->status != BOX_OK && c->r->status != BOX_ERROR;
-    if (have_pidfd && must_be_dead) await_report(c, &c->exited);
-    bool stuck = must_be_dead && !c->exited && !c->no_fork;
-    if (c->zygote_lost || (c->status >= 0 && !have_pidfd && !c->no_fork) || stuck) {
-        // A zygote that does not answer is ended; its children die with it.
-        pthread_mutex_lock(&s->lock);
-        if (c->zygote == s->n_started) stop_zygote(s);
-        pthread_mutex_unlock(&s->lock);
-    }
+    if (c->asked) end_child(s, c);
     if (c->pidfd >= 0) close(c->pidfd);
     if (c->channel >= 0) close(c->channel);
     if (c->status >= 0) close(c->status);

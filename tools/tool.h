@@ -39,10 +39,10 @@ struct tool_host {
 
 typedef struct tool_set tool_set;
 
-// Reads every *.lua file of the folders (later folders win over earlier ones by name; two of one
-// name in a folder are an error). Properties of `parameters` stand in the order of `required`, then
-// by name, since a Lua table has no order. host: borrowed, as is box. workspace: a directory the fs
-// services cannot leave, or NULL for none.
+// Reads every *.lua file of the folders but *_test.lua, the cases of a tool (later folders win over
+// earlier ones by name; two of one name in a folder are an error). Properties of `parameters` stand
+// in the order of `required`, then by name, since a Lua table has no order. host: borrowed, as is
+// box. workspace: a directory the fs services cannot leave, or NULL for none.
 tool_set *tool_set_open(sandbox *box, const char *const *dirs, size_t n_dir, const char *workspace,
                         const struct tool_host *host, err *e);
 void tool_set_close(tool_set *ts);

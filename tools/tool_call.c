@@ -145,7 +145,8 @@ int tool_call(tool_set *ts, const tool *t, const json_t *args, const volatile in
     *r = (struct tool_result){0};
     if (tool_check_args(t, args, e) < 0) {
         if (e->code == ERR_REFUSED) return -1;
-        *r = (struct tool_result){.text = mem_str(e->msg), .status = BOX_ERROR};
+        size_t n = utf8_valid_prefix(e->msg, strlen(e->msg)); // the message may have been cut
+        *r = (struct tool_result){.text = mem_strn(e->msg, n), .status = BOX_ERROR};
         return 0;
     }
     struct box_limits most = BOX_MAX_LIMITS, limits = t->limits;

@@ -87,8 +87,12 @@ static int add_tool(struct tool_set *ts, struct loaded_tool *t, err *e)
 
 static int is_tool_file(const struct dirent *entry)
 {
-    size_t n = strlen(entry->d_name);
-    return n > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 4, ".lua") == 0;
+    static const char lua[] = ".lua", test[] = "_test.lua";
+    const char *name = entry->d_name;
+    size_t n = strlen(name);
+    bool is_test = n >= sizeof test - 1 && strcmp(name + n - (sizeof test - 1), test) == 0;
+    return n >= sizeof lua && name[0] != '.' && !is_test &&
+           strcmp(name + n - (sizeof lua - 1), lua) == 0;
 }
 
 static int load_folder(struct tool_set *ts, const char *dir, size_t folder, err *e)

@@ -8,9 +8,9 @@
 // the bytes are not valid or not complete.
 int utf8_decode(const char *s, size_t n, uint32_t *cp);
 
-// Writes cp as UTF-8 into out (4 bytes of room); returns the length, or 0 when cp is not a scalar
-// value.
-int utf8_encode(uint32_t cp, char out[4]);
+// Writes cp as UTF-8 into out (4 bytes of room; not named _encode: a static Jansson has that);
+// returns the length, or 0 when cp is not a scalar value.
+int utf8_put(uint32_t cp, char out[4]);
 
 // Length of the longest valid prefix; == n when all of it is valid.
 size_t utf8_valid_prefix(const char *s, size_t n);

@@ -4,7 +4,7 @@
 export HOME="$T"
 
 for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' doctor 'bench decode' 'bench tool' 'bench mask'; do
+    'model quantize' doctor 'bench decode' 'bench tool'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -47,14 +47,22 @@ expect 0 '"words_rank"' "$hearth" memory search --json "code"
 
 # A tool that changes files asks; without a terminal to ask on it is denied, and the file is not there.
 mkdir "$T/ws"
-"$hearth" chat --workspace "$T/ws" --tool write_file 'write "hello" to a.txt' >"$T/out" 2>&1 </dev/null
-expect 1 '' test -e "$T/ws/a.txt"
+"$hearth" chat --workspace "$T/ws" --tool write_file 'save "The total is 12.15." in report.txt' >"$T/out" 2>&1 </dev/null
+expect 1 '' test -e "$T/ws/report.txt"
 expect 0 'denied' "$hearth" inspect
-expect 0 '' "$hearth" chat --workspace "$T/ws" --allow write_file --tool write_file 'write "hello" to a.txt'
-expect 0 'hello' cat "$T/ws/a.txt"
+expect 0 '' "$hearth" chat --workspace "$T/ws" --allow write_file --tool write_file 'save "The total is 12.15." in report.txt'
+expect 0 '12.15' cat "$T/ws/report.txt"
 
 # With --json every line of the output is an event.
 "$hearth" chat --json --tool calculate "How much is 2 + 3?" >"$T/events" 2>&1
 expect 1 "" grep -v "^{\"event\":" "$T/events"
 expect 0 "\"event\":\"result\"" cat "$T/events"
+
+# After an install, scripts, model and box are found from there.
+if cmake --install "$build" --prefix "$T/inst" >"$T/out" 2>&1; then
+    expect 0 'share/hearth/model' "$T/inst/bin/hearth" doctor
+    expect 0 '12.15' "$T/inst/bin/hearth" run --quiet "$root/examples/hello.lua"
+else
+    expect 0 'an install' false
+fi
 finish

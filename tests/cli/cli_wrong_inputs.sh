@@ -48,18 +48,20 @@ LUA
 tool spin 'while true do end'
 tool greedy 'local t = {} for i = 1, 1e10 do t[i] = ("x"):rep(1000000) .. i end'
 tool flood 'return ("x"):rep(1000000)'
+tool long 'return ("x"):rep(100000)'
 tool raises 'error("the kettle is cold")'
 tool function_value 'return { f = print }'
-tool not_utf8 'return "\\xff\\xfe"'
+tool not_utf8 'return "\xff\xfe"'
 tool fine 'return "n is " .. tostring(args.n)'
 run="$hearth tool run --tools $T/tools"
 expect 0 'n is 7' $run fine '{"n": 7}'
-expect 1 'time' $run spin
+expect 1 'spin was stopped' $run spin
 expect 1 'memory' $run greedy
 expect 1 'the kettle is cold' $run raises
 expect 1 'function' $run function_value
 expect 1 'UTF-8' $run not_utf8
-expect 0 'truncated' $run flood
+expect 1 'larger than' $run flood
+expect 0 'truncated' $run long
 expect 2 'there is no tool `teapot`' $run teapot
 expect 2 'expected a JSON object' $run fine '[1]'
 expect 2 'expected a JSON object' $run fine '{"n": '
@@ -112,7 +114,7 @@ sed -i 's/"chat_template": "/"chat_template": "{% include \\"x\\" %}/' "$T/templ
 expect 3 'include' "$hearth" chat --model "$T/template" hello
 
 # ---- the store
-expect 5 'no such file' "$hearth" session ls
+expect 5 'no such file' "$hearth" session ls --store "$T/none.db"
 expect 0 '' "$hearth" chat --tool calculate "how much is 2 + 3"
 printf 'not a database, not at all, but long enough to be looked at by someone who cares\n' >"$T/text.db"
 expect 5 'text.db' "$hearth" session ls --store "$T/text.db"

@@ -121,7 +121,9 @@ static int check_told(store *s, char *text)
             sqlite3_finalize(q);
         }
         if (strcmp(kind, "end") == 0)
-            assert_int_equal(one(s, "SELECT state FROM run WHERE id=?", run), RUN_DONE);
+            assert_string_equal(
+                run_state_name((int)one(s, "SELECT state FROM run WHERE id=?", run)),
+                json_string_value(json_object_get(o, "state")));
         json_decref(o);
     }
     return n;

@@ -57,7 +57,7 @@ json_t *tiny_tokenizer(int n_token)
     for (int b = 0; b < 256; b++) {
         char name[8] = {0};
         bool printable = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b != 0xad);
-        utf8_encode(printable ? (uint32_t)b : next++, name);
+        utf8_put(printable ? (uint32_t)b : next++, name);
         json_object_set_new(vocab, name, json_integer(b));
     }
     json_object_set_new(vocab, "th", json_integer(256));

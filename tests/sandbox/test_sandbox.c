@@ -135,6 +135,8 @@ static void failures_have_words(void **state)
         {"return {1, x = 2}", BOX_ERROR, "keys must be all strings"},
         {"return {[2] = 1}", BOX_ERROR, "keys must be all strings"},
         {"return coroutine.create(print)", BOX_ERROR, "a thread has no JSON form"},
+        {"return json.encode{print}", BOX_ERROR, "value[1]: a function has no JSON form"},
+        {"return json.encode(('x'):rep(5 << 20))", BOX_ERROR, "more than 4 MB of JSON"},
         {"return nil + 1", BOX_ERROR, "t.lua:1: attempt to perform arithmetic on a nil value"},
         {"return io.open('/etc/passwd')", BOX_ERROR, "nil value (global 'io')"},
         {"return os.time()", BOX_ERROR, "no clock"},
@@ -147,7 +149,8 @@ static void failures_have_words(void **state)
         {"setmetatable({}, {__gc = print})", BOX_ERROR, "__gc is not available"},
         {"collectgarbage()", BOX_ERROR, "only \"count\""},
         {"return setmetatable(json.array{}, {})", BOX_ERROR, "protected metatable"},
-        {"error(setmetatable({}, {__tostring = function() error('again') end}))", BOX_ERROR, "cannot be shown"},
+        {"error(setmetatable({}, {__tostring = function() error('again') end}))", BOX_ERROR,
+         "cannot be shown"},
         {"error('\\xff\\0bytes', 0)", BOX_ERROR, "??bytes"},
         {"return require('x')", BOX_ERROR, "nil value (global 'require')"},
     };
@@ -271,12 +274,12 @@ static void deadlines_hold(void **state)
         const char *body, *text;
         int wall_ms, cpu_ms, at_most_ms;
     } rows[] = {
-        {"while true do end", "still running after 100 ms of CPU time", 5000, 100, 400},
-        {"while true do pcall(function() while true do end end) end", "CPU time", 5000, 100, 400},
-        {"return ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "", 300, 5000, 400},
-        {"return ('a'):rep(200):find(('.-'):rep(20) .. 'b')", "CPU time", 5000, 100, 400},
-        {"coroutine.wrap(function() while true do end end)()", "CPU time", 5000, 100, 400},
-        {"while true do end", "no answer within 100 ms", 100, 5000, 200},
+        {"while true do end", "still running after 100 ms of CPU time", 5000, 100, 2000},
+        {"while true do pcall(function() while true do end end) end", "CPU time", 5000, 100, 2000},
+        {"return ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "", 300, 5000, 700},
+        {"return ('a'):rep(200):find(('.-'):rep(20) .. 'b')", "CPU time", 5000, 100, 2000},
+        {"coroutine.wrap(function() while true do end end)()", "CPU time", 5000, 100, 2000},
+        {"while true do end", "no answer within 100 ms", 100, 5000, 500},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct box_request q = {.limits = {rows[i].wall_ms, rows[i].cpu_ms, 0, 0}};
@@ -306,7 +309,7 @@ static void cancel_is_quick(void **state)
     struct box_result r = run_body("while true do end", q);
     pthread_join(t, NULL);
     assert_int_equal(r.status, BOX_CANCELLED);
-    assert_in_range(r.wall_us, 90000, 200000);
+    assert_in_range(r.wall_us, 90000, 500000); // 100 ms until the flag, 20 ms to see it, and noise
     box_result_free(&r);
 }
 
@@ -363,9 +366,9 @@ static void many_calls_leave_nothing(void **state)
     }
     assert_int_equal(open_fds(), before);
     int left = -1;
-    for (int i = 0; i < 100 && left != 0; i++, usleep(10000)) left = children_of(st.zygote_pid);
+    for (int i = 0; i < 100 && left != 1; i++, usleep(10000)) left = children_of(st.zygote_pid);
     if (left == -1) print_message("children not counted: /proc/PID/task/PID/children is absent\n");
-    if (left > 0) fail_msg("%d children left", left);
+    if (left > 1) fail_msg("%d children left beside the one that waits for a call", left - 1);
     struct sandbox_status now;
     sandbox_get_status(box, &now);
     assert_int_equal(now.zygote_pid, st.zygote_pid);
@@ -411,6 +414,25 @@ static void a_zygote_that_dies_in_a_call(void **state)
     struct box_result again = run_body("return 1", (struct box_request){0});
     assert_int_equal(again.status, BOX_OK);
     box_result_free(&again);
+}
+
+static void a_zygote_that_hangs(void **state)
+{
+    (void)state;
+    static const char source[] = "return {run = function() return 1 end}";
+    struct sandbox_status st, now;
+    sandbox_get_status(box, &st);
+    kill(st.zygote_pid, SIGSTOP);
+    struct box_request q = {source, sizeof source - 1, "t.lua", "run", .limits = {100, 0, 0, 0}};
+    struct box_result r;
+    err e;
+    assert_int_equal(sandbox_run(box, &q, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "the zygote started no process in 100 ms"));
+    struct box_result again = run_body("return 1", (struct box_request){0});
+    assert_int_equal(again.status, BOX_OK);
+    box_result_free(&again);
+    sandbox_get_status(box, &now);
+    assert_int_equal(now.n_started, st.n_started + 1);
 }
 
 static void *many_in_a_thread(void *ok)
@@ -466,6 +488,7 @@ int main(void)
         cmocka_unit_test(many_calls_leave_nothing),
         cmocka_unit_test(a_dead_zygote_is_replaced),
         cmocka_unit_test(a_zygote_that_dies_in_a_call),
+        cmocka_unit_test(a_zygote_that_hangs),
         cmocka_unit_test(calls_run_side_by_side),
         cmocka_unit_test(a_box_that_is_none),
     };

@@ -222,7 +222,7 @@ static void results_are_text(void **state)
          "~x was stopped: x.lua:1: still running after 100 ms of CPU time"},
         {"limits = {wall_ms = 100},", "while true do end", false,
          "x was stopped: no answer within 100 ms"},
-        {"", "return ('x'):rep(10 << 30)", false, "x was stopped: needed more memory than 64 MB"},
+        {"", "return ('x'):rep(10 << 30)", false, "x.lua:1: resulting string too large"},
         {"", "return ('x'):rep(1 << 30)", false, "x was stopped: needed more memory than 64 MB"},
         {"", "return ('x'):rep(8 << 20)", false, "~x was stopped: the result is larger than"},
         {"limits = {output_kb = 1},", "return ('\\u{20ac}'):rep(1000)", true,
@@ -286,7 +286,7 @@ static void a_call_can_be_cancelled(void **state)
     int64_t begin = clock_us();
     assert_int_equal(tool_call(f.ts, tool_set_at(f.ts, 0), args, &flag, &r, &e), -1);
     assert_int_equal(e.code, ERR_CANCELLED);
-    assert_in_range(clock_us() - begin, 40000, 160000);
+    assert_in_range(clock_us() - begin, 40000, 500000);
     pthread_join(t, NULL);
     json_decref(args);
     fixture_close(&f);

@@ -1,0 +1,258 @@
+// If this fails, the loop breaks one of its promises: what policy denies does not run, a repeated
+// call is not run twice, a budget ends a turn with an error and a conversation that can go on,
+// Ctrl-C ends it at once, a rendered prompt is reused. Runs the built-in model on real tools in
+// real boxes.
+#include "test.h"
+
+#include "app.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "db.h"
+
+#include <ftw.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64];
+static struct app app;
+static struct command command;
+static const struct verb no_verb = {.name = "test", .arguments = "", .help = ""};
+
+static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(p);
+}
+
+static int open_all(void **state)
+{
+    (void)state;
+    err e = {0};
+    strcpy(dir, "/tmp/hearth-agent-XXXXXX");
+    if (!mkdtemp(dir)) return -1;
+    char *db = path_join(dir, "hearth.db");
+    setenv("HEARTH_STORE", db, 1);
+    unsetenv("HEARTH_MODEL");
+    free(db);
+    command.verb = &no_verb;
+    if (app_open(&app, &command, APP_ALL, &e)) {
+        printf("%s\n", e.msg);
+        return -1;
+    }
+    app.screen.quiet = true;
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    app_close(&app);
+    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct app_agent *agent_of(const char *spec)
+{
+    err e = {0};
+    json_error_t bad;
+    json_t *o = json_loads(spec, 0, &bad);
+    if (!o) fail_msg("%s: %s", spec, bad.text);
+    json_object_set_new(o, "workspace", json_string(dir));
+    struct app_agent *a = app_agent_open(&app, o, &e);
+    if (!a) fail_msg("%s", e.msg);
+    json_decref(o);
+    return a;
+}
+
+static int64_t count(const char *sql)
+{
+    err e;
+    sqlite3_stmt *q = db_query(store_db(app.store), &e, sql, "");
+    if (!q || db_step(q, &e) != 1) fail_msg("%s: %s", sql, e.msg);
+    int64_t n = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return n;
+}
+
+static void test_a_calculation_is_answered(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
+    if (agent_turn(a->agent, "How much is 45.5 + 210 + 38.25?", NULL, &r, &e))
+        fail_msg("%s", e.msg);
+    assert_non_null(strstr(r.answer, "293.75"));
+    assert_string_equal(r.stopped, "answer");
+    assert_int_equal(r.calls, 1);
+    // The second prompt begins with the first one and what the model wrote: nearly all of it is
+    // reused.
+    assert_true(r.cached_tokens * 10 > (r.prompt_tokens - r.cached_tokens) * 7);
+    agent_result_free(&r);
+    app_agent_close(a);
+}
+
+static void test_what_policy_denies_does_not_run(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    char *file = path_join(dir, "report.txt");
+    int64_t before = count("SELECT count(*) FROM tool_call WHERE state=4");
+    struct app_agent *a =
+        agent_of("{\"tools\": [\"write_file\"], \"policy\": {\"write_file\": \"deny\"}}");
+    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, &r, &e))
+        fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    app_agent_close(a);
+    assert_false(file_exists(file));
+    assert_true(count("SELECT count(*) FROM tool_call WHERE state=4") > before);
+
+    a = agent_of(
+        "{\"tools\": [\"write_file\"], \"policy\": {\"*\": \"deny\", \"write_file\": \"allow\"}}");
+    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, &r, &e))
+        fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    app_agent_close(a);
+    assert_true(file_exists(file));
+    free(file);
+}
+
+static void test_a_budget_ends_the_turn_and_not_the_conversation(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"], \"limits\": {\"tokens\": 4}}");
+    assert_int_equal(
+        agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e) == 0 && r.calls > 0, 0);
+    agent_result_free(&r);
+    int64_t session_id = agent_conversation(a->agent);
+    app_agent_close(a);
+    char spec[100];
+    snprintf(spec, sizeof spec, "{\"tools\": [\"calculate\"], \"session\": %lld}",
+             (long long)session_id);
+    a = agent_of(spec);
+    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    app_agent_close(a);
+
+    a = agent_of("{\"tools\": [\"calculate\"], \"limits\": {\"steps\": 1}}");
+    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    assert_string_equal(r.stopped, "steps");
+    assert_int_equal(r.calls, 0); // the only step had to be the answer
+    agent_result_free(&r);
+    app_agent_close(a);
+}
+
+static void test_a_repeated_call_is_not_run_again(void **state)
+{
+    (void)state;
+    err e = {0};
+    // A tool that counts its runs in a file, offered to a model that is asked for the same thing
+    // twice in one turn.
+    char *tools = path_join(dir, "tools"), *file = path_join(tools, "ring_bell.lua");
+    static const char source[] =
+        "return { name = 'ring_bell', description = 'Ring the bell.', parameters = { type = "
+        "'object', properties = {} },\n"
+        "  effect = 'pure', capabilities = { fs = 'rw' }, run = function(args, ctx)\n"
+        "    local old = ctx.fs.read('rings.txt') or ''\n"
+        "    assert(ctx.fs.write('rings.txt', old .. 'x'))\n"
+        "    return 'Error: not heard, ring again' end }\n";
+    assert_int_equal(file_mkdirs(tools, &e), 0);
+    assert_int_equal(file_replace(file, source, strlen(source), &e), 0);
+    char *spec = mem_printf(
+        "{\"tools\": [\"ring_bell\"], \"tool_dirs\": [\"%s\"], \"policy\": {\"*\": \"allow\"}}",
+        tools);
+    struct app_agent *a = agent_of(spec);
+    struct agent_result r;
+    if (agent_turn(a->agent, "ring the bell", NULL, &r, &e)) fail_msg("%s", e.msg);
+    size_t n = 0;
+    char *rings = path_join(dir, "rings.txt"), *text = file_read(rings, 100, &n, &e);
+    assert_non_null(text);
+    assert_int_equal(n, 1);
+    assert_true(r.calls == 1 || strcmp(r.stopped, "repeated call") == 0);
+    printf("%d calls asked for, 1 run, ended by: %s\n", r.calls, r.stopped);
+    agent_result_free(&r);
+    app_agent_close(a);
+    free(text);
+    free(rings);
+    free(spec);
+    free(file);
+    free(tools);
+}
+
+static int64_t cancelled_at;
+
+static void *cancel_soon(void *arg)
+{
+    usleep((useconds_t)(intptr_t)arg);
+    cancelled_at = clock_us();
+    app_cancel = 1;
+    return NULL;
+}
+
+static void test_cancel_ends_the_turn_at_once(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct app_agent *a =
+        agent_of("{\"sampling\": {\"temperature\": 3}, \"limits\": {\"tokens\": 2000}}");
+    int64_t worst = 0;
+    for (int i = 0; i < 6; i++) {
+        struct agent_result r;
+        pthread_t thread;
+        app_cancel = 0;
+        assert_int_equal(
+            pthread_create(&thread, NULL, cancel_soon, (void *)(intptr_t)(1000 + i * 40000)), 0);
+        int rc = agent_turn(a->agent, "Tell me a long story about a kettle and a lighthouse", NULL,
+                            &r, &e);
+        int64_t took = clock_us() - cancelled_at;
+        pthread_join(thread, NULL);
+        agent_result_free(&r);
+        if (rc == 0) continue; // it was done before
+        assert_int_equal(e.code, ERR_CANCELLED);
+        if (took > worst) worst = took;
+    }
+    app_cancel = 0;
+    printf("worst time from cancel to the end of the turn: %.1f ms\n", (double)worst / 1000);
+    assert_true(worst > 0);
+    assert_true(worst < 2000000); // a bound for hangs; the figure above is what matters
+    assert_true(count("SELECT count(*) FROM run WHERE state=3") > 0);
+    assert_int_equal(count("SELECT count(*) FROM run WHERE state=0"), 0);
+    app_agent_close(a);
+}
+
+static void test_an_answer_under_a_schema(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    json_t *schema =
+        json_pack("{s:s, s:{s:{s:s}, s:{s:s}}, s:[s, s]}", "type", "object", "properties", "sum",
+                  "type", "number", "ok", "type", "boolean", "required", "sum", "ok");
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
+    if (agent_turn(a->agent, "How much is 2 + 3?", schema, &r, &e)) fail_msg("%s", e.msg);
+    assert_true(json_is_number(json_object_get(r.value, "sum")));
+    assert_true(json_is_boolean(json_object_get(r.value, "ok")));
+    if (schema_validate(schema, r.value, &e)) fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    app_agent_close(a);
+    json_decref(schema);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_calculation_is_answered),
+        cmocka_unit_test(test_what_policy_denies_does_not_run),
+        cmocka_unit_test(test_a_budget_ends_the_turn_and_not_the_conversation),
+        cmocka_unit_test(test_a_repeated_call_is_not_run_again),
+        cmocka_unit_test(test_cancel_ends_the_turn_at_once),
+        cmocka_unit_test(test_an_answer_under_a_schema),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
