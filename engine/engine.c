@@ -181,6 +181,7 @@ engine *engine_open(const struct engine_options *o, err *e)
     int ctx_max = o->ctx_max ? o->ctx_max : limit < CTX_DEFAULT_MAX ? limit : CTX_DEFAULT_MAX;
     make_vocab(en);
     fill_info(en, ctx_max);
+    if (grammar_vocab_prepare(&en->vocab, e)) goto fail;
     return en;
 fail:
     engine_close(en);
@@ -190,6 +191,7 @@ fail:
 void engine_close(engine *en)
 {
     if (!en) return;
+    grammar_vocab_release(&en->vocab);
     free(en->vocab.bytes);
     free((void *)en->vocab.len);
     free((void *)en->vocab.kind);

@@ -74,7 +74,11 @@ static int choose_tools(agent *a, err *e)
 static int compile_grammars(agent *a, err *e)
 {
     const grammar_vocab *v = engine_vocab(a->o.en);
+    // Text that must not be a call: where the template's format is known, its opening is kept out
+    // too.
     struct grammar_tools_options none = {.choice = CHOICE_NONE};
+    err unknown;
+    chat_call_format(a->o.chat, &none, &unknown);
     a->text_only = grammar_from_tools(v, &none, e);
     if (!a->text_only) return -1;
     if (a->n_tool == 0) return 0;
@@ -222,7 +226,7 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
             goto out;
         }
         int32_t token = session_sample(a->o.session, &a->o.sample, a->mask);
-        bool ok = grammar_accept(state, token);
+        bool in_call = grammar_in_call(state), ok = grammar_accept(state, token);
         if (!ok) {
             err_set(e, ERR_FAILED, "the grammar refused token %d that its own mask allowed",
                     (int)token);
@@ -232,7 +236,11 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
         a->tokens_left--;
         if (token == v->end) break;
         buf_put(&out->text, v->bytes[token], v->len[token]);
-        if (stream && !grammar_in_call(state)) show_new_text(a, out);
+        in_call = in_call || grammar_in_call(state); // a call is shown as an event, not as text
+        if (in_call)
+            out->shown = out->text.n;
+        else if (stream)
+            show_new_text(a, out);
         if (session_step(a->o.session, token, e)) goto out;
     }
     if (out->text.full) {

@@ -1,9 +1,8 @@
-// hearth bench decode|tool|mask: the measurements, each printed by itself and as JSON. What is measured is in the parts themselves
-// (engine/decode_bench.h, tools/tool_bench.h, engine/mask_bench.h); here are options and words.
+// hearth bench decode|tool|mask: the measurements, each printed by itself and as JSON. What is
+// measured is in the parts themselves
 #include "app.h"
 #include "base/file.h"
 #include "engine/decode_bench.h"
-#include "engine/mask_bench.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
 #include "verbs.h"
@@ -19,10 +18,12 @@ static int print_json(json_t *o)
     return 0;
 }
 
-static int in_range(const struct command *c, const char *name, long long min, long long max, int *out, err *e)
+static int in_range(const struct command *c, const char *name, long long min, long long max,
+                    int *out, err *e)
 {
     long long v = cli_int(c, name);
-    if (v < min || v > max) return err_set(e, ERR_USAGE, "--%s: expected %lld to %lld, found %lld", name, min, max, v);
+    if (v < min || v > max)
+        return err_set(e, ERR_USAGE, "--%s: expected %lld to %lld, found %lld", name, min, max, v);
     *out = (int)v;
     return 0;
 }
@@ -30,8 +31,10 @@ static int in_range(const struct command *c, const char *name, long long min, lo
 // ---- decode ----
 
 static const struct option_row decode_options[] = {
-    {"model", OPTION_TEXT, "DIR", "model directory (without it and without --shape: the built-in model)", NULL},
-    {"shape", OPTION_TEXT, "NAME", "random weights in the shape of a known model: llama-3.2-1b, ...", NULL},
+    {"model", OPTION_TEXT, "DIR",
+     "model directory (without it and without --shape: the built-in model)", NULL},
+    {"shape", OPTION_TEXT, "NAME",
+     "random weights in the shape of a known model: llama-3.2-1b, ...", NULL},
     {"weights", OPTION_TEXT, "TYPE", "of a shape: fp8 or bf16", "fp8"},
     {"backend", OPTION_TEXT, "NAME", "cpu, or ref: the slow scalar reference", NULL},
     {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
@@ -43,12 +46,17 @@ static const struct option_row decode_options[] = {
 
 static int bench_decode(struct command *c, err *e)
 {
-    struct decode_bench_options o = {.shape = cli_text(c, "shape"), .weights = cli_text(c, "weights"), .backend = cli_text(c, "backend")};
+    struct decode_bench_options o = {.shape = cli_text(c, "shape"),
+                                     .weights = cli_text(c, "weights"),
+                                     .backend = cli_text(c, "backend")};
     struct decode_bench_result r;
     char *dir = NULL;
-    if (cli_text(c, "model") && o.shape) return err_set(e, ERR_USAGE, "--model and --shape exclude each other");
-    if (in_range(c, "threads", 0, 1024, &o.n_thread, e) || in_range(c, "prompt", 1, 1 << 20, &o.n_prompt, e) ||
-        in_range(c, "decode", 1, 1 << 20, &o.n_decode, e) || in_range(c, "repeat", 1, 1000, &o.repeat, e))
+    if (cli_text(c, "model") && o.shape)
+        return err_set(e, ERR_USAGE, "--model and --shape exclude each other");
+    if (in_range(c, "threads", 0, 1024, &o.n_thread, e) ||
+        in_range(c, "prompt", 1, 1 << 20, &o.n_prompt, e) ||
+        in_range(c, "decode", 1, 1 << 20, &o.n_decode, e) ||
+        in_range(c, "repeat", 1, 1000, &o.repeat, e))
         return -1;
     if (!o.shape && !(dir = paths_model(cli_text(c, "model"), e))) return -1;
     o.model_dir = dir;
@@ -57,15 +65,18 @@ static int bench_decode(struct command *c, err *e)
     if (rc) return -1;
     if (c->json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "model", o.shape ? o.shape : "directory", "backend",
-            r.backend, "weight_type", r.weight_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_tokens", o.n_decode,
-            "parameters", (json_int_t)r.n_parameter, "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token,
-            "prefill_tokens_per_s", r.prefill_tps, "decode_tokens_per_s", r.decode_tps, "decode_spread", r.decode_spread,
-            "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
-    printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory", r.backend, r.n_thread,
-           (double)r.n_parameter / 1e6, r.weight_type);
+            "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "model",
+            o.shape ? o.shape : "directory", "backend", r.backend, "weight_type", r.weight_type,
+            "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_tokens", o.n_decode,
+            "parameters", (json_int_t)r.n_parameter, "weight_bytes_per_token",
+            (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s", r.prefill_tps,
+            "decode_tokens_per_s", r.decode_tps, "decode_spread", r.decode_spread, "read_gb_per_s",
+            r.read_gbps, "ratio", r.ratio));
+    printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
+           r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
-    printf("  decode    %10.1f tokens/s (%d tokens, spread %.0f %%)\n", r.decode_tps, o.n_decode, 100 * r.decode_spread);
+    printf("  decode    %10.1f tokens/s (%d tokens, spread %.0f %%)\n", r.decode_tps, o.n_decode,
+           100 * r.decode_spread);
     printf("  weights   %10.1f MB read per token\n", (double)r.weight_bytes_per_token / 1e6);
     printf("  memory    %10.1f GB/s read by the same threads in this run\n", r.read_gbps);
     printf("  ratio     %10.1f %% of it reached by decoding\n", 100 * r.ratio);
@@ -84,7 +95,8 @@ const struct verb verb_bench_decode = {
 
 static const struct option_row tool_options[] = {
     {"n", OPTION_INT, "N", "calls", "2000"},
-    {"ballast", OPTION_INT, "MB", "dirty memory held by this process, as a loaded engine would", "0"},
+    {"ballast", OPTION_INT, "MB", "dirty memory held by this process, as a loaded engine would",
+     "0"},
     {0},
 };
 
@@ -92,20 +104,25 @@ static int bench_tool(struct command *c, err *e)
 {
     struct tool_bench b = {0};
     struct app app;
-    if (in_range(c, "n", 1, 1000000, &b.n, e) || in_range(c, "ballast", 0, 1 << 20, &b.ballast_mb, e)) return -1;
+    if (in_range(c, "n", 1, 1000000, &b.n, e) ||
+        in_range(c, "ballast", 0, 1 << 20, &b.ballast_mb, e))
+        return -1;
     int rc = app_open(&app, c, APP_BOX, e);
     if (rc == 0) rc = tool_bench_run(app.box, &b, e);
     app_close(&app);
     if (rc) return -1;
     if (c->json)
-        return print_json(json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:f}", "calls", b.n, "ballast_mb", b.ballast_mb, "p50_us",
-                                    (json_int_t)b.p50_us, "p99_us", (json_int_t)b.p99_us, "max_us", (json_int_t)b.max_us,
-                                    "spawn_p50_us", (json_int_t)b.spawn_p50_us, "spawn_p99_us", (json_int_t)b.spawn_p99_us,
-                                    "calls_per_s", b.calls_per_s));
-    printf("%d calls of a tool that does nothing, each in a fresh box, %d MB of ballast\n", b.n, b.ballast_mb);
-    printf("  request to answer             p50 %6lld us   p99 %6lld us   max %6lld us\n", (long long)b.p50_us, (long long)b.p99_us,
-           (long long)b.max_us);
-    printf("  request to first instruction  p50 %6lld us   p99 %6lld us\n", (long long)b.spawn_p50_us, (long long)b.spawn_p99_us);
+        return print_json(json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:f}", "calls", b.n,
+                                    "ballast_mb", b.ballast_mb, "p50_us", (json_int_t)b.p50_us,
+                                    "p99_us", (json_int_t)b.p99_us, "max_us", (json_int_t)b.max_us,
+                                    "spawn_p50_us", (json_int_t)b.spawn_p50_us, "spawn_p99_us",
+                                    (json_int_t)b.spawn_p99_us, "calls_per_s", b.calls_per_s));
+    printf("%d calls of a tool that does nothing, each in a fresh box, %d MB of ballast\n", b.n,
+           b.ballast_mb);
+    printf("  request to answer             p50 %6lld us   p99 %6lld us   max %6lld us\n",
+           (long long)b.p50_us, (long long)b.p99_us, (long long)b.max_us);
+    printf("  request to first instruction  p50 %6lld us   p99 %6lld us\n",
+           (long long)b.spawn_p50_us, (long long)b.spawn_p99_us);
     printf("  %.0f calls/s\n", b.calls_per_s);
     return 0;
 }

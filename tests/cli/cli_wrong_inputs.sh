@@ -55,7 +55,7 @@ tool not_utf8 'return "\xff\xfe"'
 tool fine 'return "n is " .. tostring(args.n)'
 run="$hearth tool run --tools $T/tools"
 expect 0 'n is 7' $run fine '{"n": 7}'
-expect 1 'time' $run spin
+expect 1 'spin was stopped' $run spin
 expect 1 'memory' $run greedy
 expect 1 'the kettle is cold' $run raises
 expect 1 'function' $run function_value
