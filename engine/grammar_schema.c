@@ -747,7 +747,8 @@ static void add_object(struct compiler *c, uint32_t node, const json_t *schema)
         if (c->failed) return;
         size_t here = path_enter(c, key);
         names[n] = key;
-        p[n++] = (struct property){compile(c, value, TYPE_ANY), is_required(required, key), 0};
+        p[n++] = (struct property){.node = compile(c, value, TYPE_ANY),
+                                   .required = is_required(required, key)};
         path_leave(c, here);
     }
     path_leave(c, before);
@@ -759,7 +760,7 @@ static void add_object(struct compiler *c, uint32_t node, const json_t *schema)
         for (uint32_t k = declared; k < n && !known; k++) known = strcmp(names[k], name) == 0;
         if (known) continue;
         names[n] = name;
-        p[n++] = (struct property){undeclared, true, 0};
+        p[n++] = (struct property){.node = undeclared, .required = true};
     }
     if (c->failed) return;
     struct object *o = object_of(c, p, names, n, NULL, 0);

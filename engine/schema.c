@@ -391,6 +391,48 @@ static enum verdict check_below(struct checker *c, const json_t *schema, const j
     return check_bound(c, rule, doc, -1, true);
 }
 
+// A number as mantissa times a power of ten; a real number is the shortest decimal that reads back
+// as it, so that 0.3 is a multiple of 0.1.
+struct decimal {
+    int64_t mantissa;
+    int exponent;
+};
+
+static struct decimal decimal_of(const json_t *v)
+{
+    struct decimal d = {0};
+    char text[40];
+    if (json_is_integer(v)) return (struct decimal){json_integer_value(v), 0};
+    for (int precision = 0; precision < 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, json_real_value(v));
+        if (strtod(text, NULL) == json_real_value(v)) break;
+    }
+    const char *e = strchr(text, 'e'), *point = memchr(text, '.', (size_t)(e - text));
+    for (const char *p = text; p < e; p++)
+        if (*p >= '0' && *p <= '9') d.mantissa = d.mantissa * 10 + (*p - '0');
+    if (text[0] == '-') d.mantissa = -d.mantissa;
+    d.exponent = atoi(e + 1) - (point ? (int)(e - point) - 1 : 0);
+    return d;
+}
+
+// The size of 10 * a modulo m, by additions that cannot overflow.
+static int64_t times_ten(int64_t a, int64_t m)
+{
+    uint64_t x = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, mod = m < 0 ? 0 - (uint64_t)m : (uint64_t)m,
+             sum = 0;
+    for (int i = 0; i < 10; i++) sum = (sum + x) % mod; // both are below 2^63
+    return (int64_t)sum;
+}
+
+static bool is_multiple(struct decimal v, struct decimal of)
+{
+    for (; of.exponent > v.exponent; of.exponent--)
+        if (__builtin_mul_overflow(of.mantissa, 10, &of.mantissa)) return v.mantissa == 0;
+    int64_t rest = v.mantissa % of.mantissa;
+    for (; v.exponent > of.exponent && rest != 0; v.exponent--) rest = times_ten(rest, of.mantissa);
+    return rest == 0;
+}
+
 static enum verdict check_multiple(struct checker *c, const json_t *schema, const json_t *rule,
                                    const json_t *doc)
 {
@@ -398,14 +440,7 @@ static enum verdict check_multiple(struct checker *c, const json_t *schema, cons
     if (!json_is_number(doc)) return VALID;
     if (!json_is_number(rule) || json_number_value(rule) <= 0)
         return refused(c, "multipleOf", "expected a number above 0");
-    bool holds;
-    if (json_is_integer(doc) && json_is_integer(rule)) {
-        holds = json_integer_value(doc) % json_integer_value(rule) == 0;
-    } else {
-        double v = json_number_value(doc), d = json_number_value(rule), q = round(v / d);
-        holds = fabs(q) < 9e15 ? q * d == v || fabs(q * d - v) <= fabs(v) * 3e-16 : fmod(v, d) == 0;
-    }
-    if (holds) return VALID;
+    if (is_multiple(decimal_of(doc), decimal_of(rule))) return VALID;
     buf b = buf_new(200);
     put_short(&b, rule);
     enum verdict v = invalid(c, "must be a multiple of %s", buf_text(&b));

@@ -1,0 +1,331 @@
+// What the decoder does not enforce it must refuse, naming the place; hostile schemas must end
+// quickly. If this fails, a constraint that someone relies on is silently absent.
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "test_vocab.h"
+
+static grammar_vocab *v;
+
+static int setup(void **state)
+{
+    (void)state;
+    rng r = rng_seed(1);
+    v = test_vocab_new(&r, 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    test_vocab_free(v);
+    return 0;
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *message;
+    } rows[] = {
+        {"{\"type\": \"string\", \"pattern\": \"a\"}", "#/pattern: this keyword is not enforced"},
+        {"{\"pattern\": \"a\"}", "#/pattern: this keyword is not enforced"},
+        {"{\"type\": \"string\", \"format\": \"date-time\"}",
+         "#/format: this keyword is not enforced"},
+        {"{\"properties\": {\"a/b\": {\"items\": {\"oneOf\": [{}, {}]}}}}",
+         "#/properties/a~1b/items/oneOf: this keyword is not enforced"},
+        {"{\"allOf\": [{}, {}]}", "#/allOf: this keyword is not enforced"},
+        {"{\"not\": {}}", "#/not: this keyword is not enforced"},
+        {"{\"if\": {}, \"then\": {}}", "#/if: this keyword is not enforced"},
+        {"{\"type\": \"number\", \"multipleOf\": 2}", "#/multipleOf: this keyword is not enforced"},
+        {"{\"type\": \"array\", \"uniqueItems\": true}",
+         "#/uniqueItems: this keyword is not enforced"},
+        {"{\"type\": \"array\", \"contains\": {}}", "#/contains: this keyword is not enforced"},
+        {"{\"patternProperties\": {}}", "#/patternProperties: this keyword is not enforced"},
+        {"{\"propertyNames\": {}}", "#/propertyNames: this keyword is not enforced"},
+        {"{\"dependentRequired\": {}}", "#/dependentRequired: this keyword is not enforced"},
+        {"{\"unevaluatedProperties\": false}",
+         "#/unevaluatedProperties: this keyword is not enforced"},
+        {"{\"$ref\": \"#/$defs/a\", \"minLength\": 1, \"$defs\": {\"a\": {}}}",
+         "#/minLength: not enforced beside $ref"},
+        {"{\"anyOf\": [{}], \"required\": [\"a\"]}", "#/required: not enforced beside anyOf"},
+        {"{\"enum\": [\"a\"], \"minLength\": 1}", "#/minLength: not enforced beside enum"},
+        {"{\"$ref\": \"#/$defs/none\"}", "#/$ref: there is nothing at this place"},
+        {"{\"$ref\": \"https://example.org/x\"}",
+         "#/$ref: only references within the schema (#, #/$defs/...) are resolved"},
+        {"{\"$defs\": {\"a\": {\"not\": {}}}, \"items\": {\"$ref\": \"#/$defs/a\"}}",
+         "#/$defs/a/not: this keyword is not enforced"},
+        {"{\"type\": \"text\"}",
+         "#/type: expected null, boolean, integer, number, string, array or object"},
+        {"{\"type\": \"string\", \"minLength\": -1}", "#/minLength: expected a count"},
+        {"{\"type\": \"object\", \"properties\": []}", "#/properties: expected an object"},
+        {"{\"type\": \"object\", \"required\": [1]}", "#/required: expected a list of names"},
+        {"{\"items\": 3}", "#/items: expected a schema: an object, true or false"},
+        {"{\"type\": \"number\", \"minimum\": \"1\"}", "#/minimum: expected a number"},
+        {"{\"type\": \"number\", \"minimum\": 1e-70}",
+         "#/minimum: a bound of more than 40 digits before or 60 after the point"},
+        {"{\"enum\": 3}", "#/enum: expected a list of values"},
+        {"{\"anyOf\": []}", "#/anyOf: expected a list of schemas"},
+        {"{\"type\": \"string\", \"minLength\": 3, \"maxLength\": 2}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"enum\": []}", "#: no value of reasonable length satisfies this schema"},
+        {"{\"properties\": {\"a\": {\"$ref\": \"#\"}}, \"required\": [\"a\"]}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"type\": \"integer\", \"minimum\": 0.2, \"maximum\": 0.8}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"minItems\": 4294967296, \"type\": \"array\"}",
+         "#: no value of reasonable length satisfies this schema"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        err e = {0};
+        char expected[300];
+        json_t *schema = json_loads(rows[i].schema, 0, NULL);
+        assert_non_null(schema);
+        grammar *g = grammar_from_schema(v, schema, SPACING_COMPACT, &e);
+        if (g) fail_msg("compiled: %s", rows[i].schema);
+        snprintf(expected, sizeof expected, "schema: %s", rows[i].message);
+        assert_string_equal(e.msg, expected);
+        assert_int_equal(e.code, ERR_INPUT);
+        json_decref(schema);
+    }
+}
+
+static void accepted(const char *schema_text, const char *text, bool expected)
+{
+    err e = {0};
+    rng r = rng_seed(2);
+    json_t *schema = json_loads(schema_text, 0, NULL);
+    grammar *g = grammar_from_schema(v, schema, SPACING_COMPACT, &e);
+    if (!g) fail_msg("%s: %s", schema_text, e.msg);
+    grammar_state *s = grammar_start(g);
+    bool got = test_vocab_feed(v, s, &r, text, strlen(text)) && grammar_may_end(s);
+    if (got != expected) fail_msg("%s: %s: %s", schema_text, text, got ? "accepted" : "refused");
+    grammar_state_free(s);
+    grammar_free(g);
+    json_decref(schema);
+}
+
+// The documented policies, and corners of the supported keywords.
+static void policies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *text;
+        bool accepted;
+    } rows[] = {
+        {"{\"properties\": {\"a\": {}}}", "{\"a\":1}", true},
+        {"{\"properties\": {\"a\": {}}}", "{\"b\":1}", false}, // closed unless opened
+        {"{\"properties\": {\"a\": {}}, \"additionalProperties\": true}", "{\"b\":1,\"c\":[]}",
+         true},
+        {"{\"properties\": {\"a\": {}}, \"additionalProperties\": true}", "{\"b\":1,\"b\":2}",
+         false},
+        {"{\"properties\": {\"a\": {}}, \"additionalProperties\": true}", "{\"b\":1,\"\\u0062\":2}",
+         false},
+        {"{\"properties\": {\"a\": {}}, \"additionalProperties\": true}", "{\"\\u0061\":1}", false},
+        {"{\"type\": \"object\"}", "{\"any\":{\"thing\":null}}", true},
+        {"{\"properties\": {\"a\": {}, \"b\": {}}}", "{\"b\":1,\"a\":2}", false}, // schema order
+        {"{\"properties\": {\"a\": {}}}", "3", false}, // properties speak of objects
+        {"{\"minLength\": 2}", "\"ab\"", true},
+        {"{}", "-0.5e+10", true},
+        {"{\"format\": \"int32\", \"type\": \"integer\"}", "7", true},
+        {"{\"type\": \"integer\", \"format\": \"date\"}", "7", true},
+        {"{\"type\": \"integer\"}", "123456789012345678", true},
+        {"{\"type\": \"integer\"}", "1234567890123456789", false},
+        {"{\"type\": \"integer\", \"minimum\": 9007199254740993}", "9007199254740992", false},
+        {"{\"type\": \"integer\", \"minimum\": 9007199254740993}", "9007199254740993", true},
+        {"{\"type\": \"integer\", \"maximum\": -5}", "-5", true},
+        {"{\"type\": \"integer\", \"maximum\": -5}", "-4", false},
+        {"{\"type\": \"integer\", \"exclusiveMaximum\": 10, \"minimum\": 1}", "10", false},
+        {"{\"type\": \"number\", \"minimum\": 0.1, \"maximum\": 0.25}", "0.10", true},
+        {"{\"type\": \"number\", \"minimum\": 0.1, \"maximum\": 0.25}", "0.0999", false},
+        {"{\"type\": \"number\", \"minimum\": 0.1, \"maximum\": 0.25}", "0.251", false},
+        {"{\"type\": \"number\", \"exclusiveMinimum\": 0}", "0.0", false},
+        {"{\"type\": \"number\", \"exclusiveMinimum\": 0}", "1e-07", true},
+        {"{\"type\": \"number\", \"minimum\": 0}", "-1", false},
+        {"{\"type\": \"number\", \"minimum\": 5, \"exclusiveMinimum\": true}", "5", false},
+        {"{\"enum\": [1.0, \"1\"]}", "1", true},
+        {"{\"enum\": [1.0, \"1\"]}", "1.0", true},
+        {"{\"enum\": [1]}", "1.0", false},
+        {"{\"const\": {\"a\": [1, {\"b\": null}]}}", "{\"a\":[1,{\"b\":null}]}", true},
+        {"{\"type\": [\"integer\", \"null\"], \"minimum\": 3}", "null", true},
+        {"{\"type\": \"string\", \"enum\": [\"a\", 1]}", "1", false},
+        {"{\"type\": \"string\", \"maxLength\": 2}", "\"\\ud83d\\ude00é\"", true},
+        {"{\"type\": \"string\", \"maxLength\": 2}", "\"😀é.\"", false},
+        {"{\"type\": \"string\"}", "\"\\ud83d\"", false},
+        {"{\"type\": \"string\"}", "\"\\udc00\"", false},
+        {"{\"type\": \"string\"}", "\"\t\"", false},
+        {"{\"type\": \"array\", \"items\": [{\"type\": \"null\"}], \"additionalItems\": false}",
+         "[null]", true},
+        {"{\"type\": \"array\", \"items\": [{\"type\": \"null\"}], \"additionalItems\": false}",
+         "[null,1]", false},
+        {"{\"oneOf\": [{\"type\": \"null\"}]}", "null", true},
+        {"{\"properties\": {\"a\": {\"$ref\": \"#/$defs/x~1y/%7A\"}}, \"$defs\": {\"x/y\": {\"z\": "
+         "{\"type\": \"null\"}}}}",
+         "{\"a\":null}", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        accepted(rows[i].schema, rows[i].text, rows[i].accepted);
+}
+
+static json_t *nested(size_t depth, const char *keyword)
+{
+    json_t *s = json_pack("{s:s}", "type", "null");
+    for (size_t i = 0; i < depth; i++) s = json_pack("{s:o}", keyword, s);
+    return s;
+}
+
+static json_t *chain(size_t n)
+{
+    json_t *defs = json_object();
+    for (size_t i = 0; i < n; i++) {
+        char name[32], ref[40];
+        snprintf(name, sizeof name, "d%zu", i);
+        snprintf(ref, sizeof ref, "#/$defs/d%zu", i + 1);
+        json_object_set_new(defs, name,
+                            i + 1 < n ? json_pack("{s:{s:{s:s}}, s:[s]}", "properties", "a", "$ref",
+                                                  ref, "required", "a")
+                                      : json_pack("{s:s}", "type", "null"));
+    }
+    return json_pack("{s:s, s:o}", "$ref", "#/$defs/d0", "$defs", defs);
+}
+
+static json_t *wide_union(size_t n, size_t levels)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "p%zu", i);
+        json_t *below =
+            levels > 1 ? wide_union(n, levels - 1) : json_pack("{s:s}", "type", "integer");
+        json_array_append_new(list, json_pack("{s:s, s:{s:o, s:{s:s}}}", "type", "object",
+                                              "properties", "x", below, name, "type", "null"));
+    }
+    return json_pack("{s:o}", "anyOf", list);
+}
+
+static json_t *large_enum(size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "value %zu", i * 7919 % n);
+        json_array_append_new(list, json_string(text));
+    }
+    return json_pack("{s:o}", "enum", list);
+}
+
+static json_t *many_properties(size_t n)
+{
+    json_t *p = json_object(), *required = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "key %zu", i);
+        json_object_set_new(p, text, json_pack("{s:s}", "type", "boolean"));
+        if (i % 3 == 0) json_array_append_new(required, json_string(text));
+    }
+    return json_pack("{s:o, s:o, s:b}", "properties", p, "required", required,
+                     "additionalProperties", 1);
+}
+
+// Compiles (or is refused) and walks some way, in bounded time.
+static void hostile_schemas_end(void **state)
+{
+    (void)state;
+    json_t *rows[] = {
+        nested(100000, "items"),
+        nested(150, "items"),
+        chain(150),
+        chain(5000),
+        wide_union(60, 2),
+        wide_union(6, 4),
+        large_enum(20000),
+        many_properties(2000),
+        json_loads("{\"type\": \"string\", \"minLength\": 100000, \"maxLength\": 1000000}", 0,
+                   NULL),
+        json_loads("{\"type\": \"array\", \"minItems\": 10000, \"maxItems\": 10000, \"items\": {}}",
+                   0, NULL),
+        json_loads("{\"type\": \"object\", \"minProperties\": 60, \"additionalProperties\": "
+                   "{\"type\": \"null\"}}",
+                   0, NULL),
+        json_loads("{\"$defs\": {\"n\": {\"anyOf\": [{\"type\": \"null\"}, {\"properties\": "
+                   "{\"l\": {\"$ref\": \"#/$defs/n\"}}, "
+                   "\"required\": [\"l\"]}, {\"properties\": {\"l\": {\"$ref\": \"#/$defs/n\"}, "
+                   "\"r\": {\"$ref\": \"#/$defs/n\"}}, "
+                   "\"required\": [\"l\"]}]}}, \"$ref\": \"#/$defs/n\"}",
+                   0, NULL),
+        json_loads("{\"items\": {\"$ref\": \"#\"}}", 0, NULL),
+    };
+    rng r = rng_seed(4);
+    uint64_t *bits = mem_new(8 * (size_t)(v->n_token / 64 + 1));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        err e = {0};
+        int64_t start = clock_us();
+        assert_non_null(rows[i]);
+        grammar *g = grammar_from_schema(v, rows[i], SPACING_COMPACT, &e);
+        if (g) {
+            grammar_state *s = grammar_start(g);
+            for (int step = 0; step < 60; step++) {
+                int n = grammar_mask(s, -1, bits);
+                assert_true(n > 0);
+                int32_t t = -1;
+                uint64_t seen = 0;
+                for (int32_t k = 0; k < v->n_token; k++)
+                    if (bits[k / 64] >> (k % 64) & 1 && rng_below(&r, ++seen) == 0) t = k;
+                assert_true(grammar_accept(s, t));
+                if (t == v->end) break;
+            }
+            grammar_state_free(s);
+        }
+        print_message("row %zu: %s, %.0f ms\n", i, g ? "compiled" : e.msg,
+                      (double)(clock_us() - start) / 1000);
+        assert_true(clock_us() - start < 20000000);
+        grammar_free(g);
+        json_decref(rows[i]);
+    }
+    free(bits);
+}
+
+// Beyond some depth only what is needed is written: `[[[[...` ends by itself.
+static void nesting_ends(void **state)
+{
+    (void)state;
+    err e;
+    json_t *schema = json_loads("{\"items\": {\"$ref\": \"#\"}, \"type\": \"array\"}", 0, NULL);
+    grammar *g = grammar_from_schema(v, schema, SPACING_COMPACT, &e);
+    grammar_state *s = grammar_start(g);
+    int depth = 0;
+    while (depth < 5000 && grammar_accept(s, '[')) depth++;
+    assert_true(depth >= 500 && depth < 1000);
+    assert_true(grammar_accept(s, ']'));
+    grammar_state_free(s);
+    grammar_free(g);
+    json_decref(schema);
+}
+
+static void bad_vocabularies(void **state)
+{
+    (void)state;
+    err e = {0};
+    const char *bytes[] = {"a", "b"};
+    const uint32_t len[] = {1, 1};
+    const uint8_t kind[] = {VOCAB_TEXT, VOCAB_TEXT};
+    grammar_vocab w = {2, bytes, len, kind, 0, NULL};
+    assert_int_equal(grammar_vocab_prepare(&w, &e), -1);
+    assert_string_equal(e.msg, "vocabulary: no token for the byte 0x0a alone");
+    w.end = 2;
+    assert_int_equal(grammar_vocab_prepare(&w, &e), -1);
+    assert_string_equal(e.msg, "vocabulary: end token 2 is not one of 2 tokens");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(policies),
+        cmocka_unit_test(hostile_schemas_end),
+        cmocka_unit_test(nesting_ends),
+        cmocka_unit_test(bad_vocabularies),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
