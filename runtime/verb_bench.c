@@ -203,7 +203,7 @@ static int bench_mask(struct command *c, err *e)
     struct mask_bench_result r;
     grammar_vocab v = {0};
     tokenizer *t = NULL;
-    int max, rc = -1;
+    int max = 0, rc = -1;
     if (!o.path)
         return err_set(e, ERR_USAGE,
                        "--data: expected a file of schemas and instances, one JSON object a line");
