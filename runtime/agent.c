@@ -568,6 +568,7 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     a->must_answer = false;
     a->run = 0;
     past_free(a);
+    if (cancelled(a)) return err_set(e, ERR_CANCELLED, "cancelled"); // nothing began
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;
     r->run = a->run;

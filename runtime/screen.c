@@ -116,6 +116,7 @@ void screen_event(void *user, const struct agent_event *ev)
     if (s->quiet) return;
     switch (ev->kind) {
     case EVENT_TURN:
+        if (s->typed) break;
         fprintf(s->out, "%s> ", style(s, BOLD));
         screen_text(s->out, ev->text, ev->n);
         fprintf(s->out, "%s\n", style(s, PLAIN));

@@ -12,6 +12,7 @@ struct screen {
     bool json;
     bool color;
     bool quiet;      // only the answer
+    bool typed;      // the person sees what they typed already: it is not shown again
     bool in_text;    // a line of streamed text is open
     int64_t wait_us; // time the person took to answer questions
 };

@@ -155,7 +155,7 @@ static int on_terminal(struct chat_ui *ui, err *e)
     el_set(el, EL_EDITOR, "emacs");
     el_set(el, EL_HIST, history, past);
     el_set(el, EL_SIGNAL, 1);
-    ui->app.screen.quiet = false;
+    ui->app.screen.typed = true;
     printf("Hearth %s, model %s, %s. /help lists the commands.\n", HEARTH_VERSION,
            engine_info(ui->app.en)->architecture, engine_info(ui->app.en)->backend);
     int n, rc = 0;

@@ -4,7 +4,7 @@
 export HOME="$T"
 
 for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' doctor 'bench decode' 'bench tool'; do
+    'model quantize' doctor 'bench decode' 'bench tool' 'bench mask'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -57,4 +57,12 @@ expect 0 '12.15' cat "$T/ws/report.txt"
 "$hearth" chat --json --tool calculate "How much is 2 + 3?" >"$T/events" 2>&1
 expect 1 "" grep -v "^{\"event\":" "$T/events"
 expect 0 "\"event\":\"result\"" cat "$T/events"
+
+# After an install, scripts, model and box are found from there.
+if cmake --install "$build" --prefix "$T/inst" >"$T/out" 2>&1; then
+    expect 0 'share/hearth/model' "$T/inst/bin/hearth" doctor
+    expect 0 '12.15' "$T/inst/bin/hearth" run --quiet "$root/examples/hello.lua"
+else
+    expect 0 'an install' false
+fi
 finish

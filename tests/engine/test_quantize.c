@@ -125,6 +125,10 @@ static void add_position(struct loss *sum, struct side *a, struct side *b, const
 static void test_loss_is_as_stated(void **state)
 {
     (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    print_message("not measured under sanitizers: it takes all positions to compare the figures\n");
+    skip();
+#endif
     struct side a = open_side(trained), b = open_side(shipped);
     json_t *doc = json_load_file(HEARTH_SHARED_DIR "/default-model/eval/reference.json", 0, NULL);
     struct loss sum = {0};
