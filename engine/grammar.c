@@ -208,6 +208,7 @@ static struct mask_cache *cache_new(const grammar_vocab *v)
     while (n < 1024 && n * 2 * each <= CACHE_BYTES) n *= 2;
     c->n = (uint32_t)n;
     c->entry = mem_new(n * sizeof *c->entry);
+    for (size_t i = 0; i < n; i++) c->entry[i].mem.least = 512;
     pthread_mutex_init(&c->lock, NULL);
     return c;
 }
@@ -276,10 +277,12 @@ int grammar_mask(const grammar_state *s, int budget, uint64_t *bits)
     if (budget >= 0 && (uint32_t)budget < pos_finish(g, &s->pos) + 1) return 0;
     int n = unlimited_mask(g, &s->pos, bits, &longest);
     if (budget < 0 || (uint32_t)budget >= longest + 2) return n;
-    // After a token, its finish and the end token have to fit; the end token alone fits already.
-    return budget >= 2 ? fill_mask(g, &s->pos, (uint32_t)budget - 2, bits, &longest)
-                       : (memset(bits, 0, (size_t)tables(g)->words * sizeof *bits),
-                          bits[g->v->end / 64] |= 1ull << (g->v->end % 64), 1);
+    // After a token, its finish and the end token have to fit; for the last, only the end token is
+    // left.
+    if (budget >= 2) return fill_mask(g, &s->pos, (uint32_t)budget - 2, bits, &longest);
+    memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
+    bits[g->v->end / 64] |= 1ull << (g->v->end % 64);
+    return 1;
 }
 
 int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
@@ -312,6 +315,7 @@ static grammar_state *state_new(const grammar *g)
 {
     grammar_state *s = mem_new(sizeof *s);
     s->g = g;
+    s->pool[0].least = s->pool[1].least = 2048;
     return s;
 }
 
@@ -421,6 +425,7 @@ static grammar *grammar_new(const grammar_vocab *v, enum grammar_spacing spacing
     grammar *g = mem_new(sizeof *g);
     g->v = v;
     g->s.spacing = spacing;
+    g->s.mem.least = 8192;
     g->root = NONE;
     g->tools.begin_token = -1;
     g->cache = cache_new(v);

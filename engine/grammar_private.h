@@ -37,7 +37,8 @@ static inline uint32_t far_mul(uint32_t a, uint32_t b)
 struct chunk;
 struct chunks {
     struct chunk *first, *current;
-    size_t used; // in current
+    size_t used;  // in current
+    size_t least; // least size of a chunk; 0: for scratch memory
 };
 struct chunk_mark {
     struct chunk *chunk;

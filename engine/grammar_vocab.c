@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_CHUNK ((size_t)64 << 10)
+#define CHUNK_BYTES ((size_t)64 << 10) // scratch memory of a walk
 
 struct chunk {
     struct chunk *next;
@@ -28,7 +28,7 @@ void *chunk_alloc(struct chunks *p, size_t n)
         p->used = 0;
     }
     if (!p->current || p->current->cap - p->used < n) {
-        size_t cap = n > POOL_CHUNK ? n : POOL_CHUNK;
+        size_t least = p->least ? p->least : CHUNK_BYTES, cap = n > least ? n : least;
         struct chunk *c = mem_grow(NULL, sizeof *c + cap);
         *c = (struct chunk){.next = NULL, .cap = cap};
         if (p->current)
@@ -61,7 +61,7 @@ void chunk_free(struct chunks *p)
         next = c->next;
         free(c);
     }
-    *p = (struct chunks){0};
+    *p = (struct chunks){.least = p->least};
 }
 
 size_t chunk_bytes(const struct chunks *p)
