@@ -51,6 +51,11 @@ static bool has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static bool has_avx2_amd(void)
+{
+    return has_avx2() && __builtin_cpu_is("amd");
+}
 #endif
 
 static bool always(void)
@@ -65,6 +70,7 @@ static const struct {
 } tables[] = {
 #if defined(__x86_64__)
     {&simd_avx512, has_avx512},
+    {&simd_avx2_amd, has_avx2_amd},
     {&simd_avx2, has_avx2},
 #elif defined(__aarch64__)
     {&simd_neon, always},
