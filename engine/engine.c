@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "engine/model.h"
 #include "engine/session.h"
+#include "engine/vocab.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -102,29 +103,6 @@ static int load_tokenizer(engine *en, const char *dir, err *e)
     return rc;
 }
 
-static void make_vocab(engine *en)
-{
-    int n = en->model->config.n_vocab;
-    const char **bytes = mem_new((size_t)n * sizeof *bytes);
-    uint32_t *len = mem_new((size_t)n * sizeof *len);
-    uint8_t *kind = mem_new((size_t)n * sizeof *kind);
-    for (int id = 0; id < n; id++) {
-        size_t k;
-        bytes[id] = tokenizer_bytes(en->tokenizer, id, &k);
-        len[id] = (uint32_t)k;
-        // An id without bytes is a hole of the vocabulary: nothing may choose it.
-        bool special = k == 0 || tokenizer_is_special(en->tokenizer, id);
-        kind[id] = special                                 ? VOCAB_SPECIAL
-                   : tokenizer_is_added(en->tokenizer, id) ? VOCAB_ADDED
-                                                           : VOCAB_TEXT;
-    }
-    en->vocab = (grammar_vocab){.n_token = n,
-                                .bytes = bytes,
-                                .len = len,
-                                .kind = kind,
-                                .end = tokenizer_eos(en->tokenizer)};
-}
-
 static void fill_info(engine *en, int ctx_max)
 {
     const struct model *m = en->model;
@@ -179,9 +157,10 @@ engine *engine_open(const struct engine_options *o, err *e)
         goto fail;
     }
     int ctx_max = o->ctx_max ? o->ctx_max : limit < CTX_DEFAULT_MAX ? limit : CTX_DEFAULT_MAX;
-    make_vocab(en);
+    if (vocab_make(&en->vocab, en->tokenizer, en->model->config.n_vocab,
+                   tokenizer_eos(en->tokenizer), e))
+        goto fail;
     fill_info(en, ctx_max);
-    if (grammar_vocab_prepare(&en->vocab, e)) goto fail;
     return en;
 fail:
     engine_close(en);
@@ -191,10 +170,7 @@ fail:
 void engine_close(engine *en)
 {
     if (!en) return;
-    grammar_vocab_release(&en->vocab);
-    free(en->vocab.bytes);
-    free((void *)en->vocab.len);
-    free((void *)en->vocab.kind);
+    vocab_free(&en->vocab);
     free(en->chat_template);
     free(en->bos);
     free(en->eos);

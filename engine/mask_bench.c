@@ -19,7 +19,7 @@ struct bench {
     const struct mask_bench_options *o;
     struct mask_bench_result *out;
     struct times step, compile;
-    uint64_t *bits;
+    uint64_t *bits, slowest_ns;
     const char *id;
 };
 
@@ -96,7 +96,12 @@ static bool replay(struct bench *b, const grammar *g, const token_buf *tokens)
         int32_t t = tokens->ids[i];
         grammar_mask(s, -1, b->bits);
         ok = (b->bits[t / 64] >> (t % 64) & 1) && grammar_accept(s, t);
-        add_time(&b->step, now_ns() - start);
+        uint64_t ns = now_ns() - start;
+        if (ns > b->slowest_ns) {
+            b->slowest_ns = ns;
+            snprintf(b->out->slowest, sizeof b->out->slowest, "%s", b->id);
+        }
+        add_time(&b->step, ns);
     }
     ok = ok && grammar_may_end(s);
     grammar_state_free(s);
@@ -181,6 +186,10 @@ int mask_bench(const struct mask_bench_options *o, struct mask_bench_result *out
         number++;
         if (n <= 1 || (o->max_schemas && out->schemas == o->max_schemas)) continue;
         json_t *j = json_loadb(line, (size_t)n, JSON_ALLOW_NUL, &je);
+        if (!j && json_error_code(&je) == json_error_numeric_overflow) {
+            out->unreadable++; // an integer beyond 64 bits
+            continue;
+        }
         if (!json_is_object(j) || !json_object_get(j, "schema"))
             rc = err_set(e, ERR_INPUT, "%s:%zu: expected {schema, tests}: %s", o->path, number,
                          j ? "no schema" : je.text);

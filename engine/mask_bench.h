@@ -17,10 +17,12 @@ struct mask_bench_options {
 
 struct mask_bench_result {
     size_t schemas, compiled, refused;
+    size_t unreadable;                // lines with an integer beyond 64 bits, left out
     size_t valid, valid_rejected;     // instances of compiled schemas
     size_t invalid, invalid_accepted; // accepted to their end, where the end token was allowed too
     size_t masks;                     // each with the accept after it
     double avg_us, p50_us, p90_us, p99_us, max_us;
+    char slowest[64]; // id of the schema with the slowest mask
     double compile_p50_ms, compile_p99_ms, compile_max_ms;
     size_t grammar_bytes_max;
 };

@@ -20,6 +20,7 @@ static const struct verb *const verbs[] = {
     &verb_doctor,
     &verb_bench_decode,
     &verb_bench_tool,
+    &verb_bench_mask,
 
     NULL,
 };

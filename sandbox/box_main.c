@@ -125,6 +125,7 @@ static _Noreturn void spare_wait(int line, pid_t parent)
 {
     struct box_spawn spawn;
     int channel;
+    box_warm(); // takes its own copies of the pages a call writes to, while no one waits
     if (pass_receive(line, &spawn, sizeof spawn, &channel, 1, 0) != sizeof spawn || channel < 0)
         _exit(0);
     child(&spawn, channel, parent);
@@ -168,6 +169,8 @@ static void start_call(const struct box_spawn *spawn, int channel, int status)
     errno = EAGAIN;
     for (int attempt = 0; rc < 0 && attempt < 2 && zygote.n_child < CHILDREN_MAX; attempt++) {
         if (spare_make() < 0) break;
+        // The report first: when the child's words arrive, the caller can already kill it.
+        report(status, REPORT_STARTED, zygote.spare.pid, zygote.spare.pidfd);
         rc = pass_send(zygote.spare.line, spawn, sizeof *spawn, &channel, 1, 0);
         if (rc < 0) spare_forget();
     }
@@ -176,7 +179,6 @@ static void start_call(const struct box_spawn *spawn, int channel, int status)
         close(status);
         return;
     }
-    report(status, REPORT_STARTED, zygote.spare.pid, zygote.spare.pidfd);
     zygote.child[zygote.n_child++] = (struct child){zygote.spare.pid, status};
     spare_forget();
 }
@@ -191,7 +193,6 @@ static bool take_request(void)
     if (!TEETH) spawn.layers_off = 0, spawn.fault_step = 0;
     start_call(&spawn, fds[0], fds[1]);
     close(fds[0]);
-    spare_make(); // while the call runs; if it fails now, the next call says why
     return true;
 }
 
@@ -220,7 +221,10 @@ static int serve(void)
         struct pollfd fds[] = {{BOX_CONTROL_FD, POLLIN, 0}, {zygote.sigchld, POLLIN, 0}};
         if (poll(fds, 2, -1) < 0 && errno != EINTR) return 1;
         if (fds[0].revents && !take_request()) return 0;
-        if (fds[1].revents) reap();
+        if (fds[1].revents) {
+            reap();
+            spare_make(); // when a call has ended, not beside it; the next one says why it failed
+        }
     }
 }
 

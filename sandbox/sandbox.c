@@ -303,7 +303,10 @@ static void take_report(struct call *c)
         c->zygote_lost = true;
         return;
     }
-    if (pidfd >= 0) c->pidfd = pidfd;
+    if (pidfd >= 0) { // a second one replaces a child that died while it was waiting for its call
+        if (c->pidfd >= 0) close(c->pidfd);
+        c->pidfd = pidfd;
+    }
     if (r.kind == REPORT_NO_FORK) c->no_fork = r.value;
     if (r.kind == REPORT_EXITED) {
         c->exited = true;
@@ -510,9 +513,9 @@ static void call_wait(struct call *c, bool no_deadline)
     if (c->sent < c->out.n) want |= POLLOUT;
     struct pollfd fds[] = {{c->channel, want, 0}, {c->exited ? -1 : c->status, POLLIN, 0}};
     if (poll(fds, 2, left_ms > 0 ? (int)left_ms : 0) < 0) return;
+    if (fds[1].revents) take_report(c); // before the child's words, which it was sent before
     if (fds[0].revents & POLLOUT) write_channel(c);
     if (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) read_channel(c);
-    if (fds[1].revents) take_report(c);
 }
 
 static int call_loop(struct call *c, bool no_deadline)

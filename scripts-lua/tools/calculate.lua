@@ -34,7 +34,9 @@ local function round(x, digits)
 end
 
 local function factorial(n)
-    if n < 0 or n > 170 or n ~= math.floor(n) then error("factorial needs a whole number from 0 to 170", 0) end
+    if n < 0 or n > 170 or n ~= math.floor(n) then
+        error("factorial needs a whole number from 0 to 170", 0)
+    end
     local product = 1.0
     for i = 2, n do product = product * i end
     return product
@@ -73,8 +75,11 @@ FUNCTIONS.avg, FUNCTIONS.mean = FUNCTIONS.average, FUNCTIONS.average
 
 local CONSTANTS = { pi = math.pi, e = math.exp(1) }
 
---- Signs that mean an operator.
-local SAME = { ["×"] = "*", ["·"] = "*", ["÷"] = "/", ["−"] = "-", ["–"] = "-", ["**"] = "^", ["√"] = "sqrt" }
+--- Signs beyond ASCII that mean an operator, or nothing here.
+local SAME = {
+    ["×"] = "*", ["·"] = "*", ["÷"] = "/", ["−"] = "-", ["–"] = "-", ["√"] = "sqrt",
+    ["€"] = "", ["£"] = "",
+}
 
 local P = {}
 P.__index = P
@@ -117,7 +122,9 @@ function P:arguments(name)
     repeat list[#list + 1] = self:sum() until not self:take("[,;]")
     self.in_call = self.in_call - 1
     if not self:take("%)") then self:fail("expected )") end
-    if #list < f[2] or #list > f[3] then error(("%s takes %d argument%s"):format(name, f[3], f[3] == 1 and "" or "s"), 0) end
+    if #list < f[2] or #list > f[3] then
+        error(("%s takes %d argument%s"):format(name, f[3], f[3] == 1 and "" or "s"), 0)
+    end
     return f[1](table.unpack(list))
 end
 
@@ -136,7 +143,9 @@ function P:atom()
     else
         local start = self.at
         local name = self:take("[%a][%w]*")
-        if not name then self:fail(self.at > #self.text and "the expression ends too early" or "expected a number") end
+        if not name then
+            self:fail(self.at > #self.text and "the expression ends too early" or "expected a number")
+        end
         name = name:lower()
         if FUNCTIONS[name] then
             if self:take("%(") then
@@ -149,7 +158,8 @@ function P:atom()
         end
         if not value then
             self.at = start
-            self:fail("\"%s\" is not known; there are numbers, + - * / ^ %% ( ) and sqrt, round, min, max, abs, ...", name)
+            self:fail("\"%s\" is not known; there are numbers, + - * / ^ %% ( ) and sqrt, round, min, "
+                .. "max, abs, ...", name)
         end
     end
     self.depth = self.depth - 1
@@ -162,7 +172,8 @@ function P:power()
     if self:take("%^") then
         local exponent = self:signed()
         local value = base ^ exponent
-        local whole = math.type(base) == "integer" and math.type(exponent) == "integer" and math.tointeger(value)
+        local integers = math.type(base) == "integer" and math.type(exponent) == "integer"
+        local whole = integers and math.tointeger(value)
         return whole and math.abs(whole) < 2 ^ 53 and whole or value
     end
     return base
@@ -254,7 +265,7 @@ end
 
 local function evaluate(text)
     text = text:gsub("[\xc2-\xf4][\x80-\xbf]+", SAME):gsub("%*%*", "^")
-    text = text:gsub("[%$€£]", ""):gsub("%s*=%s*%??%s*$", "")
+    text = text:gsub("%$", ""):gsub("%s*=%s*%??%s*$", "")
     local parser = setmetatable({ text = text, at = 1, depth = 0, in_call = 0 }, P)
     local value = parser:sum()
     parser:skip()

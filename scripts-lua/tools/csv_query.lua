@@ -77,7 +77,7 @@ end
 
 --- "1,234.50", "$12", "12 %" as numbers; nil for anything else.
 local function number_of(s)
-    s = trim(s):gsub("[%$€£]", ""):gsub("%s*%%$", "")
+    s = trim(s):gsub("%$", ""):gsub("€", ""):gsub("£", ""):gsub("%s*%%$", "")
     if s:find("^%-?%d%d?%d?,%d%d%d") then s = s:gsub(",", "") end
     return s:find("^[%-%+]?[%d%.]+[eE]?[%-%+]?%d*$") and tonumber(s) or nil
 end
@@ -89,7 +89,8 @@ local function column_of(header, name)
     end
     local titles = {}
     for i, title in ipairs(header) do titles[i] = trim(title) end
-    return nil, ("there is no column \"%s\"; the columns are: %s"):format(name, table.concat(titles, ", "))
+    local names = table.concat(titles, ", ")
+    return nil, ("there is no column \"%s\"; the columns are: %s"):format(name, names)
 end
 
 local OPERATORS = { "<=", ">=", "!=", "==", "~=", "<", ">", "=" }
@@ -172,7 +173,10 @@ local function reduce(cells, operation, column)
         local x = number_of(cell)
         if x then numbers[#numbers + 1] = x elseif cell ~= "" then odd = odd or cell end
     end
-    if odd then return nil, ("column \"%s\" has \"%s\", which is not a number; use count or list"):format(column, odd) end
+    if odd then
+        local problem = "column \"%s\" has \"%s\", which is not a number; use count or list"
+        return nil, problem:format(column, odd)
+    end
     if #numbers == 0 then return nil, "no row matches" end
     return show(REDUCE[operation](numbers))
 end
@@ -195,7 +199,9 @@ function M.run(args, ctx)
     end
     local cells = select_cells(rows, column, condition)
     if args.operation == "count" then return show(#cells) end
-    if args.operation == "list" then return #cells > 0 and table.concat(cells, "\n") or "no row matches" end
+    if args.operation == "list" then
+        return #cells > 0 and table.concat(cells, "\n") or "no row matches"
+    end
     return reduce(cells, args.operation, trim(args.column))
 end
 

@@ -26,15 +26,16 @@ static char dir[64], store_file[96], script[96];
 
 static const char source[] =
     "local hearth = require 'hearth'\n"
-    "local a = hearth.agent { name = 'k', session = arg[1] and 'last' or nil,\n"
+    "local a = hearth.agent { name = 'k', session = arg[1] == 'last' and 'last' or nil,\n"
     "  tools = { 'calculate', 'remember', 'recall' }, limits = { tokens = 300 } }\n"
     "for i = 1, 4 do\n"
     "  a:run('remember that the code is ' .. (1000 + i))\n"
     "  a:run('How much is ' .. i .. ' + 3?')\n"
     "end\n";
 
-// Starts `hearth run --json` with its output on a pipe.
-static pid_t start(int *out)
+// Starts `hearth run --json` with its output on a pipe, on a new session or on the last, which may
+// be one that was killed in the middle of a call.
+static pid_t start(const char *session_name, int *out)
 {
     int fds[2];
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
@@ -43,7 +44,7 @@ static pid_t start(int *out)
     if (pid == 0) {
         dup2(fds[1], 1);
         execl(HEARTH_BINARY_DIR "/hearth", "hearth", "run", "--json", "--store", store_file, script,
-              "last", NULL);
+              session_name, NULL);
         _exit(127);
     }
     close(fds[1]);
@@ -175,7 +176,7 @@ static void test_killed_at_random_moments(void **state)
     printf("seed %llu\n", (unsigned long long)r.state);
 
     int64_t t0 = clock_us();
-    pid_t pid = start(&out);
+    pid_t pid = start("new", &out);
     char *told = listen_and_kill(pid, out, 0, &status);
     int64_t whole_us = clock_us() - t0;
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -186,7 +187,7 @@ static void test_killed_at_random_moments(void **state)
     free(told);
 
     for (int i = 0; i < kills; i++) {
-        pid = start(&out);
+        pid = start(i % 2 ? "last" : "new", &out);
         told = listen_and_kill(pid, out, 1 + (int64_t)rng_below(&r, (uint64_t)whole_us), &status);
         s = open_ok();
         checked += check_told(s, told);
@@ -194,7 +195,7 @@ static void test_killed_at_random_moments(void **state)
         store_close(s);
         free(told);
     }
-    pid = start(&out);
+    pid = start("last", &out);
     told = listen_and_kill(pid, out, 0, &status);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     free(told);

@@ -1,6 +1,6 @@
 #include "attack_world.h"
 
-#include <errno.h>
+#include <sys/prctl.h>
 
 char victim_memory[SECRET_BYTES];
 
@@ -77,7 +77,8 @@ static void start_keeper(struct world *w)
 
 void world_open(struct world *w)
 {
-    *w = (struct world){.dir = mem_str("/tmp/hearth-attack-XXXXXX")};
+    *w = (struct world){.dir = mem_str("/tmp/hearth-attack-XXXXXX"), .zygotes = w->zygotes};
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!mkdtemp(w->dir)) abort();
     random_text(w->secret);
     random_text(w->victim_secret);
@@ -229,62 +230,50 @@ static void each_process(bool (*f)(const struct process *, void *), void *user)
     if (d) closedir(d);
 }
 
+// Orphans of a box come to this process (it is their subreaper), so a process of that name whose
+// parent we are is a zygote or a stray. Boxes of other test runs have other parents.
 struct stray_count {
-    const struct world *w;
+    pid_t zygotes[64];
+    int n_zygote, n;
     bool kill_them;
-    int n;
 };
 
-// A box process whose parent is neither a zygote's parent (us) nor a zygote: it outlived its call.
 static bool count_stray(const struct process *p, void *user)
 {
     struct stray_count *c = user;
-    if (strncmp(p->name, "hearth-box-teet", 15) != 0 || p->state == 'Z') return false;
-    if (p->parent == getpid()) return false; // a zygote
-    struct process parent;
-    char number[20];
-    snprintf(number, sizeof number, "%d", p->parent);
-    bool of_zygote = read_process(number, &parent) && parent.parent == getpid() &&
-                     strncmp(parent.name, "hearth-box-teet", 15) == 0;
-    if (of_zygote) return false; // a child whose call is ending
-    c->n++;
-    if (c->kill_them) kill(p->pid, SIGKILL);
+    if (p->parent != getpid() || strncmp(p->name, "hearth-box-teet", 15) != 0) return false;
+    for (int i = 0; i < c->n_zygote; i++)
+        if (c->zygotes[i] == p->pid) return false;
+    if (p->state != 'Z') c->n++;
+    if (c->kill_them) {
+        kill(p->pid, SIGKILL);
+        waitpid(p->pid, NULL, 0);
+    }
     return false;
 }
 
 int world_strays(const struct world *w, bool kill_them)
 {
-    struct stray_count c = {w, kill_them, 0};
+    struct stray_count c = {.kill_them = kill_them};
+    c.n_zygote = w->zygotes(c.zygotes, 64);
     each_process(count_stray, &c);
     return c.n;
 }
 
-struct child_search {
-    pid_t zygote, newest, second;
-};
-
-static bool find_child(const struct process *p, void *user)
+// The child in a call is the one that this process holds a pidfd of.
+static pid_t running_child(void)
 {
-    struct child_search *s = user;
-    if (p->parent != s->zygote || p->state == 'Z') return false;
-    if (p->pid > s->newest) {
-        s->second = s->newest;
-        s->newest = p->pid;
-    } else if (p->pid > s->second) {
-        s->second = p->pid;
+    pid_t found = 0;
+    DIR *d = opendir("/proc/self/fdinfo");
+    for (struct dirent *entry; d && (entry = readdir(d)) != NULL;) {
+        char path[300], line[200];
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%s", entry->d_name);
+        FILE *f = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        while (f && fgets(line, sizeof line, f)) sscanf(line, "Pid: %d", &found);
+        if (f) fclose(f);
     }
-    return false;
-}
-
-// The child in a call: the newest but one, since the newest waits for the next call.
-static pid_t running_child(pid_t zygote)
-{
-    for (int i = 0; i < 200; i++, usleep(1000)) {
-        struct child_search s = {.zygote = zygote};
-        each_process(find_child, &s);
-        if (s.second) return s.second;
-    }
-    return 0;
+    if (d) closedir(d);
+    return found;
 }
 
 static void read_link(pid_t pid, const char *name, char *out, size_t n_out)
@@ -299,7 +288,7 @@ void world_probe(struct world *w)
 {
     char path[100];
     long pages = 0, ignored;
-    w->child = running_child(w->zygote);
+    w->child = running_child();
     snprintf(path, sizeof path, "/proc/%d/statm", w->child);
     FILE *f = fopen(path, "r");
     if (f && fscanf(f, "%ld %ld", &ignored, &pages) == 2)

@@ -28,9 +28,10 @@ struct world {
     int tcp, udp, unix_path, unix_abstract; // listening
     int tcp_port, udp_port;
     char *unix_name, *abstract_name;
-    pid_t victim; // a sleeping process of ours with the secret in its memory
-    pid_t keeper; // one with the secret in its environment
-    int zygote;   // of the box in use
+    pid_t victim;                        // a sleeping process of ours with the secret in its memory
+    pid_t keeper;                        // one with the secret in its environment
+    int (*zygotes)(pid_t *out, int max); // lent by the test: the zygotes that run now
+    int zygote;                          // of the box in use
     // What the probe saw of the child while it was held in a call.
     pid_t child;
     long child_rss_kb;

@@ -1,0 +1,32 @@
+#include "engine/vocab.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+int vocab_make(grammar_vocab *v, const tokenizer *t, int n_token, int32_t end, err *e)
+{
+    size_t n = (size_t)n_token;
+    const char **bytes = mem_new(n * sizeof *bytes);
+    uint32_t *len = mem_new(n * sizeof *len);
+    uint8_t *kind = mem_new(n * sizeof *kind);
+    for (int id = 0; id < n_token; id++) {
+        size_t k;
+        bytes[id] = tokenizer_bytes(t, id, &k);
+        len[id] = (uint32_t)k;
+        // An id without bytes is a hole of the vocabulary: nothing may choose it.
+        bool special = k == 0 || tokenizer_is_special(t, id);
+        kind[id] = special ? VOCAB_SPECIAL : tokenizer_is_added(t, id) ? VOCAB_ADDED : VOCAB_TEXT;
+    }
+    *v = (grammar_vocab){.n_token = n_token, .bytes = bytes, .len = len, .kind = kind, .end = end};
+    return grammar_vocab_prepare(v, e);
+}
+
+void vocab_free(grammar_vocab *v)
+{
+    grammar_vocab_release(v);
+    free(v->bytes);
+    free((void *)v->len);
+    free((void *)v->kind);
+    *v = (grammar_vocab){0};
+}
