@@ -75,19 +75,17 @@ static void check_machine(struct report *r)
     line(r, FINE, "memory", "%.1f GB, %.1f GB available", atof(total) / 1e6, atof(available) / 1e6);
 }
 
-#ifndef HEARTH_CUDA
 static bool has_nvidia_driver(void)
 {
     return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0;
 }
-#endif
 
 static void check_gpu(struct report *r)
 {
 #ifdef HEARTH_CUDA
     struct cuda_device devices[8];
     char why[200];
-    int n = cuda_probe(devices, 8, why, sizeof why);
+    int n = has_nvidia_driver() ? cuda_probe(devices, 8, why, sizeof why) : 0;
     if (n < 0) line(r, NOTE, "gpu", "not usable: %s", why);
     for (int i = 0; i < n && i < 8; i++) {
         const struct cuda_device *d = &devices[i];
