@@ -228,6 +228,9 @@ static int check_fields(const json_t *o, const char *where, const struct field *
 {
     const char *key;
     json_t *value;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s: expected a table of named fields, found %s", where,
+                       json_is_array(o) ? "a list" : "a single value");
     json_object_foreach((json_t *)o, key, value)
     {
         const struct field *f = fields;

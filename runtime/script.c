@@ -81,9 +81,12 @@ static json_t *to_json(lua_State *L, int index, const char *what)
 static const char *text_at(lua_State *L, int index)
 {
     size_t n;
-    const char *text = luaL_checklstring(L, index, &n);
-    if (strlen(text) != n) {
-        err e;
+    const char *text = lua_tolstring(L, index, &n);
+    err e;
+    if (!text) {
+        err_set(&e, ERR_INPUT, "expected text, found %s", luaL_typename(L, index));
+        throw_err(L, &e);
+    } else if (strlen(text) != n) {
         err_set(&e, ERR_INPUT, "expected text, found a zero byte at %zu", strlen(text));
         throw_err(L, &e);
     }
@@ -181,8 +184,14 @@ static int core_recall(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
     const char *query = text_at(L, 2);
+    lua_Integer k = luaL_optinteger(L, 3, 5);
     err e = {0};
-    json_t *found = memory_recall(a->memory, query, (int)luaL_optinteger(L, 3, 5), &e);
+    if (k < 1 || k > 1000000) {
+        err_set(&e, ERR_INPUT, "recall: expected to be asked for 1 to 1000000 facts, found %lld",
+                (long long)k);
+        return throw_err(L, &e);
+    }
+    json_t *found = memory_recall(a->memory, query, (int)k, &e);
     if (!found) return throw_err(L, &e);
     lua_json_push(L, found);
     json_decref(found);

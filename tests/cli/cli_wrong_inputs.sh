@@ -42,6 +42,15 @@ printf '\033Lua' >"$T/bytecode.lua"
 expect 3 'binary chunk' "$hearth" run "$T/bytecode.lua"
 printf 'require "hearth".agent { nmae = "x" }\n' >"$T/field.lua"
 expect 3 'there is no field `nmae`' "$hearth" run "$T/field.lua"
+for spec in '{ "x" }' '"x"'; do
+    printf 'require "hearth".agent(%s)\n' "$spec" >"$T/spec.lua"
+    expect 3 'expected a table of named fields' "$hearth" run "$T/spec.lua"
+done
+for call in 'run(nil)' 'run("x", 7)' 'run("x", { shema = {} })' 'recall("x", 1 << 33)'; do
+    printf 'local a = require "hearth".agent { tools = {} }\na:%s\n' "$call" >"$T/call.lua"
+    "$hearth" run "$T/call.lua" >"$T/said" 2>&1
+    expect 0 'call.lua:2: ' cat "$T/said"
+done
 printf 'require "hearth".agent { policy = { read_file = "maybe" } }\n' >"$T/policy.lua"
 expect 3 'field `policy`' "$hearth" run "$T/policy.lua"
 printf 'require "hearth".agent { tools = { "fly_to_moon" } }\n' >"$T/toolname.lua"
