@@ -111,19 +111,25 @@ static bool fill_string(struct fill *f)
         const struct alt *a = &f->g->s.alt[ch->alt];
         n_words += a->kind == ALT_WORDS;
         if (a->kind == ALT_WORDS || a->string.max <= p->points) continue;
-        uint32_t left = a->string.max - p->points;
+        uint32_t left = a->string.max == NONE ? NONE : a->string.max - p->points;
         uint32_t need = a->string.min > p->points ? a->string.min - p->points : 0;
         uint32_t longest = far_add(need + 1, ch->tail); // a safe token brings the end nearer
         if (left > room) room = left;
         if (longest > finish) finish = longest;
     }
-    if (room == 0 || finish > f->limit || (n_words && room < SAFE_POINTS)) return false;
-    allow_all(f, tables(f->g)->safe[room < SAFE_POINTS ? room - 1 : SAFE_POINTS - 1], finish);
-    walk(f, &tables(f->g)->unsafe, p);
+    if (room == 0 || (n_words && room < SAFE_POINTS)) return false;
+    const struct vocab_tables *t = tables(f->g);
+    bool open = room == NONE && finish + CHARACTER_REST_MAX <= f->limit;
+    if (!open && finish > f->limit) return false;
+    if (open)
+        allow_all(f, t->open, finish + CHARACTER_REST_MAX);
+    else
+        allow_all(f, t->safe[room < SAFE_POINTS ? room - 1 : SAFE_POINTS - 1], finish);
+    walk(f, open ? &t->quoted : &t->unsafe, p);
     return true;
 }
 
-// Where any key may come, no string-safe token can spoil it: a key is judged at its closing quote.
+// Where any key may come, no token without a quote can spoil it: a key is judged at its end.
 static bool fill_key(struct fill *f)
 {
     const struct pos *p = f->from;
@@ -136,8 +142,8 @@ static bool fill_key(struct fill *f)
         if (n > finish) finish = n;
     }
     if (finish == 0 || finish > f->limit) return false;
-    allow_all(f, tables(f->g)->safe[SAFE_POINTS - 1], finish);
-    walk(f, &tables(f->g)->unsafe, p);
+    allow_all(f, tables(f->g)->open, finish);
+    walk(f, &tables(f->g)->quoted, p);
     return true;
 }
 
@@ -167,11 +173,17 @@ static void fill_added(struct fill *f)
     if (pos_may_end(f->g, f->from)) f->bits[f->g->v->end / 64] |= 1ull << (f->g->v->end % 64);
 }
 
+// By halves, quarters, eighths: without the popcnt instruction the builtin is a call.
 static int count_bits(const uint64_t *bits, int words)
 {
-    int n = 0;
-    for (int w = 0; w < words; w++) n += __builtin_popcountll(bits[w]);
-    return n;
+    uint64_t n = 0;
+    for (int w = 0; w < words; w++) {
+        uint64_t x = bits[w];
+        x -= x >> 1 & 0x5555555555555555u;
+        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+    }
+    return (int)n;
 }
 
 // The mask at p of tokens whose shortest finish is at most `limit`; *longest is of those set.
@@ -196,6 +208,7 @@ static struct mask_cache *cache_new(const grammar_vocab *v)
     while (n < 1024 && n * 2 * each <= CACHE_BYTES) n *= 2;
     c->n = (uint32_t)n;
     c->entry = mem_new(n * sizeof *c->entry);
+    for (size_t i = 0; i < n; i++) c->entry[i].mem.least = 512;
     pthread_mutex_init(&c->lock, NULL);
     return c;
 }
@@ -264,10 +277,12 @@ int grammar_mask(const grammar_state *s, int budget, uint64_t *bits)
     if (budget >= 0 && (uint32_t)budget < pos_finish(g, &s->pos) + 1) return 0;
     int n = unlimited_mask(g, &s->pos, bits, &longest);
     if (budget < 0 || (uint32_t)budget >= longest + 2) return n;
-    // After a token, its finish and the end token have to fit; the end token alone fits already.
-    return budget >= 2 ? fill_mask(g, &s->pos, (uint32_t)budget - 2, bits, &longest)
-                       : (memset(bits, 0, (size_t)tables(g)->words * sizeof *bits),
-                          bits[g->v->end / 64] |= 1ull << (g->v->end % 64), 1);
+    // After a token, its finish and the end token have to fit; for the last, only the end token is
+    // left.
+    if (budget >= 2) return fill_mask(g, &s->pos, (uint32_t)budget - 2, bits, &longest);
+    memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
+    bits[g->v->end / 64] |= 1ull << (g->v->end % 64);
+    return 1;
 }
 
 int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
@@ -300,6 +315,7 @@ static grammar_state *state_new(const grammar *g)
 {
     grammar_state *s = mem_new(sizeof *s);
     s->g = g;
+    s->pool[0].least = s->pool[1].least = 2048;
     return s;
 }
 
@@ -409,6 +425,7 @@ static grammar *grammar_new(const grammar_vocab *v, enum grammar_spacing spacing
     grammar *g = mem_new(sizeof *g);
     g->v = v;
     g->s.spacing = spacing;
+    g->s.mem.least = 8192;
     g->root = NONE;
     g->tools.begin_token = -1;
     g->cache = cache_new(v);

@@ -3,6 +3,27 @@
 // the mask holds a token if and only if some completion of the text so far followed by that token
 // satisfies the constraint, and the budget. What cannot be enforced is refused at compile time with
 // a JSON pointer to the keyword.
+//
+// Of all the documents that a schema allows, these are written (the validator accepts the others):
+//   - An object's declared keys come in the schema's order, optional ones may be left out, and keys
+//     that it does not declare come last, each new, 64 at most. Without `additionalProperties` an
+//     object that has `properties` takes no others; one that has none takes any.
+//   - Where `type` is absent, the keywords present decide it: `properties` speaks of objects,
+//     `items` of arrays, and so on; no such keyword: any value.
+//   - Keys, and the values of enum and const, are spelt as Python's json.dumps spells them; 1.0 of
+//     an enum may also be written 1. Free strings may use every escape of JSON.
+//   - Numbers have 18 digits before the point at most (more where a bound demands it) and 20 after
+//     it. Exponents have two digits and come only where no bound but zero has to be kept. With an
+//     exclusive bound on a number there are 15 digits in all, so that reading it as a double cannot
+//     round it onto the bound. An integer has neither point nor exponent. -0 is written only where
+//     negative numbers are allowed.
+//   - White space is exactly that of the spacing chosen.
+//   - From 500 levels of nesting on, only what is required is written.
+// Bounds given as real numbers count as the shortest decimal that reads back as them. Enforced are
+// type, enum, const, properties, required, additionalProperties, min/maxProperties, items,
+// prefixItems, min/maxItems, min/maxLength (in code points), minimum, maximum, both exclusive
+// bounds, anyOf, and $ref within the schema; $ref, anyOf, enum and const only alone or beside type.
+// Annotations are ignored, and so are names of formats that no specification defines.
 #pragma once
 #include "base/err.h"
 #include <jansson.h>
@@ -25,8 +46,9 @@ typedef struct grammar_vocab {
     void *prepared;      // tables made once by grammar_vocab_prepare; owned by the vocabulary
 } grammar_vocab;
 
-int grammar_vocab_prepare(grammar_vocab *v, err *e); // builds the token trie
-void grammar_vocab_release(grammar_vocab *v);        // frees what prepare made
+// Builds the token trie. Every byte of UTF-8 text must be a token of its own (byte-level BPE).
+int grammar_vocab_prepare(grammar_vocab *v, err *e);
+void grammar_vocab_release(grammar_vocab *v); // frees what prepare made
 
 typedef struct grammar grammar;
 typedef struct grammar_state grammar_state;
@@ -58,10 +80,11 @@ struct grammar_tools_options {
     const char *named; // CHOICE_NAMED: the tool
     bool parallel;     // more than one call in a turn
     const char *begin; // "<tool_call>\n": where begin[..] starts with an added token's content,
-                       // that token (only) opens a call; otherwise these bytes do
+                       // that token (only) opens a call; otherwise these bytes do; "": a call
+                       // is the whole answer, and an answer that begins like one is one
     const char *before_name, *after_name, *after_args; // {"name": " / ", "arguments": / }
     const char *end;                                   // "\n</tool_call>"
-    const char *between;                               // "\n": between two calls
+    const char *between; // "\n": between two calls; NULL: the format has no second call
     enum grammar_spacing spacing;
 };
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e);
@@ -69,6 +92,8 @@ grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_o
 void grammar_free(grammar *g);
 size_t grammar_bytes(const grammar *g); // memory it holds
 
+// A state belongs to one thread at a time; states of one grammar may be used by several. The
+// grammar and its vocabulary outlive their states.
 grammar_state *grammar_start(const grammar *g);
 grammar_state *grammar_copy(const grammar_state *s);
 void grammar_state_free(grammar_state *s);
@@ -92,5 +117,8 @@ int grammar_shortest_finish(
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap);
 
 // Our own validator, which shares no code with the compiler: 0 when `doc` satisfies `schema`,
-// else -1 and *e holds the JSON pointer and what was expected.
+// else -1 and *e holds the JSON pointer and what was expected (ERR_FAILED), or says what of the
+// schema is not checked here (ERR_INPUT). Draft 2020-12, format as an annotation; beyond what the
+// grammar enforces also pattern, multipleOf, uniqueItems, contains, oneOf, allOf, not, if,
+// dependent*, patternProperties and propertyNames.
 int schema_validate(const json_t *schema, const json_t *doc, err *e);

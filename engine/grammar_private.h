@@ -37,7 +37,8 @@ static inline uint32_t far_mul(uint32_t a, uint32_t b)
 struct chunk;
 struct chunks {
     struct chunk *first, *current;
-    size_t used; // in current
+    size_t used;  // in current
+    size_t least; // least size of a chunk; 0: for scratch memory
 };
 struct chunk_mark {
     struct chunk *chunk;
@@ -337,7 +338,7 @@ bool pos_added(const grammar *g, struct chunks *mem, const struct pos *from, int
 bool pos_may_end(const grammar *g, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(const grammar *g, const struct pos *p);
-// Upper bound of the finish after any string-safe token, where choice ch is an additional key.
+// Upper bound of the finish after any token without a quote, where choice ch is an additional key.
 uint32_t extra_key_finish(const grammar *g, const struct pos *p, const struct choice *ch);
 void pos_copy(struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_equal(const struct pos *a, const struct pos *b);
@@ -345,6 +346,9 @@ uint64_t pos_hash(const struct pos *p);
 
 // One byte of UTF-8 or of a JSON string from sub-state to sub-state; see grammar_step.c.
 int utf8_step(uint8_t sub, uint8_t c); // -1: not UTF-8
+// Do these bytes go on within a JSON string, from between two characters?
+bool string_goes_on(const char *p, uint32_t n);
+#define CHARACTER_REST_MAX 8 // bytes that may be missing of a character that has been begun
 
 // ---- the vocabulary ----
 
@@ -368,7 +372,9 @@ struct vocab_tables {
     int words;                   // 64-bit words in a mask
     struct trie all;             // text tokens
     struct trie unsafe;          // those that are not string-safe
+    struct trie quoted;          // those with a quote in them
     uint64_t *safe[SAFE_POINTS]; // [i]: safe tokens of at most i + 1 code points
+    uint64_t *open;              // those without a quote that a string of any length may go on with
     uint64_t *text;              // text tokens that valid text may go on with
     int32_t *added;              // every added token, the longest content first
     int n_added;

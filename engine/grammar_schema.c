@@ -476,7 +476,7 @@ static void list_scalar(struct compiler *c, struct word_list *l, const json_t *v
 }
 
 static struct object *object_of(struct compiler *c, struct property *p, const char **names,
-                                uint32_t n, const char *const *forbidden, uint32_t n_forbidden);
+                                uint32_t n);
 
 static void add_value(struct compiler *c, uint32_t node, struct word_list *scalars,
                       const json_t *v);
@@ -517,7 +517,7 @@ static void add_object_value(struct compiler *c, uint32_t node, const json_t *v)
         names[i] = key;
         p[i++] = (struct property){.node = constant_node(c, value), .required = true};
     }
-    struct object *o = object_of(c, p, names, n, NULL, 0);
+    struct object *o = object_of(c, p, names, n);
     o->extra = NONE;
     o->max = NONE;
     add_alt(c, node, (struct alt){.kind = ALT_OBJECT, .object = o});
@@ -668,14 +668,14 @@ static void add_array(struct compiler *c, uint32_t node, const json_t *schema)
     add_alt(c, node, (struct alt){.kind = ALT_ARRAY, .array = a});
 }
 
-// The tables of names of an object; `forbidden` are further names that no additional key may have.
+// The tables of names of an object.
 static struct object *object_of(struct compiler *c, struct property *p, const char **names,
-                                uint32_t n, const char *const *forbidden, uint32_t n_forbidden)
+                                uint32_t n)
 {
     struct chunks *mem = &c->s->mem;
     struct object *o = chunk_alloc(mem, sizeof *o);
     struct word *keys = mem_new((n + 1) * sizeof *keys);
-    struct word *all = mem_new((n + n_forbidden + 1) * sizeof *all);
+    struct word *all = mem_new((n + 1) * sizeof *all);
     buf b = buf_new(64 << 20);
     for (uint32_t i = 0; i < n; i++) {
         buf_clear(&b);
@@ -684,12 +684,10 @@ static struct object *object_of(struct compiler *c, struct property *p, const ch
         keys[i] = word_copy(mem, b.p + 1, b.n - 1, i);
         all[i] = word_copy(mem, names[i], strlen(names[i]), 0);
     }
-    for (uint32_t i = 0; i < n_forbidden; i++)
-        all[n + i] = word_copy(mem, forbidden[i], strlen(forbidden[i]), 0);
     o->n = n;
     o->p = p;
     o->keys = words_make(mem, keys, n);
-    o->names = words_make(mem, all, n + n_forbidden);
+    o->names = words_make(mem, all, n);
     buf_free(&b);
     free(keys);
     free(all);
@@ -763,7 +761,7 @@ static void add_object(struct compiler *c, uint32_t node, const json_t *schema)
         p[n++] = (struct property){.node = undeclared, .required = true};
     }
     if (c->failed) return;
-    struct object *o = object_of(c, p, names, n, NULL, 0);
+    struct object *o = object_of(c, p, names, n);
     o->extra = extra;
     o->min = count_of(c, schema, "minProperties", 0);
     if (o->min > 1000 || o->min > json_array_size(required) + EXTRA_KEYS_MAX) {
@@ -1198,13 +1196,10 @@ static uint32_t alt_shortest(const struct schema *s, const struct alt *a)
     return n < m ? n : m;
 }
 
-static uint64_t alt_work(const struct schema *s, const struct alt *a)
+static uint64_t alt_work(const struct alt *a)
 {
-    uint64_t n = 1;
-    if (a->kind == ALT_ARRAY) n += a->array->n_prefix;
-    if (a->kind == ALT_OBJECT) n += a->object->n;
-    (void)s;
-    return n;
+    if (a->kind == ALT_ARRAY) return 1 + a->array->n_prefix;
+    return a->kind == ALT_OBJECT ? 1 + (uint64_t)a->object->n * (1 + a->object->min) : 1;
 }
 
 static int find_lengths(struct schema *s, err *e)
@@ -1218,7 +1213,7 @@ static int find_lengths(struct schema *s, err *e)
                 a->shortest < FAR)
                 continue;
             uint32_t n = alt_shortest(s, a);
-            work += alt_work(s, a);
+            work += alt_work(a);
             if (n < a->shortest) {
                 a->shortest = n;
                 changed = true;

@@ -487,6 +487,17 @@ static enum string_event step_string_lexer(struct pos *p, uint8_t c, uint32_t *c
     return EVENT_BYTE;
 }
 
+bool string_goes_on(const char *p, uint32_t n)
+{
+    struct pos at = {.mode = M_STRING};
+    uint32_t cp;
+    for (uint32_t i = 0; i < n; i++) {
+        enum string_event event = step_string_lexer(&at, (uint8_t)p[i], &cp);
+        if (event == EVENT_BAD || event == EVENT_CLOSE) return false;
+    }
+    return n > 0;
+}
+
 // Fewest bytes until the character that has been begun is complete.
 static uint32_t character_rest(const struct pos *p)
 {
@@ -811,7 +822,8 @@ static bool step_key(const struct grammar *g, struct chunks *mem, const struct p
 
 uint32_t extra_key_finish(const grammar *g, const struct pos *p, const struct choice *ch)
 {
-    return far_add(3 + 1, after_key(&g->s, p->top, &FRAME_ITEMS(p->top)[ch->alt], NONE));
+    return far_add(CHARACTER_REST_MAX + 3 + 1,
+                   after_key(&g->s, p->top, &FRAME_ITEMS(p->top)[ch->alt], NONE));
 }
 
 static uint32_t key_choice_finish(const struct schema *s, const struct pos *p,

@@ -3,13 +3,16 @@
 // Nearly every token is string-safe: whole characters, no quote, backslash or control character.
 // Inside a string such a token is allowed exactly when its characters fit the maximum length, so
 // these are kept as one mask for each number of characters, and only the few others are walked.
+// In a string without a maximum, and in a key that may be any, all that a token without a quote
+// does is known too; then only those with a quote are walked, for what comes after the string's
+// end.
 #include "base/mem.h"
 #include "engine/grammar_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_CHUNK ((size_t)64 << 10)
+#define CHUNK_BYTES ((size_t)64 << 10) // scratch memory of a walk
 
 struct chunk {
     struct chunk *next;
@@ -25,7 +28,7 @@ void *chunk_alloc(struct chunks *p, size_t n)
         p->used = 0;
     }
     if (!p->current || p->current->cap - p->used < n) {
-        size_t cap = n > POOL_CHUNK ? n : POOL_CHUNK;
+        size_t least = p->least ? p->least : CHUNK_BYTES, cap = n > least ? n : least;
         struct chunk *c = mem_grow(NULL, sizeof *c + cap);
         *c = (struct chunk){.next = NULL, .cap = cap};
         if (p->current)
@@ -58,7 +61,7 @@ void chunk_free(struct chunks *p)
         next = c->next;
         free(c);
     }
-    *p = (struct chunks){0};
+    *p = (struct chunks){.least = p->least};
 }
 
 size_t chunk_bytes(const struct chunks *p)
@@ -184,7 +187,8 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
 {
     struct entry *all = mem_new(((size_t)v->n_token + 1) * sizeof *all);
     struct entry *unsafe = mem_new(((size_t)v->n_token + 1) * sizeof *unsafe);
-    uint32_t n_all = 0, n_unsafe = 0;
+    struct entry *quoted = mem_new(((size_t)v->n_token + 1) * sizeof *quoted);
+    uint32_t n_all = 0, n_unsafe = 0, n_quoted = 0;
     for (int32_t i = 0; i < v->n_token; i++) {
         if (v->kind[i] == VOCAB_ADDED) t->added[t->n_added++] = i;
         if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
@@ -193,13 +197,19 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
         uint32_t points = safe_points(v->bytes[i], v->len[i]);
         if (points == 0) unsafe[n_unsafe++] = entry;
         for (uint32_t k = points; points && k <= SAFE_POINTS; k++) set_token(t->safe[k - 1], i);
+        if (memchr(v->bytes[i], '"', v->len[i]))
+            quoted[n_quoted++] = entry;
+        else if (string_goes_on(v->bytes[i], v->len[i]))
+            set_token(t->open, i);
         if (begins_text(v->bytes[i], v->len[i])) set_token(t->text, i);
     }
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
     trie_build(&t->unsafe, unsafe, n_unsafe);
+    trie_build(&t->quoted, quoted, n_quoted);
     free(all);
     free(unsafe);
+    free(quoted);
 }
 
 int grammar_vocab_prepare(grammar_vocab *v, err *e)
@@ -209,6 +219,7 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     struct vocab_tables *t = mem_new(sizeof *t);
     t->words = (v->n_token + 63) / 64;
     for (int i = 0; i < SAFE_POINTS; i++) t->safe[i] = mem_new((size_t)t->words * sizeof(uint64_t));
+    t->open = mem_new((size_t)t->words * sizeof(uint64_t));
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
     classify(v, t);
@@ -222,7 +233,9 @@ void grammar_vocab_release(grammar_vocab *v)
     if (!t) return;
     trie_release(&t->all);
     trie_release(&t->unsafe);
+    trie_release(&t->quoted);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
+    free(t->open);
     free(t->text);
     free(t->added);
     free(t);

@@ -418,16 +418,17 @@ static enum flow run_for(struct eval *x, const struct jnode *n)
     struct jloop *loop = jalloc(r, 1, sizeof *loop);
     *loop = (struct jloop){.source = source, .list = source.list, .last_changed = jnone()};
     const jstr *loop_name = jcopy(r, "loop", 4, 1).s;
-    bool any = false;
+    bool any = false; // an iteration that neither break nor continue cut short, as Jinja has it
     for (size_t i = 0; i < loop->list->n; i++) {
         jspend(r, 1);
-        any = true;
         loop->index0 = i;
         struct eval inner = {r, scope_new(r, x->scope), x->out};
         scope_set(r, inner.scope, loop_name, (jval){.kind = J_LOOP, .loop = loop});
         r->at = n;
         assign(&inner, inner.scope, n->a, loop->list->v[i]);
-        if (run_all(&inner, &n->kids) == FLOW_BREAK) break;
+        enum flow flow = run_all(&inner, &n->kids);
+        any = any || flow == FLOW_ON;
+        if (flow == FLOW_BREAK) break;
     }
     if (any || n->other.n == 0) return FLOW_ON;
     struct eval inner = {r, scope_new(r, x->scope), x->out};

@@ -45,7 +45,7 @@ static void no_args(jrun *r, const struct jargs *a)
 static struct jargs rest(const struct jargs *a, size_t skip)
 {
     struct jargs out = *a;
-    out.v += skip;
+    if (skip) out.v += skip; // there may be no arguments at all
     out.n -= skip;
     return out;
 }
@@ -119,6 +119,7 @@ static jval f_safe(jrun *r, jval v, const struct jargs *a)
 static jval f_indent(jrun *r, jval v, const struct jargs *a)
 {
     BIND(arg, "width", "first", "blank");
+    if (v.kind != J_STR) jfail(r, "indent of a %s", jtype_name(v));
     const jstr *pad = NULL;
     if (arg[0] && arg[0]->kind == J_STR)
         pad = jplain(r, *arg[0]);
@@ -143,6 +144,8 @@ static jval f_indent(jrun *r, jval v, const struct jargs *a)
 static jval f_truncate(jrun *r, jval v, const struct jargs *a)
 {
     BIND(arg, "length", "killwords", "end", "leeway");
+    if (v.kind == J_UNDEFINED) return v;
+    if (v.kind != J_STR) jfail(r, "truncate of a %s", jtype_name(v));
     const jstr *s = jplain(r, v);
     const jstr *end = arg[2] ? jplain(r, *arg[2]) : jcopy(r, "...", 3, 0).s;
     int64_t length = arg[0] ? jarg_int(r, *arg[0], "truncate") : 255;
@@ -460,6 +463,7 @@ static jval f_unique(jrun *r, jval v, const struct jargs *a)
     jval out = jlist_of(r, J_STREAM, 0), seen = jlist_of(r, J_LIST, 0);
     for (size_t i = 0; i < l->n; i++) {
         jval key = sort_key(r, l->v[i], arg[1], flag(arg[0]));
+        if (!jhashable(key)) jfail(r, "unique of values of type %s", jtype_name(key));
         if (jcontains(r, seen, key)) continue;
         jpush(r, seen.list, key);
         jpush(r, out.list, l->v[i]);

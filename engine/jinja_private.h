@@ -257,6 +257,7 @@ const jval *jget(jrun *r, const jdict *d, jval key); // NULL when absent
 const jval *jgets(jrun *r, const jdict *d, const char *key);
 jval jfrom_json(jrun *r, const json_t *j, bool trusted, int depth);
 
+bool jhashable(jval v); // may be a key of a dictionary
 bool jtruth(jval v);
 bool jequal(jrun *r, jval a, jval b);
 int jorder(jrun *r, jval a, jval b); // < 0, 0, > 0; fails where Python has no order

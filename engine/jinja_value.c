@@ -131,11 +131,11 @@ static void dict_add(jrun *r, jdict *d, jval key, jval value)
 }
 
 // Python can hash it: what may be a key.
-static bool hashable(jval v)
+bool jhashable(jval v)
 {
     if (v.kind == J_TUPLE) {
         for (size_t i = 0; i < v.list->n; i++)
-            if (!hashable(v.list->v[i])) return false;
+            if (!jhashable(v.list->v[i])) return false;
         return true;
     }
     return v.kind == J_NONE || v.kind == J_BOOL || v.kind == J_INT || v.kind == J_FLOAT ||
@@ -159,7 +159,7 @@ const jval *jgets(jrun *r, const jdict *d, const char *key)
 
 void jput(jrun *r, jdict *d, jval key, jval value)
 {
-    if (!hashable(key)) jfail(r, "a value of type %s cannot be a key", jtype_name(key));
+    if (!jhashable(key)) jfail(r, "a value of type %s cannot be a key", jtype_name(key));
     jval *old = (jval *)jget(r, d, key);
     if (old)
         *old = value;
@@ -566,7 +566,7 @@ bool jcontains(jrun *r, jval whole, jval part)
         return contains_text(whole.s, part.s);
     }
     if (whole.kind == J_DICT) {
-        if (!hashable(part)) jfail(r, "a %s cannot be a key", jtype_name(part));
+        if (!jhashable(part)) jfail(r, "a %s cannot be a key", jtype_name(part));
         return jget(r, whole.dict, part) != NULL;
     }
     const jlist *l = jwalk(r, whole);
@@ -596,6 +596,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 static jval int_power(jrun *r, int64_t base, int64_t exponent)
 {
+    if (exponent < 0 && base == 0) jfail(r, "division by zero");
     if (exponent < 0) return jfloat(pow((double)base, (double)exponent));
     if (exponent == 0 || base == 1) return jint(1);
     if (base == 0) return jint(0);
@@ -639,6 +640,8 @@ static jval float_arithmetic(jrun *r, enum jop op, double a, double b)
     case OP_DIV: return jfloat(a / b);
     case OP_POW:
         if (a < 0 && b != floor(b)) jfail(r, "complex numbers are not supported");
+        if (a == 0 && b < 0) jfail(r, "division by zero");
+        if (!isfinite(pow(a, b))) jfail(r, "a power out of range");
         return jfloat(pow(a, b));
     default:
         m = fmod(a, b);
@@ -861,7 +864,7 @@ jval jgetattr(jrun *r, jval v, const jstr *name)
 jval jgetitem(jrun *r, jval v, jval key)
 {
     must_be_defined(r, v);
-    if (v.kind == J_DICT && hashable(key)) {
+    if (v.kind == J_DICT && jhashable(key)) {
         const jval *found = jget(r, v.dict, key);
         if (found) return *found;
     }

@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 enum {
     FEW_TOKENS = 4,        // up to here one product per token beats unpacking weights
@@ -34,25 +37,26 @@ struct k_device {
     size_t n_packed;
 };
 
+#if defined(__x86_64__)
 static bool has_avx512(void)
 {
-#if defined(__x86_64__)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-    return false;
-#endif
 }
 
 static bool has_avx2(void)
 {
-#if defined(__x86_64__)
+    // Not every compiler's __builtin_cpu_supports knows F16C.
+    unsigned a, b, c, d;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
-#else
-    return false;
-#endif
+           __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static bool has_avx2_amd(void)
+{
+    return has_avx2() && __builtin_cpu_is("amd");
+}
+#endif
 
 static bool always(void)
 {
@@ -66,6 +70,7 @@ static const struct {
 } tables[] = {
 #if defined(__x86_64__)
     {&simd_avx512, has_avx512},
+    {&simd_avx2_amd, has_avx2_amd},
     {&simd_avx2, has_avx2},
 #elif defined(__aarch64__)
     {&simd_neon, always},

@@ -6,9 +6,8 @@
 // One token: a product reads every weight once and should be bound by the bytes of weights, so what
 // counts is how few instructions turn bytes into multiply-adds. Four rows go together, each with
 // two sums: eight independent multiply-adds hide their latency, and four rows share each load of x.
-// Weights are widened in registers; e4m3 codes, which would need a conversion each, are only moved
-// to where an f32 has the same fields, four codes of a word in turn, and x is put in the order in
-// which that yields them.
+// Weights are widened in registers; of e4m3 codes the even and the odd ones separately, which needs
+// no unpacking of bytes, and x is put in the same order once per product.
 //
 // Many tokens: bound by multiply-adds. 24 rows x 1024 columns of weights are unpacked to f32 once
 // and then meet every panel of tokens. A panel is 8 to 32 tokens stored [column][token], so a
@@ -95,21 +94,14 @@ V_INLINE const char *row_start(const struct k_matrix *w, size_t type_bytes, size
     return (const char *)w->data + row * (size_t)w->n_col * type_bytes;
 }
 
-// One token. The tokens' values come arranged: in the order in which a step's vectors hold the
-// weights, multiplied by what those leave out, and padded with zeros to whole steps.
+// One token. Its values come arranged: in the order in which a step's vectors hold the weights, and
+// padded with zeros to whole steps.
 
 enum { ROWS_TOGETHER = 4, STEP_VECS_MAX = 4, LINE_BYTES = 64 };
 
 V_INLINE int step_vecs(enum k_type type)
 {
     return type == K_E4M3 ? 4 : 2;
-}
-
-// What arrange multiplies by and finish_one multiplies by again: the codes' 2^-120, in two halves
-// that keep products in the middle of f32's range.
-static float half_unit(enum k_type type)
-{
-    return type == K_E4M3 ? 0x1p60f : 1.0f;
 }
 
 V_INLINE void v_step(enum k_type type, const char *p, vf out[STEP_VECS_MAX])
@@ -120,20 +112,25 @@ V_INLINE void v_step(enum k_type type, const char *p, vf out[STEP_VECS_MAX])
         v_weights(type, p, 0, out);
 }
 
+// Two halves of the unit, one here and one on the sum, keep the products in the middle of the
+// range.
+static float half_unit(enum k_type type)
+{
+    return type == K_E4M3 ? QUAD_HALF_UNIT : 1.0f;
+}
+
 static void arrange(float *out, const float *x, enum k_type type, int n_col)
 {
-    enum { QUAD = 4 };
-    float by = half_unit(type);
+    int step = step_vecs(type) * VL;
     if (type != K_E4M3) {
         memcpy(out, x, (size_t)n_col * sizeof *x);
-        for (int i = n_col; i % (2 * VL); i++) out[i] = 0;
+        for (int i = n_col; i % step; i++) out[i] = 0;
         return;
     }
-    for (; n_col >= QUAD * VL; n_col -= QUAD * VL, x += QUAD * VL, out += QUAD * VL)
-        for (int v = 0; v < QUAD; v++)
-            for (int lane = 0; lane < VL; lane++) out[v * VL + lane] = x[QUAD * lane + v] * by;
-    for (int i = 0; n_col > 0 && i < QUAD * VL; i++)
-        out[i % QUAD * VL + i / QUAD] = i < n_col ? x[i] * by : 0;
+    for (; n_col >= STEP_VECS_MAX * VL; n_col -= STEP_VECS_MAX * VL, x += step, out += step)
+        for (int i = 0; i < STEP_VECS_MAX * VL; i++) out[v_quad_place(i)] = x[i] * QUAD_HALF_UNIT;
+    for (int i = 0; n_col > 0 && i < step; i++)
+        out[v_quad_place(i)] = i < n_col ? x[i] * QUAD_HALF_UNIT : 0;
 }
 
 // The dot products of n_row consecutive rows with x. type and n_row are constant where it is

@@ -58,4 +58,4 @@ struct cpu_table {
 
 static_assert((int)PANEL_MAX <= (int)K_GROUP_MAX, "largest and total serve both");
 
-extern const struct cpu_table simd_plain, simd_avx2, simd_avx512, simd_neon;
+extern const struct cpu_table simd_plain, simd_avx2, simd_avx2_amd, simd_avx512, simd_neon;

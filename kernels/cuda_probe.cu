@@ -65,7 +65,7 @@ static int probe_one(int i, struct cuda_device *d)
     if (cudaGetDeviceProperties(&prop, i) != cudaSuccess || cudaSetDevice(i) != cudaSuccess ||
         cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
         return -1;
-    snprintf(d->name, sizeof d->name, "%s", prop.name);
+    snprintf(d->name, sizeof d->name, "%.127s", prop.name);
     d->major = prop.major;
     d->minor = prop.minor;
     d->n_sm = prop.multiProcessorCount;

@@ -83,12 +83,21 @@ V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
     }
 }
 
-// Four vectors of e4m3 codes without a conversion; see simd_avx2.h.
+// Four vectors of e4m3 codes, the even ones before the odd ones; see simd_avx2.h.
+static const float QUAD_HALF_UNIT = 16.0f;
+
+V_INLINE int v_quad_place(int i)
+{
+    return i % 2 * 2 * VL + i / 2;
+}
+
 V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
 {
-    __m512i word = _mm512_loadu_si512(p), keep = _mm512_set1_epi32((int)0x87f00000);
-    __m512i top[4] = {_mm512_slli_epi32(word, 24), _mm512_slli_epi32(word, 16),
-                      _mm512_slli_epi32(word, 8), word};
-    for (int k = 0; k < 4; k++)
-        out[k] = _mm512_castsi512_ps(_mm512_and_si512(_mm512_srai_epi32(top[k], 4), keep));
+    __m512i word = _mm512_loadu_si512(p), keep = _mm512_set1_epi16((short)0xbf80);
+    __m512i even = _mm512_and_si512(_mm512_srai_epi16(_mm512_slli_epi16(word, 8), 1), keep);
+    __m512i odd = _mm512_and_si512(_mm512_srai_epi16(word, 1), keep);
+    out[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(even));
+    out[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(even, 1));
+    out[2] = _mm512_cvtph_ps(_mm512_castsi512_si256(odd));
+    out[3] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(odd, 1));
 }

@@ -94,12 +94,19 @@ V_INLINE void v_weights_bf16(const uint16_t *p, vf out[2])
     for (int i = 0; i < 2 * VL; i++) out[i / VL].x[i % VL] = bf16_to_f32(p[i]);
 }
 
-// Four vectors of e4m3 codes without a conversion; see simd_avx2.h.
+// Four vectors of e4m3 codes, the even ones before the odd ones; see simd_avx2.h.
+static const float QUAD_HALF_UNIT = 16.0f;
+
+V_INLINE int v_quad_place(int i)
+{
+    return i % 2 * 2 * VL + i / 2;
+}
+
 V_INLINE void v_quads_e4m3(const uint8_t *p, vf out[4])
 {
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < VL; i++) {
-            uint32_t code = p[4 * i + k];
-            out[k].x[i] = f32_from_bits((code & 0x80) << 24 | (code & 0x7f) << 20);
-        }
+    for (int i = 0; i < 4 * VL; i++) {
+        int at = v_quad_place(i);
+        out[at / VL].x[at % VL] =
+            half_to_float((uint16_t)((p[i] & 0x80) << 8 | (p[i] & 0x7f) << 7));
+    }
 }

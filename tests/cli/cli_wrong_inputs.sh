@@ -98,7 +98,7 @@ tool fine 'return "n is " .. tostring(args.n)'
 run="$hearth tool run --tools $T/tools"
 expect 0 'n is 7' $run fine '{"n": 7}'
 expect 1 'spin was stopped' $run spin
-expect 1 'memory' $run greedy
+expect 1 'greedy was stopped' $run greedy
 expect 1 'the kettle is cold' $run raises
 expect 1 'function' $run function_value
 expect 1 'UTF-8' $run not_utf8

@@ -10,6 +10,13 @@
 
 #define TEXT_MAX 4000
 
+// Other numbers ask other questions: SEED=7 build/release/test_grammar
+static rng seed(uint64_t n)
+{
+    const char *other = getenv("SEED");
+    return rng_seed(other ? strtoull(other, NULL, 10) : n);
+}
+
 static char *dump(const json_t *j)
 {
     return json_dumps(j, JSON_ENCODE_ANY);
@@ -152,7 +159,7 @@ static void finish(struct walk *w, rng *r)
 static void masks_are_exact(void **state)
 {
     (void)state;
-    rng r = rng_seed(getenv("SEED") ? (uint64_t)atoi(getenv("SEED")) : 11);
+    rng r = seed(11);
     grammar_vocab *v = test_vocab_new(&r, 40);
     int compiled = 0, finished = 0;
     for (int i = 0; i < 260; i++) {
@@ -189,7 +196,7 @@ static void masks_are_exact(void **state)
 static void documents_are_valid(void **state)
 {
     (void)state;
-    rng r = rng_seed(getenv("SEED") ? (uint64_t)atoi(getenv("SEED")) : 5);
+    rng r = seed(5);
     grammar_vocab *v = test_vocab_new(&r, 60);
     int documents = 0;
     for (int i = 0; i < 900; i++) {
@@ -224,7 +231,7 @@ static void documents_are_valid(void **state)
 static void budgets_are_kept(void **state)
 {
     (void)state;
-    rng r = rng_seed(getenv("SEED") ? (uint64_t)atoi(getenv("SEED")) : 7);
+    rng r = seed(7);
     grammar_vocab *v = test_vocab_new(&r, 30);
     int runs = 0;
     for (int i = 0; i < 160; i++) {
@@ -260,7 +267,7 @@ static void budgets_are_kept(void **state)
 static void valid_documents_are_accepted(void **state)
 {
     (void)state;
-    rng r = rng_seed(getenv("SEED") ? (uint64_t)atoi(getenv("SEED")) : 3);
+    rng r = seed(3);
     grammar_vocab *v = test_vocab_new(&r, 60);
     int accepted = 0;
     for (int i = 0; i < 1500; i++) {
