@@ -42,7 +42,14 @@ struct agent {
     int tokens_left;
     struct past_call *past;
     bool must_answer;
+    bool torn; // a call's result could not be journaled
 };
+
+static void emit(agent *a, struct agent_event ev)
+{
+    ev.run = a->run;
+    if (a->o.on_event) a->o.on_event(a->o.user, &ev);
+}
 
 // ---- opening ----
 
@@ -78,7 +85,18 @@ static int compile_grammars(agent *a, err *e)
     // too.
     struct grammar_tools_options none = {.choice = CHOICE_NONE};
     err unknown;
-    chat_call_format(a->o.chat, &none, &unknown);
+    if (chat_call_format(a->o.chat, &none, &unknown)) {
+        none.begin = "<tool_call>", none.end = "</tool_call>", none.between = "";
+        none.before_name = "{\"name\": \"", none.after_name = "\", \"arguments\": ";
+        none.after_args = "}";
+        // Nobody asked for a tool by name: the model can still talk.
+        if (!a->o.tool_names && a->n_tool > 0) {
+            a->n_tool = 0;
+            emit(a, (struct agent_event){.kind = EVENT_NOTE,
+                                         .text = "no tools are offered: the model's chat template "
+                                                 "writes tool calls in no format known here"});
+        }
+    }
     a->text_only = grammar_from_tools(v, &none, e);
     if (!a->text_only) return -1;
     if (a->n_tool == 0) return 0;
@@ -151,12 +169,6 @@ int64_t agent_conversation(const agent *a)
     return a->t ? transcript_conversation(a->t) : 0;
 }
 
-static void emit(agent *a, struct agent_event ev)
-{
-    ev.run = a->run;
-    if (a->o.on_event) a->o.on_event(a->o.user, &ev);
-}
-
 static bool cancelled(const agent *a)
 {
     return a->o.cancel && *a->o.cancel;
@@ -187,8 +199,8 @@ static int check_budgets(agent *a, err *e)
     return 0;
 }
 
-// Writes the prompt of the transcript as it stands into the session.
-static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err *e)
+// The transcript as it stands as tokens, in a->prompt.
+static int render_prompt(agent *a, const json_t *tools, err *e)
 {
     a->prompt.n = 0;
     if (chat_render(a->o.chat, engine_tokenizer(a->o.en), transcript_messages(a->t), tools, true,
@@ -201,6 +213,13 @@ static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err
             "the prompt is %zu tokens long and the model's context holds %d: shorten the input, "
             "offer fewer tools, or start a new session",
             a->prompt.n, ctx);
+    return 0;
+}
+
+// Writes the prompt of the transcript into the session.
+static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err *e)
+{
+    if (render_prompt(a, tools, e)) return -1;
     size_t reused = 0;
     if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
     u->prompt_tokens = (int)a->prompt.n;
@@ -297,6 +316,7 @@ static int journal_result(agent *a, int64_t call, const char *name, enum call_st
     if (message < 0 || store_commit(a->o.store, e)) {
         store_rollback(a->o.store);
         if (message > 0) transcript_drop_last(a->t);
+        a->torn = true;
         return -1;
     }
     emit(a, (struct agent_event){.kind = EVENT_RESULT,
@@ -443,8 +463,9 @@ static int begin_turn(agent *a, const char *input, err *e)
         json_decref(found);
     }
     int64_t conversation = agent_conversation(a);
+    bool fresh = !conversation;
     if (store_begin(s, e)) goto fail;
-    if (!conversation) {
+    if (fresh) {
         char title[81];
         size_t n = strlen(input) < 80 ? strlen(input) : 80;
         memcpy(title, input, n);
@@ -455,7 +476,10 @@ static int begin_turn(agent *a, const char *input, err *e)
         if (!a->t) goto undo;
     }
     if (transcript_add(a->t, ROLE_USER, input, parts, 0, e) < 0) goto undo;
-    a->run = store_run_add(s, conversation, engine_info(a->o.en)->digest, e);
+    // Words that do not fit never enter the conversation: it could not go on with them in it.
+    a->run = render_prompt(a, a->descriptions, e)
+                 ? -1
+                 : store_run_add(s, conversation, engine_info(a->o.en)->digest, e);
     if (a->run < 0 || store_commit(s, e)) {
         transcript_drop_last(a->t);
         goto undo;
@@ -464,7 +488,7 @@ static int begin_turn(agent *a, const char *input, err *e)
     return 0;
 undo:
     store_rollback(s);
-    if (a->t && !store_conversation_exists(s, transcript_conversation(a->t))) {
+    if (fresh) {
         transcript_close(a->t);
         a->t = NULL;
     }
@@ -541,9 +565,14 @@ static int agent_step(agent *a, int step, const json_t *schema, struct agent_res
     if (json_array_size(calls)) {
         rc = run_calls(a, calls, ids, e);
     } else {
+        json_error_t bad;
         r->answer = content;
         content = NULL;
-        if (schema) r->value = json_loads(r->answer, JSON_DECODE_ANY, NULL);
+        if (schema && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
+            // A schema allows numbers that no machine type holds.
+            err_set(e, ERR_FAILED, "the answer under the schema cannot be read: %s", bad.text);
+            goto out;
+        }
         r->stopped = a->must_answer ? "repeated call" : last ? "steps" : "answer";
         rc = 1;
     }
@@ -563,6 +592,13 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     if (utf8_valid_prefix(input, n) != n)
         return err_set(e, ERR_INPUT, "the input is not valid UTF-8 at byte %zu",
                        utf8_valid_prefix(input, n));
+    // Words behind a call without a result would put that result, once it is settled, after them.
+    if (a->torn)
+        return err_set(
+            e, ERR_STORE,
+            "store %s: a call's result could not be saved; start again, and session %lld "
+            "goes on",
+            store_path(a->o.store), (long long)agent_conversation(a));
     a->deadline_us = start + (int64_t)a->o.limits.seconds * 1000000;
     a->tokens_left = a->o.limits.tokens;
     a->must_answer = false;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "paths.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -227,6 +228,9 @@ static int check_fields(const json_t *o, const char *where, const struct field *
 {
     const char *key;
     json_t *value;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s: expected a table of named fields, found %s", where,
+                       json_is_array(o) ? "a list" : "a single value");
     json_object_foreach((json_t *)o, key, value)
     {
         const struct field *f = fields;
@@ -243,13 +247,21 @@ static int check_fields(const json_t *o, const char *where, const struct field *
     return 0;
 }
 
-static void take_int(const json_t *o, const char *key, const struct command *c, const char *option,
-                     int *out)
+static int take_int(const json_t *o, const char *key, const struct command *c, const char *option,
+                    int *out, err *e)
 {
     const json_t *v = json_object_get(o, key);
     const struct option_value *given = option_if(c, option);
-    if (v) *out = (int)json_integer_value(v);
-    if (given && given->given) *out = (int)given->integer;
+    bool by_option = given && given->given;
+    if (!v && !by_option) return 0;
+    long long value = by_option ? given->integer : json_integer_value(v);
+    if (value < 0 || value > INT_MAX)
+        return err_set(e, by_option ? ERR_USAGE : ERR_INPUT,
+                       "%s%s: expected a whole number from 0 to %d, found %lld",
+                       by_option ? "--" : "agent: field ", by_option ? option : key, INT_MAX,
+                       value);
+    *out = (int)value;
+    return 0;
 }
 
 static void take_number(const json_t *o, const char *key, const struct command *c,
@@ -268,18 +280,19 @@ static int take_limits(struct agent_options *o, const json_t *spec, const struct
         (s && check_fields(s, "agent: sampling", sampling_fields, e)))
         return -1;
     o->limits = AGENT_DEFAULT_LIMITS;
-    take_int(l, "steps", c, "steps", &o->limits.steps);
-    take_int(l, "tokens", c, "tokens", &o->limits.tokens);
-    take_int(l, "seconds", c, "seconds", &o->limits.seconds);
-    take_int(l, "recalled", c, "recalled", &o->limits.recalled);
+    o->sample = (struct sample_options){.temperature = 0, .top_p = 1};
+    if (take_int(l, "steps", c, "steps", &o->limits.steps, e) ||
+        take_int(l, "tokens", c, "tokens", &o->limits.tokens, e) ||
+        take_int(l, "seconds", c, "seconds", &o->limits.seconds, e) ||
+        take_int(l, "recalled", c, "recalled", &o->limits.recalled, e) ||
+        take_int(s, "top_k", c, "top-k", &o->sample.top_k, e))
+        return -1;
     if (o->limits.steps < 1 || o->limits.tokens < 1 || o->limits.seconds < 1)
         return err_set(e, ERR_INPUT,
                        "agent: limits: steps, tokens and seconds must each be at least 1");
-    o->sample = (struct sample_options){.temperature = 0, .top_p = 1};
     take_number(s, "temperature", c, "temperature", &o->sample.temperature);
     take_number(s, "top_p", c, "top-p", &o->sample.top_p);
     take_number(s, "min_p", c, "min-p", &o->sample.min_p);
-    take_int(s, "top_k", c, "top-k", &o->sample.top_k);
     const json_t *seed = json_object_get(s, "seed");
     const struct option_value *given = option_if(c, "seed");
     o->sample.seed =
@@ -356,6 +369,16 @@ static int take_session(struct app_agent *a, struct agent_options *o, err *e)
     return o->conversation < 0 ? -1 : 0;
 }
 
+// A rule that meets no tool is a slip of the pen that would leave the tool it means unguarded.
+static int check_rules(const struct app_agent *a, size_t n, err *e)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(a->rules[i].tool, "*") != 0 && !tool_set_find(a->tools, a->rules[i].tool))
+            return err_set(e, ERR_INPUT, "policy: %s: there is no tool `%s`",
+                           policy_name(a->rules[i].verdict), a->rules[i].tool);
+    return 0;
+}
+
 struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
 {
     if (check_fields(spec, "agent", agent_fields, e)) return NULL;
@@ -391,6 +414,7 @@ struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
     a->tools = app_tools_open(app, json_object_get(a->spec, "tool_dirs"), workspace, a, e);
     if (!a->tools) goto fail;
     o.tools = a->tools;
+    if (check_rules(a, o.n_rule, e)) goto fail;
     int64_t row = store_agent(app->store, o.name, e);
     a->memory = row < 0 ? NULL : memory_open(app->store, row, app->en, app->embed, e);
     if (!a->memory) goto fail;

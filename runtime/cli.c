@@ -1,10 +1,12 @@
 #include "cli.h"
 
 #include "base/mem.h"
+#include "screen.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,8 +122,14 @@ static int option_set(const struct option_row *r, struct option_value *v, const 
     errno = 0;
     v->text = text;
     switch (r->type) {
-    case OPTION_FLAG:
-    case OPTION_TEXT: return 0;
+    case OPTION_FLAG: return 0;
+    case OPTION_TEXT:
+        // An unset variable in a script gives ""; taken for "not given" it would be a silent
+        // choice.
+        if (!*text && strcmp(r->value, "TEXT") != 0)
+            return err_set(e, ERR_USAGE, "--%s: expected %s, found an empty text", r->name,
+                           r->value);
+        return 0;
     case OPTION_INT:
         v->integer = strtoll(text, &end, 10);
         if (!*text || *end || errno)
@@ -130,7 +138,7 @@ static int option_set(const struct option_row *r, struct option_value *v, const 
         return 0;
     case OPTION_NUMBER:
         v->number = strtod(text, &end);
-        if (!*text || *end || errno)
+        if (!*text || *end || errno || !isfinite(v->number))
             return err_set(e, ERR_USAGE, "--%s: expected a number, found `%s`", r->name, text);
         return 0;
     case OPTION_LIST:
@@ -159,6 +167,14 @@ static int parse_option(struct command *c, int argc, char **argv, int *i, err *e
     }
     return err_set(e, ERR_USAGE, "hearth %s: there is no option --%.*s (see `hearth %s --help`)",
                    c->verb->name, (int)n, word, c->verb->name);
+}
+
+// Whether a command line that could not be read was meant to answer in JSON.
+static bool asks_for_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
 }
 
 static int parse(struct command *c, int argc, char **argv, int first, err *e)
@@ -194,13 +210,12 @@ static int parse(struct command *c, int argc, char **argv, int first, err *e)
 static void print_error(const err *e, bool json)
 {
     if (!json) {
-        fprintf(stderr, "hearth: %s\n", e->msg);
+        fprintf(stderr, "hearth: ");
+        screen_text(stderr, e->msg, strlen(e->msg)); // it may quote a tool or a model
+        fputc('\n', stderr);
         return;
     }
-    json_t *o = json_pack("{s:{s:i, s:s+}}", "error", "code", (int)e->code, "message", e->msg, "");
-    if (!o)
-        o = json_pack("{s:{s:i, s:s}}", "error", "code", (int)e->code, "message",
-                      "(not valid UTF-8)");
+    json_t *o = json_pack("{s:{s:i, s:s}}", "error", "code", (int)e->code, "message", e->msg);
     json_dumpf(o, stderr, JSON_COMPACT);
     fputc('\n', stderr);
     json_decref(o);
@@ -229,12 +244,15 @@ int cli_main(const struct verb *const *verbs, int argc, char **argv)
             print_help(asked ? stdout : stderr, verbs, argv[1]);
             return asked ? 0 : ERR_USAGE;
         }
-        fprintf(stderr, "hearth: there is no verb `%s` (see `hearth --help`)\n", argv[1]);
+        err_set(&e, ERR_USAGE, "there is no verb `%s` (see `hearth --help`)", argv[1]);
+        print_error(&e, asks_for_json(argc, argv));
         return ERR_USAGE;
     }
     struct command c = {.verb = v, .args = mem_new((size_t)argc * sizeof *c.args)};
     int rc = parse(&c, argc, argv, 1 + n_word, &e);
-    if (rc == 0) {
+    if (rc) {
+        c.json = asks_for_json(argc, argv);
+    } else {
         if (cli_flag(&c, "help"))
             print_verb_help(stdout, v);
         else

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "base/utf8.h"
 #include "db.h"
 
 #include <ctype.h>
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEG_MAX = 50, FUSE_K = 60, TEXT_MAX = 4096, WORDS_MAX = 32 };
+enum { LEG_MAX = 50, FUSE_K = 60, TEXT_MAX = 4096, WORDS_MAX = 32, WORD_MAX = 200 };
 
 struct memory {
     store *s;
@@ -44,7 +45,7 @@ memory *memory_open(store *s, int64_t agent, engine *en, session *embed, err *e)
     int rc = db_step(q, e);
     if (rc == 1) m->model = sqlite3_column_int64(q, 0);
     sqlite3_finalize(q);
-    if (rc == 0 && !sqlite3_db_readonly(db, "main"))
+    if (rc == 0 && store_writable(s))
         m->model = db_run(db, e, "INSERT INTO embed_model(digest, name, dim) VALUES(?, ?, ?)",
                           "tti", info->digest, info->architecture, (int64_t)m->dim);
     if (rc < 0 || m->model < 0) goto fail;
@@ -80,7 +81,9 @@ static char *normal_form(const char *text)
 
 int64_t memory_remember(memory *m, int64_t conversation, const char *text, err *e)
 {
-    size_t n = strlen(text);
+    size_t n = strlen(text), valid = utf8_valid_prefix(text, n);
+    if (valid != n)
+        return err_set(e, ERR_INPUT, "the text to remember is not valid UTF-8 at byte %zu", valid);
     char *normal = normal_form(text);
     char hash[65];
     sha256 sum = sha256_start();
@@ -129,15 +132,18 @@ fail:
 }
 
 // "word" OR "word" ...: letters, digits and every byte above ASCII make words; all else separates.
+// What is longer than a word ever is (an encoded blob) is passed over, so that the buffer holds
+// all.
 static char *fts_query(const char *text)
 {
-    buf b = buf_new(8192);
+    buf b = buf_new(WORDS_MAX * (WORD_MAX + 8));
     int n = 0;
     for (const char *p = text; *p && n < WORDS_MAX;) {
         while (*p && !isalnum((unsigned char)*p) && (unsigned char)*p < 0x80) p++;
         const char *start = p;
         while (isalnum((unsigned char)*p) || (unsigned char)*p >= 0x80) p++;
         if (p == start) break;
+        if (p - start > WORD_MAX) continue;
         if (n++) buf_str(&b, " OR ");
         buf_byte(&b, '"');
         buf_put(&b, start, (size_t)(p - start));

@@ -165,7 +165,10 @@ bool screen_approve(void *user, const tool *t, const json_t *args)
     fflush(s->out);
     free(text);
     int64_t start = clock_us();
-    bool yes = fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
+    bool read = fgets(line, sizeof line, stdin);
+    bool yes = read && (line[0] == 'y' || line[0] == 'Y');
+    // The rest of a long answer must not be taken for the answer to the next question.
+    while (read && !strchr(line, '\n')) read = fgets(line, sizeof line, stdin);
     s->wait_us += clock_us() - start;
     return yes;
 }

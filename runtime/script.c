@@ -77,6 +77,22 @@ static json_t *to_json(lua_State *L, int index, const char *what)
     return v;
 }
 
+// A string of the script as C text: what follows a NUL would be lost without a word.
+static const char *text_at(lua_State *L, int index)
+{
+    size_t n;
+    const char *text = lua_tolstring(L, index, &n);
+    err e;
+    if (!text) {
+        err_set(&e, ERR_INPUT, "expected text, found %s", luaL_typename(L, index));
+        throw_err(L, &e);
+    } else if (strlen(text) != n) {
+        err_set(&e, ERR_INPUT, "expected text, found a zero byte at %zu", strlen(text));
+        throw_err(L, &e);
+    }
+    return text;
+}
+
 // ---- agents ----
 
 static struct app_agent *agent_at(lua_State *L, int index)
@@ -122,7 +138,7 @@ static void push_result(lua_State *L, const struct agent_result *r, int64_t sess
 static int core_run(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
-    const char *input = luaL_checkstring(L, 2);
+    const char *input = text_at(L, 2);
     json_t *schema = lua_isnoneornil(L, 3) ? NULL : to_json(L, 3, "schema");
     struct agent_result r;
     err e = {0};
@@ -167,9 +183,15 @@ static int core_call(lua_State *L)
 static int core_recall(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
-    const char *query = luaL_checkstring(L, 2);
+    const char *query = text_at(L, 2);
+    lua_Integer k = luaL_optinteger(L, 3, 5);
     err e = {0};
-    json_t *found = memory_recall(a->memory, query, (int)luaL_optinteger(L, 3, 5), &e);
+    if (k < 1 || k > 1000000) {
+        err_set(&e, ERR_INPUT, "recall: expected to be asked for 1 to 1000000 facts, found %lld",
+                (long long)k);
+        return throw_err(L, &e);
+    }
+    json_t *found = memory_recall(a->memory, query, (int)k, &e);
     if (!found) return throw_err(L, &e);
     lua_json_push(L, found);
     json_decref(found);
@@ -180,8 +202,7 @@ static int core_remember(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
     err e = {0};
-    int64_t id =
-        memory_remember(a->memory, agent_conversation(a->agent), luaL_checkstring(L, 2), &e);
+    int64_t id = memory_remember(a->memory, agent_conversation(a->agent), text_at(L, 2), &e);
     if (id < 0) return throw_err(L, &e);
     lua_pushinteger(L, id);
     return 1;
@@ -378,6 +399,14 @@ static void open_core(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "hearth.core");
 }
 
+// The error as text, made while the call is still protected: a `__tostring` of the script may
+// raise.
+static int error_text(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 int script_run(struct app *app, const char *path, const char *const *args, int n_arg, err *e)
 {
     lua_State *L = luaL_newstate();
@@ -400,9 +429,12 @@ int script_run(struct app *app, const char *path, const char *const *args, int n
     }
     lua_setglobal(L, "arg");
     lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
+    lua_pushcfunction(L, error_text);
     int rc = load_text(L, path, path, e);
-    if (rc == 0 && lua_pcall(L, 0, 0, 0) != LUA_OK) {
-        const char *text = luaL_tolstring(L, -1, NULL);
+    if (rc == 0 && lua_pcall(L, 0, 0, -2) != LUA_OK) {
+        const char *text = lua_type(L, -1) == LUA_TSTRING
+                               ? lua_tostring(L, -1)
+                               : "the script raised an error that cannot be shown as text";
         // The class of the failure counts only when it is that failure which ended the script.
         bool same = s.failure.code && strstr(text, s.failure.msg);
         rc = err_set(e, same ? s.failure.code : ERR_FAILED, "%s", text);

@@ -114,6 +114,9 @@ static int migrate(store *s, enum store_mode mode, err *e)
     if (n_table > 0 && application != APPLICATION_ID)
         return err_set(e, ERR_STORE, "store %s: a SQLite database, but not one of Hearth's",
                        s->path);
+    if (version < 0)
+        return err_set(e, ERR_STORE, "store %s: damaged: user_version is %lld, expected 0 to %d",
+                       s->path, (long long)version, (int)STORE_VERSION);
     if (version > STORE_VERSION)
         return err_set(e, ERR_STORE,
                        "store %s: written by a newer Hearth (schema %lld, this program knows %d); "
@@ -265,6 +268,11 @@ void store_close(store *s)
     if (s->lock_fd >= 0) close(s->lock_fd);
     free(s->path);
     free(s);
+}
+
+bool store_writable(const store *s)
+{
+    return s->lock_fd >= 0;
 }
 
 const char *store_path(const store *s)

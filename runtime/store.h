@@ -34,6 +34,7 @@ int role_of(const char *name); // -1: no such role
 // process owns it, when it was written by a newer Hearth, or is no Hearth store.
 store *store_open(const char *path, enum store_mode mode, err *e);
 void store_close(store *s);
+bool store_writable(const store *s); // opened with STORE_WRITE
 const char *store_path(const store *s);
 sqlite3 *store_db(store *s); // for the modules that own tables of their own (memory.c)
 

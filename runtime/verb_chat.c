@@ -2,8 +2,10 @@
 // input.
 #include "app.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -25,11 +27,23 @@ struct chat_ui {
     bool quit;
 };
 
+static int check_text(const char *option, const char *text, err *e)
+{
+    size_t n = text ? strlen(text) : 0, valid = n ? utf8_valid_prefix(text, n) : 0;
+    return valid == n ? 0
+                      : err_set(e, ERR_USAGE, "--%s: `%s` is not valid UTF-8 at byte %zu", option,
+                                text, valid);
+}
+
 static json_t *spec_of(const struct command *c, err *e)
 {
-    json_t *spec = json_pack("{s:s}", "name", cli_text(c, "name"));
-    const char *system = cli_text(c, "system"), *which = cli_text(c, "session");
+    const char *name = cli_text(c, "name"), *system = cli_text(c, "system"),
+               *which = cli_text(c, "session");
     const struct option_value *tools = cli_option(c, "tool");
+    if (check_text("name", name, e) || check_text("system", system, e)) return NULL;
+    for (size_t i = 0; i < tools->n_list; i++)
+        if (check_text("tool", tools->list[i], e)) return NULL;
+    json_t *spec = json_pack("{s:s}", "name", name);
     if (system) json_object_set_new(spec, "instructions", json_string(system));
     if (which) {
         char *end;
@@ -60,7 +74,9 @@ static int slash_tools(struct chat_ui *ui, err *e)
     (void)e;
     for (size_t i = 0; i < tool_set_size(ui->agent->tools); i++) {
         const tool *t = tool_set_at(ui->agent->tools, i);
-        printf("  %-16s %s\n", t->name, t->description);
+        printf("  %-16s ", t->name);
+        screen_text(stdout, t->description, strlen(t->description));
+        putchar('\n');
     }
     return 0;
 }
@@ -107,7 +123,6 @@ static int slash_help(struct chat_ui *ui, err *e)
 static int turn(struct chat_ui *ui, const char *input, err *e)
 {
     struct agent_result r;
-    app_cancel = 0;
     int rc = agent_turn(ui->agent->agent, input, NULL, &r, e);
     if (rc == 0) screen_result(&ui->app.screen, &r);
     agent_result_free(&r);
@@ -122,6 +137,7 @@ static int line(struct chat_ui *ui, char *text, bool terminal, err *e)
     while (*text == ' ') text++;
     if (!*text) return 0;
     int rc = 0;
+    if (terminal) app_cancel = 0; // it ended the turn before; elsewhere it ends the program
     if (terminal && *text == '/') {
         rc = err_set(e, ERR_USAGE, "there is no command %s; /help lists them", text);
         for (size_t i = 0; i < sizeof slashes / sizeof *slashes; i++)
@@ -130,7 +146,9 @@ static int line(struct chat_ui *ui, char *text, bool terminal, err *e)
         rc = turn(ui, text, e);
     }
     if (rc && terminal) {
-        printf("  ! %s\n", e->msg);
+        printf("  ! ");
+        screen_text(stdout, e->msg, strlen(e->msg));
+        putchar('\n');
         rc = 0;
     }
     return rc;
@@ -175,8 +193,14 @@ static int on_pipe(struct chat_ui *ui, err *e)
 {
     char *text = NULL;
     size_t cap = 0;
+    ssize_t n;
     int rc = 0;
-    while (rc == 0 && getline(&text, &cap, stdin) > 0) rc = line(ui, text, false, e);
+    while (rc == 0 && (n = getline(&text, &cap, stdin)) > 0)
+        rc = strlen(text) == (size_t)n
+                 ? line(ui, text, false, e)
+                 : err_set(e, ERR_INPUT, "standard input: expected text, found a zero byte");
+    if (rc == 0 && app_cancel) rc = err_set(e, ERR_CANCELLED, "cancelled");
+    if (rc == 0 && ferror(stdin)) rc = err_sys(e, errno, "standard input");
     free(text);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "verbs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int info(struct command *c, err *e)
 {
@@ -49,8 +50,9 @@ static int info(struct command *c, err *e)
                (double)i->weight_bytes_per_token / 1e6);
         printf("  runs on        %s, %d threads\n", i->backend, i->n_thread);
         if (ch)
-            printf("  chat template  understood; tool calls %s%s\n",
-                   calls ? "as " : "unknown: ", calls ? format.begin : why.msg);
+            printf("  chat template  understood; tool calls %s%.*s\n",
+                   calls ? "as " : "unknown: ", (int)strcspn(calls ? format.begin : why.msg, "\n"),
+                   calls ? format.begin : why.msg);
         else
             printf("  chat template  %s\n", engine_chat_template(en) ? why.msg : "none");
         printf("  digest         %s\n", i->digest);

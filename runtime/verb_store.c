@@ -48,6 +48,16 @@ static int parse_id(const char *text, int64_t *id, const char *what, err *e)
     return 0;
 }
 
+// A count from the command line that SQLite or memory takes as an int.
+static int count_option(const struct command *c, const char *name, int *n, err *e)
+{
+    long long given = cli_int(c, name);
+    if (given < 1 || given > 1000000)
+        return err_set(e, ERR_USAGE, "--%s: expected 1 to 1000000, found %lld", name, given);
+    *n = (int)given;
+    return 0;
+}
+
 static void print_line(const char *text)
 {
     screen_text(stdout, text, strlen(text));
@@ -59,10 +69,10 @@ static void print_line(const char *text)
 static int session_ls(struct command *c, err *e)
 {
     struct app app;
+    int limit = 0;
+    if (count_option(c, "limit", &limit, e)) return -1;
     int rc = app_open(&app, c, APP_STORE_READ, e);
-    json_t *list =
-               rc == 0 ? store_list_conversations(app.store, (int)cli_int(c, "limit"), e) : NULL,
-           *row;
+    json_t *list = rc == 0 ? store_list_conversations(app.store, limit, e) : NULL, *row;
     size_t i;
     if (list && c->json)
         print_json(list);
@@ -174,10 +184,12 @@ static int memory_search(struct command *c, err *e)
     memory *m = NULL;
     json_t *list = NULL, *row;
     size_t i;
+    int k = 0;
+    if (count_option(c, "k", &k, e)) return -1;
     int rc = app_open(&app, c, APP_STORE_READ | APP_ENGINE, e);
     int64_t owner = rc == 0 ? agent_row(app.store, cli_text(c, "name"), e) : -1;
     if (owner > 0) m = memory_open(app.store, owner, app.en, app.embed, e);
-    if (m) list = memory_recall(m, c->args[0], (int)cli_int(c, "k"), e);
+    if (m) list = memory_recall(m, c->args[0], k, e);
     if (list && c->json) print_json(list);
     if (list && !c->json) {
         json_array_foreach(list, i, row)
@@ -212,7 +224,11 @@ static void show_run(const json_t *run)
     size_t i, k;
     printf("run %lld of session %lld, agent %s: %s", int_of(run, "run"), int_of(run, "session"),
            text_of(run, "agent"), text_of(run, "state"));
-    if (*text_of(run, "error")) printf(" (%s)", text_of(run, "error"));
+    if (*text_of(run, "error")) {
+        printf(" (");
+        screen_text(stdout, text_of(run, "error"), strlen(text_of(run, "error")));
+        putchar(')');
+    }
     printf("\nbegan ");
     print_time(int_of(run, "started_us"));
     if (int_of(run, "ended_us"))

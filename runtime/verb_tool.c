@@ -55,8 +55,10 @@ static int ls(struct command *c, err *e)
         for (size_t i = 0; i < tool_set_size(ts); i++) {
             const tool *t = tool_set_at(ts, i);
             char *may = json_dumps(t->capabilities, JSON_COMPACT);
-            printf("%-14s %-6s %-11s %-28s %s\n", t->name, policy_name(policy_decide(NULL, 0, t)),
-                   effect_name(t->effect), may, t->description);
+            printf("%-14s %-6s %-11s %-28s ", t->name, policy_name(policy_decide(NULL, 0, t)),
+                   effect_name(t->effect), may);
+            screen_text(stdout, t->description, strlen(t->description));
+            putchar('\n');
             free(may);
         }
     }
@@ -194,7 +196,7 @@ static int tool_new(struct command *c, err *e)
                        "starting with a "
                        "digit or `-`",
                        name);
-    if (!file_is_dir(dir)) return err_set(e, ERR_INPUT, "%s: no such folder", dir);
+    if (file_mkdirs(dir, e)) return -1;
     if (new_file(dir, name, "", new_tool, c->json, e) ||
         new_file(dir, name, "_test", new_test, c->json, e))
         return -1;

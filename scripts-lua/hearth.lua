@@ -41,6 +41,12 @@ end
 -- @return {answer =, value = (under the schema), steps =, calls =, tokens_in =, tokens_cached =, tokens_out =,
 --   seconds =, run =, session =, stopped =}
 function Agent:run(input, options)
+  if options ~= nil and type(options) ~= "table" then
+    error("run: expected a table of options, found " .. type(options), 2)
+  end
+  for name in pairs(options or {}) do
+    if name ~= "schema" then error(("run: there is no option `%s`"):format(tostring(name)), 2) end
+  end
   return core.run(self.handle, input, options and options.schema)
 end
 

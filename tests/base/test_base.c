@@ -114,6 +114,23 @@ static void test_file_replace_and_read(void **state)
     free(path);
 }
 
+// What is quoted may be no UTF-8, or be cut within a character; the message still goes into JSON.
+static void test_err_messages_are_utf8(void **state)
+{
+    (void)state;
+    err e = {0};
+    err_set(&e, ERR_INPUT, "%.3s|\xff|%s", "\xc3\xa9\xc3\xa9", "\xc3\xa9");
+    assert_string_equal(e.msg, "\xc3\xa9?|?|\xc3\xa9");
+    char longer[2001];
+    for (size_t i = 0; i < 2000; i += 2) memcpy(longer + i, "\xc3\xa9", 2);
+    longer[2000] = 0;
+    err_set(&e, ERR_INPUT, "x%s", longer); // cut at the end of msg
+    err_wrap(&e, "yy%.1s", longer);
+    assert_int_equal(utf8_valid_prefix(e.msg, strlen(e.msg)), strlen(e.msg));
+    err_sys(&e, 2, "\xff");
+    assert_int_equal(e.msg[0], '?');
+}
+
 static void test_err_wrap_keeps_code_and_text(void **state)
 {
     (void)state;
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_utf8_round_trip_and_rejection),
         cmocka_unit_test(test_file_replace_and_read),
         cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_err_messages_are_utf8),
         cmocka_unit_test(test_err_wrap_keeps_code_and_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,6 @@ done
 expect 0 '"sha256"' "$hearth" tool ls --json
 expect 0 '14' "$hearth" tool run calculate '{"expression": "2 * (3 + 4)"}'
 
-mkdir "$T/mytools"
 expect 0 'word_count.lua' "$hearth" tool new word_count "$T/mytools"
 expect 3 'exists already' "$hearth" tool new word_count "$T/mytools"
 expect 2 'expected a name' "$hearth" tool new '../x' "$T/mytools"

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 mkdir "$T/ws"
 echo "hello" >"$T/ws/a.txt"
+byte=$(printf '\377') # never part of UTF-8
 
 # ---- command line
 expect 2 'there is no verb `fly`' "$hearth" fly
@@ -14,6 +15,22 @@ expect 2 'expected SCRIPT' "$hearth" run
 expect 2 'tool ls' "$hearth" tool
 expect 2 'expected the number of a run, found `x`' "$hearth" inspect x
 expect 2 '"code":2' "$hearth" inspect --json x
+expect 2 '"code":2' "$hearth" run --json --steps many x.lua
+expect 2 '"code":2' "$hearth" run --steps many --json x.lua
+expect 2 '"code":2' "$hearth" fly --json
+expect 2 '--name: `' "$hearth" chat --name "$byte" hello
+expect 2 '--tool: `' "$hearth" chat --tool "$byte" hello
+expect 2 '--system: `' "$hearth" chat --system "$byte" hello
+expect 3 '"code":3' "$hearth" run --json "$byte.lua"
+expect 2 '--temperature: expected a number, found `nan`' "$hearth" chat --temperature nan hello
+expect 2 '--steps: expected a whole number from 0 to 2147483647, found 4294967297' "$hearth" chat --steps 4294967297 hello
+expect 2 '--limit: expected 1 to 1000000, found -1' "$hearth" session ls --limit -1
+expect 2 '--k: expected 1 to 1000000, found 4294967297' "$hearth" memory search --k 4294967297 x
+expect 2 '--model: expected DIR, found an empty text' "$hearth" chat --model '' hello
+expect 3 'policy: deny: there is no tool `write_fil`' "$hearth" chat --deny write_fil hello
+expect 7 'standard input' sh -c "exec '$hearth' chat <'$T'"
+expect 130 'cancelled' sh -c "sleep 3 | timeout --preserve-status -s INT 1 '$hearth' chat --tool calculate"
+expect 3 'zero byte' sh -c "printf 'a\\0b\\n' | '$hearth' chat --tool calculate"
 
 # ---- scripts
 expect 3 'nowhere.lua: no such script' "$hearth" run "$T/nowhere.lua"
@@ -25,15 +42,40 @@ printf '\033Lua' >"$T/bytecode.lua"
 expect 3 'binary chunk' "$hearth" run "$T/bytecode.lua"
 printf 'require "hearth".agent { nmae = "x" }\n' >"$T/field.lua"
 expect 3 'there is no field `nmae`' "$hearth" run "$T/field.lua"
+for spec in '{ "x" }' '"x"'; do
+    printf 'require "hearth".agent(%s)\n' "$spec" >"$T/spec.lua"
+    expect 3 'expected a table of named fields' "$hearth" run "$T/spec.lua"
+done
+for call in 'run(nil)' 'run("x", 7)' 'run("x", { shema = {} })' 'recall("x", 1 << 33)'; do
+    printf 'local a = require "hearth".agent { tools = {} }\na:%s\n' "$call" >"$T/call.lua"
+    "$hearth" run "$T/call.lua" >"$T/said" 2>&1
+    expect 0 'call.lua:2: ' cat "$T/said"
+done
 printf 'require "hearth".agent { policy = { read_file = "maybe" } }\n' >"$T/policy.lua"
 expect 3 'field `policy`' "$hearth" run "$T/policy.lua"
 printf 'require "hearth".agent { tools = { "fly_to_moon" } }\n' >"$T/toolname.lua"
 expect 3 'there is no tool `fly_to_moon`' "$hearth" run "$T/toolname.lua"
 printf 'require "hearth".agent { session = 4711 }\n' >"$T/session.lua"
 expect 2 'there is no session 4711' "$hearth" run "$T/session.lua"
+printf 'error(setmetatable({}, { __tostring = function() error("x") end }))\n' >"$T/raises.lua"
+expect 1 'raises.lua:1: x' "$hearth" run "$T/raises.lua"
+cat >"$T/texts.lua" <<'LUA'
+local a = require "hearth".agent { tools = {} }
+for _, f in ipairs { function() a:run("a\0b") end, function() a:remember("a\0b") end, function() a:remember("a\xff") end } do
+  local ok, why = pcall(f)
+  print(ok, why)
+end
+LUA
+expect 0 'texts.lua:2: expected text, found a zero byte at 1' "$hearth" run "$T/texts.lua"
+expect 0 'not valid UTF-8 at byte 1' "$hearth" run "$T/texts.lua"
 printf 'print(io, os.execute, package, debug, dofile)\n' >"$T/gone.lua"
 expect 0 'nil	nil	nil	nil	nil' "$hearth" run "$T/gone.lua"
 expect 3 '/nowhere' "$hearth" chat --workspace /nowhere hello
+# Words that do not fit are refused, and the conversation is as good as before.
+head -c 1000000 /dev/zero | tr '\0' 'a' >"$T/big.txt"
+expect 0 '5' "$hearth" chat --tool calculate "How much is 2 + 3?"
+expect 6 'context holds' sh -c "exec '$hearth' chat --tool calculate --session last <'$T/big.txt'"
+expect 0 '5' "$hearth" chat --tool calculate --session last "How much is 2 + 3?"
 expect 6 'context holds 64' "$hearth" chat --ctx 64 --tool calculate "how much is 2 + 3"
 
 # ---- tools
@@ -112,6 +154,10 @@ expect 3 '1040' "$hearth" model info "$T/shape"
 model template
 sed -i 's/"chat_template": "/"chat_template": "{% include \\"x\\" %}/' "$T/template/tokenizer_config.json"
 expect 3 'include' "$hearth" chat --model "$T/template" hello
+model no_calls
+sed -i 's/"chat_template": ".*"\(,*\)$/"chat_template": "{% for m in messages %}<|im_start|>{{ m.role }}\\n{{ m.content }}<|im_end|>\\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\\n{% endif %}"\1/' "$T/no_calls/tokenizer_config.json"
+expect 0 'no tools are offered' "$hearth" chat --model "$T/no_calls" hello
+expect 3 'in no format known here' "$hearth" chat --model "$T/no_calls" --tool calculate hello
 
 # ---- the store
 expect 5 'no such file' "$hearth" session ls --store "$T/none.db"
@@ -123,5 +169,10 @@ sleep 0.5
 expect 5 'in use by another process' "$hearth" chat hello
 wait
 expect 0 '' "$hearth" session ls
+# A model that the store does not know yet: a reader finds by words alone.
+model other
+echo >>"$T/other/config.json"
+expect 0 '' "$hearth" chat --tool remember "remember that the code is 4711"
+expect 0 'vector 0' "$hearth" memory search --model "$T/other" "code"
 expect 5 '' sh -c "ulimit -f 60; trap '' XFSZ; exec '$hearth' chat --store '$T/full.db' hello"
 finish

@@ -244,6 +244,67 @@ static void test_an_answer_under_a_schema(void **state)
     json_decref(schema);
 }
 
+// A store that fails in the middle of a turn: no further words may follow a call without a result,
+// or its result would be settled behind them.
+static void test_a_lost_result_ends_the_agent_and_not_the_conversation(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
+    assert_int_equal(db_exec(store_db(app.store),
+                             "CREATE TEMP TRIGGER full BEFORE UPDATE ON tool_call WHEN new.state=3"
+                             " BEGIN SELECT RAISE(FAIL, 'no room'); END",
+                             &e),
+                     0);
+    assert_int_equal(agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e), -1);
+    assert_int_equal(e.code, ERR_STORE);
+    agent_result_free(&r);
+    assert_int_equal(db_exec(store_db(app.store), "DROP TRIGGER full", &e), 0);
+    int64_t before = count("SELECT count(*) FROM message");
+    assert_int_equal(agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e), -1);
+    assert_int_equal(e.code, ERR_STORE);
+    agent_result_free(&r);
+    assert_int_equal(count("SELECT count(*) FROM message"), before);
+    int64_t id = agent_conversation(a->agent);
+    app_agent_close(a);
+
+    store_close(app.store);
+    app.store = store_open(app.store_path, STORE_WRITE, &e);
+    if (!app.store) fail_msg("%s", e.msg);
+    char spec[100];
+    snprintf(spec, sizeof spec, "{\"tools\": [\"calculate\"], \"session\": %lld}", (long long)id);
+    a = agent_of(spec);
+    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    app_agent_close(a);
+}
+
+// What does not fit the context never enters the conversation.
+static void test_words_that_do_not_fit_are_not_kept(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct agent_result r;
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
+    char *words = mem_new(100001);
+    memset(words, 'a', 100000);
+    int64_t before = count("SELECT count(*) FROM conversation");
+    assert_int_equal(agent_turn(a->agent, words, NULL, &r, &e), -1);
+    assert_int_equal(e.code, ERR_BUDGET);
+    agent_result_free(&r);
+    assert_int_equal(agent_conversation(a->agent), 0);
+    assert_int_equal(count("SELECT count(*) FROM conversation"), before);
+    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    assert_int_equal(agent_turn(a->agent, words, NULL, &r, &e), -1);
+    agent_result_free(&r);
+    if (agent_turn(a->agent, "How much is 1 + 2?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    agent_result_free(&r);
+    free(words);
+    app_agent_close(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +314,8 @@ int main(void)
         cmocka_unit_test(test_a_repeated_call_is_not_run_again),
         cmocka_unit_test(test_cancel_ends_the_turn_at_once),
         cmocka_unit_test(test_an_answer_under_a_schema),
+        cmocka_unit_test(test_a_lost_result_ends_the_agent_and_not_the_conversation),
+        cmocka_unit_test(test_words_that_do_not_fit_are_not_kept),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

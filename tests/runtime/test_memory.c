@@ -76,6 +76,8 @@ static void test_the_same_fact_is_kept_once(void **state)
     assert_true(memory_remember(other, 0, "Ana likes tea", &e) != id);
     assert_int_equal(memory_remember(m, 0, " \n", &e), -1);
     assert_int_equal(e.code, ERR_INPUT);
+    assert_int_equal(memory_remember(m, 0, "Ana \xff", &e), -1);
+    assert_int_equal(e.code, ERR_INPUT);
 }
 
 // Any bytes a person types are a query: operators, quotes, unbalanced parentheses, emoji.
@@ -89,6 +91,12 @@ static void test_no_query_is_an_error(void **state)
         "content:x", "C++",        "-x -y", "\xf0\x9f\x98\x80", "{a b}", "^x",
         "''';",      "x) OR (1=1", ".",     "\xff\xfe"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) best(m, queries[i]);
+    char blob[9001]; // one word, longer than words are
+    memset(blob, 'x', sizeof blob - 1);
+    blob[sizeof blob - 1] = 0;
+    best(m, blob);
+    memcpy(blob + 8995, " C++", 5);
+    assert_string_equal(best(m, blob), "C++ and \"quotes\" AND NOT NEAR(x)");
     rng r = rng_seed(3);
     for (int i = 0; i < 2000; i++) {
         char q[24];

@@ -178,6 +178,18 @@ static void test_a_newer_store_is_refused_untouched(void **state)
     free(after);
 }
 
+static void test_a_version_below_zero_is_refused(void **state)
+{
+    (void)state;
+    err e = {0};
+    store *s = open_ok(STORE_WRITE);
+    assert_int_equal(db_exec(store_db(s), "PRAGMA user_version=-1", &e), 0);
+    store_close(s);
+    assert_null(store_open(path, STORE_WRITE, &e));
+    assert_int_equal(e.code, ERR_STORE);
+    assert_non_null(strstr(e.msg, "user_version is -1"));
+}
+
 static void test_foreign_files_are_refused(void **state)
 {
     (void)state;
@@ -243,6 +255,7 @@ int main(void)
         WITH_DIR(test_ids_are_those_of_the_rows),
         WITH_DIR(test_one_owner_and_any_number_of_readers),
         WITH_DIR(test_a_newer_store_is_refused_untouched),
+        WITH_DIR(test_a_version_below_zero_is_refused),
         WITH_DIR(test_foreign_files_are_refused),
         WITH_DIR(test_a_full_disk_loses_nothing_that_was_saved),
     };
