@@ -374,6 +374,8 @@ static int run_call(agent *a, int64_t call, const char *name, const json_t *args
         free(text);
         goto out;
     }
+    // A person's yes is worth a row of its own; policy's can be read off the policy.
+    if (verdict == POLICY_ASK && store_call_state(a->o.store, call, CALL_APPROVED, e)) goto out;
     if (store_call_state(a->o.store, call, CALL_STARTED, e)) goto out;
     if (tool_call(a->o.tools, t, args, a->o.cancel, &r, e)) {
         // Cancelled, or the sandbox refused: the journal must not keep a call open that nobody will

@@ -9,6 +9,8 @@ static int run(struct command *c, err *e)
     struct app app;
     // Before a second is spent on loading a model.
     if (!file_exists(c->args[0])) return err_set(e, ERR_INPUT, "%s: no such script", c->args[0]);
+    if (file_is_dir(c->args[0]))
+        return err_set(e, ERR_INPUT, "%s: a folder; expected a Lua script", c->args[0]);
     int rc = app_open(&app, c, APP_ALL, e);
     if (rc == 0) rc = script_run(&app, c->args[0], c->args + 1, c->n_arg - 1, e);
     app_close(&app);

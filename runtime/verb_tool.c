@@ -7,7 +7,6 @@
 #include "verbs.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -222,14 +221,6 @@ const struct verb verb_tool_new = {
 
 // ---- test ----
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 // The cases as data: the test file is read in a box, like a tool is.
 static json_t *read_cases(sandbox *box, const char *path, err *e)
 {
@@ -351,7 +342,7 @@ out:
     tool_set_close(ts);
     json_decref(dirs);
     json_decref(args);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(dir);
     return rc;
 }
 

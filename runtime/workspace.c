@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +61,19 @@ static int copy_folder(const char *from, const char *to, int depth, struct quota
     return rc;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 char *workspace_copy(const char *from, const char *parent, err *e)
 {
+    // A copy into itself would have no end.
+    char *real = realpath(from, NULL);
+    size_t n_real = real ? strlen(real) : 0;
+    bool within = real && strncmp(parent, real, n_real) == 0 &&
+                  (parent[n_real] == '/' || !parent[n_real] || n_real == 1);
+    free(real);
+    if (!*from || within) {
+        err_set(e, ERR_INPUT, "workspace %s: expected a folder that does not hold the store (%s)",
+                *from ? from : "\"\"", parent);
+        return NULL;
+    }
     char *base = mem_str(from);
     size_t n = strlen(base);
     while (n > 1 && base[n - 1] == '/') base[--n] = 0;
@@ -86,7 +88,7 @@ char *workspace_copy(const char *from, const char *parent, err *e)
     }
     struct quota left = {.bytes = (size_t)64 << 20, .entries = 10000};
     if (copy_folder(from, to, 0, &left, e) == 0) return to;
-    nftw(to, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(to);
     free(to);
     return NULL;
 }

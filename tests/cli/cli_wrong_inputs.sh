@@ -29,7 +29,7 @@ expect 2 '--k: expected 1 to 1000000, found 4294967297' "$hearth" memory search 
 expect 2 '--model: expected DIR, found an empty text' "$hearth" chat --model '' hello
 expect 3 'policy: deny: there is no tool `write_fil`' "$hearth" chat --deny write_fil hello
 expect 7 'standard input' sh -c "exec '$hearth' chat <'$T'"
-expect 130 'cancelled' sh -c "sleep 3 | timeout --preserve-status -s INT 1 '$hearth' chat --tool calculate"
+expect 130 'cancelled' sh -c "sleep 3 | timeout --foreground --preserve-status -s INT 1 '$hearth' chat --tool calculate"
 expect 3 'zero byte' sh -c "printf 'a\\0b\\n' | '$hearth' chat --tool calculate"
 
 # ---- scripts
@@ -55,6 +55,9 @@ printf 'require "hearth".agent { policy = { read_file = "maybe" } }\n' >"$T/poli
 expect 3 'field `policy`' "$hearth" run "$T/policy.lua"
 printf 'require "hearth".agent { tools = { "fly_to_moon" } }\n' >"$T/toolname.lua"
 expect 3 'there is no tool `fly_to_moon`' "$hearth" run "$T/toolname.lua"
+expect 3 'a folder; expected a Lua script' "$hearth" run "$T"
+printf 'require "hearth".fresh_workspace "/"\n' >"$T/all.lua"
+expect 3 'does not hold the store' "$hearth" run "$T/all.lua"
 printf 'require "hearth".agent { session = 4711 }\n' >"$T/session.lua"
 expect 2 'there is no session 4711' "$hearth" run "$T/session.lua"
 printf 'error(setmetatable({}, { __tostring = function() error("x") end }))\n' >"$T/raises.lua"

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -206,14 +205,6 @@ static void test_killed_at_random_moments(void **state)
            kills, (double)whole_us / 1e6, checked);
 }
 
-static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(p);
-}
-
 int main(void)
 {
     err e;
@@ -224,6 +215,6 @@ int main(void)
     if (file_replace(script, source, strlen(source), &e)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed_at_random_moments)};
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(dir);
     return rc;
 }

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "db.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,14 +18,6 @@ static char dir[64];
 static struct app app;
 static struct command command;
 static const struct verb no_verb = {.name = "test", .arguments = "", .help = ""};
-
-static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(p);
-}
 
 static int open_all(void **state)
 {
@@ -51,7 +42,8 @@ static int close_all(void **state)
 {
     (void)state;
     app_close(&app);
-    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(dir);
+    return 0;
 }
 
 static struct app_agent *agent_of(const char *spec)

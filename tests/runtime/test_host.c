@@ -7,7 +7,6 @@
 #include "screen.h"
 #include "workspace.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,14 +60,6 @@ static void test_screen_text_cannot_drive_a_terminal(void **state)
     }
 }
 
-static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(p);
-}
-
 static int entries(const char *dir)
 {
     char command[160];
@@ -114,7 +105,7 @@ static void test_workspace_copy(void **state)
     free(sub);
     free(to);
     free(from);
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(root);
 }
 
 int main(void)

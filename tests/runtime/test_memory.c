@@ -2,24 +2,16 @@
 // error.
 #include "test.h"
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "memory.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[64], path[96];
 static store *s;
 static memory *m, *other;
-
-static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(p);
-}
 
 static int setup(void **state)
 {
@@ -40,7 +32,8 @@ static int teardown(void **state)
     memory_close(m);
     memory_close(other);
     store_close(s);
-    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(dir);
+    return 0;
 }
 
 static const char *best(memory *of, const char *query)

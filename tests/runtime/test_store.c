@@ -9,7 +9,6 @@
 #include "store.h"
 #include "transcript.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,14 +16,6 @@
 #include <unistd.h>
 
 static char dir[64], path[96];
-
-static int remove_one(const char *p, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(p);
-}
 
 static int fresh_dir(void **state)
 {
@@ -38,7 +29,8 @@ static int fresh_dir(void **state)
 static int drop_dir(void **state)
 {
     (void)state;
-    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(dir);
+    return 0;
 }
 
 static store *open_ok(enum store_mode mode)

@@ -2,7 +2,6 @@
 #pragma once
 #include "base/file.h"
 #include "base/mem.h"
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +14,9 @@ static inline char *temp_dir(void)
     return path;
 }
 
-static inline int temp_unlink(const char *path, const struct stat *st, int flag, struct FTW *w)
-{
-    (void)st, (void)flag, (void)w;
-    return remove(path);
-}
-
 static inline void temp_remove(char *path)
 {
-    nftw(path, temp_unlink, 16, FTW_DEPTH | FTW_PHYS);
+    file_remove_tree(path);
     free(path);
 }
 
