@@ -42,7 +42,8 @@ struct agent {
     int tokens_left;
     struct past_call *past;
     bool must_answer;
-    bool torn; // a call's result could not be journaled
+    grammar *answer; // of the schema of the turn in progress; NULL: free text
+    bool torn;       // a call's result could not be journaled
 };
 
 static void emit(agent *a, struct agent_event ev)
@@ -155,6 +156,7 @@ void agent_close(agent *a)
     if (!a) return;
     past_free(a);
     transcript_close(a->t);
+    grammar_free(a->answer);
     grammar_free(a->with_calls);
     grammar_free(a->text_only);
     json_decref(a->descriptions);
@@ -500,20 +502,16 @@ fail:
 }
 
 // The last words, once more, under the caller's schema.
-static int structured_answer(agent *a, const json_t *schema, struct output *out,
-                             struct step_usage *u, err *e)
+static int structured_answer(agent *a, struct output *out, struct step_usage *u, err *e)
 {
-    grammar *g = grammar_from_schema(engine_vocab(a->o.en), schema, SPACING_PYTHON, e);
-    if (!g) return err_wrap(e, "the answer's schema");
     buf_clear(&out->text);
     out->shown = 0;
-    int rc = prompt_model(a, a->descriptions, u, e) || generate(a, g, true, out, u, e) ? -1 : 0;
-    grammar_free(g);
-    return rc;
+    return prompt_model(a, a->descriptions, u, e) || generate(a, a->answer, true, out, u, e) ? -1
+                                                                                             : 0;
 }
 
 // One step: 1 when it was the answer, 0 when calls were run, -1 with *e.
-static int agent_step(agent *a, int step, const json_t *schema, struct agent_result *r, err *e)
+static int agent_step(agent *a, int step, struct agent_result *r, err *e)
 {
     struct step_usage u = {.started_us = clock_wall_us()};
     struct output out = {.text = buf_new(TEXT_MAX)};
@@ -523,11 +521,11 @@ static int agent_step(agent *a, int step, const json_t *schema, struct agent_res
     int rc = -1;
     bool last = a->must_answer || step + 1 >= a->o.limits.steps;
     bool direct =
-        schema &&
+        a->answer &&
         (last || !a->with_calls); // no call can come: the answer at once, under its schema
     int64_t t0 = clock_us();
     if (direct) {
-        if (structured_answer(a, schema, &out, &u, e)) goto out;
+        if (structured_answer(a, &out, &u, e)) goto out;
         content = mem_strn(buf_text(&out.text), out.text.n);
         calls = json_array();
     } else {
@@ -536,7 +534,7 @@ static int agent_step(agent *a, int step, const json_t *schema, struct agent_res
         r->prefill_us += t1 - t0;
         if (step == 0) r->first_token_us = t1 - t0;
         t0 = t1;
-        if (generate(a, last || !a->with_calls ? a->text_only : a->with_calls, !schema, &out, &u,
+        if (generate(a, last || !a->with_calls ? a->text_only : a->with_calls, !a->answer, &out, &u,
                      e))
             goto out;
         if (a->with_calls) {
@@ -546,9 +544,9 @@ static int agent_step(agent *a, int step, const json_t *schema, struct agent_res
             content = mem_strn(buf_text(&out.text), out.text.n);
             calls = json_array();
         }
-        if (schema && json_array_size(calls) == 0) {
+        if (a->answer && json_array_size(calls) == 0) {
             free(content);
-            if (structured_answer(a, schema, &out, &u, e)) {
+            if (structured_answer(a, &out, &u, e)) {
                 content = NULL;
                 goto out;
             }
@@ -570,7 +568,7 @@ static int agent_step(agent *a, int step, const json_t *schema, struct agent_res
         json_error_t bad;
         r->answer = content;
         content = NULL;
-        if (schema && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
+        if (a->answer && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
             // A schema allows numbers that no machine type holds.
             err_set(e, ERR_FAILED, "the answer under the schema cannot be read: %s", bad.text);
             goto out;
@@ -607,6 +605,12 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     a->run = 0;
     past_free(a);
     if (cancelled(a)) return err_set(e, ERR_CANCELLED, "cancelled"); // nothing began
+    // Before anything acts: a schema that cannot be enforced is refused here, not after the tools
+    // have run.
+    grammar_free(a->answer);
+    a->answer =
+        schema ? grammar_from_schema(engine_vocab(a->o.en), schema, SPACING_PYTHON, e) : NULL;
+    if (schema && !a->answer) return err_wrap(e, "the answer's schema");
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;
     r->run = a->run;
@@ -614,7 +618,7 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
 
     int done = 0;
     for (int step = 0; done == 0 && step < a->o.limits.steps; step++)
-        done = agent_step(a, step, schema, r, e);
+        done = agent_step(a, step, r, e);
     if (done == 0)
         done = err_set(e, ERR_BUDGET, "the turn's %d steps are used up", a->o.limits.steps);
 

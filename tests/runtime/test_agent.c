@@ -232,8 +232,17 @@ static void test_an_answer_under_a_schema(void **state)
     assert_true(json_is_boolean(json_object_get(r.value, "ok")));
     if (schema_validate(schema, r.value, &e)) fail_msg("%s", e.msg);
     agent_result_free(&r);
+
+    // One that cannot be enforced is refused before anything is journaled or run.
+    int64_t runs = count("SELECT count(*) FROM run");
+    json_t *unenforced = json_pack("{s:s, s:s}", "type", "string", "pattern", "^a+$");
+    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", unenforced, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "pattern"));
+    assert_int_equal(count("SELECT count(*) FROM run"), runs);
+    agent_result_free(&r);
     app_agent_close(a);
     json_decref(schema);
+    json_decref(unenforced);
 }
 
 // A store that fails in the middle of a turn: no further words may follow a call without a result,
