@@ -102,6 +102,30 @@ static struct app_agent *agent_at(lua_State *L, int index)
     return *box;
 }
 
+// A path in a script is meant from the script's folder, wherever the script is started.
+static char *from_script(const struct script *s, const char *path)
+{
+    return path[0] == '/' ? mem_str(path) : path_join(s->dir, path);
+}
+
+static json_t *path_value(const struct script *s, const json_t *v)
+{
+    char *path = from_script(s, json_string_value(v));
+    json_t *out = json_string(path);
+    free(path);
+    return out ? out : json_string("");
+}
+
+static void place_paths(const struct script *s, json_t *spec)
+{
+    json_t *workspace = json_object_get(spec, "workspace"),
+           *dirs = json_object_get(spec, "tool_dirs");
+    if (json_is_string(workspace)) json_object_set_new(spec, "workspace", path_value(s, workspace));
+    for (size_t i = 0; i < json_array_size(dirs); i++)
+        if (json_is_string(json_array_get(dirs, i)))
+            json_array_set_new(dirs, i, path_value(s, json_array_get(dirs, i)));
+}
+
 static int core_agent(lua_State *L)
 {
     struct app_agent **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -109,6 +133,7 @@ static int core_agent(lua_State *L)
     luaL_setmetatable(L, agent_type);
     json_t *spec = to_json(L, 1, "agent");
     err e = {0};
+    place_paths(script_of(L), spec);
     *box = app_agent_open(script_of(L)->app, spec, &e);
     json_decref(spec);
     return *box ? 1 : throw_err(L, &e);
@@ -213,8 +238,7 @@ static int core_fresh_workspace(lua_State *L)
     struct script *s = script_of(L);
     const char *from = luaL_checkstring(L, 1);
     err e = {0};
-    // A path in a script is meant from the script's folder, wherever the script is started.
-    char *source = from[0] == '/' ? mem_str(from) : path_join(s->dir, from);
+    char *source = from_script(s, from);
     char *parent = paths_workspaces(s->app->store_path, &e);
     char *copy = parent ? workspace_copy(source, parent, &e) : NULL;
     free(source);

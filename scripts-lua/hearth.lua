@@ -17,8 +17,8 @@ Agent.__index = Agent
 --   name          whose memories and sessions these are ("default")
 --   instructions  the system message
 --   tools         list of tool names; without it, all that are there
---   tool_dirs     list of folders with further tools
---   workspace     the folder that file tools work in
+--   tool_dirs     list of folders with further tools, relative to the script
+--   workspace     the folder that file tools work in, relative to the script
 --   policy        {tool_name = "allow" | "ask" | "deny"}, "*" for all
 --   limits        {steps =, tokens =, seconds =, recalled =}
 --   sampling      {temperature =, top_p =, top_k =, min_p =, seed =}; greedy without it
