@@ -105,7 +105,7 @@ static struct app_agent *agent_at(lua_State *L, int index)
 // A path in a script is meant from the script's folder, wherever the script is started.
 static char *from_script(const struct script *s, const char *path)
 {
-    return path[0] == '/' ? mem_str(path) : path_join(s->dir, path);
+    return path[0] == '/' || !*path ? mem_str(path) : path_join(s->dir, path);
 }
 
 static json_t *path_value(const struct script *s, const json_t *v)
