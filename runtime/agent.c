@@ -178,19 +178,36 @@ static bool cancelled(const agent *a)
 
 // ---- one step of the model ----
 
-// The text under way and how much of it was shown: only whole characters are.
+// The text under way. Free text is shown as it comes, whole characters only, and not what may turn
+// out to be a stop string; calls are not shown at all.
 struct output {
     buf text;
-    size_t shown;
+    size_t shown;   // bytes shown, or passed over as part of a call
+    size_t free_at; // where the free text under way begins
+    size_t seen;    // how far stop strings were looked for
 };
 
-static void show_new_text(agent *a, struct output *out)
+static void show_text(agent *a, struct output *out, size_t end)
 {
-    size_t whole = out->text.n - utf8_incomplete_tail(out->text.p, out->text.n);
+    if (end <= out->shown) return;
+    size_t whole = end - utf8_incomplete_tail(out->text.p, end);
     if (whole > out->shown)
         emit(a, (struct agent_event){
                     .kind = EVENT_TEXT, .text = out->text.p + out->shown, .n = whole - out->shown});
-    out->shown = whole;
+    if (whole > out->shown) out->shown = whole;
+}
+
+// After a token of free text: true when a stop string ends it; the text is cut in front of it.
+static bool free_text_stops(agent *a, const struct stop_list *stop, struct output *out, bool stream)
+{
+    size_t held,
+        at = stop_find(stop, buf_text(&out->text), out->free_at, out->seen, out->text.n, &held);
+    out->seen = out->text.n;
+    if (stream) show_text(a, out, at == STOP_NONE ? out->text.n - held : at);
+    if (at == STOP_NONE) return false;
+    out->text.n = at;
+    out->text.p[at] = 0;
+    return true;
 }
 
 static int check_budgets(agent *a, err *e)
@@ -236,6 +253,8 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
     const grammar_vocab *v = engine_vocab(a->o.en);
     int room = session_ctx_max(a->o.session) - (int)session_length(a->o.session);
     int budget = a->tokens_left < room ? a->tokens_left : room;
+    static const struct stop_list none = {0};
+    const struct stop_list *stop = g == a->answer ? &none : &a->o.stop; // JSON is never cut
     grammar_state *state = grammar_start(g);
     int rc = -1;
     for (;; budget--) {
@@ -259,11 +278,12 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
         buf_put(&out->text, v->bytes[token], v->len[token]);
         in_call = in_call || grammar_in_call(state); // a call is shown as an event, not as text
         if (in_call)
-            out->shown = out->text.n;
-        else if (stream)
-            show_new_text(a, out);
+            out->shown = out->free_at = out->seen = out->text.n;
+        else if (free_text_stops(a, stop, out, stream))
+            break;
         if (session_step(a->o.session, token, e)) goto out;
     }
+    if (stream && !grammar_in_call(state)) show_text(a, out, out->text.n);
     if (out->text.full) {
         err_set(e, ERR_BUDGET, "the model wrote more than %d bytes in one step", TEXT_MAX);
         goto out;
@@ -505,7 +525,7 @@ fail:
 static int structured_answer(agent *a, struct output *out, struct step_usage *u, err *e)
 {
     buf_clear(&out->text);
-    out->shown = 0;
+    out->shown = out->free_at = out->seen = 0;
     return prompt_model(a, a->descriptions, u, e) || generate(a, a->answer, true, out, u, e) ? -1
                                                                                              : 0;
 }

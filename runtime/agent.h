@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "engine/chat.h"
 #include "engine/engine.h"
+#include "engine/stop.h"
 #include "memory.h"
 #include "policy.h"
 #include "store.h"
@@ -57,6 +58,7 @@ struct agent_options {
     size_t n_rule;
     struct agent_limits limits;
     struct sample_options sample;
+    struct stop_list stop; // texts that end an answer; they are not part of it
     void (*on_event)(void *user, const struct agent_event *ev);     // may be NULL
     bool (*approve)(void *user, const tool *t, const json_t *args); // for POLICY_ASK; NULL: denied
     void *user;

@@ -38,6 +38,7 @@ const struct option_row app_agent_options[] = {
     {"top-k", OPTION_INT, "N", "sample among the N likeliest", NULL},
     {"min-p", OPTION_NUMBER, "X", "least probability relative to the likeliest", NULL},
     {"seed", OPTION_INT, "N", "seed of sampling", NULL},
+    {"stop", OPTION_LIST, "TEXT", "a text that ends the answer and is not part of it", NULL},
     {"steps", OPTION_INT, "N", "most model calls in a turn", NULL},
     {"tokens", OPTION_INT, "N", "most tokens made in a turn", NULL},
     {"seconds", OPTION_INT, "N", "most seconds a turn may take", NULL},
@@ -219,9 +220,13 @@ static const struct field limit_fields[] = {
     {0},
 };
 static const struct field sampling_fields[] = {
-    {"temperature", is_number, "a number from 0"}, {"top_p", is_number, "a number from 0 to 1"},
-    {"top_k", is_whole, "a whole number"},         {"min_p", is_number, "a number from 0 to 1"},
-    {"seed", is_whole, "a whole number"},          {0},
+    {"temperature", is_number, "a number from 0"},
+    {"top_p", is_number, "a number from 0 to 1"},
+    {"top_k", is_whole, "a whole number"},
+    {"min_p", is_number, "a number from 0 to 1"},
+    {"seed", is_whole, "a whole number"},
+    {"stop", is_texts, "a list of texts"},
+    {0},
 };
 
 static int check_fields(const json_t *o, const char *where, const struct field *fields, err *e)
@@ -302,6 +307,22 @@ static int take_limits(struct agent_options *o, const json_t *spec, const struct
         return err_set(e, ERR_INPUT,
                        "sampling: expected temperature 0 to 100, top_p above 0 to 1, min_p 0 to 1, "
                        "top_k from 0");
+    return 0;
+}
+
+// Stop strings of the script, then of the command line.
+static int take_stops(struct app_agent *a, struct agent_options *o, err *e)
+{
+    const json_t *list = json_object_get(json_object_get(a->spec, "sampling"), "stop");
+    const struct option_value *given = option_if(a->app->command, "stop");
+    size_t n = json_array_size(list), n_given = given ? given->n_list : 0;
+    a->stops = mem_new((n + n_given + 1) * sizeof *a->stops);
+    for (size_t i = 0; i < n; i++) a->stops[i] = json_string_value(json_array_get(list, i));
+    for (size_t i = 0; i < n_given; i++) a->stops[n + i] = given->list[i];
+    for (size_t i = 0; i < n + n_given; i++)
+        if (!*a->stops[i])
+            return err_set(e, ERR_INPUT, "sampling: stop: expected texts, found an empty one");
+    o->stop = (struct stop_list){a->stops, n + n_given};
     return 0;
 }
 
@@ -407,8 +428,8 @@ struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
             a->names[i] = json_string_value(json_array_get(tools, i));
         o.tool_names = a->names;
     }
-    if (take_limits(&o, a->spec, app->command, e) || take_rules(a, &o.n_rule, e) ||
-        take_session(a, &o, e))
+    if (take_limits(&o, a->spec, app->command, e) || take_stops(a, &o, e) ||
+        take_rules(a, &o.n_rule, e) || take_session(a, &o, e))
         goto fail;
     o.rules = a->rules;
     a->tools = app_tools_open(app, json_object_get(a->spec, "tool_dirs"), workspace, a, e);
@@ -435,6 +456,7 @@ void app_agent_close(struct app_agent *a)
     tool_set_close(a->tools);
     json_decref(a->spec);
     free(a->names);
+    free(a->stops);
     free(a->rules);
     free(a);
 }

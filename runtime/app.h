@@ -39,7 +39,7 @@ struct app_agent {
     tool_set *tools;
     memory *memory;
     json_t *spec; // keeps the strings that the agent borrows
-    const char **names;
+    const char **names, **stops;
     struct policy_rule *rules;
 };
 

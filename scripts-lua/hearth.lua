@@ -21,7 +21,7 @@ Agent.__index = Agent
 --   workspace     the folder that file tools work in, relative to the script
 --   policy        {tool_name = "allow" | "ask" | "deny"}, "*" for all
 --   limits        {steps =, tokens =, seconds =, recalled =}
---   sampling      {temperature =, top_p =, top_k =, min_p =, seed =}; greedy without it
+--   sampling      {temperature =, top_p =, top_k =, min_p =, seed =, stop = {text...}}; greedy without it
 --   session       number of a session to go on with, or "last"
 -- @return agent
 function M.agent(options)

@@ -39,6 +39,11 @@ expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
 
+# A stop string ends the answer in front of itself.
+"$hearth" run --quiet --stop 12. "$root/examples/hello.lua" >"$T/stopped" 2>&1
+expect 0 'The total is' cat "$T/stopped"
+expect 1 '' grep 12.15 "$T/stopped"
+
 # Remembered in one process, found in another.
 expect 0 'remember' "$hearth" chat --tool remember --tool recall "remember that the code is 4711"
 expect 0 '4711' "$hearth" memory search "what is the code?"

@@ -32,6 +32,8 @@ expect 7 'standard input' sh -c "exec '$hearth' chat <'$T'"
 expect 130 'cancelled' sh -c "sleep 3 | timeout --foreground --preserve-status -s INT 1 '$hearth' chat --tool calculate"
 expect 3 'zero byte' sh -c "printf 'a\\0b\\n' | '$hearth' chat --tool calculate"
 
+expect 3 'stop: expected texts, found an empty one' "$hearth" chat --stop '' hello
+
 # ---- scripts
 expect 3 'nowhere.lua: no such script' "$hearth" run "$T/nowhere.lua"
 printf 'local x = = 3\n' >"$T/syntax.lua"
