@@ -1,11 +1,10 @@
 // What all grammars over one vocabulary share: the text tokens as a trie, so that a mask is one
 // walk that leaves a branch at the first byte that cannot be; and masks that are known beforehand.
 // Nearly every token is string-safe: whole characters, no quote, backslash or control character.
-// Inside a string such a token is allowed exactly when its characters fit the maximum length, so
-// these are kept as one mask for each number of characters, and only the few others are walked.
-// In a string without a maximum, and in a key that may be any, all that a token without a quote
-// does is known too; then only those with a quote are walked, for what comes after the string's
-// end.
+// Inside a string of free content such a token is allowed exactly when its characters fit the
+// maximum length, so these are kept as one mask for each number of characters. Of the tokens that
+// end a string only what comes after the quote matters, and there are few such suffixes: each is
+// tried once for all tokens that share it.
 #include "base/mem.h"
 #include "engine/grammar_private.h"
 
@@ -95,6 +94,27 @@ static uint32_t common(const struct entry *a, const struct entry *b)
     return n;
 }
 
+static bool is_unsafe(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+// Is p[0..n) the beginning of UTF-8 text, from between two characters?
+static bool goes_on(const char *p, uint32_t n)
+{
+    int sub = STR_PLAIN;
+    for (uint32_t i = 0; i < n && sub >= 0; i++) sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
+    return sub >= 0;
+}
+
+static uint8_t safe_from(const char *p, uint32_t n)
+{
+    uint32_t from = n;
+    while (from > 0 && !is_unsafe((uint8_t)p[from - 1])) from--;
+    while (from < n && !goes_on(p + from, n - from)) from++;
+    return from < 255 ? (uint8_t)from : 255;
+}
+
 // The entries are sorted, so each adds the nodes after what it shares with the one before.
 static void trie_build(struct trie *t, struct entry *v, uint32_t n)
 {
@@ -104,8 +124,10 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         total += v[i].n - (i ? common(&v[i - 1], &v[i]) : 0);
         if (v[i].n > t->depth) t->depth = v[i].n;
     }
+    t->n_token = n;
     t->node = mem_new((total + 1) * sizeof *t->node);
     t->token = mem_new((n + 1) * sizeof *t->token);
+    t->safe_from = mem_new(n + 1);
     uint32_t *open = mem_new((t->depth + 1) * sizeof *open); // node at each depth of the last entry
     uint32_t depth = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -117,9 +139,14 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
                 (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1], .depth = depth, .token = i};
         }
         t->token[i] = v[i].token;
-        t->node[open[depth]].n_token++;
+        t->safe_from[i] = safe_from(v[i].p, v[i].n);
+        if (depth) t->node[open[depth]].n_token++;
+        for (uint32_t d = 1; d <= depth; d++)
+            if (t->node[open[d]].safe_from < t->safe_from[i])
+                t->node[open[d]].safe_from = t->safe_from[i];
     }
     for (; depth > 0; depth--) t->node[open[depth]].skip = t->n;
+    t->node[t->n].token = n; // the end of the last subtree's tokens
     free(open);
 }
 
@@ -127,7 +154,13 @@ static void trie_release(struct trie *t)
 {
     free(t->node);
     free(t->token);
+    free(t->safe_from);
     *t = (struct trie){0};
+}
+
+static size_t trie_bytes(const struct trie *t)
+{
+    return t->n * sizeof *t->node + t->n_token * (sizeof *t->token + 1);
 }
 
 // ---- classes of tokens ----
@@ -138,25 +171,25 @@ static uint32_t safe_points(const char *p, uint32_t n)
     uint32_t points = 0;
     int sub = STR_PLAIN;
     for (uint32_t i = 0; i < n; i++) {
-        uint8_t c = (uint8_t)p[i];
-        if (sub == STR_PLAIN && (c < 0x20 || c == '"' || c == '\\')) return 0;
-        sub = utf8_step((uint8_t)sub, c);
+        if (sub == STR_PLAIN && is_unsafe((uint8_t)p[i])) return 0;
+        sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
         if (sub < 0) return 0;
         points += sub == STR_PLAIN;
     }
-    return sub == STR_PLAIN && points <= SAFE_POINTS ? points : 0;
+    return sub == STR_PLAIN ? points : 0;
 }
 
-static bool begins_text(const char *p, uint32_t n)
+static uint32_t begun_points(const char *p, uint32_t n)
 {
-    int sub = STR_PLAIN;
-    for (uint32_t i = 0; i < n && sub >= 0; i++) sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
-    return sub >= 0 && n > 0;
+    uint32_t points = 0;
+    for (uint32_t i = 0; i < n; i++) points += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return points;
 }
 
-static void set_token(uint64_t *bits, int32_t token)
+static void set_token(uint64_t *bits, int *n, int32_t token)
 {
     bits[token / 64] |= 1ull << (token % 64);
+    ++*n;
 }
 
 static int check(const grammar_vocab *v, err *e)
@@ -183,32 +216,73 @@ static int longest_first(const void *a, const void *b, void *vocab)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+// Groups the tokens that end a string by what they have after the quote.
+static void group_quotes(const grammar_vocab *v, struct vocab_tables *t, const int32_t *token,
+                         uint32_t n)
+{
+    struct entry *e = mem_new(((size_t)n + 1) * sizeof *e), *distinct;
+    uint32_t n_group = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *p = v->bytes[token[i]], *quote = memchr(p, '"', v->len[token[i]]);
+        e[i] = (struct entry){quote + 1, v->len[token[i]] - (uint32_t)(quote + 1 - p), token[i]};
+    }
+    if (n) qsort(e, n, sizeof *e, compare_entry);
+    distinct = mem_new(((size_t)n + 1) * sizeof *distinct);
+    t->group = mem_new(((size_t)n + 2) * sizeof *t->group);
+    t->quote = mem_new(((size_t)n + 1) * sizeof *t->quote);
+    t->n_quote = n;
+    for (uint32_t i = 0; i < n; i++) {
+        bool same = i && e[i].n == e[i - 1].n && memcmp(e[i].p, e[i - 1].p, e[i].n) == 0;
+        if (!same) {
+            distinct[n_group] = (struct entry){e[i].p, e[i].n, (int32_t)n_group};
+            t->group[n_group++] = i;
+        }
+        uint32_t before = v->len[e[i].token] - e[i].n - 1;
+        t->quote[i] = (struct quote_token){e[i].token, n_group - 1,
+                                           safe_points(v->bytes[e[i].token], before)};
+    }
+    t->group[n_group] = n;
+    trie_build(&t->suffixes, distinct, n_group);
+    free(distinct);
+    free(e);
+}
+
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
 {
     struct entry *all = mem_new(((size_t)v->n_token + 1) * sizeof *all);
-    struct entry *unsafe = mem_new(((size_t)v->n_token + 1) * sizeof *unsafe);
-    struct entry *quoted = mem_new(((size_t)v->n_token + 1) * sizeof *quoted);
-    uint32_t n_all = 0, n_unsafe = 0, n_quoted = 0;
+    struct entry *escaped = mem_new(((size_t)v->n_token + 1) * sizeof *escaped);
+    int32_t *quoted = mem_new(((size_t)v->n_token + 1) * sizeof *quoted);
+    t->odd = mem_new(((size_t)v->n_token + 1) * sizeof *t->odd);
+    uint32_t n_all = 0, n_escaped = 0, n_quoted = 0;
     for (int32_t i = 0; i < v->n_token; i++) {
         if (v->kind[i] == VOCAB_ADDED) t->added[t->n_added++] = i;
         if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
         struct entry entry = {v->bytes[i], v->len[i], i};
         all[n_all++] = entry;
-        uint32_t points = safe_points(v->bytes[i], v->len[i]);
-        if (points == 0) unsafe[n_unsafe++] = entry;
-        for (uint32_t k = points; points && k <= SAFE_POINTS; k++) set_token(t->safe[k - 1], i);
-        if (memchr(v->bytes[i], '"', v->len[i]))
-            quoted[n_quoted++] = entry;
-        else if (string_goes_on(v->bytes[i], v->len[i]))
-            set_token(t->open, i);
-        if (begins_text(v->bytes[i], v->len[i])) set_token(t->text, i);
+        uint32_t first = 0, points = safe_points(v->bytes[i], v->len[i]);
+        while (first < v->len[i] && !is_unsafe((uint8_t)v->bytes[i][first])) first++;
+        bool whole = first == 0 || safe_points(v->bytes[i], first) > 0;
+        for (uint32_t k = points; points && k <= SAFE_POINTS; k++)
+            set_token(t->safe[k - 1], &t->n_safe[k - 1], i);
+        if (first == v->len[i] && goes_on(v->bytes[i], v->len[i])) {
+            set_token(t->open, &t->n_open, i);
+            uint32_t all_points = begun_points(v->bytes[i], v->len[i]);
+            if (all_points > t->points_max) t->points_max = all_points;
+            if (points == 0 || points > SAFE_POINTS)
+                t->odd[t->n_odd++] = (struct quote_token){.token = i, .points = all_points};
+        }
+        if (first < v->len[i] && whole && v->bytes[i][first] == '"') quoted[n_quoted++] = i;
+        if (first < v->len[i] && whole && v->bytes[i][first] == '\\') escaped[n_escaped++] = entry;
+        if (goes_on(v->bytes[i], v->len[i])) set_token(t->text, &t->n_text, i);
     }
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
-    trie_build(&t->unsafe, unsafe, n_unsafe);
-    trie_build(&t->quoted, quoted, n_quoted);
+    trie_build(&t->escaped, escaped, n_escaped);
+    group_quotes(v, t, quoted, n_quoted);
+    t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
+    t->added = mem_grow(t->added, ((size_t)t->n_added + 1) * sizeof *t->added);
     free(all);
-    free(unsafe);
+    free(escaped);
     free(quoted);
 }
 
@@ -227,14 +301,26 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     return 0;
 }
 
+size_t grammar_vocab_bytes(const grammar_vocab *v)
+{
+    const struct vocab_tables *t = v->prepared;
+    size_t masks = (SAFE_POINTS + 2) * (size_t)t->words * sizeof(uint64_t);
+    return sizeof *t + masks + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
+           trie_bytes(&t->suffixes) + t->n_quote * sizeof *t->quote +
+           (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
+}
+
 void grammar_vocab_release(grammar_vocab *v)
 {
     struct vocab_tables *t = v->prepared;
     if (!t) return;
     trie_release(&t->all);
-    trie_release(&t->unsafe);
-    trie_release(&t->quoted);
+    trie_release(&t->escaped);
+    trie_release(&t->suffixes);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
+    free(t->group);
+    free(t->quote);
+    free(t->odd);
     free(t->open);
     free(t->text);
     free(t->added);

@@ -1,0 +1,537 @@
+// Masks. A mask is a walk over the token trie from the current position; most of it is never
+// walked:
+//   - Inside a string of free content all string-safe tokens are allowed at once, from a mask made
+//     beforehand; of those that end the string, each suffix after the quote is tried once for all.
+//   - The same holds for keys that an object does not declare; only tokens that would complete a
+//     name which is declared, or taken, are looked at one by one.
+//   - Where a walk comes upon such a string below a token's beginning ({"…), the safe tokens of that
+//     branch are allowed without a step.
+// A mask is kept as a base and a list of single tokens, under a digest of the position it was made
+// for, since the same positions come again and again.
+//
+// The budget takes part only near its end: the longest finish that any token of a mask leads to is
+// found once for each mask that is asked for with a budget, and only when that no longer fits are
+// the tokens looked at one by one.
+#include "base/mem.h"
+#include "engine/grammar_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_BYTES ((size_t)4 << 20)
+#define NO_LIMIT    UINT32_MAX
+#define SLACK       16 // bytes by which a token without a quote can make the finish longer
+
+struct mask {
+    const uint64_t *base; // NULL: nothing
+    int n_base;
+    uint32_t n;
+    int32_t *token; // [n] beside the base
+    uint32_t longest; // finish of the costliest token; NO_LIMIT: not known
+};
+
+struct cache_entry {
+    struct digest key;
+    struct mask mask; // mask.token NULL and n 0 with base NULL: empty
+    bool used;
+};
+
+struct mask_cache {
+    struct cache_entry *entry;
+    uint32_t n, cap; // cap: a power of two
+    size_t bytes;
+};
+
+static const struct vocab_tables *tables(const grammar *g)
+{
+    return g->v->prepared;
+}
+
+// ---- walks ----
+
+struct fill {
+    grammar *g;
+    uint32_t limit; // largest finish that a token may lead to; NO_LIMIT: any
+    bool measure;   // find the longest finish
+    uint32_t longest;
+    const uint64_t *base;
+    int n_base;
+    int32_t *token;
+    uint32_t n, cap;
+    const int32_t *except; // tokens that are looked at on their own
+    uint32_t n_except;
+};
+
+static void put(struct fill *f, int32_t token)
+{
+    if (f->n == f->cap) {
+        f->cap = f->cap ? f->cap * 2 : 128;
+        f->token = mem_grow(f->token, f->cap * sizeof *f->token);
+    }
+    f->token[f->n++] = token;
+}
+
+// May tokens that lead to `p` be allowed?
+static bool fits(struct fill *f, const struct pos *p)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    struct chunk_mark mark = chunk_mark(&f->g->work);
+    uint32_t finish = pos_finish(f->g, p);
+    chunk_rewind(&f->g->work, mark);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+// A string or key that may go on with any characters, at most *room of them.
+static bool is_free(struct fill *f, const struct pos *p, uint32_t *min, uint32_t *room)
+{
+    grammar *g = f->g;
+    if (p->top && p->top->record) return false;
+    if (p->mode == M_KEY)
+        return !p->choices && p->other != LEX_DEAD && lex_is_free(g->x, p->other, min, room) &&
+               *min == 0 && *room == NONE;
+    return p->mode == M_STRING && p->choices->n == 1 && lex_is_free(g->x, p->s, min, room) &&
+           *room > 0;
+}
+
+// Whether all string-safe tokens may be allowed from here without a look at their finish.
+static bool fits_freely(struct fill *f, const struct pos *p)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    struct chunk_mark mark = chunk_mark(&f->g->work);
+    uint32_t finish = far_add(pos_finish(f->g, p), SLACK);
+    chunk_rewind(&f->g->work, mark);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+static uint32_t count_points(const char *p, uint32_t n)
+{
+    uint32_t points = 0;
+    for (uint32_t i = 0; i < n; i++) points += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return points;
+}
+
+// The safe tokens of the subtree at node i, but for those that end there.
+static void put_subtree(struct fill *f, const struct trie *t, uint32_t i, uint32_t room)
+{
+    const struct trie_node *n = &t->node[i];
+    uint32_t end = t->node[n->skip].token;
+    for (uint32_t k = n->token + n->n_token; k < end; k++) {
+        int32_t token = t->token[k];
+        if (t->safe_from[k] > n->depth) continue;
+        uint32_t len = f->g->v->len[token] - n->depth;
+        if (len > room && count_points(f->g->v->bytes[token] + n->depth, len) > room) continue;
+        put(f, token);
+    }
+}
+
+// Walks the nodes [i, end) of the trie from `from`, where the first ones have depth `depth` + 1.
+static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end, uint32_t depth,
+                 const struct pos *from)
+{
+    struct chunks mem = {0};
+    uint32_t levels = t->depth - depth + 1;
+    struct pos *at = mem_grow(NULL, levels * sizeof *at); // at[d - depth]: after d bytes
+    struct chunk_mark *mark = mem_grow(NULL, levels * sizeof *mark);
+    uint8_t *done = mem_grow(NULL, levels); // tokens safe from here on have been put already
+    at[0] = *from;
+    mark[0] = chunk_mark(&mem);
+    done[0] = 0;
+    while (i < end) {
+        const struct trie_node *n = &t->node[i];
+        uint32_t d = n->depth - depth;
+        if (done[d - 1] && n->safe_from <= done[d - 1]) {
+            i = n->skip;
+            continue;
+        }
+        chunk_rewind(&mem, mark[d - 1]);
+        if (!pos_step(f->g, &mem, &at[d - 1], n->byte, &at[d])) {
+            i = n->skip;
+            continue;
+        }
+        mark[d] = chunk_mark(&mem);
+        done[d] = done[d - 1];
+        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) && fits(f, &at[d]))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        uint32_t min, room;
+        if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
+            (room == NONE || n->safe_from <= n->depth) && fits_freely(f, &at[d])) {
+            put_subtree(f, t, i, room);
+            done[d] = (uint8_t)n->depth;
+        }
+        i++;
+    }
+    free(at);
+    free(mark);
+    free(done);
+    chunk_free(&mem);
+}
+
+static bool is_excepted(const struct fill *f, int32_t token)
+{
+    for (uint32_t i = 0; i < f->n_except; i++)
+        if (f->except[i] == token) return true;
+    return false;
+}
+
+// Tokens with this suffix after their quote, of min to room characters before it.
+static void put_group(struct fill *f, uint32_t group, uint32_t min, uint32_t room)
+{
+    const struct vocab_tables *t = tables(f->g);
+    for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++)
+        if (t->quote[i].points >= min && t->quote[i].points <= room &&
+            !is_excepted(f, t->quote[i].token))
+            put(f, t->quote[i].token);
+}
+
+// All tokens that end the lexeme with a quote, which leads to `closed`.
+static void put_quotes(struct fill *f, const struct pos *closed, uint32_t min, uint32_t room)
+{
+    const struct vocab_tables *t = tables(f->g);
+    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed))
+        put_group(f, 0, min, room); // the empty suffix stands first, above the trie
+    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
+    for (uint32_t i = 0; i < suffixes.n; i++)
+        put_group(f, (uint32_t)suffixes.token[i], min, room);
+    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
+    free(suffixes.token);
+}
+
+// ---- masks known beforehand ----
+
+static bool fill_string(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    uint32_t min, room;
+    struct pos at = *p, next, closed;
+    struct chunks mem = {0};
+    if (p->mode != M_STRING || !is_free(f, p, &min, &room) || !fits_freely(f, p)) return false;
+    if (room >= t->points_max) {
+        f->base = t->open;
+        f->n_base = t->n_open;
+    } else {
+        uint32_t at_most = min_of(room, SAFE_POINTS);
+        f->base = t->safe[at_most - 1];
+        f->n_base = t->n_safe[at_most - 1];
+        for (uint32_t i = 0; i < t->n_odd; i++)
+            if (t->odd[i].points <= room) put(f, t->odd[i].token);
+    }
+    walk(f, &t->escaped, 0, t->escaped.n, 0, p);
+    bool ends = min <= SAFE_POINTS;
+    for (uint32_t i = 0; i < min && ends; i++, at = next)
+        ends = pos_step(f->g, &mem, &at, 'a', &next);
+    if (ends && pos_step(f->g, &mem, &at, '"', &closed)) put_quotes(f, &closed, min, room);
+    chunk_free(&mem);
+    return true;
+}
+
+// Follows `text` from the root of the trie; the node it ends at, or NONE.
+static uint32_t follow(const struct trie *t, const char *text, uint32_t n)
+{
+    uint32_t i = 0, end = t->n;
+    for (uint32_t k = 0; k < n; k++) {
+        while (i < end && t->node[i].byte != (uint8_t)text[k]) i = t->node[i].skip;
+        if (i >= end) return NONE;
+        if (k + 1 < n) {
+            end = t->node[i].skip;
+            i++;
+        }
+    }
+    return i;
+}
+
+struct special { // a key that is not like any other, as far as it is still to be written
+    char *text;  // with the quote
+    uint32_t len;
+};
+
+static void add_special(struct special *v, uint32_t *n, const char *prefix, uint32_t n_prefix,
+                        const char *name, uint32_t len)
+{
+    buf b = buf_new((size_t)1 << 24);
+    json_quoted(&b, name, len);
+    if (b.n >= 2 + n_prefix && memcmp(b.p + 1, prefix, n_prefix) == 0 &&
+        !memchr(b.p, '\\', b.n)) { // with a backslash it is among the escaped ones
+        v[*n].len = (uint32_t)b.n - 1 - n_prefix;
+        v[(*n)++].text = mem_strn(b.p + 1 + n_prefix, b.n - 1 - n_prefix);
+    }
+    buf_free(&b);
+}
+
+// Declared names and taken keys that begin as the key written so far does.
+static struct special *specials(struct fill *f, const struct pos *p, uint32_t *n)
+{
+    const struct keys *k = p->top->keys;
+    uint32_t lo = 0, hi = 0, n_extra = 0, len = p->key ? p->key->len : 0;
+    char *prefix = mem_new(len + 1);
+    const struct text_byte *b = p->key;
+    for (uint32_t i = len; i-- > 0; b = b->before) prefix[i] = b->byte;
+    lex_state s = k->words; // whether or not one of them is still allowed
+    for (uint32_t i = 0; i < len && s != LEX_DEAD; i++) s = lex_step(f->g->x, s, (uint8_t)prefix[i]);
+    if (s == LEX_DEAD || !lex_words_range(f->g->x, s, &lo, &hi)) lo = hi = 0;
+    for (const struct seen_key *x = p->top->extra; x; x = x->before) n_extra++;
+    struct special *v = mem_new((hi - lo + n_extra + 1) * sizeof *v);
+    for (uint32_t i = lo; i < hi; i++) {
+        const struct name *x = &f->g->names[k->name[k->by_bytes[i]]];
+        add_special(v, n, prefix, len, x->text, x->len);
+    }
+    for (const struct seen_key *x = p->top->extra; x; x = x->before)
+        add_special(v, n, prefix, len, x->text, x->len);
+    free(prefix);
+    return v;
+}
+
+// A key like `p` that is neither declared nor taken; false: none was found.
+static bool fresh_key(struct fill *f, struct chunks *mem, const struct pos *p, struct pos *closed)
+{
+    struct pos at = *p, next;
+    for (int i = 0; i < 8; i++) {
+        static const char unusual[] = "\xee\x80\x80"; // a private character
+        for (int k = 0; k < 3; k++, at = next)
+            if (!pos_step(f->g, mem, &at, (uint8_t)unusual[k], &next)) return false;
+        if (at.s == LEX_DEAD && pos_step(f->g, mem, &at, '"', closed)) return true;
+    }
+    return false;
+}
+
+static void put_special(struct fill *f, const struct pos *p, const struct special *s, uint32_t node)
+{
+    const struct trie *t = &tables(f->g)->all;
+    struct chunks mem = {0};
+    struct pos at = *p, next;
+    bool alive = true;
+    for (uint32_t i = 0; i < s->len && alive; i++, at = next)
+        alive = pos_step(f->g, &mem, &at, (uint8_t)s->text[i], &next);
+    if (alive) {
+        const struct trie_node *n = &t->node[node];
+        if (n->n_token && fits(f, &at))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        walk(f, t, node + 1, n->skip, n->depth, &at);
+    }
+    chunk_free(&mem);
+}
+
+static bool plain_prefix(const struct pos *p)
+{
+    for (const struct text_byte *b = p->key; b; b = b->before)
+        if (b->byte == '\\') return false;
+    return true;
+}
+
+static bool fill_key(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    uint32_t min, room, n = 0;
+    struct chunks mem = {0};
+    struct pos closed;
+    if (p->mode != M_KEY || !is_free(f, p, &min, &room) || !plain_prefix(p)) return false;
+    if (!fits_freely(f, p) || !fresh_key(f, &mem, p, &closed)) {
+        chunk_free(&mem);
+        return false;
+    }
+    f->base = t->open;
+    f->n_base = t->n_open;
+    walk(f, &t->escaped, 0, t->escaped.n, 0, p);
+    struct special *v = specials(f, p, &n);
+    uint32_t *node = mem_new((n + 1) * sizeof *node), n_except = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        node[i] = follow(&t->all, v[i].text, v[i].len);
+        if (node[i] != NONE)
+            n_except += t->all.node[t->all.node[node[i]].skip].token - t->all.node[node[i]].token;
+    }
+    int32_t *except = mem_new((n_except + 1) * sizeof *except);
+    n_except = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (node[i] == NONE) continue;
+        uint32_t end = t->all.node[t->all.node[node[i]].skip].token;
+        for (uint32_t k = t->all.node[node[i]].token; k < end; k++)
+            except[n_except++] = t->all.token[k];
+    }
+    f->except = except;
+    f->n_except = n_except;
+    put_quotes(f, &closed, 0, NONE);
+    f->n_except = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
+        free(v[i].text);
+    }
+    free(except);
+    free(node);
+    free(v);
+    chunk_free(&mem);
+    return true;
+}
+
+// Free text in which only a token opens calls.
+static bool fill_text(struct fill *f, const struct pos *p)
+{
+    if (p->mode != M_TEXT || p->sub != STR_PLAIN) return false;
+    if (!f->g->tools.anchored && f->g->tools.trigger_len) return false;
+    if (!fits_freely(f, p)) return false;
+    f->base = tables(f->g)->text;
+    f->n_base = tables(f->g)->n_text;
+    return true;
+}
+
+static void fill_added(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    struct chunks mem = {0};
+    struct pos to;
+    for (int i = 0; i < t->n_added && f->g->tools.on; i++)
+        if (pos_added(f->g, &mem, p, t->added[i], &to) && fits(f, &to)) put(f, t->added[i]);
+    if (pos_may_end(f->g, &mem, p)) put(f, f->g->v->end);
+    chunk_free(&mem);
+}
+
+static void fill_all(struct fill *f, const struct pos *p)
+{
+    const struct trie *all = &tables(f->g)->all;
+    if (!fill_string(f, p) && !fill_key(f, p) && !fill_text(f, p)) walk(f, all, 0, all->n, 0, p);
+    fill_added(f, p);
+}
+
+static int write_mask(const grammar *g, const uint64_t *base, int n_base, const int32_t *token,
+                      uint32_t n, uint64_t *bits)
+{
+    size_t bytes = (size_t)tables(g)->words * sizeof *bits;
+    if (base)
+        memcpy(bits, base, bytes);
+    else
+        memset(bits, 0, bytes);
+    for (uint32_t i = 0; i < n; i++) bits[token[i] / 64] |= 1ull << (token[i] % 64);
+    return n_base + (int)n;
+}
+
+// ---- the cache ----
+
+struct mask_cache *mask_cache_new(void)
+{
+    return mem_new(sizeof(struct mask_cache));
+}
+
+static void cache_clear(struct mask_cache *c)
+{
+    for (uint32_t i = 0; i < c->cap; i++) free(c->entry[i].mask.token);
+    free(c->entry);
+    *c = (struct mask_cache){0};
+}
+
+void mask_cache_free(struct mask_cache *c)
+{
+    if (c) cache_clear(c);
+    free(c);
+}
+
+size_t mask_cache_bytes(const struct mask_cache *c)
+{
+    return c->bytes + c->cap * sizeof *c->entry;
+}
+
+static struct mask *cache_find(struct mask_cache *c, struct digest key)
+{
+    for (uint32_t i = (uint32_t)key.h[0] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
+        struct cache_entry *x = &c->entry[i];
+        if (!x->used) return NULL;
+        if (x->key.h[0] == key.h[0] && x->key.h[1] == key.h[1]) return &x->mask;
+    }
+    return NULL;
+}
+
+static void cache_insert(struct mask_cache *c, struct cache_entry e)
+{
+    uint32_t i = (uint32_t)e.key.h[0] & (c->cap - 1);
+    while (c->entry[i].used) i = (i + 1) & (c->cap - 1);
+    c->entry[i] = e;
+    c->n++;
+}
+
+static struct mask *cache_put(struct mask_cache *c, struct digest key, struct mask m)
+{
+    size_t bytes = m.n * sizeof *m.token;
+    if (c->bytes + bytes > CACHE_BYTES) cache_clear(c);
+    if ((c->n + 1) * 2 > c->cap) {
+        struct mask_cache old = *c;
+        c->cap = old.cap ? old.cap * 2 : 16;
+        c->entry = mem_new(c->cap * sizeof *c->entry);
+        c->n = 0;
+        for (uint32_t i = 0; i < old.cap; i++)
+            if (old.entry[i].used) cache_insert(c, old.entry[i]);
+        free(old.entry);
+    }
+    c->bytes += bytes;
+    cache_insert(c, (struct cache_entry){key, m, true});
+    return cache_find(c, key);
+}
+
+static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure)
+{
+    struct digest key = pos_digest(p);
+    struct mask *m = cache_find(g->cache, key);
+    if (m && (!measure || m->longest != NO_LIMIT)) return m;
+    struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
+    fill_all(&f, p);
+    if (m) { // was made without a measure
+        m->longest = f.longest;
+        free(f.token);
+        return m;
+    }
+    if (f.n) f.token = mem_grow(f.token, f.n * sizeof *f.token);
+    return cache_put(g->cache, key,
+                     (struct mask){f.base, f.n_base, f.n, f.token, measure ? f.longest : NO_LIMIT});
+}
+
+int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
+{
+    size_t bytes = (size_t)tables(g)->words * sizeof *bits;
+    chunk_rewind(&g->work, (struct chunk_mark){0});
+    if (p->mode == M_ENDED || (budget >= 0 && (uint32_t)budget < pos_finish(g, p) + 1)) {
+        memset(bits, 0, bytes);
+        return 0;
+    }
+    const struct mask *m = unlimited_mask(g, p, budget >= 0);
+    if (budget < 0 || (uint32_t)budget >= m->longest + 2)
+        return write_mask(g, m->base, m->n_base, m->token, m->n, bits);
+    if (budget < 2) { // only the end token is left
+        int32_t end = g->v->end;
+        return write_mask(g, NULL, 0, &end, 1, bits);
+    }
+    // After a token, its finish and the end token have to fit.
+    struct fill f = {.g = g, .limit = (uint32_t)budget - 2};
+    fill_all(&f, p);
+    int n = write_mask(g, f.base, f.n_base, f.token, f.n, bits);
+    free(f.token);
+    return n;
+}
+
+int mask_make_slow(grammar *g, const struct pos *from, int budget, uint64_t *bits)
+{
+    const grammar_vocab *v = g->v;
+    struct chunks mem = {0};
+    int n = 0;
+    memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
+    for (int32_t t = 0; t < v->n_token && from->mode != M_ENDED; t++) {
+        struct pos p = *from, next;
+        bool may = t == v->end ? pos_may_end(g, &mem, &p)
+                               : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
+        chunk_rewind(&mem, (struct chunk_mark){0});
+        chunk_rewind(&g->work, (struct chunk_mark){0});
+        if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {
+            may = pos_added(g, &mem, from, t, &p);
+        } else if (t != v->end) {
+            for (uint32_t i = 0; may && i < v->len[t]; i++, p = next)
+                may = pos_step(g, &mem, &p, (uint8_t)v->bytes[t][i], &next);
+        }
+        uint32_t tokens = !may || budget < 0 ? 0 : t == v->end ? 1 : pos_finish(g, &p) + 2;
+        if (!may || (budget >= 0 && tokens > (uint32_t)budget)) continue;
+        bits[t / 64] |= 1ull << (t % 64);
+        n++;
+    }
+    chunk_free(&mem);
+    return n;
+}
