@@ -124,6 +124,31 @@ printf 'return { name = "x y", description = "d", parameters = { type = "object"
 expect 3 'name' "$hearth" tool ls --tools "$T/bad3"
 expect 3 '/nowhere' "$hearth" tool ls --tools /nowhere
 
+# ---- the mask bench
+echo '{"id":"a","origin":"o","schema":{"type":"integer"},"tests":[{"valid":true,"data":1},{"valid":false,"data":"x"}]}' >"$T/data.jsonl"
+mask="$hearth bench mask --data"
+expect 0 '"passed": 1' $mask "$T/data.jsonl" --json
+expect 0 '"end_wrong": 0' $mask "$T/data.jsonl" --json --mode strict
+xz -k "$T/data.jsonl" && expect 0 '"passed": 1' $mask "$T/data.jsonl.xz" --json
+xz -dc "$T/data.jsonl.xz" >/dev/null && head -c 90 "$T/data.jsonl.xz" >"$T/cut.xz"
+expect 3 'cut.xz: expected an xz file' $mask "$T/cut.xz"
+expect 2 '--data: expected a file' "$hearth" bench mask
+expect 2 '--mode: expected' $mask "$T/data.jsonl" --mode fast
+expect 2 '--max: expected 0 or more, found -1' $mask "$T/data.jsonl" --max -1
+expect 3 '/nowhere' $mask /nowhere
+expect 3 'expected a file, found a folder' $mask "$T"
+echo '{"id": "a"}' >"$T/noschema.jsonl"
+expect 3 'noschema.jsonl:1: expected {schema, tests}: no schema' $mask "$T/noschema.jsonl"
+tokens="$mask $T/data.jsonl --tokens $T/tokens.jsonl"
+echo '{"id":"b","t":[]}' >"$T/tokens.jsonl"
+expect 3 'expected the ids of a behind' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]}]}' >"$T/tokens.jsonl"
+expect 3 'tokens.jsonl:1: expected the ids of 2 tests of a, found 1' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]},{"py":[1]}]}' >"$T/tokens.jsonl"
+expect 3 'a: expected {py, compact}' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]},{"py":[-1],"compact":[]}]}' >"$T/tokens.jsonl"
+expect 3 'expected ids from 0 to' $tokens
+
 # ---- models
 model() { # NAME: a copy of the built-in model to break
     cp -r "$root/engine/builtin-model" "$T/$1"
