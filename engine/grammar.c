@@ -48,8 +48,8 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     pthread_mutex_init(&g->lock, NULL);
     form_make(g, (struct form){.kind = F_FALSE});
     form_make(g, (struct form){.kind = F_TRUE});
-    set_make(g, (struct set){0});
-    set_make(g, (struct set){LITERAL_ALL, LEX_ANY_NUMBER, LEX_ANY_STRING, FORM_TRUE, FORM_TRUE, 0, 0});
+    values_make(g, (struct set){0});
+    values_make(g, (struct set){LITERAL_ALL, LEX_ANY_NUMBER, LEX_ANY_STRING, FORM_TRUE, FORM_TRUE, 0, 0});
     g->nodes = mem_grow(NULL, 16 * sizeof *g->nodes);
     g->cap_node = 16;
     g->n_node = 2;

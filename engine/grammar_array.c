@@ -40,7 +40,7 @@ static set_id element_set(grammar *g, const form_id *atom, uint32_t n, uint32_t 
         const struct form *x = &g->forms[atom[i]];
         if (x->kind != A_ITEMS) continue;
         const struct items *p = g->items[x->a];
-        s = set_and(g, s, node_set(g, index < p->n ? p->prefix[index] : p->rest));
+        s = values_and(g, s, node_set(g, index < p->n ? p->prefix[index] : p->rest));
     }
     return s;
 }
@@ -49,10 +49,10 @@ static set_id element_set(grammar *g, const form_id *atom, uint32_t n, uint32_t 
 // byte for each power of ten at most; where a set is small, whether there are enough is counted.
 static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, set_id used)
 {
-    set_id left = used == SET_NONE ? s : set_and(g, s, set_not(g, used));
-    uint32_t n = set_count(g, left);
+    set_id left = used == SET_NONE ? s : values_and(g, s, values_not(g, used));
+    uint32_t n = values_count(g, left);
     if (n != LEX_MANY && n < needed) return FAR;
-    return set_cost(g, left);
+    return values_cost(g, left);
 }
 
 static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count, set_id used)
@@ -70,7 +70,7 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
     if (count > most || least > most) return FAR;
     for (uint32_t at = count; at < least; at++) {
         set_id s = element_set(g, atom, n, at);
-        uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : set_cost(g, s);
+        uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : values_cost(g, s);
         cost = far_add(cost, comma_bytes(g));
         if (at >= fixed) {
             uint32_t growth = unique ? 12 : 0; // distinct elements: digits that tell them apart
@@ -94,7 +94,7 @@ static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, uint32_t depth,
     const struct term *v = form_terms(g, f, NULL, count, &n);
     for (uint32_t i = 0; i < n; i++) {
         if (v[i].rest == f && count >= g->forms[f].settled) continue;
-        uint32_t cost = set_cost(g, v[i].value);
+        uint32_t cost = values_cost(g, v[i].value);
         if (cost >= FAR || cost >= best) continue;
         uint32_t rest = walk_rest(g, v[i].rest, count + 1, depth + 1, left);
         best = min_of(best, far_add(far_add(cost, comma_bytes(g)), rest));

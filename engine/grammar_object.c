@@ -350,19 +350,19 @@ static set_id value_set(struct search *s, uint32_t symbol)
     for (uint32_t i = 0; i < s->n_atom && v != SET_NONE; i++) {
         const struct form *x = &g->forms[s->atom[i]];
         if (x->kind == O_PROPS)
-            v = set_and(g, v, prop_set(g, g->props[x->a], s->at->k, symbol));
+            v = values_and(g, v, prop_set(g, g->props[x->a], s->at->k, symbol));
         else if (x->kind == O_NAMES && !symbol_in(g, s->at->k, symbol, x->a))
             v = SET_NONE;
     }
     for (uint32_t i = 0; i < s->n_need; i++)
-        if (s->need[i].symbol == symbol) v = set_and(g, v, s->need[i].set);
+        if (s->need[i].symbol == symbol) v = values_and(g, v, s->need[i].set);
     return v;
 }
 
 static uint32_t property_cost(struct search *s, uint32_t symbol)
 {
     uint32_t separators = s->g->o.spacing == SPACING_PYTHON ? 4 : 2;
-    uint32_t value = set_cost(s->g, value_set(s, symbol));
+    uint32_t value = values_cost(s->g, value_set(s, symbol));
     return far_add(far_add(separators, symbol_bytes(s->g, s->at->k, symbol)), value);
 }
 
@@ -536,12 +536,12 @@ static void witnesses(struct search *s, uint32_t from)
         for (uint32_t i = 0; i < p->n; i++) {
             uint32_t symbol = keys_find(k, p->p[i].name);
             if (p->p[i].node != NODE_ALL && symbol != NONE)
-                try_need(s, symbol, set_not(g, node_set(g, p->p[i].node)), from);
+                try_need(s, symbol, values_not(g, node_set(g, p->p[i].node)), from);
         }
         return;
     }
     for (uint32_t i = 0; i < k->n + k->n_class; i++)
-        if (can_come(s, i)) try_need(s, i, set_not(g, prop_set(g, p, k, i)), from);
+        if (can_come(s, i)) try_need(s, i, values_not(g, prop_set(g, p, k, i)), from);
 }
 
 static void add_atom(struct search *s, form_id f)

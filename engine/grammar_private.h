@@ -207,16 +207,16 @@ struct keys {
 };
 
 struct grammar;
-set_id set_make(struct grammar *g, struct set s);
-set_id set_and(struct grammar *g, set_id a, set_id b);
-set_id set_or(struct grammar *g, set_id a, set_id b);
-set_id set_not(struct grammar *g, set_id a);
-set_id set_minus(struct grammar *g, set_id a, set_id b); // a and not b
-uint32_t set_cost(struct grammar *g, set_id a); // bytes of the shortest member; FAR: empty
-bool set_is_scalar(const struct grammar *g, set_id a); // its containers are none or all
-set_id set_of_json(struct grammar *g, const json_t *v); // exactly this value
-bool set_infinite(struct grammar *g, set_id a, int depth); // surely more than any number of values
-uint32_t set_count(struct grammar *g, set_id a); // of scalars; LEX_MANY where containers may be
+set_id values_make(struct grammar *g, struct set s);
+set_id values_and(struct grammar *g, set_id a, set_id b);
+set_id values_or(struct grammar *g, set_id a, set_id b);
+set_id values_not(struct grammar *g, set_id a);
+set_id values_minus(struct grammar *g, set_id a, set_id b); // a and not b
+uint32_t values_cost(struct grammar *g, set_id a); // bytes of the shortest member; FAR: empty
+bool values_is_scalar(const struct grammar *g, set_id a); // its containers are none or all
+set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
+bool values_infinite(struct grammar *g, set_id a, int depth); // surely more than any number of values
+uint32_t values_count(struct grammar *g, set_id a); // of scalars; LEX_MANY where containers may be
 
 form_id form_make(struct grammar *g, struct form f);
 form_id form_atom(struct grammar *g, enum form_kind kind, uint32_t a, uint32_t b, uint32_t c);
@@ -403,14 +403,14 @@ struct literal_text {
 };
 
 // Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
-struct words {
+struct word_list {
     uint32_t n;
     const char **text;
     uint32_t *len;
     uint32_t *id; // what the word stands for
 };
-struct words words_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n);
-bool words_narrow(const struct words *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c);
+struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n);
+bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c);
 
 struct tools {
     bool on;
@@ -422,7 +422,7 @@ struct tools {
     uint32_t trigger_len;
     uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
     struct literal_text literal[LIT_COUNT];
-    struct words names; // name and what follows it; id: tool
+    struct word_list names; // name and what follows it; id: tool
     set_id *set;        // [n_tool] arguments
 };
 

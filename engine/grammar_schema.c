@@ -518,7 +518,7 @@ static set_id enum_set(struct compiler *c, const json_t *schema, const json_t *l
     json_array_foreach(list, i, v)
     {
         if (!json_is_string(v)) {
-            s = set_or(g, s, set_of_json(g, v));
+            s = values_or(g, s, values_of_json(g, v));
             continue;
         }
         len[n_text] = json_string_length(v);
@@ -527,7 +527,7 @@ static set_id enum_set(struct compiler *c, const json_t *schema, const json_t *l
         text[n_text++] = json_string_value(v);
     }
     if (n_text)
-        s = set_or(g, s, set_make(g, (struct set){.string = lex_words(g->x, text, len, n_text)}));
+        s = values_or(g, s, values_make(g, (struct set){.string = lex_words(g->x, text, len, n_text)}));
     json_decref(seen);
     free(text);
     free(len);
@@ -543,7 +543,7 @@ static set_id any_of(struct compiler *c, const json_t *schema, uint32_t base, co
     set_id s = SET_NONE;
     json_array_foreach(list, i, v)
     {
-        s = set_or(c->g, s, in_place(c, v, base));
+        s = values_or(c->g, s, in_place(c, v, base));
         if (went_too_far(c, schema, "anyOf")) break;
     }
     return s;
@@ -556,7 +556,7 @@ static set_id all_of(struct compiler *c, const json_t *schema, uint32_t base, co
     set_id s = SET_ALL;
     json_array_foreach(list, i, v)
     {
-        s = set_and(c->g, s, in_place(c, v, base));
+        s = values_and(c->g, s, in_place(c, v, base));
         if (went_too_far(c, schema, "allOf")) break;
     }
     return s;
@@ -571,8 +571,8 @@ static set_id one_of(struct compiler *c, const json_t *schema, uint32_t base, co
     for (size_t i = 0; i < n && !c->failed; i++) {
         set_id only = v[i];
         for (size_t k = 0; k < n && only != SET_NONE; k++)
-            if (k != i) only = set_minus(c->g, only, v[k]);
-        s = set_or(c->g, s, only);
+            if (k != i) only = values_minus(c->g, only, v[k]);
+        s = values_or(c->g, s, only);
         went_too_far(c, schema, "oneOf");
     }
     free(v);
@@ -587,7 +587,7 @@ static set_id if_set(struct compiler *c, const json_t *schema, uint32_t base)
     set_id is = in_place(c, json_object_get(schema, "if"), base);
     set_id then = yes ? in_place(c, yes, base) : (set_id)SET_ALL;
     set_id other = no ? in_place(c, no, base) : (set_id)SET_ALL;
-    set_id s = set_and(g, set_or(g, set_not(g, is), then), set_or(g, is, other));
+    set_id s = values_and(g, values_or(g, values_not(g, is), then), values_or(g, is, other));
     went_too_far(c, schema, "if");
     return s;
 }
@@ -633,17 +633,17 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
     grammar *g = c->g;
     const json_t *v;
     for (int i = 0; i < 3 && !c->failed; i++)
-        if (json_object_get(schema, refs[i])) s = set_and(g, s, ref_set(c, schema, refs[i], base));
+        if (json_object_get(schema, refs[i])) s = values_and(g, s, ref_set(c, schema, refs[i], base));
     for (int i = 0; i < 3 && !c->failed; i++) {
         if (!(v = json_object_get(schema, lists[i].key))) continue;
         if (!json_array_size(v))
             refuse(c, schema, lists[i].key, "expected a list of schemas");
         else
-            s = set_and(g, s, lists[i].make(c, schema, base, v));
+            s = values_and(g, s, lists[i].make(c, schema, base, v));
     }
     if ((v = json_object_get(schema, "not")) && !c->failed)
-        s = set_minus(g, s, in_place(c, v, base));
-    if (json_object_get(schema, "if") && !c->failed) s = set_and(g, s, if_set(c, schema, base));
+        s = values_minus(g, s, in_place(c, v, base));
+    if (json_object_get(schema, "if") && !c->failed) s = values_and(g, s, if_set(c, schema, base));
     return s;
 }
 
@@ -658,10 +658,10 @@ static set_id own_set(struct compiler *c, const json_t *schema, uint32_t base)
     if (bits & 32) own.array = array_form(c, schema, base);
     if (bits & 64) own.object = object_form(c, schema, base);
     if (c->failed) return SET_NONE;
-    set_id s = set_make(g, own);
+    set_id s = values_make(g, own);
     const json_t *v = json_object_get(schema, "enum");
-    if (v) s = set_and(g, s, enum_set(c, schema, v));
-    if ((v = json_object_get(schema, "const"))) s = set_and(g, s, set_of_json(g, v));
+    if (v) s = values_and(g, s, enum_set(c, schema, v));
+    if ((v = json_object_get(schema, "const"))) s = values_and(g, s, values_of_json(g, v));
     return s;
 }
 
@@ -710,7 +710,7 @@ static struct branch both(struct compiler *c, const struct branch *a, const stru
 {
     struct chunks *m = &c->g->mem;
     return (struct branch){
-        .set = set_and(c->g, a->set, b->set),
+        .set = values_and(c->g, a->set, b->set),
         .prop = joined(m, a->prop, a->n_prop * sizeof *a->prop, b->prop,
                        b->n_prop * sizeof *b->prop),
         .n_prop = a->n_prop + b->n_prop,
@@ -756,7 +756,7 @@ static void cross_choice(struct compiler *c, const json_t *schema, uint32_t base
     struct branches *b = mem_new(sizeof *b);
     expand(c, sub, base, b);
     if (may_fail)
-        add_branch(c, schema, b, (struct branch){.set = set_not(c->g, in_place(c, sub, base))});
+        add_branch(c, schema, b, (struct branch){.set = values_not(c->g, in_place(c, sub, base))});
     cross(c, schema, into, b);
     free(b);
 }
@@ -797,7 +797,7 @@ static void cross_one_of(struct compiler *c, const json_t *schema, uint32_t base
         for (uint32_t w = 0; w < b->n; w++) {
             for (size_t k = 0; k < json_array_size(list); k++)
                 if (k != i)
-                    b->v[w].set = set_minus(c->g, b->v[w].set,
+                    b->v[w].set = values_minus(c->g, b->v[w].set,
                                             in_place(c, json_array_get(list, k), base));
             add_branch(c, schema, ways, b->v[w]);
         }
@@ -811,7 +811,7 @@ static void cross_any_of(struct compiler *c, const json_t *schema, uint32_t base
                          const json_t *list, struct branches *out)
 {
     set_id some = any_of(c, schema, base, list);
-    for (uint32_t i = 0; i < out->n; i++) out->v[i].set = set_and(c->g, out->v[i].set, some);
+    for (uint32_t i = 0; i < out->n; i++) out->v[i].set = values_and(c->g, out->v[i].set, some);
     for (size_t i = 0; i < json_array_size(list) && !c->failed; i++)
         cross_choice(c, schema, base, json_array_get(list, i), true, out);
 }
@@ -823,7 +823,7 @@ static void cross_if(struct compiler *c, const json_t *schema, uint32_t base, st
     struct branches *ways = mem_new(2 * sizeof *ways);
     expand(c, is, base, &ways[0]);
     if (yes) cross_choice(c, schema, base, yes, false, &ways[0]);
-    ways[1].v[ways[1].n++] = (struct branch){.set = set_not(c->g, in_place(c, is, base))};
+    ways[1].v[ways[1].n++] = (struct branch){.set = values_not(c->g, in_place(c, is, base))};
     if (no) cross_choice(c, schema, base, no, false, &ways[1]);
     for (uint32_t i = 0; i < ways[1].n; i++) add_branch(c, schema, &ways[0], ways[1].v[i]);
     cross(c, schema, out, &ways[0]);
@@ -842,9 +842,9 @@ static void cross_dependent(struct compiler *c, const json_t *schema, uint32_t b
         name_id name = name_of(g, key, strlen(key));
         struct set all = g->sets[SET_ALL];
         all.object = form_atom(g, O_LACKS, name, 0, 0);
-        set_id lacks = set_make(g, all), has = set_not(g, lacks);
+        set_id lacks = values_make(g, all), has = values_not(g, lacks);
         expand(c, v, base, b);
-        for (uint32_t i = 0; i < b->n; i++) b->v[i].set = set_and(g, b->v[i].set, has);
+        for (uint32_t i = 0; i < b->n; i++) b->v[i].set = values_and(g, b->v[i].set, has);
         add_branch(c, schema, b, (struct branch){.set = lacks});
         cross(c, schema, out, b);
         free(b);
@@ -870,7 +870,7 @@ static void expand(struct compiler *c, const json_t *schema, uint32_t base, stru
     expand_own(c, schema, base, &out->v[0]);
     if (json_object_get(schema, "unevaluatedProperties") ||
         json_object_get(schema, "unevaluatedItems"))
-        out->v[0].set = set_and(c->g, out->v[0].set, in_place(c, schema, base));
+        out->v[0].set = values_and(c->g, out->v[0].set, in_place(c, schema, base));
     static const char *const refs[] = {"$ref", "$dynamicRef", "$recursiveRef"};
     for (int r = 0; r < 3; r++) {
         if (!json_object_get(schema, refs[r])) continue;
@@ -884,7 +884,7 @@ static void expand(struct compiler *c, const json_t *schema, uint32_t base, stru
     if ((v = json_object_get(schema, "oneOf"))) cross_one_of(c, schema, base, v, out);
     if ((v = json_object_get(schema, "not")))
         for (uint32_t k = 0; k < out->n; k++)
-            out->v[k].set = set_minus(c->g, out->v[k].set, in_place(c, v, base));
+            out->v[k].set = values_minus(c->g, out->v[k].set, in_place(c, v, base));
     if (json_object_get(schema, "if")) cross_if(c, schema, base, out);
     cross_dependent(c, schema, base, out);
     c->depth--;
@@ -913,7 +913,7 @@ static form_id rest_of_items(struct compiler *c, const struct branch *b, uint32_
     struct items *p = chunk_alloc(&c->g->mem, sizeof *p);
     set_id s = node_set(c->g, node);
     for (uint32_t i = 0; i < b->n_contains; i++)
-        s = set_or(c->g, s, node_set(c->g, b->contains[i]));
+        s = values_or(c->g, s, node_set(c->g, b->contains[i]));
     p->n = b->n_items;
     p->prefix = chunk_alloc(&c->g->mem, (p->n + 1) * sizeof *p->prefix);
     for (uint32_t i = 0; i < p->n; i++) p->prefix[i] = NODE_ALL;
@@ -936,7 +936,7 @@ static set_id unevaluated_set(struct compiler *c, const json_t *schema, uint32_t
         struct set all = g->sets[SET_ALL];
         if (props) all.object = rest_of_props(c, &b->v[i], node_for(c, props, base));
         if (items) all.array = rest_of_items(c, &b->v[i], node_for(c, items, base));
-        s = set_or(g, s, set_and(g, b->v[i].set, set_make(g, all)));
+        s = values_or(g, s, values_and(g, b->v[i].set, values_make(g, all)));
     }
     went_too_far(c, schema, props ? "unevaluatedProperties" : "unevaluatedItems");
     free(b);
@@ -980,10 +980,10 @@ uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool obj
     if (!c.failed) explore(&c);
     set_id s = c.failed ? (set_id)SET_NONE : g->nodes[root].set;
     if (!c.failed && object_only) {
-        s = set_make(g, (struct set){.object = g->sets[s].object});
+        s = values_make(g, (struct set){.object = g->sets[s].object});
         root = node_of_set(g, s);
     }
-    if (!c.failed && set_cost(g, s) >= FAR && !went_too_far(&c, schema, NULL))
+    if (!c.failed && values_cost(g, s) >= FAR && !went_too_far(&c, schema, NULL))
         refuse(&c, schema, NULL, "no value of reasonable length satisfies this schema");
     went_too_far(&c, schema, NULL);
     for (uint32_t i = 0; i < g->n_node; i++) g->nodes[i].schema = NULL;

@@ -48,7 +48,7 @@ size_t table_bytes(const struct table *t)
 
 void grammar_too_much(grammar *g, const char *why)
 {
-    if (!g->too_much) snprintf(g->why, sizeof g->why, "%s", why);
+    if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
 }
 
@@ -142,7 +142,7 @@ static uint32_t scalar_cost(grammar *g, const struct set *s)
     return best;
 }
 
-set_id set_make(grammar *g, struct set s)
+set_id values_make(grammar *g, struct set s)
 {
     s.number = tidy(g, s.number);
     s.string = tidy(g, s.string);
@@ -164,28 +164,28 @@ set_id set_make(grammar *g, struct set s)
     return g->n_set++;
 }
 
-set_id set_and(grammar *g, set_id a, set_id b)
+set_id values_and(grammar *g, set_id a, set_id b)
 {
     if (a == b || b == SET_ALL) return a;
     if (a == SET_ALL) return b;
     if (a == SET_NONE || b == SET_NONE) return SET_NONE;
     struct set x = g->sets[a], y = g->sets[b];
     if (x.complement == b) return SET_NONE;
-    return set_make(g, (struct set){.literals = x.literals & y.literals,
+    return values_make(g, (struct set){.literals = x.literals & y.literals,
                                     .number = lex_and(g->x, x.number, y.number),
                                     .string = lex_and(g->x, x.string, y.string),
                                     .array = form_and(g, x.array, y.array),
                                     .object = form_and(g, x.object, y.object)});
 }
 
-set_id set_or(grammar *g, set_id a, set_id b)
+set_id values_or(grammar *g, set_id a, set_id b)
 {
     if (a == b || b == SET_NONE) return a;
     if (a == SET_NONE) return b;
     if (a == SET_ALL || b == SET_ALL) return SET_ALL;
     struct set x = g->sets[a], y = g->sets[b];
     if (x.complement == b) return SET_ALL;
-    return set_make(g, (struct set){.literals = x.literals | y.literals,
+    return values_make(g, (struct set){.literals = x.literals | y.literals,
                                     .number = lex_or(g->x, x.number, y.number),
                                     .string = lex_or(g->x, x.string, y.string),
                                     .array = form_or(g, x.array, y.array),
@@ -202,12 +202,12 @@ static lex_lang string_not(grammar *g, lex_lang a)
     return a == LEX_EMPTY ? LEX_ANY_STRING : a == LEX_ANY_STRING ? LEX_EMPTY : lex_not(g->x, a);
 }
 
-set_id set_not(grammar *g, set_id a)
+set_id values_not(grammar *g, set_id a)
 {
     if (a <= SET_ALL) return !a;
     if (g->sets[a].complement != NONE) return g->sets[a].complement;
     struct set x = g->sets[a];
-    set_id b = set_make(g, (struct set){.literals = LITERAL_ALL & ~x.literals,
+    set_id b = values_make(g, (struct set){.literals = LITERAL_ALL & ~x.literals,
                                         .number = number_not(g, x.number),
                                         .string = string_not(g, x.string),
                                         .array = form_not(g, x.array),
@@ -218,7 +218,7 @@ set_id set_not(grammar *g, set_id a)
 }
 
 // a without b; parts of b that a has nothing of are not even looked at.
-set_id set_minus(grammar *g, set_id a, set_id b)
+set_id values_minus(grammar *g, set_id a, set_id b)
 {
     if (a == SET_NONE || b == SET_NONE) return a;
     struct set x = g->sets[a], y = g->sets[b];
@@ -228,15 +228,15 @@ set_id set_minus(grammar *g, set_id a, set_id b)
     if (x.array && y.array) x.array = form_and(g, x.array, form_not(g, y.array));
     if (x.object && y.object && !forms_disjoint(g, x.object, y.object))
         x.object = form_and(g, x.object, form_not(g, y.object));
-    return set_make(g, x);
+    return values_make(g, x);
 }
 
-bool set_is_scalar(const grammar *g, set_id a)
+bool values_is_scalar(const grammar *g, set_id a)
 {
     return g->sets[a].array <= FORM_TRUE && g->sets[a].object <= FORM_TRUE;
 }
 
-uint32_t set_cost(grammar *g, set_id a)
+uint32_t values_cost(grammar *g, set_id a)
 {
     struct set s = g->sets[a];
     uint32_t best = s.scalar_cost;
@@ -245,7 +245,7 @@ uint32_t set_cost(grammar *g, set_id a)
     return best;
 }
 
-uint32_t set_count(grammar *g, set_id a)
+uint32_t values_count(grammar *g, set_id a)
 {
     const struct set *s = &g->sets[a];
     uint64_t n = (uint64_t)(s->literals & 1) + (s->literals >> 1 & 1) + (s->literals >> 2 & 1);
@@ -551,7 +551,7 @@ set_id prop_set(grammar *g, const struct props *p, const struct keys *k, uint32_
     if (named) s = node_set(g, own);
     for (uint32_t i = 0; i < p->n_pattern; i++) {
         if (!symbol_in(g, k, symbol, p->pattern[i].lang)) continue;
-        s = set_and(g, s, node_set(g, p->pattern[i].node));
+        s = values_and(g, s, node_set(g, p->pattern[i].node));
         named = true;
     }
     return named ? s : node_set(g, p->extra);
@@ -581,7 +581,7 @@ static void add_term(grammar *g, struct term_list *l, set_id value, form_id rest
     if (value == SET_NONE || rest == FORM_FALSE || g->too_much) return;
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->v[i].rest == rest) {
-            l->v[i].value = set_or(g, l->v[i].value, value);
+            l->v[i].value = values_or(g, l->v[i].value, value);
             return;
         }
         if (l->v[i].value == value) {
@@ -615,7 +615,7 @@ static void bad_terms(grammar *g, form_id f, const struct keys *k, uint32_t symb
 {
     struct form x = g->forms[f];
     set_id s = prop_set(g, g->props[x.a], k, symbol);
-    add_term(g, out, set_not(g, s), FORM_TRUE);
+    add_term(g, out, values_not(g, s), FORM_TRUE);
     if (symbol >= k->n || prop_node(g->props[x.a], k->name[symbol]) == NONE) {
         add_term(g, out, s, f);
         return;
@@ -634,7 +634,7 @@ static void contains_terms(grammar *g, const struct form *f, struct term_list *o
     set_id s = node_set(g, f->a);
     uint32_t most = f->c == NONE ? NONE : f->c - 1;
     if (f->c > 0) add_term(g, out, s, form_atom(g, A_CONTAINS, f->a, f->b ? f->b - 1 : 0, most));
-    add_term(g, out, set_not(g, s), form_atom(g, A_CONTAINS, f->a, f->b, f->c));
+    add_term(g, out, values_not(g, s), form_atom(g, A_CONTAINS, f->a, f->b, f->c));
 }
 
 static void find_terms(grammar *g, form_id f, const struct keys *k, uint32_t symbol,
@@ -642,7 +642,7 @@ static void find_terms(grammar *g, form_id f, const struct keys *k, uint32_t sym
 
 static bool is_small(const grammar *g, set_id s)
 {
-    return set_is_scalar(g, s);
+    return values_is_scalar(g, s);
 }
 
 static void or_terms(grammar *g, const struct form *f, const struct keys *k, uint32_t symbol,
@@ -654,18 +654,18 @@ static void or_terms(grammar *g, const struct form *f, const struct keys *k, uin
         uint32_t n;
         const struct term *v = form_terms(g, f->list[i], k, symbol, &n);
         for (uint32_t t = 0; t < n; t++) {
-            if (v[t].rest == FORM_TRUE) enough = set_or(g, enough, v[t].value);
+            if (v[t].rest == FORM_TRUE) enough = values_or(g, enough, v[t].value);
             GROW(all.v, all.n, all.cap, 16);
             all.v[all.n++] = v[t];
         }
     }
     bool cut = enough != SET_NONE && is_small(g, enough);
-    set_id left = cut ? set_not(g, enough) : SET_ALL;
+    set_id left = cut ? values_not(g, enough) : SET_ALL;
     add_term(g, out, enough, FORM_TRUE);
     for (uint32_t t = 0; t < all.n; t++) {
         if (all.v[t].rest == FORM_TRUE) continue;
-        set_id s = cut ? set_and(g, all.v[t].value, left) : all.v[t].value;
-        if (s != SET_NONE && set_cost(g, s) < FAR) add_term(g, out, s, all.v[t].rest);
+        set_id s = cut ? values_and(g, all.v[t].value, left) : all.v[t].value;
+        if (s != SET_NONE && values_cost(g, s) < FAR) add_term(g, out, s, all.v[t].rest);
     }
     free(all.v);
 }
@@ -681,9 +681,9 @@ static void and_terms(grammar *g, const struct form *f, const struct keys *k, ui
         struct term_list next = {0};
         for (uint32_t x = 0; x < now.n; x++)
             for (uint32_t y = 0; y < n; y++) {
-                set_id s = set_and(g, now.v[x].value, v[y].value);
+                set_id s = values_and(g, now.v[x].value, v[y].value);
                 if (s == SET_NONE) continue;
-                if ((now.n > 1 || n > 1) && set_cost(g, s) >= FAR && !g->cut) continue;
+                if ((now.n > 1 || n > 1) && values_cost(g, s) >= FAR && !g->cut) continue;
                 add_term(g, &next, s, form_and(g, now.v[x].rest, v[y].rest));
             }
         free(now.v);
@@ -718,7 +718,7 @@ static void find_terms(grammar *g, form_id f, const struct keys *k, uint32_t sym
         bool more = node_set(g, p->rest) != SET_ALL;
         for (uint32_t i = symbol + 1; i < p->n && !more; i++)
             more = node_set(g, p->prefix[i]) != SET_ALL;
-        add_term(g, out, set_not(g, s), FORM_TRUE);
+        add_term(g, out, values_not(g, s), FORM_TRUE);
         if (more) add_term(g, out, s, f);
         break;
     }
@@ -795,7 +795,7 @@ static set_id set_of_number(grammar *g, const json_t *v)
     lex_lang lang = lex_number(g->x, text, &e);
     if (lang == LEX_FAILED) grammar_too_much(g, e.msg);
     free(text);
-    return set_make(g, (struct set){.number = lang == LEX_FAILED ? LEX_EMPTY : lang});
+    return values_make(g, (struct set){.number = lang == LEX_FAILED ? LEX_EMPTY : lang});
 }
 
 static set_id set_of_array(grammar *g, const json_t *v)
@@ -804,14 +804,14 @@ static set_id set_of_array(grammar *g, const json_t *v)
     p->n = (uint32_t)json_array_size(v);
     p->prefix = chunk_alloc(&g->mem, (p->n + 1) * sizeof *p->prefix);
     for (uint32_t i = 0; i < p->n; i++)
-        p->prefix[i] = node_of_set(g, set_of_json(g, json_array_get(v, i)));
+        p->prefix[i] = node_of_set(g, values_of_json(g, json_array_get(v, i)));
     p->rest = NODE_NONE;
     GROW(g->items, g->n_items, g->cap_items, 8);
     g->items[g->n_items] = p;
     form_id f = form_atom(g, A_ITEMS, g->n_items++, 0, 0);
     f = form_and(g, f, form_atom(g, A_MIN, p->n, 0, 0));
     f = form_and(g, f, form_atom(g, A_MAX, p->n, 0, 0));
-    return set_make(g, (struct set){.array = f});
+    return values_make(g, (struct set){.array = f});
 }
 
 static int by_prop_name(const void *a, const void *b, void *props)
@@ -839,7 +839,7 @@ static set_id set_of_object(grammar *g, const json_t *v)
     p->p = chunk_alloc(&g->mem, (n + 1) * sizeof *p->p);
     json_object_keylen_foreach((json_t *)v, key, len, sub)
     {
-        set_id s = set_of_json(g, sub);
+        set_id s = values_of_json(g, sub);
         names[p->n] = name_of(g, key, len);
         p->p[p->n] = (struct prop){names[p->n], node_of_set(g, s)};
         p->n++;
@@ -851,23 +851,23 @@ static set_id set_of_object(grammar *g, const json_t *v)
     form_id f = form_atom(g, O_PROPS, g->n_props++, 0, 0);
     f = form_and(g, f, form_names(g, O_HAS, 0, names, p->n));
     free(names);
-    return set_make(g, (struct set){.object = f});
+    return values_make(g, (struct set){.object = f});
 }
 
-set_id set_of_json(grammar *g, const json_t *v)
+set_id values_of_json(grammar *g, const json_t *v)
 {
     const char *text;
     size_t len;
     switch (json_typeof(v)) {
-    case JSON_NULL: return set_make(g, (struct set){.literals = LITERAL_NULL});
-    case JSON_TRUE: return set_make(g, (struct set){.literals = LITERAL_TRUE});
-    case JSON_FALSE: return set_make(g, (struct set){.literals = LITERAL_FALSE});
+    case JSON_NULL: return values_make(g, (struct set){.literals = LITERAL_NULL});
+    case JSON_TRUE: return values_make(g, (struct set){.literals = LITERAL_TRUE});
+    case JSON_FALSE: return values_make(g, (struct set){.literals = LITERAL_FALSE});
     case JSON_INTEGER:
     case JSON_REAL: return set_of_number(g, v);
     case JSON_STRING:
         text = json_string_value(v);
         len = json_string_length(v);
-        return set_make(g, (struct set){.string = lex_words(g->x, &text, &len, 1)});
+        return values_make(g, (struct set){.string = lex_words(g->x, &text, &len, 1)});
     case JSON_ARRAY: return set_of_array(g, v);
     default: return set_of_object(g, v);
     }
@@ -896,7 +896,7 @@ static set_id required_set(grammar *g, form_id f, name_id name)
         uint32_t node = prop_node(p, name);
         if (node == NONE && p->n_pattern == 0) node = p->extra;
         if (node == NONE || g->nodes[node].state == 1) continue;
-        s = set_and(g, s, node_set(g, node));
+        s = values_and(g, s, node_set(g, node));
     }
     return s;
 }
@@ -925,14 +925,14 @@ bool forms_disjoint(grammar *g, form_id a, form_id b)
                 if (required_set(g, b, x.list[k]) == SET_NONE) return true;
                 continue;
             }
-            set_id s = set_and(g, required_set(g, a, x.list[k]), required_set(g, b, x.list[k]));
+            set_id s = values_and(g, required_set(g, a, x.list[k]), required_set(g, b, x.list[k]));
             if (s == SET_NONE) return true;
         }
     }
     return false;
 }
 
-bool set_infinite(grammar *g, set_id a, int depth)
+bool values_infinite(grammar *g, set_id a, int depth)
 {
     struct set s = g->sets[a];
     if (s.number && lex_count(g->x, lex_start(g->x, s.number)) == LEX_MANY) return true;

@@ -131,7 +131,7 @@ static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
     for (uint32_t i = n; i-- > 0; b = b->before) text[i] = b->byte;
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!v) v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-    if (v) f->used = set_or(g, f->used, set_of_json(g, v));
+    if (v) f->used = values_or(g, f->used, values_of_json(g, v));
     json_decref(v);
     free(text);
 }
@@ -517,7 +517,7 @@ static uint32_t live_terms(grammar *g, struct chunks *mem, const struct frame *f
     uint64_t room[16], *seen = f->n_seen <= 16 ? room : chunk_alloc(mem, f->n_seen * sizeof *seen);
     struct object_at at = after_symbol(g, f, symbol, seen, min_of(f->count + 1, NONE - 1));
     for (uint32_t k = 0; k < n && m < cap; k++) {
-        if (set_cost(g, t[k].value) >= FAR) continue;
+        if (values_cost(g, t[k].value) >= FAR) continue;
         if (object_rest(g, t[k].rest, &at, true) >= FAR) continue;
         v[m++] = t[k];
     }
@@ -762,8 +762,8 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
         const struct term *t = form_terms(g, form, NULL, f->count, &m);
         for (uint32_t k = 0; k < m; k++) {
             set_id s = t[k].value;
-            if (compares && f->used != SET_NONE) s = set_and(g, s, set_not(g, f->used));
-            if (set_cost(g, s) >= FAR) continue;
+            if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
+            if (values_cost(g, s) >= FAR) continue;
             if (array_rest(g, t[k].rest, f->count + 1, f->used) >= FAR) continue;
             if (n == cap) {
                 cap *= 2;
@@ -986,7 +986,7 @@ static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *belo
             const struct term *t = form_terms(g, FRAME_ITEMS(f)[i].form, k, symbol, &n);
             struct object_at at = after_symbol(g, f, symbol, seen, f->count + 1);
             for (uint32_t x = 0; x < n; x++) {
-                uint32_t cost = far_add(set_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
+                uint32_t cost = far_add(values_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
                 cost = far_add(far_add(cost, key + comma_bytes(g)), below_item(f, below, i));
                 best = min_of(best, cost);
             }
@@ -1022,7 +1022,7 @@ static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up
 {
     uint32_t best = FAR;
     for (uint32_t i = 0; i < p->top->n; i++)
-        best = min_of(best, far_add(set_cost(g, FRAME_ITEMS(p->top)[i].child), up[i]));
+        best = min_of(best, far_add(values_cost(g, FRAME_ITEMS(p->top)[i].child), up[i]));
     if (p->mode == M_COLON) best = far_add(best, comma_bytes(g) - p->off);
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }

@@ -20,13 +20,13 @@ static int compare_words(const void *a, const void *b)
     return o ? o : (x->len > y->len) - (x->len < y->len);
 }
 
-struct words words_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n)
+struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n)
 {
     struct word_entry *v = mem_new((n + 1) * sizeof *v);
     for (uint32_t i = 0; i < n; i++)
         v[i] = (struct word_entry){text[i], (uint32_t)strlen(text[i]), id[i]};
     if (n) qsort(v, n, sizeof *v, compare_words);
-    struct words w = {.n = n,
+    struct word_list w = {.n = n,
                       .text = chunk_alloc(mem, (n + 1) * sizeof *w.text),
                       .len = chunk_alloc(mem, (n + 1) * sizeof *w.len),
                       .id = chunk_alloc(mem, (n + 1) * sizeof *w.id)};
@@ -42,7 +42,7 @@ struct words words_of(struct chunks *mem, const char *const *text, const uint32_
 }
 
 // Narrows [*lo, *hi) to the words whose byte at `off` is c; false: none.
-bool words_narrow(const struct words *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c)
+bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c)
 {
     uint32_t a = *lo, b = *hi;
     while (a < b && (w->len[a] <= off || (uint8_t)w->text[a][off] < c)) a++;
@@ -178,7 +178,7 @@ static void add_names(grammar *g, const struct grammar_tools_options *o)
         id[n++] = (uint32_t)i;
         buf_free(&b);
     }
-    g->tools.names = words_of(&g->mem, text, id, n);
+    g->tools.names = word_list_of(&g->mem, text, id, n);
     for (uint32_t i = 0; i < n; i++) free((char *)text[i]);
     free(text);
     free(id);
@@ -286,9 +286,9 @@ static bool step_literal(const grammar *g, const struct pos *from, uint8_t c, st
 static bool step_name(const grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                       struct pos *to)
 {
-    const struct words *w = &g->tools.names;
+    const struct word_list *w = &g->tools.names;
     *to = *from;
-    if (!words_narrow(w, &to->a, &to->b, from->off, c)) return false;
+    if (!word_list_narrow(w, &to->a, &to->b, from->off, c)) return false;
     to->off++;
     if (w->len[to->a] != to->off) return true;
     uint32_t tool = w->id[to->a];
@@ -395,7 +395,7 @@ static uint32_t names_finish(grammar *g, uint32_t lo, uint32_t hi, uint32_t off)
     uint32_t best = FAR;
     for (uint32_t i = lo; i < hi; i++)
         best = min_of(best,
-                      far_add(t->names.len[i] - off, set_cost(g, t->set[t->names.id[i]])));
+                      far_add(t->names.len[i] - off, values_cost(g, t->set[t->names.id[i]])));
     return far_add(best, t->literal[LIT_CLOSE].cost[0]);
 }
 

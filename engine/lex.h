@@ -22,8 +22,9 @@ typedef struct lex lex;
 typedef uint32_t lex_lang;
 typedef uint32_t lex_state;
 
-enum { LEX_EMPTY = 0, LEX_ANY_STRING = 1, LEX_ANY_NUMBER = 2, LEX_FAILED = UINT32_MAX }; // lex_lang
-enum { LEX_DEAD = 0 };                                           // lex_state
+enum { LEX_EMPTY = 0, LEX_ANY_STRING = 1, LEX_ANY_NUMBER = 2, LEX_NO_NUMBER = 3 }; // lex_lang
+#define LEX_FAILED UINT32_MAX // lex_lang
+enum { LEX_DEAD = 0 };        // lex_state
 #define LEX_MANY UINT32_MAX                                      // lex_count: more than 65,535
 
 enum lex_escapes {
@@ -67,7 +68,7 @@ bool lex_has(lex *x, lex_lang a, const char *decoded, size_t n); // decoded stri
 // ---- states ----
 
 lex_state lex_start(lex *x, lex_lang a); // strings: after the opening quote; LEX_DEAD: empty
-lex_state lex_step(lex *x, lex_state s, uint8_t byte);
+lex_state lex_step_new(lex *x, lex_state s, uint8_t byte); // where the row has no answer yet
 bool lex_accepts(const lex *x, lex_state s);      // the closing quote / the end of the number may come
 uint32_t lex_rest(lex *x, lex_state s);           // fewest further bytes until it accepts
 uint32_t lex_count(lex *x, lex_state s);          // decoded texts accepted from here; saturates: LEX_MANY
@@ -77,4 +78,19 @@ bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it is
 // that one. In the middle of a character or an escape: those the characters before it allow.
+// A string state that is not in the middle of a character or an escape.
+bool lex_between(const lex *x, lex_state s);
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi);
+
+// The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0
+// stands for one that nobody has asked for. Equal blocks are shared.
+struct lex_tables {
+    uint32_t (*row)[16];
+    lex_state (*block)[16];
+};
+static inline lex_state lex_step(lex *x, lex_state s, uint8_t byte)
+{
+    const struct lex_tables *t = (const struct lex_tables *)x;
+    uint32_t b = t->row[s][byte >> 4];
+    return b ? t->block[b][byte & 15] : lex_step_new(x, s, byte);
+}

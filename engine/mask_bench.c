@@ -44,7 +44,8 @@ void bench_report(struct bench *b, const char *fmt, ...)
 
 static grammar *compile(const struct bench *b, enum grammar_spacing spacing, err *e)
 {
-    return grammar_from_schema(b->o->vocab, b->schema, spacing, e);
+    struct grammar_options o = {.spacing = spacing, .order = ORDER_ANY};
+    return grammar_from_schema(b->o->vocab, b->schema, &o, e);
 }
 
 // Keeps the id of the schema with the largest time so far.

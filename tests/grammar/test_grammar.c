@@ -97,7 +97,7 @@ static bool begin_walk(struct walk *w, const grammar_vocab *v, json_t *schema,
     err e;
     oracle_reset();
     *w = (struct walk){.v = v, .schema = schema, .spacing = spacing};
-    w->g = grammar_from_schema(v, schema, spacing, &e);
+    w->g = grammar_from_schema(v, schema, &(struct grammar_options){.spacing = spacing}, &e);
     if (!w->g) {
         // The generator writes supported keywords only, but also schemas that nothing satisfies,
         // and references that lead in a circle.
@@ -350,7 +350,7 @@ static void forced_bytes(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         json_t *schema = json_loads(rows[i].schema, 0, NULL);
-        grammar *g = grammar_from_schema(v, schema, SPACING_PYTHON, &e);
+        grammar *g = grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_PYTHON}, &e);
         assert_non_null(g);
         grammar_state *s = grammar_start(g);
         char out[64] = {0};

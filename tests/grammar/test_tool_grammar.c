@@ -15,7 +15,7 @@ static const struct grammar_tools_options hermes = {.choice = CHOICE_AUTO,
                                                     .after_args = "}",
                                                     .end = "\n</tool_call>",
                                                     .between = "\n",
-                                                    .spacing = SPACING_PYTHON};
+                                                    .json = {.spacing = SPACING_PYTHON, .closed = true}};
 
 struct fixture {
     rng r;
@@ -205,7 +205,7 @@ static void whole_answer_is_a_call(void **state)
                                       .after_args = "}",
                                       .end = "",
                                       .between = NULL,
-                                      .spacing = SPACING_PYTHON};
+                                      .json = {.spacing = SPACING_PYTHON, .closed = true}};
     static const struct row rows[] = {
         {"", MAY_END},
         {"text", MAY_END},
