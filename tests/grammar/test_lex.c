@@ -1,0 +1,279 @@
+// Languages of strings and numbers against oracles that share nothing with them: every string over
+// a small alphabet is judged by plain evaluation of the same and/or/not tree, and the automaton
+// must say the same about membership, dead ends, the shortest finish and the number of texts. If
+// this fails, the decoder lets wrong strings through, or gets stuck in one.
+#include "test.h"
+
+#include "base/rng.h"
+#include "engine/lex.h"
+
+// ---- strings: a tree of languages beside its plain meaning ----
+
+#define N_CHAR  6
+#define LEN_MAX 4
+#define N_TEXT  1555 // 1 + 6 + 36 + 216 + 1296
+
+// The last stands for every character that no language here tells apart from it.
+static const char *const character[N_CHAR] = {"a", "b", "\xc3\xa9", "\n", "\xf0\x9f\x98\x80", "z"};
+static const uint32_t cost[N_CHAR] = {1, 1, 2, 2, 4, 1};
+
+struct text {
+    uint8_t n, at[LEN_MAX];
+    char bytes[4 * LEN_MAX + 1];
+    size_t len;
+};
+static struct text texts[N_TEXT];
+
+static void make_texts(void)
+{
+    size_t n = 1, from = 0;
+    for (int len = 1; len <= LEN_MAX; len++) {
+        size_t end = n;
+        for (; from < end; from++) {
+            for (uint8_t c = 0; c < N_CHAR; c++) {
+                struct text t = texts[from];
+                t.at[t.n++] = c;
+                t.len += (size_t)sprintf(t.bytes + t.len, "%s", character[c]);
+                texts[n++] = t;
+            }
+        }
+    }
+    assert_int_equal(n, N_TEXT);
+}
+
+struct tree {
+    lex_lang lang;
+    bool has[N_TEXT];
+};
+
+static void leaf_words(lex *x, rng *r, struct tree *t)
+{
+    const char *word[5];
+    size_t len[5], n = rng_below(r, 5);
+    memset(t->has, 0, sizeof t->has);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = rng_below(r, rng_below(r, 2) ? 43 : N_TEXT);
+        while (strchr(texts[k].bytes, 'z')) k--; // z stands for others too
+        word[i] = texts[k].bytes;
+        len[i] = texts[k].len;
+        t->has[k] = true;
+    }
+    t->lang = lex_words(x, word, len, n);
+}
+
+static void leaf_length(lex *x, rng *r, struct tree *t)
+{
+    uint64_t min = rng_below(r, 4), max = rng_below(r, 3) ? min + rng_below(r, 3) : UINT64_MAX;
+    for (int i = 0; i < N_TEXT; i++) t->has[i] = texts[i].n >= min && texts[i].n <= max;
+    t->lang = lex_length(x, min, max);
+}
+
+static void make_tree(lex *x, rng *r, int depth, struct tree *t)
+{
+    if (depth == 0 || rng_below(r, 4) == 0) {
+        if (rng_below(r, 2))
+            leaf_words(x, r, t);
+        else
+            leaf_length(x, r, t);
+        return;
+    }
+    struct tree other;
+    uint64_t op = rng_below(r, 3);
+    make_tree(x, r, depth - 1, t);
+    if (op == 0) {
+        t->lang = lex_not(x, t->lang);
+        for (int i = 0; i < N_TEXT; i++) t->has[i] = !t->has[i];
+        return;
+    }
+    make_tree(x, r, depth - 1, &other);
+    t->lang = op == 1 ? lex_and(x, t->lang, other.lang) : lex_or(x, t->lang, other.lang);
+    for (int i = 0; i < N_TEXT; i++)
+        t->has[i] = op == 1 ? t->has[i] && other.has[i] : t->has[i] || other.has[i];
+}
+
+// One of the ways to write a character in a JSON string.
+static size_t spell(rng *r, uint8_t c, char *out)
+{
+    static const char *const other[N_CHAR][2] = {{"\\u0061", "a"},
+                                                 {"\\u0062", "b"},
+                                                 {"\\u00E9", "\\u00e9"},
+                                                 {"\\n", "\\u000a"},
+                                                 {"\\ud83d\\uDE00", "\xf0\x9f\x98\x80"},
+                                                 {"z", "\\u007A"}};
+    uint64_t how = rng_below(r, 3);
+    return (size_t)sprintf(out, "%s", how == 2 && c != 3 ? character[c] : other[c][how % 2]);
+}
+
+static bool begins(const struct text *t, const struct text *with)
+{
+    return t->n >= with->n && memcmp(t->at, with->at, with->n) == 0;
+}
+
+struct expected {
+    uint32_t rest, count;
+};
+
+static struct expected expect_after(const struct tree *t, const struct text *prefix)
+{
+    struct expected e = {UINT32_MAX, 0};
+    for (int i = 0; i < N_TEXT; i++) {
+        if (!t->has[i] || !begins(&texts[i], prefix)) continue;
+        uint32_t rest = 0;
+        bool many = false;
+        for (uint8_t k = prefix->n; k < texts[i].n; k++) {
+            rest += cost[texts[i].at[k]];
+            many = many || texts[i].at[k] == N_CHAR - 1;
+        }
+        if (rest < e.rest) e.rest = rest;
+        e.count = many || e.count == LEX_MANY ? LEX_MANY : e.count + 1;
+    }
+    return e;
+}
+
+// The state that a spelling of the text leads to; on the way a finish must never be out of reach.
+static lex_state walk(lex *x, lex_lang a, const struct text *t, rng *r)
+{
+    lex_state s = lex_start(x, a);
+    for (uint8_t i = 0; i < t->n; i++) {
+        char bytes[16];
+        size_t n = spell(r, t->at[i], bytes);
+        for (size_t k = 0; k < n; k++) {
+            lex_state next = lex_step(x, s, (uint8_t)bytes[k]);
+            if (next != LEX_DEAD) assert_true(lex_rest(x, next) + 1 >= lex_rest(x, s));
+            s = next;
+        }
+    }
+    return s;
+}
+
+static void check_tree(lex *x, const struct tree *t, rng *r)
+{
+    err e = {0};
+    assert_int_not_equal(t->lang, LEX_FAILED);
+    assert_int_equal(lex_prepare(x, t->lang, &e), 0);
+    for (int i = 0; i < N_TEXT; i++) {
+        lex_state s = walk(x, t->lang, &texts[i], r);
+        assert_int_equal(lex_has(x, t->lang, texts[i].bytes, texts[i].len), t->has[i]);
+        assert_int_equal(lex_accepts(x, s), t->has[i]);
+        if (texts[i].n > 1 && rng_below(r, 10)) continue;
+        struct expected want = expect_after(t, &texts[i]);
+        assert_int_equal(lex_rest(x, s), want.rest);
+        assert_int_equal(s == LEX_DEAD, want.rest == UINT32_MAX);
+        assert_int_equal(lex_count(x, s), want.count);
+    }
+}
+
+static void strings(void **state)
+{
+    (void)state;
+    rng r = rng_seed(1);
+    make_texts();
+    for (int i = 0; i < 300; i++) {
+        lex *x = lex_new(ESCAPES_ANY);
+        struct tree t;
+        make_tree(x, &r, 3, &t);
+        // Bounded by what the oracle can see.
+        t.lang = lex_and(x, t.lang, lex_length(x, 0, LEN_MAX));
+        check_tree(x, &t, &r);
+        lex_free(x);
+    }
+}
+
+static bool reads(lex *x, lex_lang a, const char *text)
+{
+    lex_state s = lex_start(x, a);
+    for (; *text; text++) s = lex_step(x, s, (uint8_t)*text);
+    return lex_accepts(x, s);
+}
+
+static void escapes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool any, minimal;
+    } row[] = {
+        {"plain", true, true},
+        {"\\n\\r\\t\\b\\f\\\"\\\\", true, true},
+        {"\\/", true, false},
+        {"/", true, true},
+        {"\\u0041", true, false},
+        {"\\u001f", true, true},
+        {"\\u001F", true, false},
+        {"\\u000a", true, false},
+        {"\\u0000", true, true},
+        {"\x7f", true, true},
+        {"\n", false, false},
+        {"\x01", false, false},
+        {"\\x", false, false},
+        {"\\u12g4", false, false},
+        {"\\ud800", false, false},
+        {"\\udc00", false, false},
+        {"\\ud83d\\ude00", true, false},
+        {"\\ud83d\\ud83d", false, false},
+        {"\\ud83dx", false, false},
+        {"\xf0\x9f\x98\x80", true, true},
+        {"\xc3\xa9", true, true},
+        {"\xc3", false, false},
+        {"\xc0\xaf", false, false},
+        {"\xe0\x80\x80", false, false},
+        {"\xed\xa0\x80", false, false},
+        {"\xed\x9f\xbf", true, true},
+        {"\xf4\x8f\xbf\xbf", true, true},
+        {"\xf4\x90\x80\x80", false, false},
+        {"\xf0\x80\x80\x80", false, false},
+        {"\xff", false, false},
+        {"\\", false, false},
+        {"\\u00", false, false},
+    };
+    for (int minimal = 0; minimal < 2; minimal++) {
+        lex *x = lex_new(minimal ? ESCAPES_MINIMAL : ESCAPES_ANY);
+        for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+            if (reads(x, LEX_ANY_STRING, row[i].text) != (minimal ? row[i].minimal : row[i].any))
+                fail_msg("escape row %zu, minimal %d", i, minimal);
+        lex_free(x);
+    }
+}
+
+// Whatever is read one byte at a time into an unescaped string must be what the escape layer says.
+static void free_strings_and_words(void **state)
+{
+    (void)state;
+    static const char *const word[] = {"red",
+                                       "r\xc3\xa9"
+                                       "d",
+                                       "green", "", "re"};
+    static const size_t len[] = {3, 4, 5, 0, 2};
+    lex *x = lex_new(ESCAPES_ANY);
+    uint32_t lo, hi;
+    lex_lang words = lex_words(x, word, len, 5), longish = lex_length(x, 3, UINT64_C(2000000000));
+    lex_state s = lex_start(x, words);
+    assert_true(lex_words_range(x, s, &lo, &hi) && lo == 0 && hi == 5 && lex_accepts(x, s));
+    s = lex_step(x, s, 'r'); // "", green, re, red, réd
+    assert_true(lex_words_range(x, s, &lo, &hi) && lo == 2 && hi == 5 && !lex_accepts(x, s));
+    assert_int_equal(lex_count(x, s), 3);
+    lex_state escape = lex_step(x, lex_step(x, s, '\\'), 'u');
+    assert_true(lex_words_range(x, escape, &lo, &hi) && lo == 2 && hi == 5);
+    s = lex_step(x, lex_step(x, s, 0xc3), 0xa9);
+    assert_true(lex_words_range(x, s, &lo, &hi) && lo == 4 && hi == 5 && !lex_accepts(x, s));
+    assert_int_equal(lex_rest(x, s), 1);
+    s = lex_start(x, longish);
+    for (int i = 0; i < 1000; i++) s = lex_step(x, s, 'x');
+    assert_true(lex_is_free(x, s, &lo, &hi) && lo == 0 && hi == 2000000000 - 1000);
+    assert_true(lex_is_free(x, lex_start(x, LEX_ANY_STRING), &lo, &hi) && lo == 0);
+    assert_int_equal(hi, UINT32_MAX);
+    assert_false(lex_is_free(x, lex_step(x, lex_start(x, longish), 0xc3), &lo, &hi));
+    assert_int_equal(lex_not(x, LEX_EMPTY), LEX_ANY_STRING);
+    assert_int_equal(lex_and(x, words, lex_not(x, words)), LEX_EMPTY);
+    lex_free(x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings),
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(free_strings_and_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
