@@ -471,8 +471,8 @@ static form_id dependent_form(struct compiler *c, const json_t *schema, uint32_t
     json_object_keylen_foreach((json_t *)all, key, len, v)
     {
         if (c->failed) break;
-        form_id then = json_is_array(v) ? names_form(c, all, key, v)
-                                        : c->g->sets[in_place(c, v, base)].object;
+        set_id s = json_is_array(v) ? (set_id)SET_NONE : in_place(c, v, base);
+        form_id then = json_is_array(v) ? names_form(c, all, key, v) : c->g->sets[s].object;
         form_id lacks = form_atom(c->g, O_LACKS, name_of(c->g, key, len), 0, 0);
         f = form_and(c->g, f, form_or(c->g, lacks, then));
     }
@@ -493,7 +493,8 @@ static form_id object_form(struct compiler *c, const json_t *schema, uint32_t ba
         f = form_and(g, f, form_atom(g, O_MAX, count, 0, 0));
     const json_t *names = json_object_get(schema, "propertyNames");
     if (names) {
-        lex_lang lang = g->sets[in_place(c, names, base)].string;
+        set_id s = in_place(c, names, base);
+        lex_lang lang = g->sets[s].string;
         f = form_and(g, f, lang == LEX_EMPTY ? form_atom(g, O_MAX, 0, 0, 0)
                                              : form_atom(g, O_NAMES, lang, 0, 0));
     }
