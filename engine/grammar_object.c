@@ -1,7 +1,8 @@
-// What an object may still become. Its conditions are collected into one list, alternatives tried
-// one after the other; what then has to be added is a set of keys, each with the set that all
-// conditions together ask of its value. The search ends at the first completion where only life
-// and death is asked, and goes through all alternatives where the shortest end is.
+// What an object may still become. Its conditions are collected into one list; alternatives that
+// contradict it, or hold already, are passed over, and of the others those with the fewest ways are
+// tried first. What then has to be added is a set of keys, each with the set that all conditions
+// together ask of its value. The search ends at the first completion where only life and death is
+// asked, and looks at a few more where a short end is.
 #include "base/mem.h"
 #include "engine/grammar_private.h"
 
@@ -11,7 +12,8 @@
 #define CLASSES_MAX 64
 #define LANGS_MAX   128
 #define NEEDS_MAX   24
-#define SEARCH_MAX  6000 // completions looked at
+#define SEARCH_MAX  4000 // completions looked at until one is found
+#define SHORTER_MAX 48   // and after that
 #define NEW_KEY     5    // bytes that make an undeclared key a new one: an upper bound
 
 // ---- keys ----
@@ -317,11 +319,6 @@ struct need {
     set_id set;
 };
 
-struct pending {
-    form_id f;
-    const struct pending *next;
-};
-
 struct search {
     grammar *g;
     const struct object_at *at;
@@ -333,7 +330,6 @@ struct search {
     bool any;
 };
 
-static void solve(struct search *s, const struct pending *todo);
 static void witnesses(struct search *s, uint32_t from);
 
 static bool can_come(const struct search *s, uint32_t symbol)
@@ -490,6 +486,7 @@ static void judge(struct search *s)
     uint64_t *bits = words <= 8 ? room : mem_new(2 * words * sizeof *bits);
     struct demand d = {.must = bits, .lacks = bits + words, .most = NONE};
     uint32_t cost = demand_cost(s, &d);
+    if (s->best >= FAR && cost < FAR) s->left = min_of(s->left, SHORTER_MAX);
     if (cost < s->best) s->best = cost;
     if (s->left) s->left--;
     if (bits != room) free(bits);
@@ -553,34 +550,187 @@ static void add_atom(struct search *s, form_id f)
     s->atom[s->n_atom++] = f;
 }
 
-static void solve(struct search *s, const struct pending *todo)
+// Where a search stands: what is decided about declared keys, and the alternatives still open.
+struct level {
+    uint64_t *must, *lacks;
+    form_id *either;
+    uint32_t n_either, cap_either;
+};
+
+enum outlook { DEAD, OPEN, HOLDS };
+
+static enum outlook has_outlook(const struct search *s, const struct level *l,
+                                const struct form *x)
 {
-    uint32_t n_before = s->n_atom;
-    while (todo && !finished(s)) {
-        form_id f = todo->f;
-        struct form x = s->g->forms[f];
-        todo = todo->next;
-        if (x.kind == F_FALSE) break;
-        if (x.kind == F_OR) {
-            for (uint32_t i = 0; i < x.n && !finished(s); i++)
-                solve(s, &(struct pending){x.list[i], todo});
-            s->n_atom = n_before;
-            return;
+    enum outlook all = HOLDS;
+    for (uint32_t i = 0; i < x->n; i++) {
+        uint32_t symbol = keys_find(s->at->k, x->list[i]);
+        if (symbol == NONE) return DEAD;
+        if (has_bit(s->at->seen, symbol) || has_bit(l->must, symbol)) continue;
+        if (!can_come(s, symbol) || has_bit(l->lacks, symbol)) return DEAD;
+        all = OPEN;
+    }
+    return all;
+}
+
+static enum outlook lacks_outlook(const struct search *s, const struct level *l, name_id name)
+{
+    uint32_t symbol = keys_find(s->at->k, name);
+    if (symbol == NONE) return HOLDS;
+    if (has_bit(s->at->seen, symbol) || has_bit(l->must, symbol)) return DEAD;
+    return has_bit(l->lacks, symbol) || !can_come(s, symbol) ? HOLDS : OPEN;
+}
+
+// Can any property still fail to meet p?
+static enum outlook bad_outlook(const struct search *s, const struct level *l,
+                                const struct props *p)
+{
+    if (p->n_pattern || p->extra != NODE_ALL) return OPEN;
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t symbol = keys_find(s->at->k, p->p[i].name);
+        if (p->p[i].node != NODE_ALL && symbol != NONE && can_come(s, symbol) &&
+            !has_bit(l->lacks, symbol))
+            return OPEN;
+    }
+    return DEAD;
+}
+
+static enum outlook props_outlook(const struct search *s, const struct level *l,
+                                  const struct props *p)
+{
+    for (uint32_t w = 0; w < bit_words(s->at->k->n); w++)
+        for (uint64_t bits = l->must[w]; bits; bits &= bits - 1) {
+            uint32_t symbol = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (prop_set(s->g, p, s->at->k, symbol) == SET_NONE) return DEAD;
         }
-        if (x.kind != F_AND) {
-            if (x.kind != F_TRUE) add_atom(s, f);
-            continue;
+    return OPEN;
+}
+
+// What is to be expected of a form, as far as it can be seen without a search.
+static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
+{
+    const struct form *x = &s->g->forms[f];
+    bool and = x->kind == F_AND;
+    enum outlook all = and ? HOLDS : DEAD;
+    switch (x->kind) {
+    case F_AND:
+    case F_OR:
+        for (uint32_t i = 0; i < x->n; i++) {
+            enum outlook o = outlook(s, l, x->list[i]);
+            if (o == (and ? DEAD : HOLDS)) return o;
+            if (o == OPEN) all = OPEN;
+            x = &s->g->forms[f];
         }
-        struct pending *all = mem_new((x.n + 1) * sizeof *all);
+        return all;
+    case O_HAS: return has_outlook(s, l, x);
+    case O_LACKS: return lacks_outlook(s, l, x->a);
+    case O_BAD: return bad_outlook(s, l, s->g->props[x->a]);
+    case O_PROPS: return props_outlook(s, l, s->g->props[x->a]);
+    case F_FALSE: return DEAD;
+    case F_TRUE: return HOLDS;
+    default: return OPEN;
+    }
+}
+
+// Adds what a form demands to the level; false: it contradicts what is there.
+static bool demand(struct search *s, struct level *l, form_id f)
+{
+    struct form x = s->g->forms[f];
+    enum outlook o = x.kind == F_AND || x.kind == F_OR ? OPEN : outlook(s, l, f);
+    switch (x.kind) {
+    case F_AND:
         for (uint32_t i = 0; i < x.n; i++)
-            all[i] = (struct pending){x.list[i], i + 1 < x.n ? &all[i + 1] : todo};
-        solve(s, all);
-        free(all);
-        s->n_atom = n_before;
+            if (!demand(s, l, x.list[i])) return false;
+        return true;
+    case F_OR:
+        if (l->n_either == l->cap_either) {
+            l->cap_either = l->cap_either ? l->cap_either * 2 : 8;
+            l->either = mem_grow(l->either, l->cap_either * sizeof *l->either);
+        }
+        l->either[l->n_either++] = f;
+        return true;
+    case O_HAS:
+        for (uint32_t i = 0; o != DEAD && i < x.n; i++) {
+            uint32_t symbol = keys_find(s->at->k, x.list[i]);
+            if (!has_bit(s->at->seen, symbol)) set_bit(l->must, symbol);
+        }
+        break;
+    case O_LACKS: {
+        uint32_t symbol = keys_find(s->at->k, x.a);
+        if (symbol != NONE && o != DEAD) set_bit(l->lacks, symbol);
+        break;
+    }
+    default: break;
+    }
+    if (f != FORM_TRUE) add_atom(s, f);
+    return o != DEAD;
+}
+
+static struct level level_copy(const struct level *l, uint32_t words)
+{
+    struct level m = *l;
+    m.must = mem_grow(NULL, (2 * words + 1) * sizeof *m.must);
+    m.lacks = m.must + words;
+    memcpy(m.must, l->must, words * sizeof *m.must);
+    memcpy(m.lacks, l->lacks, words * sizeof *m.lacks);
+    m.cap_either = l->n_either + 8;
+    m.either = mem_grow(NULL, m.cap_either * sizeof *m.either);
+    memcpy(m.either, l->either, l->n_either * sizeof *m.either);
+    return m;
+}
+
+// Takes the open alternative with the fewest ways out of the level; NONE: none is open,
+// FORM_FALSE: one has no way left.
+static form_id fewest_ways(struct search *s, struct level *l)
+{
+    uint32_t best = NONE, at = 0, n = 0;
+    for (uint32_t i = 0; i < l->n_either; i++) {
+        const struct form *x = &s->g->forms[l->either[i]];
+        uint32_t ways = 0, n_form = x->n;
+        const form_id *list = x->list;
+        bool holds = false;
+        for (uint32_t k = 0; k < n_form && !holds; k++) {
+            enum outlook o = outlook(s, l, list[k]);
+            holds = o == HOLDS;
+            ways += o == OPEN;
+        }
+        if (holds) continue;
+        if (ways == 0) return FORM_FALSE;
+        if (ways < best) {
+            best = ways;
+            at = n;
+        }
+        l->either[n++] = l->either[i];
+    }
+    l->n_either = n;
+    if (best == NONE) return NONE;
+    form_id f = l->either[at];
+    l->either[at] = l->either[--l->n_either];
+    return f;
+}
+
+static void solve(struct search *s, struct level *l)
+{
+    if (finished(s)) return;
+    form_id f = fewest_ways(s, l);
+    if (f == FORM_FALSE) {
+        if (s->left) s->left--;
         return;
     }
-    if (!todo && !finished(s)) witnesses(s, 0);
-    s->n_atom = n_before;
+    if (f == NONE) {
+        witnesses(s, 0);
+        return;
+    }
+    uint32_t n_atom = s->n_atom, words = bit_words(s->at->k->n);
+    struct form x = s->g->forms[f];
+    for (uint32_t i = 0; i < x.n && !finished(s); i++) {
+        if (outlook(s, l, x.list[i]) == DEAD) continue;
+        struct level m = level_copy(l, words);
+        if (demand(s, &m, x.list[i])) solve(s, &m);
+        free(m.must);
+        free(m.either);
+        s->n_atom = n_atom;
+    }
 }
 
 uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any)
@@ -603,9 +753,15 @@ uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any
         return s.best;
     }
     s.n_atom = 0;
-    solve(&s, &(struct pending){f, NULL});
+    struct level l = {0};
+    uint32_t words = bit_words(at->k->n);
+    l.must = mem_new((2 * words + 1) * sizeof *l.must);
+    l.lacks = l.must + words;
+    if (demand(&s, &l, f)) solve(&s, &l);
+    free(l.must);
+    free(l.either);
     if (s.left == 0 && s.best >= FAR)
-        grammar_too_much(g, "alternatives of an object: no completion found among 6,000");
+        grammar_too_much(g, "alternatives of an object: no completion found among 4,000");
     free(s.atom);
     return s.best;
 }

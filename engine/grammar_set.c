@@ -46,8 +46,10 @@ size_t table_bytes(const struct table *t)
         }                                                                                          \
     } while (0)
 
+// While a schema is compiled it is refused for this; later, what was given up counts as not allowed.
 void grammar_too_much(grammar *g, const char *why)
 {
+    if (!g->compiler) return;
     if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
 }
@@ -640,9 +642,14 @@ static void contains_terms(grammar *g, const struct form *f, struct term_list *o
 static void find_terms(grammar *g, form_id f, const struct keys *k, uint32_t symbol,
                        struct term_list *out);
 
-static bool is_small(const grammar *g, set_id s)
+// Nothing is in s, and that does not hang on a cost that is being found out.
+static bool surely_empty(grammar *g, set_id s)
 {
-    return values_is_scalar(g, s);
+    bool outer = g->cut;
+    g->cut = false;
+    bool empty = values_cost(g, s) >= FAR && !g->cut;
+    g->cut = outer;
+    return empty;
 }
 
 static void or_terms(grammar *g, const struct form *f, const struct keys *k, uint32_t symbol,
@@ -659,13 +666,13 @@ static void or_terms(grammar *g, const struct form *f, const struct keys *k, uin
             all.v[all.n++] = v[t];
         }
     }
-    bool cut = enough != SET_NONE && is_small(g, enough);
+    bool cut = enough != SET_NONE && values_is_scalar(g, enough);
     set_id left = cut ? values_not(g, enough) : SET_ALL;
     add_term(g, out, enough, FORM_TRUE);
     for (uint32_t t = 0; t < all.n; t++) {
         if (all.v[t].rest == FORM_TRUE) continue;
         set_id s = cut ? values_and(g, all.v[t].value, left) : all.v[t].value;
-        if (s != SET_NONE && values_cost(g, s) < FAR) add_term(g, out, s, all.v[t].rest);
+        if (!surely_empty(g, s)) add_term(g, out, s, all.v[t].rest);
     }
     free(all.v);
 }
@@ -682,8 +689,7 @@ static void and_terms(grammar *g, const struct form *f, const struct keys *k, ui
         for (uint32_t x = 0; x < now.n; x++)
             for (uint32_t y = 0; y < n; y++) {
                 set_id s = values_and(g, now.v[x].value, v[y].value);
-                if (s == SET_NONE) continue;
-                if ((now.n > 1 || n > 1) && values_cost(g, s) >= FAR && !g->cut) continue;
+                if (s == SET_NONE || ((now.n > 1 || n > 1) && surely_empty(g, s))) continue;
                 add_term(g, &next, s, form_and(g, now.v[x].rest, v[y].rest));
             }
         free(now.v);
@@ -755,16 +761,12 @@ const struct term *form_terms(grammar *g, form_id f, const struct keys *k, uint3
         }
     }
     struct term_list l = {0};
-    bool outer_cut = g->cut;
-    g->cut = false;
     find_terms(g, f, k, symbol, &l);
-    bool sure = !g->cut || g->finding == 0;
-    g->cut = g->cut || outer_cut;
-    struct term *v = chunk_alloc(sure ? &g->mem : &g->work, (l.n + 1) * sizeof *v);
+    struct term *v = chunk_alloc(&g->mem, (l.n + 1) * sizeof *v);
     if (l.n) memcpy(v, l.v, l.n * sizeof *v);
     free(l.v);
     *n = l.n;
-    if (!sure || g->too_much) return v;
+    if (g->too_much) return v;
     table_room(t, term_hash, g);
     GROW(g->terms, g->n_term, g->cap_term, 32);
     g->terms[g->n_term] = (struct term_entry){f, k, symbol, *n, v};
