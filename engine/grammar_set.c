@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TERMS_MAX 600 // of one form and symbol
+#define TERMS_MAX  600 // of one form and symbol
+#define BESIDE_MAX 300 // members of a form that are compared with one another
 
 // ---- tables ----
 
@@ -373,6 +374,50 @@ form_id form_names(grammar *g, enum form_kind kind, uint32_t a, const name_id *l
     return f;
 }
 
+static bool among(const uint32_t *v, uint32_t n, uint32_t x)
+{
+    return bsearch(&x, v, n, sizeof *v, by_id) != NULL;
+}
+
+static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b);
+
+// A member of the other kind is superfluous when one of its own members stands beside it (a and (a
+// or b) is a), and loses those whose complement does (a and (not a or b) is a and b). NONE: it
+// stays as it is, else what takes its place.
+static form_id beside(grammar *g, enum form_kind kind, const uint32_t *v, uint32_t n, form_id member)
+{
+    struct form x = g->forms[member];
+    form_id neutral = kind == F_AND ? FORM_TRUE : FORM_FALSE, left = !neutral;
+    bool changed = false;
+    for (uint32_t i = 0; i < x.n; i++) {
+        if (among(v, n, x.list[i])) return neutral;
+        form_id c = g->forms[x.list[i]].complement;
+        changed = changed || (c != NONE && among(v, n, c));
+    }
+    if (!changed) return NONE;
+    for (uint32_t i = 0; i < x.n; i++) {
+        form_id c = g->forms[x.list[i]].complement;
+        if (c == NONE || !among(v, n, c))
+            left = join(g, kind == F_AND ? F_OR : F_AND, left, x.list[i]);
+    }
+    return left;
+}
+
+static form_id simplified(grammar *g, enum form_kind kind, const uint32_t *v, uint32_t n)
+{
+    enum form_kind other = kind == F_AND ? F_OR : F_AND;
+    for (uint32_t i = 0; i < n && n <= BESIDE_MAX; i++) {
+        if (g->forms[v[i]].kind != other) continue;
+        form_id instead = beside(g, kind, v, n, v[i]);
+        if (instead == NONE) continue;
+        form_id f = kind == F_AND ? FORM_TRUE : FORM_FALSE;
+        for (uint32_t k = 0; k < n; k++) f = join(g, kind, f, k == i ? instead : v[k]);
+        return f;
+    }
+    if (n == 1) return v[0];
+    return form_make(g, (struct form){.kind = (uint8_t)kind, .list = v, .n = n});
+}
+
 // The members of a and b, sorted and each once, as and/or of them; the neutral element left out.
 static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b)
 {
@@ -393,10 +438,9 @@ static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b)
     bool clash = false;
     for (uint32_t i = 0; i < n && !clash; i++) {
         form_id c = g->forms[v[i]].complement;
-        clash = c != NONE && bsearch(&c, v, n, sizeof *v, by_id);
+        clash = c != NONE && among(v, n, c);
     }
-    form_id f = clash ? absorbing
-                      : form_make(g, (struct form){.kind = (uint8_t)kind, .list = v, .n = n});
+    form_id f = clash ? absorbing : simplified(g, kind, v, n);
     if (v != room) free(v);
     return f;
 }
