@@ -121,7 +121,8 @@ void lex_free(lex *x)
 {
     if (!x) return;
     numbers_free(x->numbers);
-    struct ids *const tables[] = {&x->states, &x->blocks, &x->langs, &x->exprs, &x->sets, &x->patterns};
+    struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
+                                  &x->exprs,  &x->sets,   &x->patterns};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) free(tables[i]->slot);
     free(x->hot.row);
     free(x->hot.block);
@@ -139,7 +140,8 @@ void lex_free(lex *x)
 
 size_t lex_bytes(const lex *x)
 {
-    const struct ids *const tables[] = {&x->states, &x->blocks, &x->langs, &x->exprs, &x->sets, &x->patterns};
+    const struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
+                                        &x->exprs,  &x->sets,   &x->patterns};
     size_t n = sizeof *x + arena_used(x->mem) + numbers_bytes(x->numbers);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         n += tables[i]->cap * sizeof *tables[i]->slot;

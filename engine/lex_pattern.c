@@ -80,8 +80,8 @@ static expr closed(lex *x, const struct part *p)
 
 // ---- with them ----
 
-// What matches p and then: `idle` where p read nothing since the loop around it began, `moved` where
-// it did. A loop goes round again only when something was read, so it never waits for itself.
+// What matches p and then: `idle` where p read nothing since the loop around it began, `moved`
+// where it did. A loop goes round again only when something was read, so it never waits for itself.
 static struct tail translate(struct translation *t, const struct part *p, struct tail idle,
                              struct tail moved);
 
@@ -91,7 +91,8 @@ static expr after_set(struct translation *t, uint32_t set, struct tail moved)
     lex *x = t->x;
     if (moved.of[BEFORE_WORD] == moved.of[BEFORE_OTHER])
         return expr_then(x, expr_set(x, set), moved.of[BEFORE_WORD]);
-    expr word = expr_set(x, set_and(x, set, t->word)), other = expr_set(x, set_and(x, set, t->other));
+    expr word = expr_set(x, set_and(x, set, t->word)),
+         other = expr_set(x, set_and(x, set, t->other));
     return expr_or(x, expr_then(x, word, moved.of[BEFORE_WORD]),
                    expr_then(x, other, moved.of[BEFORE_OTHER]));
 }
@@ -101,8 +102,8 @@ static struct tail translate_sequence(struct translation *t, const struct part *
 {
     if (!q) return idle;
     struct tail then_moved = translate_sequence(t, q->next, moved, moved);
-    struct tail then_idle = tail_equal(idle, moved) ? then_moved
-                                                    : translate_sequence(t, q->next, idle, moved);
+    struct tail then_idle =
+        tail_equal(idle, moved) ? then_moved : translate_sequence(t, q->next, idle, moved);
     return translate(t, q, then_idle, then_moved);
 }
 
@@ -206,8 +207,7 @@ static expr anywhere(struct translation *t, struct tail m)
     expr first = m.of[BEFORE_NONE], word = m.of[BEFORE_WORD], other = m.of[BEFORE_OTHER];
     if (word == EXPR_NONE && other == EXPR_NONE) return first;
     if (is_uniform(m)) return expr_then(x, EXPR_ALL, first);
-    if (word == other)
-        return expr_or(x, first, expr_then(x, expr_length(x, 1, NO_MAX), word));
+    if (word == other) return expr_or(x, first, expr_then(x, expr_length(x, 1, NO_MAX), word));
     struct tail later = m;
     later.of[BEFORE_WORD] = expr_loop(x, word);
     later.of[BEFORE_OTHER] = expr_loop(x, other);

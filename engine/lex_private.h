@@ -257,7 +257,7 @@ struct lex {
         const char *text;
         size_t n;
         lex_lang lang;
-    } *pattern;
+    } * pattern;
     uint32_t n_pattern, cap_pattern;
     struct ids patterns;
 

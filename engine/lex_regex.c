@@ -1,7 +1,7 @@
 // ECMA-262 patterns as JSON Schema uses them: by code points, not multi-line, case kept. Greedy or
-// lazy makes no difference to whether a pattern matches. What the `u` flag forbids and engines accept
-// without it is accepted where its meaning is plain (\- \_ \@, a lone { or ]); what other dialects
-// write and ECMA-262 reads otherwise, or not at all, is refused with its place.
+// lazy makes no difference to whether a pattern matches. What the `u` flag forbids and engines
+// accept without it is accepted where its meaning is plain (\- \_ \@, a lone { or ]); what other
+// dialects write and ECMA-262 reads otherwise, or not at all, is refused with its place.
 #include "engine/lex_regex.h"
 
 #include "base/mem.h"

@@ -19,7 +19,7 @@
 
 // The last three stand for every word character, end of line, and other character that no language
 // here tells apart from them.
-static const char *const character[N_CHAR] = {"a", "b", "\xc3\xa9", "\n", "\xf0\x9f\x98\x80",
+static const char *const character[N_CHAR] = {"a", "b",  "\xc3\xa9", "\n", "\xf0\x9f\x98\x80",
                                               "z", "\r", " "};
 static const uint32_t cost[N_CHAR] = {1, 1, 2, 2, 4, 1, 2, 1};
 enum { OTHER_WORD = 5, OTHER_END, OTHER };
@@ -79,11 +79,13 @@ static void leaf_length(lex *x, rng *r, struct tree *t)
 
 static void random_pattern(rng *r, int depth, buf *b)
 {
-    static const char *const atom[] = {"a", "b", "\xc3\xa9", "\xf0\x9f\x98\x80", ".", "[ab]", "[^a]",
-                                       "\\w", "\\W", "[^]", "[\\w\n]", "\\u0061", "\\x62"};
+    static const char *const atom[] = {
+        "a",   "b",   "\xc3\xa9", "\xf0\x9f\x98\x80", ".",       "[ab]", "[^a]",
+        "\\w", "\\W", "[^]",      "[\\w\n]",          "\\u0061", "\\x62"};
     static const char *const open[] = {"(", "(?:", "(?=", "(?!", "(?<n>"};
     static const char *const look[] = {"^", "$", "\\b", "\\B"};
-    static const char *const often[] = {"*", "+", "?", "{2}", "{1,2}", "{0,3}", "{1,}", "*?", "{2,3}?"};
+    static const char *const often[] = {"*",     "+",    "?",  "{2}",   "{1,2}",
+                                        "{0,3}", "{1,}", "*?", "{2,3}?"};
     uint64_t n = 1 + rng_below(r, 3);
     for (uint64_t i = 0; i < n; i++) {
         uint64_t kind = rng_below(r, depth ? 10 : 6);
@@ -128,9 +130,9 @@ static bool leaf_regex(lex *x, rng *r, struct tree *t)
             buf_str(&dots, "[^\\n\\r]");
         else
             buf_byte(&dots, b.p[i]);
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)dots.p, dots.n,
-                                   PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS,
-                                   &code, &at, c);
+    pcre2_code *re =
+        pcre2_compile((PCRE2_SPTR)dots.p, dots.n,
+                      PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS, &code, &at, c);
     if (!re) fail_msg("PCRE2 refuses %s", buf_text(&b));
     t->lang = lex_regex(x, b.p, b.n, &e);
     if (t->lang == LEX_FAILED) fail_msg("%s: %s", buf_text(&b), e.msg);
@@ -184,7 +186,8 @@ static size_t spell(rng *r, uint8_t c, char *out)
                                                  {"\\r", "\\u000D"},
                                                  {" ", "\\u0020"}};
     uint64_t how = rng_below(r, 3);
-    return (size_t)sprintf(out, "%s", how == 2 && c != 3 && c != OTHER_END ? character[c] : other[c][how % 2]);
+    return (size_t)sprintf(out, "%s",
+                           how == 2 && c != 3 && c != OTHER_END ? character[c] : other[c][how % 2]);
 }
 
 static bool begins(const struct text *t, const struct text *with)
