@@ -1,7 +1,7 @@
 // Languages and states: the public functions, and the rows of the automaton. A row is made of
 // blocks of 16 targets, worked out when a byte in it is first asked for; equal blocks are shared,
 // so that a state costs about a hundred bytes, and a warm step three loads.
-#include "engine/lex_private.h"
+#include "engine/lex_regex.h"
 
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -121,7 +121,8 @@ void lex_free(lex *x)
 {
     if (!x) return;
     numbers_free(x->numbers);
-    struct ids *const tables[] = {&x->states, &x->blocks, &x->langs, &x->exprs, &x->sets};
+    struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
+                                  &x->exprs,  &x->sets,   &x->patterns};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) free(tables[i]->slot);
     free(x->hot.row);
     free(x->hot.block);
@@ -132,19 +133,22 @@ void lex_free(lex *x)
     free(x->stack);
     free(x->set);
     free(x->words);
+    free(x->pattern);
     arena_free(x->mem);
     free(x);
 }
 
 size_t lex_bytes(const lex *x)
 {
-    const struct ids *const tables[] = {&x->states, &x->blocks, &x->langs, &x->exprs, &x->sets};
+    const struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
+                                        &x->exprs,  &x->sets,   &x->patterns};
     size_t n = sizeof *x + arena_used(x->mem) + numbers_bytes(x->numbers);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         n += tables[i]->cap * sizeof *tables[i]->slot;
     n += x->cap_row * sizeof *x->hot.row + x->cap_block * sizeof *x->hot.block;
     n += x->cap_state * sizeof *x->state + x->cap_lang * sizeof *x->lang;
     n += x->cap_expr * sizeof *x->expr + (x->cap_loop + x->cap_stack) * sizeof(expr);
+    n += x->cap_pattern * sizeof *x->pattern;
     return n + x->cap_set * sizeof *x->set + x->cap_words * sizeof *x->words;
 }
 
@@ -162,6 +166,42 @@ lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n)
     expr a = expr_words(x, words_of(x, text, length, (uint32_t)n));
     free(length);
     return string_lang(x, a);
+}
+
+static bool same_pattern(const lex *x, uint32_t id, const void *key)
+{
+    const struct pattern *p = &x->pattern[id], *q = key;
+    return p->n == q->n && memcmp(p->text, q->text, q->n) == 0;
+}
+
+static lex_lang pattern_lang(lex *x, const char *pattern, size_t n, err *e)
+{
+    arena *mem = arena_new(4000);
+    struct part *p = regex_parse(x, mem, pattern, n, e);
+    expr a = EXPR_NONE;
+    x->too_large = false;
+    if (p) a = pattern_expr(x, p);
+    arena_free(mem);
+    if (!p) return LEX_FAILED;
+    if (x->too_large) err_set(e, ERR_INPUT, "%s", x->why);
+    return string_lang(x, a);
+}
+
+lex_lang lex_regex(lex *x, const char *pattern, size_t n, err *e)
+{
+    struct pattern key = {.text = pattern, .n = n};
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (uint8_t)pattern[i]) * 16777619u;
+    uint32_t id = ids_find(&x->patterns, hash, same_pattern, x, &key);
+    if (id) return x->pattern[id].lang;
+    key.lang = pattern_lang(x, pattern, n, e);
+    if (key.lang == LEX_FAILED) return LEX_FAILED;
+    key.text = arena_strn(x->mem, pattern, n);
+    if (x->n_pattern == 0) x->n_pattern = 1; // id 0 means none
+    x->pattern = array_room(x->pattern, x->n_pattern, &x->cap_pattern, sizeof *x->pattern);
+    x->pattern[x->n_pattern] = key;
+    ids_add(&x->patterns, hash, x->n_pattern++);
+    return key.lang;
 }
 
 // LEX_EMPTY goes with numbers too.

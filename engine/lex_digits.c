@@ -12,6 +12,7 @@
 
 #define SEARCH_MAX    200000u // positions
 #define EXPONENT_FREE 280     // where up to 18 digits stand before it
+#define PRUNED_POINTS 8u      // with more, sizes are not looked at one by one
 
 static bool same_digits(const lex *x, uint32_t id, const void *key)
 {
@@ -369,18 +370,38 @@ static uint32_t exponent_count(const struct exponents *set, struct exponent p)
 
 // ---- aliveness ----
 
+// Is there an atom of the set among those that digits from place lo to hi come to with this size?
+static bool is_live(const struct spelling *s, const struct digits_key *key, int32_t exp,
+                    uint32_t hi)
+{
+    uint32_t a = atom_at(s, key->minus, exp, place_of(s, key)), b = atom_at(s, key->minus, exp, hi);
+    int32_t frac = 0;
+    for (uint32_t i = 0; i < s->n_divisor; i++)
+        if ((int32_t)s->divisor[i].frac > frac) frac = (int32_t)s->divisor[i].frac;
+    // With too many digits after the point it is a multiple of nothing, and stays so.
+    int32_t shift = key->phase == PHASE_INT && !key->normal ? 0 : exp - exp_of(key);
+    const uint32_t *live = key->scale - shift > frac ? s->live_none : s->live;
+    return live[a < b ? a : b] <= (a < b ? b : a);
+}
+
 // May some number that goes on with digits or a point belong to the set, as far as its size tells?
 static bool may_reach(const struct spelling *s, const struct digits_key *key)
 {
-    if (!key->started) return true;
+    if (!key->started || s->free) return true;
     if (key->settled) return s->mask[key->lo] != 0;
-    uint32_t lo = place_of(s, key), hi = key->lo < key->hi ? 2 * key->hi : lo;
+    uint32_t hi = key->lo < key->hi ? 2 * key->hi : 2 * key->lo;
     int32_t exp = exp_of(key);
     int32_t most = key->phase == PHASE_INT ? (int32_t)s->int_max - 1 : exp;
-    if (s->free) most = exp;
-    for (; exp <= most; exp++) {
-        uint32_t a = atom_at(s, key->minus, exp, lo), b = atom_at(s, key->minus, exp, hi);
-        if (s->live[a < b ? a : b] <= (a < b ? b : a)) return true;
+    for (; exp <= most; exp++)
+        if (is_live(s, key, exp, hi)) return true;
+    if (!key->normal) return false;
+    // Any size may still come; between those of the points all are alike.
+    const struct side *side = &s->side[key->minus];
+    if (side->n_point > PRUNED_POINTS) return true;
+    if (is_live(s, key, EXPONENT_MAX, hi) || is_live(s, key, -EXPONENT_MAX, hi)) return true;
+    for (uint32_t i = 0; i < 3 * side->n_point; i++) {
+        exp = side->point[i / 3].exp + (int32_t)(i % 3) - 1;
+        if (abs(exp) <= EXPONENT_MAX && is_live(s, key, exp, hi)) return true;
     }
     return false;
 }

@@ -307,16 +307,18 @@ bool expr_is_length(const lex *x, expr a, uint32_t *min, uint32_t *max)
     return true;
 }
 
-expr expr_loop(lex *x)
+expr expr_loop(lex *x, expr leave)
 {
     x->loop = array_room(x->loop, x->n_loop, &x->cap_loop, sizeof *x->loop);
-    return expr_intern(x, (struct expr_node){.kind = EXPR_LOOP, .a = x->n_loop++});
+    expr a = expr_intern(x, (struct expr_node){.kind = EXPR_LOOP, .a = x->n_loop++});
+    x->expr[a].nullable = x->expr[leave].nullable;
+    return a;
 }
 
 void expr_loop_body(lex *x, expr a, expr body)
 {
+    assert(x->too_large || x->expr[a].nullable == x->expr[body].nullable);
     x->loop[x->expr[a].a] = body;
-    x->expr[a].nullable = x->expr[body].nullable;
 }
 
 static void push(lex *x, expr a)

@@ -49,7 +49,9 @@ struct spelling {
     bool has_zero; // point[n_negative] is 0
     const struct decimal *point;
     const uint32_t *mask; // as in values, with the numbers too close to a refused point taken out
-    const uint32_t *live; // [2 * n_point + 2] the first atom from here on whose mask is not 0
+    // [2 * n_point + 2] the first atom from here on whose mask is not 0, and that has multiples of
+    // none
+    const uint32_t *live, *live_none;
     struct divisor divisor[DIVISORS_MAX];
     struct side side[2]; // above 0, below 0
 };

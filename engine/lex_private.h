@@ -147,8 +147,10 @@ expr expr_not(lex *x, expr a);
 expr expr_or_of(lex *x, const expr *list, uint32_t n);
 expr expr_words(lex *x, uint32_t set);
 expr expr_words_at(lex *x, uint32_t set, uint32_t lo, uint32_t hi, uint32_t off);
-expr expr_loop(lex *x);                         // a loop whose body is set later
-void expr_loop_body(lex *x, expr a, expr body); // every way through body back to a reads something
+// Stands for a body that is set later, and that is nullable if `leave` is: every other way through
+// it reads something.
+expr expr_loop(lex *x, expr leave);
+void expr_loop_body(lex *x, expr a, expr body);
 expr expr_length(lex *x, uint32_t min, uint32_t max);
 bool expr_is_length(const lex *x, expr a, uint32_t *min, uint32_t *max);
 const struct row *expr_row(lex *x, expr a);
@@ -251,6 +253,13 @@ struct lex {
     struct ids sets;
     struct words *words;
     uint32_t n_words, cap_words;
+    struct pattern { // what lex_regex was asked for
+        const char *text;
+        size_t n;
+        lex_lang lang;
+    } * pattern;
+    uint32_t n_pattern, cap_pattern;
+    struct ids patterns;
 
     struct numbers *numbers; // lex_number.c, lex_digits.c; NULL: none yet
 };

@@ -161,6 +161,15 @@ static void set_side(lex *x, struct side *side, const struct decimal *point, uin
     *side = (struct side){m, n, rank, size};
 }
 
+// For every atom the first from it on in which some of these patterns belong to the set.
+static const uint32_t *live_from(lex *x, const struct spelling *s, uint32_t patterns)
+{
+    uint32_t n = 2 * s->n_point + 1, *live = arena_alloc(x->mem, (n + 1) * sizeof *live);
+    live[n] = n;
+    for (uint32_t i = n; i-- > 0;) live[i] = s->mask[i] & patterns ? i : live[i + 1];
+    return live;
+}
+
 static void set_sides(lex *x, struct spelling *s)
 {
     while (s->n_negative < s->n_point && s->point[s->n_negative].sign < 0) s->n_negative++;
@@ -168,10 +177,8 @@ static void set_sides(lex *x, struct spelling *s)
     uint32_t above = s->n_negative + s->has_zero;
     set_side(x, &s->side[0], s->point + above, s->n_point - above);
     set_side(x, &s->side[1], s->point, s->n_negative);
-    uint32_t n = 2 * s->n_point + 1, *live = arena_alloc(x->mem, (n + 1) * sizeof *live);
-    live[n] = n;
-    for (uint32_t i = n; i-- > 0;) live[i] = s->mask[i] ? i : live[i + 1];
-    s->live = live;
+    s->live = live_from(x, s, UINT32_MAX);
+    s->live_none = live_from(x, s, 1);
 }
 
 static void set_digit_counts(struct spelling *s, const struct values *v)
