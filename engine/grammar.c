@@ -63,6 +63,7 @@ void grammar_free(grammar *g)
     if (!g) return;
     tools_release(g);
     mask_cache_free(g->cache);
+    walk_room_free(g->room);
     lex_free(g->x);
     free(g->sets);
     free(g->forms);

@@ -26,8 +26,8 @@
 struct mask {
     const uint64_t *base; // NULL: nothing
     int n_base;
-    uint32_t n;
-    int32_t *token; // [n] beside the base
+    uint32_t n_less, n;
+    int32_t *token; // [n_less] not to be taken from the base, then [n] beside it
     uint32_t longest; // finish of the costliest token; NO_LIMIT: not known
 };
 
@@ -35,6 +35,16 @@ struct cache_entry {
     struct digest key;
     struct mask mask; // mask.token NULL and n 0 with base NULL: empty
     bool used;
+};
+
+// Memory of walks, kept between them: they do not overlap.
+struct walk_room {
+    uint32_t levels;
+    struct pos *at;
+    struct chunk_mark *mark;
+    uint8_t *done;
+    int32_t *token; // lists that are being made
+    uint32_t cap;
 };
 
 struct mask_cache {
@@ -59,8 +69,10 @@ struct fill {
     int n_base;
     int32_t *token;
     uint32_t n, cap;
-    const int32_t *except; // tokens that are looked at on their own
+    int32_t *except; // tokens that are looked at on their own
     uint32_t n_except;
+    int32_t *less; // those of the base that are out
+    uint32_t n_less;
 };
 
 static void put(struct fill *f, int32_t token)
@@ -129,17 +141,38 @@ static void put_subtree(struct fill *f, const struct trie *t, uint32_t i, uint32
     }
 }
 
+static struct walk_room *walk_room(grammar *g, uint32_t levels)
+{
+    struct walk_room *r = g->room;
+    if (!r) r = g->room = mem_new(sizeof *r);
+    if (r->levels >= levels) return r;
+    r->levels = levels;
+    r->at = mem_grow(r->at, levels * sizeof *r->at);
+    r->mark = mem_grow(r->mark, levels * sizeof *r->mark);
+    r->done = mem_grow(r->done, levels);
+    return r;
+}
+
+void walk_room_free(struct walk_room *r)
+{
+    if (!r) return;
+    free(r->at);
+    free(r->mark);
+    free(r->done);
+    free(r);
+}
+
 // Walks the nodes [i, end) of the trie from `from`, where the first ones have depth `depth` + 1.
 static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end, uint32_t depth,
                  const struct pos *from)
 {
-    struct chunks mem = {0};
-    uint32_t levels = t->depth - depth + 1;
-    struct pos *at = mem_grow(NULL, levels * sizeof *at); // at[d - depth]: after d bytes
-    struct chunk_mark *mark = mem_grow(NULL, levels * sizeof *mark);
-    uint8_t *done = mem_grow(NULL, levels); // tokens safe from here on have been put already
+    struct chunks *mem = &f->g->step;
+    struct walk_room *room_of = walk_room(f->g, t->depth - depth + 1);
+    struct pos *at = room_of->at; // at[d - depth]: after d bytes
+    struct chunk_mark *mark = room_of->mark;
+    uint8_t *done = room_of->done; // tokens safe from here on have been put already
     at[0] = *from;
-    mark[0] = chunk_mark(&mem);
+    mark[0] = chunk_mark(mem);
     done[0] = 0;
     while (i < end) {
         const struct trie_node *n = &t->node[i];
@@ -148,12 +181,12 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
             i = n->skip;
             continue;
         }
-        chunk_rewind(&mem, mark[d - 1]);
-        if (!pos_step(f->g, &mem, &at[d - 1], n->byte, &at[d])) {
+        chunk_rewind(mem, mark[d - 1]);
+        if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d])) {
             i = n->skip;
             continue;
         }
-        mark[d] = chunk_mark(&mem);
+        mark[d] = chunk_mark(mem);
         done[d] = done[d - 1];
         if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) && fits(f, &at[d]))
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
@@ -165,10 +198,7 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
         }
         i++;
     }
-    free(at);
-    free(mark);
-    free(done);
-    chunk_free(&mem);
+    chunk_rewind(mem, mark[0]);
 }
 
 static bool is_excepted(const struct fill *f, int32_t token)
@@ -178,28 +208,61 @@ static bool is_excepted(const struct fill *f, int32_t token)
     return false;
 }
 
+static const struct string_tables *strings(const grammar *g)
+{
+    return &tables(g)->string[g->o.escapes];
+}
+
 // Tokens with this suffix after their quote, of min to room characters before it.
 static void put_group(struct fill *f, uint32_t group, uint32_t min, uint32_t room)
 {
-    const struct vocab_tables *t = tables(f->g);
+    const struct string_tables *t = strings(f->g);
     for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++)
         if (t->quote[i].points >= min && t->quote[i].points <= room &&
-            !is_excepted(f, t->quote[i].token))
+            !(f->n_except && is_excepted(f, t->quote[i].token)))
             put(f, t->quote[i].token);
 }
 
-// All tokens that end the lexeme with a quote, which leads to `closed`.
+// All tokens that end the lexeme with a quote, which leads to `closed`. Where any number of
+// characters may come before it, those that have nothing after it are in the base.
 static void put_quotes(struct fill *f, const struct pos *closed, uint32_t min, uint32_t room)
 {
-    const struct vocab_tables *t = tables(f->g);
+    const struct string_tables *t = strings(f->g);
     struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
-    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed))
-        put_group(f, 0, min, room); // the empty suffix stands first, above the trie
+    bool empty = t->suffixes.n_token && t->suffixes.node[0].token == 1; // stands above the trie
+    if (empty && fits(f, closed)) {
+        if (min == 0 && f->base == t->open) {
+            f->base = t->closed;
+            f->n_base = t->n_closed;
+            for (uint32_t i = 0; i < f->n_except; i++)
+                if (has_bit(t->closed, (uint32_t)f->except[i]) &&
+                    !has_bit(t->open, (uint32_t)f->except[i]))
+                    f->less[f->n_less++] = f->except[i];
+        } else {
+            put_group(f, 0, min, room);
+        }
+    }
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++)
         put_group(f, (uint32_t)suffixes.token[i], min, room);
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
+}
+
+// The same where tokens with a backslash have been walked.
+static void put_plain_quotes(struct fill *f, const struct pos *closed, uint32_t min, uint32_t room)
+{
+    struct fill all = *f;
+    all.token = NULL;
+    all.n = all.cap = 0;
+    all.base = NULL;
+    put_quotes(&all, closed, min, room);
+    for (uint32_t i = 0; i < all.n; i++) {
+        const char *p = f->g->v->bytes[all.token[i]], *end = memchr(p, '"', f->g->v->len[all.token[i]]);
+        if (!memchr(p, '\\', (size_t)(end - p))) put(f, all.token[i]);
+    }
+    f->longest = all.longest;
+    free(all.token);
 }
 
 // ---- masks known beforehand ----
@@ -209,24 +272,29 @@ static bool fill_string(struct fill *f, const struct pos *p)
     const struct vocab_tables *t = tables(f->g);
     uint32_t min, room;
     struct pos at = *p, next, closed;
-    struct chunks mem = {0};
     if (p->mode != M_STRING || !is_free(f, p, &min, &room) || !fits_freely(f, p)) return false;
-    if (room >= t->points_max) {
-        f->base = t->open;
-        f->n_base = t->n_open;
+    if (room == NONE) {
+        f->base = strings(f->g)->open;
+        f->n_base = strings(f->g)->n_open;
     } else {
         uint32_t at_most = min_of(room, SAFE_POINTS);
         f->base = t->safe[at_most - 1];
         f->n_base = t->n_safe[at_most - 1];
         for (uint32_t i = 0; i < t->n_odd; i++)
             if (t->odd[i].points <= room) put(f, t->odd[i].token);
+        walk(f, &t->escaped, 0, t->escaped.n, 0, p);
     }
-    walk(f, &t->escaped, 0, t->escaped.n, 0, p);
+    struct chunk_mark mark = chunk_mark(&f->g->step);
     bool ends = min <= SAFE_POINTS;
     for (uint32_t i = 0; i < min && ends; i++, at = next)
-        ends = pos_step(f->g, &mem, &at, 'a', &next);
-    if (ends && pos_step(f->g, &mem, &at, '"', &closed)) put_quotes(f, &closed, min, room);
-    chunk_free(&mem);
+        ends = pos_step(f->g, &f->g->step, &at, 'a', &next);
+    if (ends && pos_step(f->g, &f->g->step, &at, '"', &closed)) {
+        if (room == NONE)
+            put_quotes(f, &closed, min, room);
+        else
+            put_plain_quotes(f, &closed, min, room);
+    }
+    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
@@ -248,6 +316,7 @@ static uint32_t follow(const struct trie *t, const char *text, uint32_t n)
 struct special { // a key that is not like any other, as far as it is still to be written
     char *text;  // with the quote
     uint32_t len;
+    uint32_t points; // characters without the quote
 };
 
 static void add_special(struct special *v, uint32_t *n, const char *prefix, uint32_t n_prefix,
@@ -258,6 +327,7 @@ static void add_special(struct special *v, uint32_t *n, const char *prefix, uint
     if (b.n >= 2 + n_prefix && memcmp(b.p + 1, prefix, n_prefix) == 0 &&
         !memchr(b.p, '\\', b.n)) { // with a backslash it is among the escaped ones
         v[*n].len = (uint32_t)b.n - 1 - n_prefix;
+        v[*n].points = count_points(b.p + 1 + n_prefix, v[*n].len - 1);
         v[(*n)++].text = mem_strn(b.p + 1 + n_prefix, b.n - 1 - n_prefix);
     }
     buf_free(&b);
@@ -302,18 +372,18 @@ static bool fresh_key(struct fill *f, struct chunks *mem, const struct pos *p, s
 static void put_special(struct fill *f, const struct pos *p, const struct special *s, uint32_t node)
 {
     const struct trie *t = &tables(f->g)->all;
-    struct chunks mem = {0};
+    struct chunk_mark mark = chunk_mark(&f->g->step);
     struct pos at = *p, next;
     bool alive = true;
     for (uint32_t i = 0; i < s->len && alive; i++, at = next)
-        alive = pos_step(f->g, &mem, &at, (uint8_t)s->text[i], &next);
+        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)s->text[i], &next);
     if (alive) {
         const struct trie_node *n = &t->node[node];
         if (n->n_token && fits(f, &at))
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         walk(f, t, node + 1, n->skip, n->depth, &at);
     }
-    chunk_free(&mem);
+    chunk_rewind(&f->g->step, mark);
 }
 
 static bool plain_prefix(const struct pos *p)
@@ -323,47 +393,75 @@ static bool plain_prefix(const struct pos *p)
     return true;
 }
 
+// The tokens of the subtrees at `node` are left to put_special.
+static void except_specials(struct fill *f, const struct special *v, const uint32_t *node,
+                            uint32_t n)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const struct string_tables *q = strings(f->g);
+    uint32_t m = q->n_quote;
+    for (uint32_t i = 0; i < n; i++)
+        if (node[i] != NONE) m += t->node[t->node[node[i]].skip].token - t->node[node[i]].token;
+    f->except = mem_new((m + 1) * sizeof *f->except);
+    f->less = mem_new((m + 1) * sizeof *f->less);
+    for (uint32_t i = 0; i < n; i++) {
+        if (node[i] == NONE) continue;
+        uint32_t end = t->node[t->node[node[i]].skip].token;
+        for (uint32_t k = t->node[node[i]].token; k < end; k++)
+            f->except[f->n_except++] = t->token[k];
+    }
+    for (uint32_t i = 0; i < q->n_quote && n; i++) // a name may be spelt with escapes
+        for (uint32_t k = 0; k < n && q->quote[i].escaped; k++)
+            if (q->quote[i].points == v[k].points && !is_excepted(f, q->quote[i].token)) {
+                f->except[f->n_except++] = q->quote[i].token;
+                break;
+            }
+}
+
+// Tokens that spell the end of some key with escapes, one by one.
+static void put_escaped(struct fill *f, const struct pos *p)
+{
+    const grammar_vocab *v = f->g->v;
+    for (uint32_t i = 0; i < f->n_except; i++) {
+        int32_t token = f->except[i];
+        if (!memchr(v->bytes[token], '\\', v->len[token])) continue;
+        struct chunk_mark mark = chunk_mark(&f->g->step);
+        struct pos at = *p, next;
+        bool alive = true;
+        for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
+            alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
+        if (alive && fits(f, &at)) put(f, token);
+        chunk_rewind(&f->g->step, mark);
+    }
+}
+
 static bool fill_key(struct fill *f, const struct pos *p)
 {
     const struct vocab_tables *t = tables(f->g);
+    struct chunk_mark mark = chunk_mark(&f->g->step);
     uint32_t min, room, n = 0;
-    struct chunks mem = {0};
     struct pos closed;
-    if (p->mode != M_KEY || !is_free(f, p, &min, &room) || !plain_prefix(p)) return false;
-    if (!fits_freely(f, p) || !fresh_key(f, &mem, p, &closed)) {
-        chunk_free(&mem);
+    if (p->mode != M_KEY || f->g->o.escapes != ESCAPES_ANY || !is_free(f, p, &min, &room) ||
+        !plain_prefix(p))
         return false;
-    }
-    f->base = t->open;
-    f->n_base = t->n_open;
-    walk(f, &t->escaped, 0, t->escaped.n, 0, p);
+    if (!fits_freely(f, p) || !fresh_key(f, &f->g->step, p, &closed)) return false;
+    f->base = strings(f->g)->open;
+    f->n_base = strings(f->g)->n_open;
     struct special *v = specials(f, p, &n);
-    uint32_t *node = mem_new((n + 1) * sizeof *node), n_except = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        node[i] = follow(&t->all, v[i].text, v[i].len);
-        if (node[i] != NONE)
-            n_except += t->all.node[t->all.node[node[i]].skip].token - t->all.node[node[i]].token;
-    }
-    int32_t *except = mem_new((n_except + 1) * sizeof *except);
-    n_except = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (node[i] == NONE) continue;
-        uint32_t end = t->all.node[t->all.node[node[i]].skip].token;
-        for (uint32_t k = t->all.node[node[i]].token; k < end; k++)
-            except[n_except++] = t->all.token[k];
-    }
-    f->except = except;
-    f->n_except = n_except;
+    uint32_t *node = mem_new((n + 1) * sizeof *node);
+    for (uint32_t i = 0; i < n; i++) node[i] = follow(&t->all, v[i].text, v[i].len);
+    except_specials(f, v, node, n);
     put_quotes(f, &closed, 0, NONE);
-    f->n_except = 0;
+    put_escaped(f, p);
     for (uint32_t i = 0; i < n; i++) {
         if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
         free(v[i].text);
     }
-    free(except);
+    free(f->except);
+    f->n_except = 0;
     free(node);
     free(v);
-    chunk_free(&mem);
+    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
@@ -396,16 +494,30 @@ static void fill_all(struct fill *f, const struct pos *p)
     fill_added(f, p);
 }
 
-static int write_mask(const grammar *g, const uint64_t *base, int n_base, const int32_t *token,
-                      uint32_t n, uint64_t *bits)
+static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
 {
     size_t bytes = (size_t)tables(g)->words * sizeof *bits;
-    if (base)
-        memcpy(bits, base, bytes);
+    if (m->base)
+        memcpy(bits, m->base, bytes);
     else
         memset(bits, 0, bytes);
-    for (uint32_t i = 0; i < n; i++) bits[token[i] / 64] |= 1ull << (token[i] % 64);
-    return n_base + (int)n;
+    const int32_t *t = m->token;
+    for (uint32_t i = 0; i < m->n_less; i++, t++) bits[*t / 64] &= ~(1ull << (*t % 64));
+    for (uint32_t i = 0; i < m->n; i++, t++) bits[*t / 64] |= 1ull << (*t % 64);
+    return m->n_base - (int)m->n_less + (int)m->n;
+}
+
+// What was filled as one list of its own.
+static struct mask finished_mask(struct fill *f, bool measured)
+{
+    struct mask m = {.base = f->base, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
+    m.longest = measured ? f->longest : NO_LIMIT;
+    m.token = mem_grow(NULL, (f->n_less + f->n + 1) * sizeof *m.token);
+    if (f->n_less) memcpy(m.token, f->less, f->n_less * sizeof *m.token);
+    if (f->n) memcpy(m.token + f->n_less, f->token, f->n * sizeof *m.token);
+    free(f->less);
+    free(f->token);
+    return m;
 }
 
 // ---- the cache ----
@@ -453,7 +565,7 @@ static void cache_insert(struct mask_cache *c, struct cache_entry e)
 
 static struct mask *cache_put(struct mask_cache *c, struct digest key, struct mask m)
 {
-    size_t bytes = m.n * sizeof *m.token;
+    size_t bytes = (m.n_less + m.n + 1) * sizeof *m.token;
     if (c->bytes + bytes > CACHE_BYTES) cache_clear(c);
     if ((c->n + 1) * 2 > c->cap) {
         struct mask_cache old = *c;
@@ -476,14 +588,11 @@ static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure
     if (m && (!measure || m->longest != NO_LIMIT)) return m;
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
     fill_all(&f, p);
-    if (m) { // was made without a measure
-        m->longest = f.longest;
-        free(f.token);
-        return m;
-    }
-    if (f.n) f.token = mem_grow(f.token, f.n * sizeof *f.token);
-    return cache_put(g->cache, key,
-                     (struct mask){f.base, f.n_base, f.n, f.token, measure ? f.longest : NO_LIMIT});
+    struct mask made = finished_mask(&f, measure);
+    if (!m) return cache_put(g->cache, key, made);
+    m->longest = made.longest; // it was made without a measure
+    free(made.token);
+    return m;
 }
 
 int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
@@ -495,17 +604,17 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
         return 0;
     }
     const struct mask *m = unlimited_mask(g, p, budget >= 0);
-    if (budget < 0 || (uint32_t)budget >= m->longest + 2)
-        return write_mask(g, m->base, m->n_base, m->token, m->n, bits);
+    if (budget < 0 || (uint32_t)budget >= m->longest + 2) return write_mask(g, m, bits);
     if (budget < 2) { // only the end token is left
         int32_t end = g->v->end;
-        return write_mask(g, NULL, 0, &end, 1, bits);
+        return write_mask(g, &(struct mask){.n = 1, .token = &end}, bits);
     }
     // After a token, its finish and the end token have to fit.
     struct fill f = {.g = g, .limit = (uint32_t)budget - 2};
     fill_all(&f, p);
-    int n = write_mask(g, f.base, f.n_base, f.token, f.n, bits);
-    free(f.token);
+    struct mask near = finished_mask(&f, false);
+    int n = write_mask(g, &near, bits);
+    free(near.token);
     return n;
 }
 

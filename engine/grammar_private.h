@@ -457,6 +457,7 @@ struct grammar {
     bool too_much; // an operation went beyond its cap
     char why[160]; // and which
     struct mask_cache *cache;
+    struct walk_room *room; // of mask walks
 };
 size_t grammar_interned_bytes(const struct grammar *g);
 
@@ -511,34 +512,40 @@ struct trie {
 };
 
 #define SAFE_POINTS 64
-struct quote_token { // whole characters, then a quote that ends the string
+struct quote_token { // what may stand in a string, then a quote that ends it
     int32_t token;
     uint32_t suffix; // what comes after the quote: index into trie.token of the suffixes
     uint32_t points; // characters before it
+    bool escaped;    // some of them as escapes
+};
+// Tokens inside a string of free content, under one policy of escapes.
+struct string_tables {
+    struct trie suffixes;      // what comes after the quote of those that end it; ids of groups
+    uint32_t *group;           // [suffixes.n_token + 1] where each begins in `quote`
+    struct quote_token *quote; // [n_quote] by group
+    uint32_t n_quote;
+    uint64_t *open;   // those that stay in a string of any length
+    uint64_t *closed; // and those that end it with their last byte
+    int n_open, n_closed;
 };
 struct vocab_tables {
-    int words;                   // 64-bit words in a mask
-    struct trie all;             // text tokens
-    struct trie escaped;         // those in which a backslash comes before any quote
-    struct trie suffixes;        // what comes after the first quote of quote tokens; ids of groups
-    uint32_t *group;             // [suffixes.n_token + 1] where each begins in `quote`
-    struct quote_token *quote;   // [n_quote] by group
-    uint32_t n_quote;
+    int words;           // 64-bit words in a mask
+    struct trie all;     // text tokens
+    struct trie escaped; // those in which a backslash comes before any quote
+    struct string_tables string[2];
     struct quote_token *odd;     // safe ones of more than SAFE_POINTS, or that end within a character
     uint32_t n_odd, points_max;  // most code points of any token, begun ones included
     uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
     int n_safe[SAFE_POINTS];
-    uint64_t *open; // those without a quote that a string of any length may go on with
-    int n_open;
     uint64_t *text; // text tokens that valid text may go on with
     int n_text;
     int32_t *added; // every added token, the longest content first
     int n_added;
 };
 
-
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
+void walk_room_free(struct walk_room *r);
 struct mask_cache *mask_cache_new(void);
 void mask_cache_free(struct mask_cache *c);
 size_t mask_cache_bytes(const struct mask_cache *c);

@@ -216,15 +216,21 @@ static int longest_first(const void *a, const void *b, void *vocab)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+struct quoted {
+    int32_t token;
+    uint32_t quote; // where it stands
+    uint32_t points;
+};
+
 // Groups the tokens that end a string by what they have after the quote.
-static void group_quotes(const grammar_vocab *v, struct vocab_tables *t, const int32_t *token,
+static void group_quotes(const grammar_vocab *v, struct string_tables *t, const struct quoted *q,
                          uint32_t n)
 {
     struct entry *e = mem_new(((size_t)n + 1) * sizeof *e), *distinct;
     uint32_t n_group = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const char *p = v->bytes[token[i]], *quote = memchr(p, '"', v->len[token[i]]);
-        e[i] = (struct entry){quote + 1, v->len[token[i]] - (uint32_t)(quote + 1 - p), token[i]};
+        uint32_t from = q[i].quote + 1;
+        e[i] = (struct entry){v->bytes[q[i].token] + from, v->len[q[i].token] - from, (int32_t)i};
     }
     if (n) qsort(e, n, sizeof *e, compare_entry);
     distinct = mem_new(((size_t)n + 1) * sizeof *distinct);
@@ -237,9 +243,9 @@ static void group_quotes(const grammar_vocab *v, struct vocab_tables *t, const i
             distinct[n_group] = (struct entry){e[i].p, e[i].n, (int32_t)n_group};
             t->group[n_group++] = i;
         }
-        uint32_t before = v->len[e[i].token] - e[i].n - 1;
-        t->quote[i] = (struct quote_token){e[i].token, n_group - 1,
-                                           safe_points(v->bytes[e[i].token], before)};
+        const struct quoted *x = &q[e[i].token];
+        t->quote[i] = (struct quote_token){x->token, n_group - 1, x->points,
+                                           memchr(v->bytes[x->token], '\\', x->quote) != NULL};
     }
     t->group[n_group] = n;
     trie_build(&t->suffixes, distinct, n_group);
@@ -247,13 +253,47 @@ static void group_quotes(const grammar_vocab *v, struct vocab_tables *t, const i
     free(e);
 }
 
+// Each token is read as the content of a string from between two characters.
+static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
+                             enum lex_escapes escapes)
+{
+    struct string_tables *t = &all->string[escapes];
+    struct quoted *q = mem_new(((size_t)v->n_token + 1) * sizeof *q);
+    lex *x = lex_new(escapes);
+    uint32_t n = 0;
+    t->open = mem_new((size_t)all->words * sizeof(uint64_t));
+    t->closed = mem_new((size_t)all->words * sizeof(uint64_t));
+    for (int32_t i = 0; i < v->n_token; i++) {
+        if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
+        lex_state s = lex_start(x, LEX_ANY_STRING);
+        uint32_t at = 0, points = 0;
+        for (; at < v->len[i]; at++) {
+            uint8_t c = (uint8_t)v->bytes[i][at];
+            lex_state next = lex_step(x, s, c);
+            if (next == LEX_DEAD && (c != '"' || !lex_accepts(x, s))) break;
+            if (next == LEX_DEAD) {
+                q[n++] = (struct quoted){i, at, points};
+                if (at + 1 == v->len[i]) set_token(t->closed, &t->n_closed, i);
+                break;
+            }
+            s = next;
+            points += lex_between(x, s);
+        }
+        if (at < v->len[i]) continue;
+        set_token(t->open, &t->n_open, i);
+        set_token(t->closed, &t->n_closed, i);
+    }
+    lex_free(x);
+    group_quotes(v, t, q, n);
+    free(q);
+}
+
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
 {
     struct entry *all = mem_new(((size_t)v->n_token + 1) * sizeof *all);
     struct entry *escaped = mem_new(((size_t)v->n_token + 1) * sizeof *escaped);
-    int32_t *quoted = mem_new(((size_t)v->n_token + 1) * sizeof *quoted);
     t->odd = mem_new(((size_t)v->n_token + 1) * sizeof *t->odd);
-    uint32_t n_all = 0, n_escaped = 0, n_quoted = 0;
+    uint32_t n_all = 0, n_escaped = 0;
     for (int32_t i = 0; i < v->n_token; i++) {
         if (v->kind[i] == VOCAB_ADDED) t->added[t->n_added++] = i;
         if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
@@ -265,25 +305,23 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
         for (uint32_t k = points; points && k <= SAFE_POINTS; k++)
             set_token(t->safe[k - 1], &t->n_safe[k - 1], i);
         if (first == v->len[i] && goes_on(v->bytes[i], v->len[i])) {
-            set_token(t->open, &t->n_open, i);
             uint32_t all_points = begun_points(v->bytes[i], v->len[i]);
             if (all_points > t->points_max) t->points_max = all_points;
             if (points == 0 || points > SAFE_POINTS)
                 t->odd[t->n_odd++] = (struct quote_token){.token = i, .points = all_points};
         }
-        if (first < v->len[i] && whole && v->bytes[i][first] == '"') quoted[n_quoted++] = i;
         if (first < v->len[i] && whole && v->bytes[i][first] == '\\') escaped[n_escaped++] = entry;
         if (goes_on(v->bytes[i], v->len[i])) set_token(t->text, &t->n_text, i);
     }
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
     trie_build(&t->escaped, escaped, n_escaped);
-    group_quotes(v, t, quoted, n_quoted);
+    classify_strings(v, t, ESCAPES_ANY);
+    classify_strings(v, t, ESCAPES_MINIMAL);
     t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
     t->added = mem_grow(t->added, ((size_t)t->n_added + 1) * sizeof *t->added);
     free(all);
     free(escaped);
-    free(quoted);
 }
 
 int grammar_vocab_prepare(grammar_vocab *v, err *e)
@@ -293,7 +331,6 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     struct vocab_tables *t = mem_new(sizeof *t);
     t->words = (v->n_token + 63) / 64;
     for (int i = 0; i < SAFE_POINTS; i++) t->safe[i] = mem_new((size_t)t->words * sizeof(uint64_t));
-    t->open = mem_new((size_t)t->words * sizeof(uint64_t));
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
     classify(v, t);
@@ -304,10 +341,10 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
 size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
-    size_t masks = (SAFE_POINTS + 2) * (size_t)t->words * sizeof(uint64_t);
-    return sizeof *t + masks + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
-           trie_bytes(&t->suffixes) + t->n_quote * sizeof *t->quote +
-           (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
+    size_t n = (SAFE_POINTS + 5) * (size_t)t->words * sizeof(uint64_t);
+    for (int i = 0; i < 2; i++)
+        n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
+    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
 }
 
 void grammar_vocab_release(grammar_vocab *v)
@@ -316,12 +353,15 @@ void grammar_vocab_release(grammar_vocab *v)
     if (!t) return;
     trie_release(&t->all);
     trie_release(&t->escaped);
-    trie_release(&t->suffixes);
+    for (int i = 0; i < 2; i++) {
+        trie_release(&t->string[i].suffixes);
+        free(t->string[i].group);
+        free(t->string[i].quote);
+        free(t->string[i].open);
+        free(t->string[i].closed);
+    }
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
-    free(t->group);
-    free(t->quote);
     free(t->odd);
-    free(t->open);
     free(t->text);
     free(t->added);
     free(t);
