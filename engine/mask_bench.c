@@ -44,7 +44,9 @@ void bench_report(struct bench *b, const char *fmt, ...)
 
 static grammar *compile(const struct bench *b, enum grammar_spacing spacing, err *e)
 {
-    return grammar_from_schema(b->o->vocab, b->schema, spacing, e);
+    struct grammar_options o = b->o->grammar;
+    if (!b->o->spacing_given && b->o->mode != MASK_ADVERSARIAL) o.spacing = spacing;
+    return grammar_under(b->o->vocab, b->schema, &o, e);
 }
 
 // Keeps the id of the schema with the largest time so far.

@@ -464,3 +464,53 @@ int schema_validate(const json_t *text, const json_t *doc, err *e)
         return err_set(e, f.code, "%.300s: %s", *f.instance ? f.instance : "the value", f.text);
     return err_set(e, f.code, "schema: %.300s: %s", f.rule, f.text);
 }
+
+// ---- the survey ----
+
+static bool is_asserted(const char *keyword)
+{
+    static const char *const helpers[] = {"then", "else", "minContains", "maxContains"};
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (strcmp(checks[i].name, keyword) == 0) return true;
+    for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; i++)
+        if (strcmp(helpers[i], keyword) == 0) return true;
+    return false;
+}
+
+static bool is_structure(const char *keyword)
+{
+    static const char *const names[] = {
+        "$schema",          "$id",   "id",          "$anchor",    "$dynamicAnchor",
+        "$recursiveAnchor", "$defs", "definitions", "$vocabulary"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], keyword) == 0) return true;
+    return false;
+}
+
+static void count_keyword(json_t *counts, const char *keyword)
+{
+    json_int_t n = json_integer_value(json_object_get(counts, keyword));
+    json_object_set_new(counts, keyword, json_integer(n + 1));
+}
+
+static void survey_one(const json_t *schema, void *context)
+{
+    const char *key;
+    json_t *value, *out = context;
+    json_object_foreach((json_t *)schema, key, value)
+    {
+        const char *format = strcmp(key, "format") == 0 ? json_string_value(value) : NULL;
+        if (is_structure(key)) continue;
+        bool asserted = format ? schema_format_known(format) : is_asserted(key);
+        char *name = format ? mem_printf("format %s", format) : mem_str(key);
+        count_keyword(json_object_get(out, asserted ? "asserted" : "ignored"), name);
+        free(name);
+    }
+}
+
+json_t *schema_survey(const json_t *text)
+{
+    json_t *out = json_pack("{s:{}, s:{}}", "asserted", "ignored");
+    index_each(text, survey_one, out);
+    return out;
+}

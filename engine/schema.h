@@ -43,5 +43,12 @@ int validator_check(validator *s, const json_t *doc, struct schema_fault *f);
 // is refused (ERR_INPUT).
 int schema_validate(const json_t *text, const json_t *doc, err *e);
 
+// Which keywords occur and how often: {"asserted": {NAME: n}, "ignored": {NAME: n}}. Ignored are
+// annotations, keywords that no draft knows, and `format` with a name that none defines, as
+// "format NAME". Asserted means that the validator checks it; a grammar may still refuse it. The
+// caller frees.
+json_t *schema_survey(const json_t *text);
+
 // Is the text of the format? Unknown names: true. The slow parts of the validator, for tests.
 bool schema_format_holds(const char *name, const char *text, size_t n);
+bool schema_format_known(const char *name);

@@ -472,6 +472,11 @@ bool schema_format_holds(const char *name, const char *text, size_t n)
     return !f || f(text, n);
 }
 
+bool schema_format_known(const char *name)
+{
+    return find(name) != NULL;
+}
+
 enum verdict check_format(struct checker *c, const struct rule *r, const json_t *doc)
 {
     if (!json_is_string(r->value)) return refused(c, "expected the name of a format");

@@ -195,6 +195,25 @@ static int walk_schema(struct walk *w, const json_t *schema)
     return rc;
 }
 
+void index_each(const json_t *schema, void see(const json_t *schema, void *context), void *context)
+{
+    const char *key;
+    json_t *sub;
+    size_t i;
+    if (!json_is_object(schema)) return;
+    see(schema, context);
+    for (size_t h = 0; h < sizeof holders / sizeof holders[0]; h++) {
+        const json_t *held = json_object_get(schema, holders[h].keyword);
+        if (holders[h].what != MAP) index_each(held, see, context);
+        json_array_foreach(held, i, sub) index_each(sub, see, context);
+        if (holders[h].what != MAP) continue;
+        json_object_foreach((json_t *)held, key, sub)
+        {
+            index_each(sub, see, context);
+        }
+    }
+}
+
 int index_add(struct index *x, const json_t *document, const char *uri, const char *at,
               enum draft draft)
 {

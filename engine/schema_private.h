@@ -56,6 +56,8 @@ void index_free(struct index *x);
 // The resource that begins at this node; SIZE_MAX: none does.
 size_t index_resource_at(const struct index *x, const json_t *node);
 const struct anchor *index_anchor(const struct index *x, size_t resource, const char *name);
+// Calls `see` for each schema object below and with `schema`, wherever a schema can stand.
+void index_each(const json_t *schema, void see(const json_t *schema, void *context), void *context);
 // Follows a reference made within `resource`. False: there is nothing, and `why` says what.
 bool index_follow(const struct index *x, size_t resource, const char *ref, struct target *out,
                   char why[200]);
