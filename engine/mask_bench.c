@@ -238,7 +238,8 @@ static void run_schema(struct bench *b, const json_t *line, const json_t *record
     b->schema = json_object_get(line, "schema");
     b->failed = false;
     b->worst_ns = b->first_fill_ns = 0;
-    bool compiled = run_spelling(b, tests, recorded, true);
+    bool attacked = b->o->mode == MASK_ADVERSARIAL;
+    bool compiled = attacked ? mask_adversarial(b, tests) : run_spelling(b, tests, recorded, true);
     if (compiled && b->o->mode == MASK_STRICT) run_spelling(b, tests, recorded, false);
     if (b->worst_ns) {
         keep_slowest(&b->tally->slowest_ns, row->slowest, b->worst_ns, b->id);
@@ -448,6 +449,7 @@ int mask_bench(const struct mask_bench_options *o, struct mask_bench_result *out
     b->bits = mem_new(((size_t)o->vocab->n_token / 64 + 1) * sizeof *b->bits);
     int rc = run_file(b, data, tokens, e);
     summarise(b, out);
+    mask_adversarial_free(b);
     free(b->bits);
     free(b);
     lines_close(tokens);
