@@ -44,8 +44,9 @@ void bench_report(struct bench *b, const char *fmt, ...)
 
 static grammar *compile(const struct bench *b, enum grammar_spacing spacing, err *e)
 {
-    struct grammar_options o = {.spacing = spacing, .order = ORDER_ANY};
-    return grammar_from_schema(b->o->vocab, b->schema, &o, e);
+    struct grammar_options o = b->o->grammar;
+    if (!b->o->spacing_given && b->o->mode != MASK_ADVERSARIAL) o.spacing = spacing;
+    return grammar_under(b->o->vocab, b->schema, &o, e);
 }
 
 // Keeps the id of the schema with the largest time so far.
@@ -237,7 +238,8 @@ static void run_schema(struct bench *b, const json_t *line, const json_t *record
     b->schema = json_object_get(line, "schema");
     b->failed = false;
     b->worst_ns = b->first_fill_ns = 0;
-    bool compiled = run_spelling(b, tests, recorded, true);
+    bool attacked = b->o->mode == MASK_ADVERSARIAL;
+    bool compiled = attacked ? mask_adversarial(b, tests) : run_spelling(b, tests, recorded, true);
     if (compiled && b->o->mode == MASK_STRICT) run_spelling(b, tests, recorded, false);
     if (b->worst_ns) {
         keep_slowest(&b->tally->slowest_ns, row->slowest, b->worst_ns, b->id);
@@ -447,6 +449,7 @@ int mask_bench(const struct mask_bench_options *o, struct mask_bench_result *out
     b->bits = mem_new(((size_t)o->vocab->n_token / 64 + 1) * sizeof *b->bits);
     int rc = run_file(b, data, tokens, e);
     summarise(b, out);
+    mask_adversarial_free(b);
     free(b->bits);
     free(b);
     lines_close(tokens);

@@ -11,7 +11,7 @@
 //   judged
 //                by the validator; under the most permissive policies (see mask_adversarial.c).
 #pragma once
-#include "engine/grammar.h"
+#include "engine/grammar_options.h"
 #include "engine/spread.h"
 #include "engine/tokenizer.h"
 
@@ -22,6 +22,8 @@ struct mask_bench_options {
     const char *tokens; // recorded ids of the same instances, one {id, t: [{py, compact}]} a line;
                         // NULL: our tokenizer makes them
     enum mask_mode mode;
+    struct grammar_options grammar;
+    bool spacing_given; // for all texts; else each spelling is tried under its own
     const tokenizer *tokenizer;
     const grammar_vocab *vocab; // prepared, of the same tokenizer
     size_t max_schemas;         // 0: all

@@ -16,7 +16,8 @@ struct bench {
     struct mask_tally tallies[MASK_ORIGINS_MAX];
     size_t n_tally;
     rng random;
-    uint64_t *bits; // [n_token]
+    uint64_t *bits;        // [n_token]
+    struct cutter *cutter; // of the adversarial mode
 
     // of the schema at hand
     struct mask_tally *tally;
@@ -34,4 +35,6 @@ grammar *bench_compile(struct bench *b, enum grammar_spacing spacing, err *e);
 // One timed mask and accept; false where the token is not allowed.
 bool bench_step(struct bench *b, grammar_state *s, int32_t token);
 
-void mask_adversarial(struct bench *b, const json_t *tests);
+// Attacks b->schema; false: it is refused.
+bool mask_adversarial(struct bench *b, const json_t *tests);
+void mask_adversarial_free(struct bench *b);

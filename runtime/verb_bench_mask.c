@@ -1,16 +1,12 @@
 // hearth bench mask: time and truth of constrained decoding over a file of schemas, for people as a
 // table by origin, as JSON with every figure.
 #include "app.h"
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "engine/mask_bench.h"
-#include "engine/vocab.h"
-#include "paths.h"
 #include "screen.h"
 #include "verbs.h"
+#include "vocabulary.h"
 
-#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +21,7 @@ static const struct option_row options[] = {
     {"mode", OPTION_TEXT, "NAME",
      "py: as maskbench; strict: both spellings, and where the text may end", "py"},
     {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
+    {"seed", OPTION_INT, "N", "of the adversarial mode", "1"},
     {"failures", OPTION_FLAG, NULL,
      "name each schema refused and each instance judged wrongly (on stderr)", NULL},
     {0},
@@ -87,13 +84,6 @@ static json_t *row_json(const struct mask_row *r)
     return o;
 }
 
-struct vocabulary {
-    tokenizer *t;
-    grammar_vocab v;
-    double ms;    // to make its tables
-    size_t bytes; // that they take of the heap
-};
-
 static int print_json(const struct mask_bench_result *r, const struct vocabulary *v)
 {
     json_t *o = row_json(&r->all), *rows = json_array();
@@ -150,64 +140,37 @@ static int print_table(const struct mask_bench_result *r, const struct vocabular
 
 // ---- the run ----
 
-// The token that ends a turn, by the names that families give it.
-static int32_t end_token(const tokenizer *t)
-{
-    static const char *const names[] = {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>",
-                                        "<|endoftext|>", "</s>"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (tokenizer_id(t, names[i]) >= 0) return tokenizer_id(t, names[i]);
-    return -1;
-}
-
-static size_t heap_bytes(void)
-{
-    struct mallinfo2 m = mallinfo2();
-    return m.uordblks + m.hblkhd;
-}
-
-static int open_vocabulary(struct vocabulary *v, const char *path, err *e)
-{
-    v->t = tokenizer_open(path, e);
-    if (!v->t) return -1;
-    if (end_token(v->t) < 0)
-        return err_set(e, ERR_INPUT,
-                       "%s: added_tokens: expected one that ends a turn, such as <|im_end|>", path);
-    size_t before = heap_bytes();
-    int64_t start = clock_us();
-    int rc = vocab_make(&v->v, v->t, tokenizer_size(v->t), end_token(v->t), e);
-    v->ms = (double)(clock_us() - start) / 1e3;
-    v->bytes = heap_bytes() - before;
-    return rc;
-}
-
 static int read_options(struct command *c, struct mask_bench_options *o, err *e)
 {
-    static const char *const modes[] = {"py", "strict"};
+    static const char *const modes[] = {"py", "strict", "adversarial"};
     const char *mode = cli_text(c, "mode");
     size_t m = 0;
-    while (m < 2 && strcmp(mode, modes[m]) != 0) m++;
-    if (m == 2) return err_set(e, ERR_USAGE, "--mode: expected py or strict, found `%s`", mode);
+    while (m < 3 && strcmp(mode, modes[m]) != 0) m++;
+    if (m == 3)
+        return err_set(e, ERR_USAGE, "--mode: expected py, strict or adversarial, found `%s`",
+                       mode);
     if (cli_int(c, "max") < 0)
         return err_set(e, ERR_USAGE, "--max: expected 0 or more, found %lld", cli_int(c, "max"));
     *o = (struct mask_bench_options){.path = cli_text(c, "data"),
                                      .tokens = cli_text(c, "tokens"),
                                      .mode = (enum mask_mode)m,
+                                     .seed = (uint64_t)cli_int(c, "seed"),
                                      .max_schemas = (size_t)cli_int(c, "max"),
                                      .report = cli_flag(c, "failures") ? report_failure : NULL,
                                      .cancel = &app_cancel};
     if (!o->path)
         return err_set(e, ERR_USAGE,
                        "--data: expected a file of schemas and instances, one JSON object a line");
-    return 0;
-}
-
-static char *vocabulary_path(struct command *c, err *e)
-{
-    if (cli_text(c, "vocab")) return mem_str(cli_text(c, "vocab"));
-    char *dir = paths_model(NULL, e), *path = dir ? path_join(dir, "tokenizer.json") : NULL;
-    free(dir);
-    return path;
+    const char *vocab = cli_text(c, "vocab");
+    if (vocab && strcmp(vocab, "bytes") == 0)
+        return err_set(e, ERR_USAGE, "--vocab: expected a tokenizer.json, found `bytes`");
+    if (o->tokens && o->mode == MASK_ADVERSARIAL)
+        return err_set(e, ERR_USAGE, "--tokens: the adversarial mode makes its own tokens");
+    o->spacing_given = cli_text(c, "spacing") != NULL;
+    if (o->mode == MASK_ADVERSARIAL && !o->spacing_given) o->grammar.spacing = SPACING_FLEXIBLE;
+    // The instances were not written for this decoder: their keys come in any order.
+    o->grammar.order = ORDER_ANY;
+    return grammar_options_read(c, &o->grammar, e);
 }
 
 static int bench_mask(struct command *c, err *e)
@@ -215,18 +178,15 @@ static int bench_mask(struct command *c, err *e)
     struct mask_bench_options o;
     struct vocabulary v = {0};
     if (read_options(c, &o, e)) return -1;
-    char *path = vocabulary_path(c, e);
     struct mask_bench_result *r = mem_new(sizeof *r);
-    int rc = path ? open_vocabulary(&v, path, e) : -1;
+    int rc = vocabulary_open(&v, cli_text(c, "vocab"), e);
     if (rc == 0) {
         o.tokenizer = v.t;
         o.vocab = &v.v;
         rc = mask_bench(&o, r, e);
     }
     if (rc == 0) rc = c->json ? print_json(r, &v) : print_table(r, &v);
-    vocab_free(&v.v);
-    tokenizer_close(v.t);
-    free(path);
+    vocabulary_close(&v);
     free(r);
     return rc;
 }
@@ -235,6 +195,9 @@ const struct verb verb_bench_mask = {
     .name = "bench mask",
     .arguments = "",
     .help = "time and truth of constrained decoding over a file of schemas",
+    .more = "Unless said otherwise keys come in any order, and white space is that of the text "
+            "at hand (py, strict)\nor flexible (adversarial).",
     .options = options,
+    .shared = grammar_option_rows,
     .run = bench_mask,
 };
