@@ -21,10 +21,12 @@
 
 #define CACHE_BYTES ((size_t)4 << 20)
 #define NO_LIMIT    UINT32_MAX
+#define LIST_MAX    1500 // tokens of a mask that are kept one by one
 #define SLACK       16 // bytes by which a token without a quote can make the finish longer
 
 struct mask {
     const uint64_t *base; // NULL: nothing
+    uint64_t *own;        // the base when it is this mask's own
     int n_base;
     uint32_t n_less, n;
     int32_t *token; // [n_less] not to be taken from the base, then [n] beside it
@@ -73,10 +75,28 @@ struct fill {
     uint32_t n_except;
     int32_t *less; // those of the base that are out
     uint32_t n_less;
+    uint64_t *dense; // [words] instead of the list, where that grew long
+    uint64_t *twice; // tokens that are in the list already, where one may be put twice
 };
+
+static void make_dense(struct fill *f)
+{
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < f->n; i++) set_bit(f->dense, (uint32_t)f->token[i]);
+    f->n = 0;
+}
 
 static void put(struct fill *f, int32_t token)
 {
+    if (f->twice) {
+        if (has_bit(f->twice, (uint32_t)token)) return;
+        set_bit(f->twice, (uint32_t)token);
+    }
+    if (f->n == LIST_MAX && !f->dense) make_dense(f);
+    if (f->dense) {
+        set_bit(f->dense, (uint32_t)token);
+        return;
+    }
     if (f->n == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 128;
         f->token = mem_grow(f->token, f->cap * sizeof *f->token);
@@ -263,6 +283,141 @@ static void put_plain_quotes(struct fill *f, const struct pos *closed, uint32_t 
     }
     f->longest = all.longest;
     free(all.token);
+}
+
+// ---- lexemes ----
+
+// A string, or a key that is not declared, of a language that is not free: only its own states
+// matter until the quote, and what comes after the quote is the same wherever that stands. Tokens
+// made of kinds of characters that lead from the state back to it are in the base.
+struct lexeme {
+    lex_state start;
+    uint32_t loops;
+    uint32_t tail;        // finish from the closing quote on; NO_LIMIT: not asked for
+    bool counts;          // states of few members have to be looked at one by one
+    const struct pos *at; // for those
+    bool closes;          // the lexeme may end at all
+    uint8_t *allowed;     // [groups] suffixes that may come after the quote
+};
+
+static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
+{
+    if (x->tail == NO_LIMIT) return true;
+    uint32_t finish = far_add(lex_rest(f->g->x, s), x->tail);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const uint16_t *group = strings(f->g)->group_of;
+    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
+        if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
+            !(f->n_except && is_excepted(f, t->token[k])))
+            put(f, t->token[k]);
+}
+
+static void put_alone(struct fill *f, const struct lexeme *x, int32_t token)
+{
+    const grammar_vocab *v = f->g->v;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos at = *x->at, next;
+    bool alive = true;
+    for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
+        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
+    if (alive) put(f, token);
+    chunk_rewind(&f->g->step, mark);
+}
+
+static void walk_lexeme(struct fill *f, const struct lexeme *x)
+{
+    lex *l = f->g->x;
+    const struct trie *t = &tables(f->g)->all;
+    struct {
+        lex_state s;
+        bool pure; // all bytes so far are of looping kinds
+    } at[256];
+    at[0].s = x->start;
+    at[0].pure = f->base != NULL;
+    for (uint32_t i = 0; i < t->n;) {
+        const struct trie_node *n = &t->node[i];
+        lex_state before = at[n->depth - 1].s;
+        if (n->depth > 255) { // no token of sense is that long
+            i = n->skip;
+            continue;
+        }
+        at[n->depth].pure = at[n->depth - 1].pure && !(n->kind & ~x->loops);
+        if (at[n->depth].pure && n->kind != KIND_BEYOND) {
+            at[n->depth].s = before;
+            if (!(n->below & ~x->loops)) i = n->skip;
+            else i++;
+            continue;
+        }
+        if (at[n->depth].pure && !(n->below & ~x->loops)) {
+            i = n->skip;
+            continue;
+        }
+        lex_state s = lex_step(l, before, n->byte);
+        if (s == LEX_DEAD) {
+            if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
+            i = n->skip;
+            continue;
+        }
+        at[n->depth].s = s;
+        if (n->n_token && !at[n->depth].pure) {
+            bool few = x->counts && lex_count(l, s) != LEX_MANY;
+            if (few || lexeme_fits(f, x, s))
+                for (uint32_t k = 0; k < n->n_token; k++) {
+                    if (few)
+                        put_alone(f, x, t->token[n->token + k]);
+                    else
+                        put(f, t->token[n->token + k]);
+                }
+        }
+        i++;
+    }
+}
+
+// Fills in what may come after the quote, which leads to `closed`.
+static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *closed)
+{
+    const struct string_tables *t = strings(f->g);
+    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    x->closes = true;
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
+    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
+    for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
+    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
+    free(suffixes.token);
+}
+
+static void lexeme_base(struct fill *f, struct lexeme *x)
+{
+    x->loops = lex_loops(f->g->x, x->start);
+    if (!x->loops || x->tail != NO_LIMIT || x->counts) return;
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->loops);
+    if (!m) return;
+    f->base = m->bits;
+    f->n_base = m->n;
+}
+
+static bool fill_lexeme(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    if (p->mode != M_STRING || p->choices->n != 1 || p->top->record) return false;
+    struct lexeme x = {.start = p->s, .tail = NO_LIMIT, .at = p};
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos closed = *p, after;
+    if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
+    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
+    if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
+    lexeme_base(f, &x);
+    walk_lexeme(f, &x);
+    free(x.allowed);
+    chunk_rewind(&g->step, mark);
+    return true;
 }
 
 // ---- masks known beforehand ----
@@ -490,8 +645,21 @@ static void fill_added(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
-    if (!fill_string(f, p) && !fill_key(f, p) && !fill_text(f, p)) walk(f, all, 0, all->n, 0, p);
+    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_key(f, p) && !fill_text(f, p))
+        walk(f, all, 0, all->n, 0, p);
     fill_added(f, p);
+}
+
+static int count_bits(const uint64_t *bits, int words)
+{
+    uint64_t n = 0;
+    for (int w = 0; w < words; w++) {
+        uint64_t x = bits[w]; // without the popcnt instruction the builtin is a call
+        x -= x >> 1 & 0x5555555555555555u;
+        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+    }
+    return (int)n;
 }
 
 static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
@@ -507,17 +675,31 @@ static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
     return m->n_base - (int)m->n_less + (int)m->n;
 }
 
-// What was filled as one list of its own.
+// What was filled as one list of its own, or as one mask.
 static struct mask finished_mask(struct fill *f, bool measured)
 {
+    int words = tables(f->g)->words;
     struct mask m = {.base = f->base, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
     m.longest = measured ? f->longest : NO_LIMIT;
-    m.token = mem_grow(NULL, (f->n_less + f->n + 1) * sizeof *m.token);
-    if (f->n_less) memcpy(m.token, f->less, f->n_less * sizeof *m.token);
-    if (f->n) memcpy(m.token + f->n_less, f->token, f->n * sizeof *m.token);
+    if (f->dense) {
+        for (int w = 0; w < words && f->base; w++) f->dense[w] |= f->base[w];
+        m = (struct mask){.base = f->dense, .own = f->dense, .longest = m.longest};
+        m.n_base = count_bits(f->dense, words);
+    } else {
+        m.token = mem_grow(NULL, (f->n_less + f->n + 1) * sizeof *m.token);
+        if (f->n_less) memcpy(m.token, f->less, f->n_less * sizeof *m.token);
+        if (f->n) memcpy(m.token + f->n_less, f->token, f->n * sizeof *m.token);
+    }
     free(f->less);
     free(f->token);
+    free(f->twice);
     return m;
+}
+
+static void mask_release(struct mask *m)
+{
+    free(m->token);
+    free(m->own);
 }
 
 // ---- the cache ----
@@ -529,7 +711,7 @@ struct mask_cache *mask_cache_new(void)
 
 static void cache_clear(struct mask_cache *c)
 {
-    for (uint32_t i = 0; i < c->cap; i++) free(c->entry[i].mask.token);
+    for (uint32_t i = 0; i < c->cap; i++) mask_release(&c->entry[i].mask);
     free(c->entry);
     *c = (struct mask_cache){0};
 }
@@ -563,9 +745,9 @@ static void cache_insert(struct mask_cache *c, struct cache_entry e)
     c->n++;
 }
 
-static struct mask *cache_put(struct mask_cache *c, struct digest key, struct mask m)
+static struct mask *cache_put(struct mask_cache *c, struct digest key, struct mask m, size_t words)
 {
-    size_t bytes = (m.n_less + m.n + 1) * sizeof *m.token;
+    size_t bytes = (m.n_less + m.n + 1) * sizeof *m.token + (m.own ? words * sizeof(uint64_t) : 0);
     if (c->bytes + bytes > CACHE_BYTES) cache_clear(c);
     if ((c->n + 1) * 2 > c->cap) {
         struct mask_cache old = *c;
@@ -589,9 +771,9 @@ static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
     fill_all(&f, p);
     struct mask made = finished_mask(&f, measure);
-    if (!m) return cache_put(g->cache, key, made);
+    if (!m) return cache_put(g->cache, key, made, (size_t)tables(g)->words);
     m->longest = made.longest; // it was made without a measure
-    free(made.token);
+    mask_release(&made);
     return m;
 }
 
@@ -614,7 +796,7 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
     fill_all(&f, p);
     struct mask near = finished_mask(&f, false);
     int n = write_mask(g, &near, bits);
-    free(near.token);
+    mask_release(&near);
     return n;
 }
 

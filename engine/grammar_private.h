@@ -468,6 +468,11 @@ bool pos_step(struct grammar *g, struct chunks *mem, const struct pos *from, uin
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is, ends.
+bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
+                      struct pos *to);
+bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                   struct pos *to);
 bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(struct grammar *g, const struct pos *p);
@@ -499,8 +504,11 @@ struct trie_node {
     uint16_t n_token; // how many end here
     uint8_t byte;
     uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
-    uint32_t depth;
+    uint16_t depth;
+    uint16_t kind;  // of its byte
+    uint16_t below; // kinds of characters (lex.h) of the bytes below it; KIND_UNSAFE: others too
 };
+#define KIND_UNSAFE 0x8000
 struct trie {
     uint32_t n, n_token;
     struct trie_node *node; // depth first
@@ -512,6 +520,13 @@ struct trie {
 };
 
 #define SAFE_POINTS 64
+#define KINDS_MAX   64
+#define NONE_GROUP  UINT16_MAX
+struct kind_mask {
+    uint32_t kinds;
+    int n;
+    uint64_t *bits;
+};
 struct quote_token { // what may stand in a string, then a quote that ends it
     int32_t token;
     uint32_t suffix; // what comes after the quote: index into trie.token of the suffixes
@@ -524,6 +539,7 @@ struct string_tables {
     uint32_t *group;           // [suffixes.n_token + 1] where each begins in `quote`
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
+    uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
     uint64_t *open;   // those that stay in a string of any length
     uint64_t *closed; // and those that end it with their last byte
     int n_open, n_closed;
@@ -539,9 +555,15 @@ struct vocab_tables {
     int n_safe[SAFE_POINTS];
     uint64_t *text; // text tokens that valid text may go on with
     int n_text;
+    struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
+    uint32_t n_kinds;
+    pthread_mutex_t lock; // of kinds, which is made when first asked for
     int32_t *added; // every added token, the longest content first
     int n_added;
 };
+
+// Tokens of which every character is of these kinds; NULL: there is no more room for masks.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t kinds);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

@@ -448,6 +448,11 @@ static bool step_string(grammar *g, struct chunks *mem, const struct pos *from, 
     return c == '"' && complete_choices(g, mem, from, to);
 }
 
+bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);
+}
+
 static bool is_space(uint8_t c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
@@ -661,22 +666,12 @@ static bool is_declared(const grammar *g, const struct keys *k, const char *text
     return false;
 }
 
-static bool end_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+// The key is this symbol; `extra` when it is not declared.
+static bool end_key_as(grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                       const struct seen_key *extra, struct pos *to)
 {
     const struct frame *f = from->top;
     const struct keys *k = f->keys;
-    uint32_t symbol = key_symbol(g, from);
-    if (symbol == NONE || (symbol < k->n && !declared_can_come(f, symbol))) return false;
-    struct seen_key *extra = NULL;
-    if (symbol >= k->n) {
-        uint32_t len = from->key ? from->key->len : 0;
-        char *raw = chunk_alloc(mem, len + 1);
-        extra = chunk_alloc(mem, sizeof *extra + len + 1);
-        extra->len = decode_key(from, extra->text, raw);
-        extra->before = f->extra;
-        if (!is_new(f, extra->text, extra->len) || is_declared(g, k, extra->text, extra->len))
-            return false;
-    }
     struct frame *next = frame_like(mem, f, f->n);
     uint32_t n = 0, cap = f->n;
     for (uint32_t i = 0; i < f->n; i++) {
@@ -713,6 +708,33 @@ static bool end_key(grammar *g, struct chunks *mem, const struct pos *from, stru
     if (g->o.order != ORDER_ANY) next->next = symbol < k->n ? symbol + 1 : k->n;
     *to = (struct pos){.mode = M_COLON, .top = frame_seal(next), .text = from->text};
     return true;
+}
+
+static bool end_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    const struct frame *f = from->top;
+    const struct keys *k = f->keys;
+    uint32_t symbol = key_symbol(g, from);
+    if (symbol == NONE || (symbol < k->n && !declared_can_come(f, symbol))) return false;
+    if (symbol < k->n) return end_key_as(g, mem, from, symbol, NULL, to);
+    uint32_t len = from->key ? from->key->len : 0;
+    char *raw = chunk_alloc(mem, len + 1);
+    struct seen_key *extra = chunk_alloc(mem, sizeof *extra + len + 1);
+    extra->len = decode_key(from, extra->text, raw);
+    extra->before = f->extra;
+    if (!is_new(f, extra->text, extra->len) || is_declared(g, k, extra->text, extra->len))
+        return false;
+    return end_key_as(g, mem, from, symbol, extra, to);
+}
+
+bool pos_close_key(grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                   struct pos *to)
+{
+    struct seen_key *extra = chunk_alloc(mem, sizeof *extra + 2);
+    extra->len = 1;
+    extra->text[0] = '\xff'; // like no other key
+    extra->before = from->top->extra;
+    return end_key_as(g, mem, from, symbol, extra, to);
 }
 
 static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,

@@ -115,6 +115,30 @@ static uint8_t safe_from(const char *p, uint32_t n)
     return from < 255 ? (uint8_t)from : 255;
 }
 
+static uint32_t kind_of(uint8_t c)
+{
+    if (c >= 0x80) return KIND_BEYOND;
+    if (c >= 'a' && c <= 'z') return KIND_LOWER;
+    if (c >= 'A' && c <= 'Z') return KIND_UPPER;
+    if (c >= '0' && c <= '9') return KIND_DIGIT;
+    switch (c) {
+    case ' ': return KIND_SPACE;
+    case '_': return KIND_UNDERSCORE;
+    case '-': return KIND_HYPHEN;
+    case '.': return KIND_DOT;
+    case '/': return KIND_SLASH;
+    case ':': return KIND_COLON;
+    default: return is_unsafe(c) || c == 0x7f ? KIND_UNSAFE : KIND_MARK;
+    }
+}
+
+static uint32_t kinds_of(const char *p, uint32_t n)
+{
+    uint32_t kinds = goes_on(p, n) ? 0 : KIND_UNSAFE;
+    for (uint32_t i = 0; i < n; i++) kinds |= kind_of((uint8_t)p[i]);
+    return kinds;
+}
+
 // The entries are sorted, so each adds the nodes after what it shares with the one before.
 static void trie_build(struct trie *t, struct entry *v, uint32_t n)
 {
@@ -136,14 +160,18 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         for (; depth < v[i].n; t->n++) {
             open[++depth] = t->n;
             t->node[t->n] =
-                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1], .depth = depth, .token = i};
+                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1], .depth = (uint16_t)depth, .token = i, .kind = (uint16_t)kind_of((uint8_t)v[i].p[depth - 1])};
         }
         t->token[i] = v[i].token;
         t->safe_from[i] = safe_from(v[i].p, v[i].n);
         if (depth) t->node[open[depth]].n_token++;
-        for (uint32_t d = 1; d <= depth; d++)
-            if (t->node[open[d]].safe_from < t->safe_from[i])
-                t->node[open[d]].safe_from = t->safe_from[i];
+        uint32_t below = goes_on(v[i].p, v[i].n) ? 0 : KIND_UNSAFE;
+        for (uint32_t d = depth; d > 0; d--) {
+            struct trie_node *at = &t->node[open[d]];
+            if (at->safe_from < t->safe_from[i]) at->safe_from = t->safe_from[i];
+            at->below |= (uint16_t)below;
+            below |= kind_of((uint8_t)v[i].p[d - 1]);
+        }
     }
     for (; depth > 0; depth--) t->node[open[depth]].skip = t->n;
     t->node[t->n].token = n; // the end of the last subtree's tokens
@@ -286,6 +314,34 @@ static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
     lex_free(x);
     group_quotes(v, t, q, n);
     free(q);
+    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group); // by token
+    memset(group, 0xff, (size_t)v->n_token * sizeof *group);
+    for (uint32_t i = 0; i < t->n_quote; i++)
+        if (t->quote[i].suffix < NONE_GROUP) group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
+    t->group_of = mem_new((all->all.n_token + 1) * sizeof *t->group_of);
+    for (uint32_t i = 0; i < all->all.n_token; i++) t->group_of[i] = group[all->all.token[i]];
+    free(group);
+}
+
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t kinds)
+{
+    struct vocab_tables *t = v->prepared;
+    const struct kind_mask *found = NULL;
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->n_kinds && !found; i++)
+        if (t->kinds[i].kinds == kinds) found = &t->kinds[i];
+    if (!found && t->n_kinds < KINDS_MAX) {
+        struct kind_mask *m = &t->kinds[t->n_kinds++];
+        m->kinds = kinds;
+        m->bits = mem_new((size_t)t->words * sizeof *m->bits);
+        for (int32_t i = 0; i < v->n_token; i++)
+            if (v->kind[i] == VOCAB_TEXT && v->len[i] > 0 &&
+                !(kinds_of(v->bytes[i], v->len[i]) & ~kinds))
+                set_token(m->bits, &m->n, i);
+        found = m;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return found;
 }
 
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
@@ -330,6 +386,8 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     if (check(v, e) < 0) return -1;
     struct vocab_tables *t = mem_new(sizeof *t);
     t->words = (v->n_token + 63) / 64;
+    t->kinds = mem_new(KINDS_MAX * sizeof *t->kinds);
+    pthread_mutex_init(&t->lock, NULL);
     for (int i = 0; i < SAFE_POINTS; i++) t->safe[i] = mem_new((size_t)t->words * sizeof(uint64_t));
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
@@ -341,7 +399,8 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
 size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
-    size_t n = (SAFE_POINTS + 5) * (size_t)t->words * sizeof(uint64_t);
+    size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
+    n += 2 * t->all.n_token * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
     return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
@@ -359,7 +418,11 @@ void grammar_vocab_release(grammar_vocab *v)
         free(t->string[i].quote);
         free(t->string[i].open);
         free(t->string[i].closed);
+        free(t->string[i].group_of);
     }
+    for (uint32_t i = 0; i < t->n_kinds; i++) free(t->kinds[i].bits);
+    free(t->kinds);
+    pthread_mutex_destroy(&t->lock);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
     free(t->odd);
     free(t->text);

@@ -76,6 +76,22 @@ uint32_t lex_count(lex *x, lex_state s); // decoded texts accepted from here; sa
 // have *min to *max more code points (UINT32_MAX: any number): no byte but the quote has to be
 // looked at.
 bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
+// Kinds of characters, each a bit; lex_loops: those of which every character leads from s, a string
+// state between two characters, back to s.
+enum {
+    KIND_LOWER = 1, // a to z
+    KIND_UPPER = 2,
+    KIND_DIGIT = 4,
+    KIND_SPACE = 8,
+    KIND_UNDERSCORE = 16,
+    KIND_HYPHEN = 32,
+    KIND_DOT = 64,
+    KIND_SLASH = 128,
+    KIND_COLON = 256,
+    KIND_MARK = 512,   // other printable ASCII but quote and backslash
+    KIND_BEYOND = 1024 // not ASCII
+};
+uint32_t lex_loops(lex *x, lex_state s);
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it
