@@ -122,13 +122,13 @@ struct expr_node {
     bool nullable; // the empty string belongs to it
     bool plain;    // has neither and nor not in it, and so is not empty
     bool sized;    // a length is among its operands: and, or, not pass through to it
-    bool shape;    // min_len, max_len, gapless, cheap hold
-    bool gapless;  // every length between min_len and max_len comes up
-    bool cheap;    // with a string that is as many bytes
+    bool shape;    // min_len, max_len, gap, cheap hold
+    bool cheap;    // each of its lengths comes up with a string of as many bytes
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
     const expr *list;
     uint32_t min_len, max_len; // in characters
+    uint32_t gap;              // no two neighbours among its lengths are further apart
     uint32_t rest;             // bytes of the shortest text; FAR: it is empty; or UNKNOWN
     uint32_t count;            // texts; UNKNOWN
     uint32_t mark;             // the derivative it was last part of
@@ -216,6 +216,7 @@ struct state {
 
 struct lang {
     bool number;
+    bool narrow; // leaves out texts that it should have, so that its complement cannot be trusted
     bool prepared;
     uint32_t a; // expression, or set of values
 };
@@ -256,6 +257,7 @@ struct lex {
     struct pattern { // what lex_regex was asked for
         const char *text;
         size_t n;
+        bool whole; // it has to match the whole string
         lex_lang lang;
     } * pattern;
     uint32_t n_pattern, cap_pattern;
@@ -264,7 +266,9 @@ struct lex {
     struct numbers *numbers; // lex_number.c, lex_digits.c; NULL: none yet
 };
 
-lex_lang lang_of(lex *x, bool number, uint32_t a);
+// The strings that the whole of a pattern without assertions matches.
+lex_lang regex_whole(lex *x, const char *pattern, err *e);
+lex_lang lang_of(lex *x, bool number, bool narrow, uint32_t a);
 lex_state state_of(lex *x, enum stage stage, bool same, uint32_t a, uint32_t b, bool accepts);
 lex_state string_state(lex *x, expr a);
 lex_state string_step(lex *x, const struct state *s, uint8_t byte);
