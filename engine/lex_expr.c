@@ -103,10 +103,10 @@ static void shape_of_or(const lex *x, struct expr_node *p)
     }
 }
 
-// Where the lengths allowed by b and c cut off nothing but the ends.
+// Known where the least length is still allowed, or all between the ends come up.
 static void shape_of_sized(struct expr_node *p, const struct expr_node *q)
 {
-    p->shape = q->shape && q->plain && q->gap <= 1 && q->cheap;
+    p->shape = q->shape && q->plain && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
     if (!p->shape) return;
     p->min_len = most(q->min_len, p->b);
     p->max_len = least(q->max_len, p->c);
@@ -139,6 +139,12 @@ static void shape_of(const lex *x, struct expr_node *p)
         if (p->shape) shape_of_or(x, p);
         break;
     case EXPR_SIZED: shape_of_sized(p, &e[p->a]); break;
+    case EXPR_CLOCK: // ...60Z or 60+00:00, 60.1Z and so on
+        p->min_len = clock_rest(p->a, p->b, p->c);
+        p->max_len = NO_MAX;
+        p->gap = 2;
+        p->cheap = true;
+        break;
     default: p->shape = false; break;
     }
 }
@@ -168,7 +174,8 @@ static uint32_t rest_of_plain(const lex *x, const struct expr_node *p)
     case EXPR_THEN: return far_sum(x->expr[p->a].rest, x->expr[p->b].rest);
     case EXPR_REPEAT: return far_product(x->expr[p->a].rest, p->b);
     case EXPR_WORDS: return rest_of_words(x, p);
-    case EXPR_SIZED: return p->min_len; // it is cheap
+    case EXPR_SIZED:
+    case EXPR_CLOCK: return p->min_len; // they are cheap
     default:
         for (uint32_t i = 0; i < p->a; i++)
             if (x->expr[p->list[i]].rest < least) least = x->expr[p->list[i]].rest;
@@ -203,7 +210,8 @@ static void derive_flags(const lex *x, struct expr_node *p)
     bool all, any;
     switch (p->kind) {
     case EXPR_EPSILON: p->plain = p->nullable = true; break;
-    case EXPR_SET: p->plain = true; break;
+    case EXPR_SET:
+    case EXPR_CLOCK: p->plain = true; break;
     case EXPR_THEN:
         p->plain = e[p->a].plain && e[p->b].plain;
         p->nullable = e[p->a].nullable && e[p->b].nullable;
@@ -291,6 +299,12 @@ expr expr_words_at(lex *x, uint32_t set, uint32_t lo, uint32_t hi, uint32_t off)
     // Not EXPR_END when all is read: which word it was can be asked for.
     return expr_intern(
         x, (struct expr_node){.kind = EXPR_WORDS, .a = set, .b = lo, .c = hi, .d = off});
+}
+
+expr expr_clock(lex *x, uint32_t part, uint32_t hour, uint32_t minute)
+{
+    return expr_intern(x,
+                       (struct expr_node){.kind = EXPR_CLOCK, .a = part, .b = hour, .c = minute});
 }
 
 expr expr_then(lex *x, expr a, expr b)
