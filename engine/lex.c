@@ -74,15 +74,15 @@ lex_state lex_step_new(lex *x, lex_state s, uint8_t byte)
 static bool same_lang(const lex *x, uint32_t id, const void *key)
 {
     const struct lang *p = &x->lang[id], *q = key;
-    return p->number == q->number && p->a == q->a;
+    return p->number == q->number && p->narrow == q->narrow && p->a == q->a;
 }
 
 // Fixed ids: strings LEX_EMPTY and LEX_ANY_STRING, then numbers LEX_ANY_NUMBER and LEX_NO_NUMBER.
-lex_lang lang_of(lex *x, bool number, uint32_t a)
+lex_lang lang_of(lex *x, bool number, bool narrow, uint32_t a)
 {
-    struct lang key = {.number = number, .a = a};
-    uint32_t hash = hash_words((uint32_t[]){number, a}, 2, 0);
-    if (!number && a == EXPR_NONE) return LEX_EMPTY;
+    struct lang key = {.number = number, .narrow = narrow, .a = a};
+    uint32_t hash = hash_words((uint32_t[]){number, narrow, a}, 3, 0);
+    if (!number && !narrow && a == EXPR_NONE) return LEX_EMPTY;
     uint32_t id = ids_find(&x->langs, hash, same_lang, x, &key);
     if (id) return id;
     id = x->n_lang++;
@@ -92,11 +92,11 @@ lex_lang lang_of(lex *x, bool number, uint32_t a)
     return id;
 }
 
-static lex_lang string_lang(lex *x, expr a)
+static lex_lang string_lang(lex *x, bool narrow, expr a)
 {
     bool failed = x->too_large;
     x->too_large = false;
-    return failed ? LEX_FAILED : lang_of(x, false, a);
+    return failed ? LEX_FAILED : lang_of(x, false, narrow, a);
 }
 
 lex *lex_new(enum lex_escapes escapes)
@@ -111,9 +111,9 @@ lex *lex_new(enum lex_escapes escapes)
     expr_begin(x);
     x->lang = array_room(x->lang, 0, &x->cap_lang, sizeof *x->lang);
     x->n_lang = 1;
-    lang_of(x, false, EXPR_ALL);
-    lang_of(x, true, NUMBER_ANY);
-    lang_of(x, true, NUMBER_NONE);
+    lang_of(x, false, false, EXPR_ALL);
+    lang_of(x, true, false, NUMBER_ANY);
+    lang_of(x, true, false, NUMBER_NONE);
     return x;
 }
 
@@ -156,7 +156,7 @@ lex_lang lex_length(lex *x, uint64_t min, uint64_t max)
 {
     uint32_t hi = max >= UNKNOWN ? NO_MAX : (uint32_t)max;
     // A string of four thousand million characters is longer than any that can be written.
-    return min >= UNKNOWN ? LEX_EMPTY : string_lang(x, expr_length(x, (uint32_t)min, hi));
+    return min >= UNKNOWN ? LEX_EMPTY : string_lang(x, false, expr_length(x, (uint32_t)min, hi));
 }
 
 lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n)
@@ -165,43 +165,52 @@ lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n)
     for (size_t i = 0; i < n; i++) length[i] = (uint32_t)len[i];
     expr a = expr_words(x, words_of(x, text, length, (uint32_t)n));
     free(length);
-    return string_lang(x, a);
+    return string_lang(x, false, a);
 }
 
 static bool same_pattern(const lex *x, uint32_t id, const void *key)
 {
     const struct pattern *p = &x->pattern[id], *q = key;
-    return p->n == q->n && memcmp(p->text, q->text, q->n) == 0;
+    return p->n == q->n && p->whole == q->whole && memcmp(p->text, q->text, q->n) == 0;
 }
 
-static lex_lang pattern_lang(lex *x, const char *pattern, size_t n, err *e)
+static lex_lang pattern_lang(lex *x, const struct pattern *q, err *e)
 {
     arena *mem = arena_new(4000);
-    struct part *p = regex_parse(x, mem, pattern, n, e);
+    struct part *p = regex_parse(x, mem, q->text, q->n, e);
     expr a = EXPR_NONE;
     x->too_large = false;
-    if (p) a = pattern_expr(x, p);
+    if (p) a = q->whole ? pattern_whole(x, p) : pattern_expr(x, p);
     arena_free(mem);
     if (!p) return LEX_FAILED;
     if (x->too_large) err_set(e, ERR_INPUT, "%s", x->why);
-    return string_lang(x, a);
+    return string_lang(x, false, a);
 }
 
-lex_lang lex_regex(lex *x, const char *pattern, size_t n, err *e)
+static lex_lang regex_lang(lex *x, struct pattern key, err *e)
 {
-    struct pattern key = {.text = pattern, .n = n};
     uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ (uint8_t)pattern[i]) * 16777619u;
+    for (size_t i = 0; i < key.n; i++) hash = (hash ^ (uint8_t)key.text[i]) * 16777619u;
     uint32_t id = ids_find(&x->patterns, hash, same_pattern, x, &key);
     if (id) return x->pattern[id].lang;
-    key.lang = pattern_lang(x, pattern, n, e);
+    key.lang = pattern_lang(x, &key, e);
     if (key.lang == LEX_FAILED) return LEX_FAILED;
-    key.text = arena_strn(x->mem, pattern, n);
+    key.text = arena_strn(x->mem, key.text, key.n);
     if (x->n_pattern == 0) x->n_pattern = 1; // id 0 means none
     x->pattern = array_room(x->pattern, x->n_pattern, &x->cap_pattern, sizeof *x->pattern);
     x->pattern[x->n_pattern] = key;
     ids_add(&x->patterns, hash, x->n_pattern++);
     return key.lang;
+}
+
+lex_lang lex_regex(lex *x, const char *pattern, size_t n, err *e)
+{
+    return regex_lang(x, (struct pattern){.text = pattern, .n = n}, e);
+}
+
+lex_lang regex_whole(lex *x, const char *pattern, err *e)
+{
+    return regex_lang(x, (struct pattern){pattern, strlen(pattern), true, 0}, e);
 }
 
 // LEX_EMPTY goes with numbers too.
@@ -236,23 +245,25 @@ lex_lang lex_and(lex *x, lex_lang a, lex_lang b)
     if (a == LEX_FAILED || b == LEX_FAILED) return LEX_FAILED;
     if (both_numbers(x, &a, &b)) return number_lang(x, number_and(x, x->lang[a].a, x->lang[b].a));
     expr p = x->lang[a].a, q = x->lang[b].a;
-    if (x->expr[p].kind == EXPR_WORDS) return string_lang(x, words_within(x, p, q));
-    if (x->expr[q].kind == EXPR_WORDS) return string_lang(x, words_within(x, q, p));
-    return string_lang(x, expr_and(x, p, q));
+    bool narrow = x->lang[a].narrow || x->lang[b].narrow;
+    if (x->expr[p].kind == EXPR_WORDS) return string_lang(x, narrow, words_within(x, p, q));
+    if (x->expr[q].kind == EXPR_WORDS) return string_lang(x, narrow, words_within(x, q, p));
+    return string_lang(x, narrow, expr_and(x, p, q));
 }
 
 lex_lang lex_or(lex *x, lex_lang a, lex_lang b)
 {
     if (a == LEX_FAILED || b == LEX_FAILED) return LEX_FAILED;
     if (both_numbers(x, &a, &b)) return number_lang(x, number_or(x, x->lang[a].a, x->lang[b].a));
-    return string_lang(x, expr_or(x, x->lang[a].a, x->lang[b].a));
+    bool narrow = x->lang[a].narrow || x->lang[b].narrow;
+    return string_lang(x, narrow, expr_or(x, x->lang[a].a, x->lang[b].a));
 }
 
 lex_lang lex_not(lex *x, lex_lang a)
 {
-    if (a == LEX_FAILED) return LEX_FAILED;
+    if (a == LEX_FAILED || x->lang[a].narrow) return LEX_FAILED;
     if (x->lang[a].number) return number_lang(x, number_not(x, x->lang[a].a));
-    return string_lang(x, expr_not(x, x->lang[a].a));
+    return string_lang(x, false, expr_not(x, x->lang[a].a));
 }
 
 int lex_prepare(lex *x, lex_lang a, err *e)

@@ -56,6 +56,7 @@ static expr derive_kind(lex *x, struct expr_node p, uint32_t c)
         return expr_and(x, derive(x, p.a, c),
                         expr_length(x, p.b ? p.b - 1 : 0, p.c == NO_MAX ? NO_MAX : p.c - 1));
     case EXPR_WORDS: return derive_words(x, p, c);
+    case EXPR_CLOCK: return clock_derive(x, p.a, p.b, p.c, c);
     case EXPR_LOOP: return derive(x, x->loop[p.a], c);
     default: return EXPR_NONE;
     }
@@ -81,7 +82,7 @@ struct split {
     uint32_t n_set, cap_set;
     uint32_t *at; // where a class may begin
     uint32_t n_at, cap_at;
-    bool words; // single characters lead to words: no two places are alike
+    bool single; // single characters lead to words and the like: no two places are alike
 };
 
 static void split_at(struct split *s, uint32_t c)
@@ -106,7 +107,7 @@ static void split_set(const lex *x, struct split *s, uint32_t set)
 static void split_words(const lex *x, struct split *s, const struct expr_node *p)
 {
     const struct words *w = &x->words[p->a];
-    s->words = true;
+    s->single = true;
     for (uint32_t i = p->b; i < p->c;) {
         uint32_t c, lo = i, hi = p->c;
         if (w->len[i] == p->d || utf8_decode(w->text[i] + p->d, w->len[i] - p->d, &c) == 0) {
@@ -117,6 +118,15 @@ static void split_words(const lex *x, struct split *s, const struct expr_node *p
         split_at(s, c + 1);
         words_narrow(x, p->a, &lo, &hi, p->d, c);
         i = hi;
+    }
+}
+
+static void split_clock(struct split *s)
+{
+    s->single = true;
+    for (const char *c = "+-.0123456789:Zz"; *c; c++) {
+        split_at(s, (uint8_t)*c);
+        split_at(s, (uint8_t)*c + 1u);
     }
 }
 
@@ -139,6 +149,7 @@ static void split_by(lex *x, struct split *s, expr a)
         for (uint32_t i = 0; i < p->a; i++) split_by(x, s, p->list[i]);
         break;
     case EXPR_WORDS: split_words(x, s, p); break;
+    case EXPR_CLOCK: split_clock(s); break;
     case EXPR_LOOP: split_by(x, s, x->loop[p->a]); break;
     default: break;
     }
@@ -172,7 +183,7 @@ static void row_fill(lex *x, expr a, const struct split *s, struct row *r)
     uint64_t known[N_ALIKE];
     expr to[N_ALIKE];
     uint32_t n = 0;
-    bool alike = s->n_set <= 64 && !s->words;
+    bool alike = s->n_set <= 64 && !s->single;
     for (uint32_t i = 0; i < s->n_at; i++) {
         uint64_t bits = alike ? signature(x, s, s->at[i]) : 0;
         uint32_t k = 0;

@@ -35,72 +35,115 @@ static uint32_t sum_max(uint32_t a, uint32_t b)
     return a == NO_MAX || b == NO_MAX || (uint64_t)a + b >= UNKNOWN ? NO_MAX : a + b;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint32_t width(const struct expr_node *p)
+{
+    return p->max_len == NO_MAX ? NO_MAX : p->max_len - p->min_len;
+}
+
 // Of a sequence of between b and c times what q is.
 static void shape_of_repeat(struct expr_node *p, const struct expr_node *q)
 {
     uint64_t max = (uint64_t)q->max_len * p->c;
     p->min_len = far_product(q->min_len, p->b);
     p->max_len = p->c == NO_MAX || q->max_len == NO_MAX || max >= UNKNOWN ? NO_MAX : (uint32_t)max;
-    // i and i + 1 times leave no gap between them if that is so for the fewest times.
-    p->gapless = q->gapless && (p->b == p->c || q->max_len == NO_MAX ||
-                                (uint64_t)p->b * (q->max_len - q->min_len) + 1 >= q->min_len);
     p->cheap = q->cheap;
+    // From the longest of i to the shortest of i + 1 times it is furthest for the least i.
+    uint64_t shortest = (uint64_t)(p->b + 1) * q->min_len, longest = (uint64_t)p->b * q->max_len;
+    bool once = p->b == p->c || (q->max_len == NO_MAX && p->b > 0) || shortest <= longest;
+    uint64_t apart = once ? 0 : shortest - longest;
+    p->gap = most(q->gap, apart < FAR ? (uint32_t)apart : FAR);
+}
+
+static void shape_of_then(struct expr_node *p, const struct expr_node *q, const struct expr_node *r)
+{
+    p->min_len = far_sum(q->min_len, r->min_len);
+    p->max_len = sum_max(q->max_len, r->max_len);
+    p->cheap = q->cheap && r->cheap;
+    // The lengths of one, shifted by each of the other's: wide ones cover the other's gaps.
+    uint32_t by_q = most(q->gap, r->gap > width(q) ? r->gap - width(q) : 0);
+    uint32_t by_r = most(r->gap, q->gap > width(r) ? q->gap - width(r) : 0);
+    p->gap = least(by_q, by_r);
 }
 
 static void shape_of_or(const lex *x, struct expr_node *p)
 {
     p->min_len = FAR;
-    p->max_len = 0;
-    p->gapless = p->cheap = true;
+    p->gap = 0;
+    p->cheap = true;
     for (uint32_t i = 0; i < p->a; i++) {
         const struct expr_node *q = &x->expr[p->list[i]];
-        p->gapless = p->gapless && q->gapless;
+        p->gap = most(p->gap, q->gap);
         p->cheap = p->cheap && q->cheap;
-        if (q->min_len < p->min_len) p->min_len = q->min_len;
-        if (q->max_len > p->max_len) p->max_len = q->max_len;
+        p->min_len = least(p->min_len, q->min_len);
+        p->max_len = most(p->max_len, q->max_len);
     }
-    // Gapless where each operand meets what the others reach: grow from the least.
-    uint32_t reach = p->min_len;
-    for (bool grown = true; p->gapless && grown && reach < p->max_len;) {
-        grown = false;
+    // And the gaps between one operand's lengths and the next one's.
+    for (uint32_t reach = p->min_len; reach < p->max_len;) {
+        uint32_t before = reach, next = FAR;
         for (uint32_t i = 0; i < p->a; i++) {
             const struct expr_node *q = &x->expr[p->list[i]];
-            if (q->max_len <= reach || q->min_len > reach + 1) continue;
-            reach = q->max_len;
-            grown = true;
+            if (q->min_len <= before)
+                reach = most(reach, q->max_len);
+            else
+                next = least(next, q->min_len);
         }
+        if (reach != before) continue;
+        p->gap = most(p->gap, next - reach);
+        reach = next;
     }
-    p->gapless = p->gapless && reach == p->max_len;
+}
+
+// Known where the least length is still allowed, or all between the ends come up.
+static void shape_of_sized(struct expr_node *p, const struct expr_node *q)
+{
+    p->shape = q->shape && q->plain && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
+    if (!p->shape) return;
+    p->min_len = most(q->min_len, p->b);
+    p->max_len = least(q->max_len, p->c);
+    p->gap = q->gap;
+    p->cheap = true;
+    p->plain = true;
 }
 
 // Which lengths come up, and whether the cheapest text of each is one byte per character.
 static void shape_of(const lex *x, struct expr_node *p)
 {
-    const struct expr_node *q, *r;
+    const struct expr_node *e = x->expr;
     p->shape = true;
     switch (p->kind) {
-    case EXPR_EPSILON: p->gapless = p->cheap = true; break;
+    case EXPR_EPSILON: p->cheap = true; break;
     case EXPR_SET:
         p->min_len = p->max_len = 1;
-        p->gapless = true;
         p->cheap = x->set[p->a].cost == 1;
         break;
     case EXPR_THEN:
-        q = &x->expr[p->a];
-        r = &x->expr[p->b];
-        p->shape = q->shape && r->shape;
-        p->min_len = far_sum(q->min_len, r->min_len);
-        p->max_len = sum_max(q->max_len, r->max_len);
-        p->gapless = q->gapless && r->gapless;
-        p->cheap = q->cheap && r->cheap;
+        p->shape = e[p->a].shape && e[p->b].shape;
+        if (p->shape) shape_of_then(p, &e[p->a], &e[p->b]);
         break;
     case EXPR_REPEAT:
-        p->shape = x->expr[p->a].shape;
-        shape_of_repeat(p, &x->expr[p->a]);
+        p->shape = e[p->a].shape;
+        if (p->shape) shape_of_repeat(p, &e[p->a]);
         break;
     case EXPR_OR:
-        for (uint32_t i = 0; i < p->a; i++) p->shape = p->shape && x->expr[p->list[i]].shape;
+        for (uint32_t i = 0; i < p->a; i++) p->shape = p->shape && e[p->list[i]].shape;
         if (p->shape) shape_of_or(x, p);
+        break;
+    case EXPR_SIZED: shape_of_sized(p, &e[p->a]); break;
+    case EXPR_CLOCK: // ...60Z or 60+00:00, 60.1Z and so on
+        p->min_len = clock_rest(p->a, p->b, p->c);
+        p->max_len = NO_MAX;
+        p->gap = 2;
+        p->cheap = true;
         break;
     default: p->shape = false; break;
     }
@@ -131,6 +174,8 @@ static uint32_t rest_of_plain(const lex *x, const struct expr_node *p)
     case EXPR_THEN: return far_sum(x->expr[p->a].rest, x->expr[p->b].rest);
     case EXPR_REPEAT: return far_product(x->expr[p->a].rest, p->b);
     case EXPR_WORDS: return rest_of_words(x, p);
+    case EXPR_SIZED:
+    case EXPR_CLOCK: return p->min_len; // they are cheap
     default:
         for (uint32_t i = 0; i < p->a; i++)
             if (x->expr[p->list[i]].rest < least) least = x->expr[p->list[i]].rest;
@@ -165,7 +210,8 @@ static void derive_flags(const lex *x, struct expr_node *p)
     bool all, any;
     switch (p->kind) {
     case EXPR_EPSILON: p->plain = p->nullable = true; break;
-    case EXPR_SET: p->plain = true; break;
+    case EXPR_SET:
+    case EXPR_CLOCK: p->plain = true; break;
     case EXPR_THEN:
         p->plain = e[p->a].plain && e[p->b].plain;
         p->nullable = e[p->a].nullable && e[p->b].nullable;
@@ -253,6 +299,12 @@ expr expr_words_at(lex *x, uint32_t set, uint32_t lo, uint32_t hi, uint32_t off)
     // Not EXPR_END when all is read: which word it was can be asked for.
     return expr_intern(
         x, (struct expr_node){.kind = EXPR_WORDS, .a = set, .b = lo, .c = hi, .d = off});
+}
+
+expr expr_clock(lex *x, uint32_t part, uint32_t hour, uint32_t minute)
+{
+    return expr_intern(x,
+                       (struct expr_node){.kind = EXPR_CLOCK, .a = part, .b = hour, .c = minute});
 }
 
 expr expr_then(lex *x, expr a, expr b)

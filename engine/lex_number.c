@@ -419,7 +419,7 @@ bool number_has(lex *x, uint32_t a, const char *text, size_t n)
 
 lex_lang number_lang(lex *x, uint32_t a)
 {
-    return a ? lang_of(x, true, a) : LEX_FAILED;
+    return a ? lang_of(x, true, false, a) : LEX_FAILED;
 }
 
 // ---- leaves ----

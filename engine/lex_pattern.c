@@ -224,3 +224,8 @@ expr pattern_expr(lex *x, const struct part *p)
     struct tail all = tail_all(EXPR_ALL);
     return anywhere(&t, translate(&t, p, all, all));
 }
+
+expr pattern_whole(lex *x, const struct part *p)
+{
+    return closed(x, p);
+}

@@ -3,6 +3,7 @@
 //   lex_set.c      sets of code points, and sets of words in byte order
 //   lex_expr.c     expressions over code points: hash-consed, simplified, and their derivatives
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
+//   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
 //   lex_number.c   sets of numeric values and their boolean algebra
 //   lex_digits.c   the bytes of a JSON number over those
@@ -106,7 +107,8 @@ enum expr_kind {
     EXPR_NOT,     // what a does not match
     EXPR_SIZED,   // a, where it has at least b and at most c characters
     EXPR_WORDS,   // what follows the first d bytes of words [b, c) of set a
-    EXPR_LOOP     // loop a: stands for its body, whatever holds in between
+    EXPR_CLOCK, // what follows the first part `a` of hh:mm:60Z: hour b and minute c as far as read
+    EXPR_LOOP   // loop a: stands for its body, whatever holds in between
 };
 
 enum { EXPR_NONE, EXPR_END, EXPR_CHARACTER, EXPR_ALL }; // nothing; ""; any character; any string
@@ -122,13 +124,13 @@ struct expr_node {
     bool nullable; // the empty string belongs to it
     bool plain;    // has neither and nor not in it, and so is not empty
     bool sized;    // a length is among its operands: and, or, not pass through to it
-    bool shape;    // min_len, max_len, gapless, cheap hold
-    bool gapless;  // every length between min_len and max_len comes up
-    bool cheap;    // with a string that is as many bytes
+    bool shape;    // min_len, max_len, gap, cheap hold
+    bool cheap;    // each of its lengths comes up with a string of as many bytes
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
     const expr *list;
     uint32_t min_len, max_len; // in characters
+    uint32_t gap;              // of so many lengths in a row in between, one comes up
     uint32_t rest;             // bytes of the shortest text; FAR: it is empty; or UNKNOWN
     uint32_t count;            // texts; UNKNOWN
     uint32_t mark;             // the derivative it was last part of
@@ -144,6 +146,9 @@ expr expr_repeat(lex *x, expr a, uint32_t min, uint32_t max);
 expr expr_or(lex *x, expr a, expr b);
 expr expr_and(lex *x, expr a, expr b);
 expr expr_not(lex *x, expr a);
+expr expr_clock(lex *x, uint32_t part, uint32_t hour, uint32_t minute);
+expr clock_derive(lex *x, uint32_t part, uint32_t hour, uint32_t minute, uint32_t c);
+uint32_t clock_rest(uint32_t part, uint32_t hour, uint32_t minute);
 expr expr_or_of(lex *x, const expr *list, uint32_t n);
 expr expr_words(lex *x, uint32_t set);
 expr expr_words_at(lex *x, uint32_t set, uint32_t lo, uint32_t hi, uint32_t off);
@@ -216,6 +221,7 @@ struct state {
 
 struct lang {
     bool number;
+    bool narrow; // leaves out texts that it should have, so that its complement cannot be trusted
     bool prepared;
     uint32_t a; // expression, or set of values
 };
@@ -256,6 +262,7 @@ struct lex {
     struct pattern { // what lex_regex was asked for
         const char *text;
         size_t n;
+        bool whole; // it has to match the whole string
         lex_lang lang;
     } * pattern;
     uint32_t n_pattern, cap_pattern;
@@ -264,7 +271,9 @@ struct lex {
     struct numbers *numbers; // lex_number.c, lex_digits.c; NULL: none yet
 };
 
-lex_lang lang_of(lex *x, bool number, uint32_t a);
+// The strings that the whole of a pattern without assertions matches.
+lex_lang regex_whole(lex *x, const char *pattern, err *e);
+lex_lang lang_of(lex *x, bool number, bool narrow, uint32_t a);
 lex_state state_of(lex *x, enum stage stage, bool same, uint32_t a, uint32_t b, bool accepts);
 lex_state string_state(lex *x, expr a);
 lex_state string_step(lex *x, const struct state *s, uint8_t byte);

@@ -27,4 +27,5 @@ struct part {
 struct part *regex_parse(lex *x, arena *mem, const char *pattern, size_t n, err *e);
 uint32_t regex_word_set(lex *x); // \w
 // The strings in which it matches somewhere.
+expr pattern_whole(lex *x, const struct part *p); // all of it; p is closed
 expr pattern_expr(lex *x, const struct part *p);

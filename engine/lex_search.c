@@ -13,16 +13,6 @@
 
 // ---- the shortest text ----
 
-// Sized expressions whose lengths are known without looking: FAR, the rest, or UNKNOWN.
-static uint32_t rest_of_sized(const lex *x, const struct expr_node *p)
-{
-    const struct expr_node *q = &x->expr[p->a];
-    if (!q->shape || !q->gapless || !q->plain) return UNKNOWN;
-    uint32_t least = p->b > q->min_len ? p->b : q->min_len;
-    if (least > p->c || least > q->max_len) return FAR;
-    return q->cheap ? least : UNKNOWN;
-}
-
 // Characters of one byte that a string may hold as they are: U+0020 to U+007F but two.
 #define ONE_BYTE_CHARACTERS 94
 
@@ -38,7 +28,6 @@ static uint32_t rest_known(const lex *x, expr a)
 {
     const struct expr_node *p = &x->expr[a];
     if (p->rest != UNKNOWN) return p->rest;
-    if (p->kind == EXPR_SIZED) return rest_of_sized(x, p);
     if (p->kind == EXPR_NOT) return rest_of_other_words(x, p);
     return UNKNOWN;
 }
