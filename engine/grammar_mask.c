@@ -511,19 +511,6 @@ static struct special *specials(struct fill *f, const struct pos *p, uint32_t *n
     return v;
 }
 
-// A key like `p` that is neither declared nor taken; false: none was found.
-static bool fresh_key(struct fill *f, struct chunks *mem, const struct pos *p, struct pos *closed)
-{
-    struct pos at = *p, next;
-    for (int i = 0; i < 8; i++) {
-        static const char unusual[] = "\xee\x80\x80"; // a private character
-        for (int k = 0; k < 3; k++, at = next)
-            if (!pos_step(f->g, mem, &at, (uint8_t)unusual[k], &next)) return false;
-        if (at.s == LEX_DEAD && pos_step(f->g, mem, &at, '"', closed)) return true;
-    }
-    return false;
-}
-
 static void put_special(struct fill *f, const struct pos *p, const struct special *s, uint32_t node)
 {
     const struct trie *t = &tables(f->g)->all;
@@ -590,23 +577,73 @@ static void put_escaped(struct fill *f, const struct pos *p)
     }
 }
 
-static bool fill_key(struct fill *f, const struct pos *p)
+// Undeclared keys that may be any: all that a token without a quote does is known.
+static bool fill_free_keys(struct fill *f, const struct pos *p)
 {
-    const struct vocab_tables *t = tables(f->g);
     struct chunk_mark mark = chunk_mark(&f->g->step);
-    uint32_t min, room, n = 0;
     struct pos closed;
-    if (p->mode != M_KEY || f->g->o.escapes != ESCAPES_ANY || !is_free(f, p, &min, &room) ||
-        !plain_prefix(p))
-        return false;
-    if (!fits_freely(f, p) || !fresh_key(f, &f->g->step, p, &closed)) return false;
     f->base = strings(f->g)->open;
     f->n_base = strings(f->g)->n_open;
+    if (pos_close_key(f->g, &f->g->step, p, p->top->keys->n, &closed))
+        put_quotes(f, &closed, 0, NONE);
+    chunk_rewind(&f->g->step, mark);
+    return true;
+}
+
+// Undeclared keys of a class, the one with number c.
+static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
+{
+    grammar *g = f->g;
+    struct lexeme x = {.start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra != NULL};
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos closed;
+    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
+    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed)) lexeme_suffixes(f, &x, &closed);
+    if (!f->base) lexeme_base(f, &x);
+    for (int w = 0; w < tables(g)->words && f->base; w++) f->twice[w] |= f->base[w];
+    walk_lexeme(f, &x);
+    free(x.allowed);
+    chunk_rewind(&g->step, mark);
+}
+
+static void fill_classes(struct fill *f, const struct pos *p)
+{
+    const struct trie *all = &tables(f->g)->all;
+    uint32_t n = p->top->keys->n_class;
+    f->twice = mem_new((size_t)tables(f->g)->words * sizeof *f->twice);
+    for (uint32_t c = 0; c < n; c++) {
+        lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
+        if (s != LEX_DEAD) fill_class(f, p, c, s);
+    }
+    if (p->s == LEX_DEAD) return;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos names = *p; // declared names
+    names.other = LEX_DEAD;
+    names.choices = NULL;
+    if (n > 1) {
+        struct choices *none = chunk_alloc(&f->g->step, sizeof *none + ((n + 1) & ~1u) * sizeof(lex_state));
+        none->n = n;
+        names.choices = none;
+    }
+    walk(f, all, 0, all->n, 0, &names);
+    chunk_rewind(&f->g->step, mark);
+}
+
+static bool fill_key(struct fill *f, const struct pos *p)
+{
+    const struct trie *all = &tables(f->g)->all;
+    uint32_t min, room, n = 0;
+    if (p->mode != M_KEY || p->top->record || !plain_prefix(p) || !p->top->keys->n_class) return false;
+    bool free_keys = is_free(f, p, &min, &room) && fits_freely(f, p);
+    if (!free_keys && (f->limit != NO_LIMIT || f->measure)) return false;
     struct special *v = specials(f, p, &n);
     uint32_t *node = mem_new((n + 1) * sizeof *node);
-    for (uint32_t i = 0; i < n; i++) node[i] = follow(&t->all, v[i].text, v[i].len);
+    for (uint32_t i = 0; i < n; i++) node[i] = follow(all, v[i].text, v[i].len);
     except_specials(f, v, node, n);
-    put_quotes(f, &closed, 0, NONE);
+    if (free_keys)
+        fill_free_keys(f, p);
+    else
+        fill_classes(f, p);
     put_escaped(f, p);
     for (uint32_t i = 0; i < n; i++) {
         if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
@@ -616,7 +653,6 @@ static bool fill_key(struct fill *f, const struct pos *p)
     f->n_except = 0;
     free(node);
     free(v);
-    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
