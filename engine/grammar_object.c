@@ -172,12 +172,13 @@ static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint3
     }
 }
 
-// Nothing is lost by leaving out a class that no form lets in.
-static bool class_is_wanted(grammar *g, const struct keys *k, uint32_t symbol)
+// Does any form let in keys of this class? Asked of a draft of k, in which no class has been left out
+// yet, so that a symbol means the same whenever terms are asked for it.
+static bool class_is_wanted(grammar *g, const struct keys *draft, uint32_t symbol)
 {
-    for (uint32_t i = 0; i < k->n_form; i++) {
+    for (uint32_t i = 0; i < draft->n_form; i++) {
         uint32_t n;
-        form_terms(g, k->form[i], k, symbol, &n);
+        form_terms(g, draft->form[i], draft, symbol, &n);
         if (n) return true;
     }
     return false;
@@ -188,17 +189,21 @@ static void set_classes(grammar *g, struct keys *k, lex_lang names)
     struct key_class v[CLASSES_MAX] = {{.lang = LEX_ANY_STRING}};
     uint32_t n = 1;
     for (uint32_t i = 0; i < k->n_lang && !g->too_much; i++) split_classes(g, k, v, &n, i);
+    struct keys *draft = chunk_alloc(&g->mem, sizeof *draft);
+    *draft = *k;
+    draft->n_class = n;
+    draft->cls = chunk_alloc(&g->mem, n * sizeof *draft->cls);
+    memcpy(draft->cls, v, n * sizeof *v);
     k->cls = chunk_alloc(&g->mem, n * sizeof *k->cls);
     for (uint32_t i = 0; i < n; i++) {
-        k->cls[k->n_class] = v[i];
-        struct key_class *c = &k->cls[k->n_class++];
-        c->start = lex_start(g->x, c->lang);
-        if (k->n && lex_count(g->x, c->start) != LEX_MANY) {
-            c->lang = checked(g, lex_and(g->x, c->lang, lex_not(g->x, names)));
-            c->start = c->lang == LEX_EMPTY ? LEX_DEAD : lex_start(g->x, c->lang);
+        struct key_class c = v[i];
+        c.start = lex_start(g->x, c.lang);
+        if (k->n && lex_count(g->x, c.start) != LEX_MANY) {
+            c.lang = checked(g, lex_and(g->x, c.lang, lex_not(g->x, names)));
+            c.start = c.lang == LEX_EMPTY ? LEX_DEAD : lex_start(g->x, c.lang);
         }
-        c->cost = c->start ? 2 + lex_rest(g->x, c->start) + NEW_KEY : FAR;
-        if (!c->start || !class_is_wanted(g, k, k->n + k->n_class - 1)) k->n_class--;
+        c.cost = c.start ? 2 + lex_rest(g->x, c.start) + NEW_KEY : FAR;
+        if (c.start && class_is_wanted(g, draft, k->n + i)) k->cls[k->n_class++] = c;
     }
 }
 
