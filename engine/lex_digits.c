@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEARCH_MAX    200000u // positions
-#define EXPONENT_FREE 280     // where up to 18 digits stand before it
-#define PRUNED_POINTS 8u      // with more, sizes are not looked at one by one
+#define SEARCH_MAX    50000u // positions
+#define EXPONENT_FREE 280    // where up to 18 digits stand before it
+#define PRUNED_POINTS 8u     // with more, sizes are not looked at one by one
 
 static bool same_digits(const lex *x, uint32_t id, const void *key)
 {
@@ -241,6 +241,31 @@ static uint32_t exponents_intern(lex *x, const struct exponents *p)
     return id;
 }
 
+#define HALVINGS 17 // a power of ten above this has all factors of any divisor that tens can have
+
+// The next exponent, above e, with which something may be different from with e.
+static int exponent_change(const struct spelling *s, const struct digits_key *key, int e)
+{
+    const struct side *side = &s->side[key->minus];
+    int next = EXPONENT_MAX + 1;
+    for (uint32_t i = 0; i < s->n_divisor; i++) {
+        int least = key->scale - (int)s->divisor[i].frac; // below it is no multiple
+        if (e < least) next = least < next ? least : next;
+        if (e >= least && e < least + HALVINGS) return e + 1;
+    }
+    uint32_t lo = 0, hi = side->n_point; // the first point with an exponent above e
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (side->point[mid].exp <= e)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo > 0 && side->point[lo - 1].exp == e) return e + 1;
+    if (lo < side->n_point && side->point[lo].exp < next) next = side->point[lo].exp;
+    return next;
+}
+
 static uint32_t exponents_make(lex *x, const struct digits_key *key)
 {
     const struct spelling *s = spelling_at(x, key);
@@ -248,12 +273,17 @@ static uint32_t exponents_make(lex *x, const struct digits_key *key)
     int limit = key->normal ? EXPONENT_MAX : EXPONENT_FREE;
     bool zero = key->minus ? s->minus_zero : has_zero_value(s);
     uint32_t place = place_of(s, key);
-    for (int e = -limit; e <= limit; e++) {
+    for (int e = -limit; e <= limit;) {
         bool has = zero;
-        if (key->started)
+        int next = limit + 1;
+        if (key->started) {
             has = s->mask[atom_at(s, key->minus, e, place)] >> pattern_at(s, key, e) & 1;
-        uint32_t i = (uint32_t)(e + EXPONENT_MAX);
-        p.has[i / 64] |= (uint64_t)has << i % 64;
+            next = exponent_change(s, key, e);
+        }
+        for (; e < next && e <= limit; e++) {
+            uint32_t i = (uint32_t)(e + EXPONENT_MAX);
+            p.has[i / 64] |= (uint64_t)has << i % 64;
+        }
     }
     return exponents_intern(x, &p);
 }
@@ -370,17 +400,27 @@ static uint32_t exponent_count(const struct exponents *set, struct exponent p)
 
 // ---- aliveness ----
 
+// May a number that goes on so be a multiple of something, in the end?
+static bool may_divide(const struct spelling *s, const struct digits_key *key, int32_t shift)
+{
+    if (s->n_divisor == 0) return false;
+    bool fixed = key->phase >= PHASE_DOT && !key->normal;
+    uint32_t now = fixed ? pattern_at(s, key, 0) : 0;
+    for (uint32_t i = 0; i < s->n_divisor; i++) {
+        int32_t frac = (int32_t)s->divisor[i].frac, digits = fixed ? key->n_frac : key->scale;
+        // More digits after the point than the divisor has make it none, except zeros.
+        if (now >> i & 1 || (fixed ? digits < frac : digits - shift <= frac)) return true;
+    }
+    return false;
+}
+
 // Is there an atom of the set among those that digits from place lo to hi come to with this size?
 static bool is_live(const struct spelling *s, const struct digits_key *key, int32_t exp,
                     uint32_t hi)
 {
     uint32_t a = atom_at(s, key->minus, exp, place_of(s, key)), b = atom_at(s, key->minus, exp, hi);
-    int32_t frac = 0;
-    for (uint32_t i = 0; i < s->n_divisor; i++)
-        if ((int32_t)s->divisor[i].frac > frac) frac = (int32_t)s->divisor[i].frac;
-    // With too many digits after the point it is a multiple of nothing, and stays so.
-    int32_t shift = key->phase == PHASE_INT && !key->normal ? 0 : exp - exp_of(key);
-    const uint32_t *live = key->scale - shift > frac ? s->live_none : s->live;
+    int32_t shift = key->normal ? exp - exp_of(key) : 0;
+    const uint32_t *live = may_divide(s, key, shift) ? s->live : s->live_none;
     return live[a < b ? a : b] <= (a < b ? b : a);
 }
 
@@ -388,7 +428,7 @@ static bool is_live(const struct spelling *s, const struct digits_key *key, int3
 static bool may_reach(const struct spelling *s, const struct digits_key *key)
 {
     if (!key->started || s->free) return true;
-    if (key->settled) return s->mask[key->lo] != 0;
+    if (key->settled) return may_divide(s, key, 0) ? s->mask[key->lo] : s->mask[key->lo] & 1;
     uint32_t hi = key->lo < key->hi ? 2 * key->hi : 2 * key->lo;
     int32_t exp = exp_of(key);
     int32_t most = key->phase == PHASE_INT ? (int32_t)s->int_max - 1 : exp;
@@ -406,12 +446,59 @@ static bool may_reach(const struct spelling *s, const struct digits_key *key)
     return false;
 }
 
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// Fewest digits to come until a whole number, of which `left` is the remainder, is a multiple of d
+// times some power of ten: 10^frac, or as high as one likes where an exponent may follow.
+static uint32_t digits_to_multiple(struct divisor d, uint32_t left, bool exponent)
+{
+    uint32_t tens = exponent ? HALVINGS : d.frac;
+    uint64_t size = d.size, ten = 1;
+    for (uint64_t part = 0; tens > 0 && part != 1; tens--) {
+        part = common_divisor(size, 10);
+        size /= part;
+    }
+    for (uint32_t n = 0; n < 8; n++, ten *= 10) {
+        uint64_t up = left % size * (ten % size) % size;
+        if ((size - up) % size < ten) return n;
+    }
+    return 8;
+}
+
+// A lower bound on the bytes to come, which leads the search. Only where nothing but multiples is
+// left, and no point, does it say anything.
+static uint32_t least_rest(const struct spelling *s, const struct digits_key *key)
+{
+    bool whole = key->phase == PHASE_INT && !key->normal;
+    if (s->free || s->n_divisor == 0 || s->dense || key->lo < key->hi || !key->started) return 0;
+    if (!whole && !key->normal) return 0;
+    uint32_t least = FAR;
+    for (uint32_t i = 0; i < s->n_divisor; i++) {
+        uint32_t n = digits_to_multiple(s->divisor[i], key->left[i], key->normal);
+        if (whole && s->divisor[i].frac && n > 2) n = 2; // a point and a digit
+        if (n < least) least = n;
+    }
+    return least;
+}
+
+#define BUCKETS 160 // bytes of the longest number, and more
+
+// A best-first search: buckets by the bytes that a number through the node has at least.
 struct walk {
     struct visit {
-        uint32_t a, from, depth;
-    } * node;
+        uint32_t a, from, depth, next;
+    } * node; // node[0] is not used
     uint32_t n, cap;
-    uint32_t best, end; // fewest bytes found, and the node they go through
+    uint32_t first[BUCKETS]; // of each bucket; 0: empty
+    uint32_t best, end;      // fewest bytes found, and the node they go through
 };
 
 static void walk_end(struct walk *w, uint32_t at, uint32_t rest)
@@ -424,23 +511,23 @@ static void walk_end(struct walk *w, uint32_t at, uint32_t rest)
 
 static void walk_add(lex *x, struct walk *w, uint32_t a, uint32_t from, uint32_t depth)
 {
-    struct digits *p = &x->numbers->digits[a];
+    const struct digits *p = &x->numbers->digits[a];
     if (p->seen == x->numbers->n_search || p->rest == FAR) return;
-    p->seen = x->numbers->n_search;
+    uint32_t bucket = depth + least_rest(spelling_at(x, &p->key), &p->key);
+    if (bucket >= BUCKETS) return;
     w->node = array_room(w->node, w->n, &w->cap, sizeof *w->node);
-    w->node[w->n++] = (struct visit){a, from, depth};
+    w->node[w->n] = (struct visit){a, from, depth, w->first[bucket]};
+    w->first[bucket] = w->n++;
 }
 
 static void walk_from(lex *x, struct walk *w, uint32_t at)
 {
     struct visit v = w->node[at];
-    const struct digits *p = &x->numbers->digits[v.a];
-    if (p->accepts) {
-        walk_end(w, at, 0);
-        return;
-    }
-    if (p->rest != UNKNOWN) {
-        walk_end(w, at, p->rest);
+    struct digits *p = &x->numbers->digits[v.a];
+    if (p->seen == x->numbers->n_search) return;
+    p->seen = x->numbers->n_search;
+    if (p->accepts || p->rest != UNKNOWN) {
+        walk_end(w, at, p->accepts ? 0 : p->rest);
         return;
     }
     struct digits_key key = p->key;
@@ -454,27 +541,34 @@ static void walk_from(lex *x, struct walk *w, uint32_t at)
     }
 }
 
+static void walk_all(lex *x, struct walk *w)
+{
+    for (uint32_t bucket = 0; bucket < BUCKETS && bucket < w->best; bucket++) {
+        while (w->first[bucket] && bucket < w->best && !x->too_large) {
+            uint32_t at = w->first[bucket];
+            w->first[bucket] = w->node[at].next;
+            walk_from(x, w, at);
+            if (w->n <= SEARCH_MAX) continue;
+            x->too_large = true;
+            x->why = "numbers: more than 50000 beginnings to look at";
+        }
+    }
+}
+
 static uint32_t digits_rest(lex *x, uint32_t a)
 {
     struct numbers *m = x->numbers;
     if (m->digits[a].accepts) return 0;
     if (m->digits[a].rest != UNKNOWN) return m->digits[a].rest;
-    struct walk w = {.best = FAR};
+    struct walk w = {.n = 1, .best = FAR};
     m->n_search++;
+    w.node = array_room(NULL, 1, &w.cap, sizeof *w.node);
     walk_add(x, &w, a, 0, 0);
-    for (uint32_t i = 0; i < w.n && w.node[i].depth < w.best && !x->too_large; i++) {
-        walk_from(x, &w, i);
-        if (w.n > SEARCH_MAX) {
-            x->too_large = true;
-            x->why = "more than 200000 numbers to look at";
-        }
-    }
+    walk_all(x, &w);
     if (w.best == FAR && !x->too_large)
-        for (uint32_t i = 0; i < w.n; i++) m->digits[w.node[i].a].rest = FAR;
-    for (uint32_t i = w.end; w.best != FAR; i = w.node[i].from) {
+        for (uint32_t i = 1; i < w.n; i++) m->digits[w.node[i].a].rest = FAR;
+    for (uint32_t i = w.best == FAR ? 0 : w.end; i; i = w.node[i].from)
         m->digits[w.node[i].a].rest = w.best - w.node[i].depth;
-        if (i == 0) break;
-    }
     free(w.node);
     return m->digits[a].rest == UNKNOWN ? FAR : m->digits[a].rest;
 }

@@ -47,6 +47,7 @@ struct spelling {
     uint32_t int_max, frac_max; // digits
     uint32_t n_point, n_negative, n_divisor;
     bool has_zero; // point[n_negative] is 0
+    bool dense;    // an open atom has values that are multiples of none
     const struct decimal *point;
     const uint32_t *mask; // as in values, with the numbers too close to a refused point taken out
     // [2 * n_point + 2] the first atom from here on whose mask is not 0, and that has multiples of
@@ -108,4 +109,5 @@ uint32_t atom_at(const struct spelling *s, bool minus, int32_t exp, uint32_t pla
 uint32_t pattern_of(const struct divisor *d, uint32_t n, const struct decimal *v);
 uint32_t power_of_ten(uint32_t exponent, uint32_t modulus);
 struct decimal decimal_keep(lex *x, const struct decimal *d);
-uint32_t digits_count(lex *x, uint32_t a); // distinct values from a position
+bool atom_is_empty(const struct spelling *s, uint32_t atom); // false where it is not sure
+uint32_t digits_count(lex *x, uint32_t a);                   // distinct values from a position

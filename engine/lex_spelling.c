@@ -135,6 +135,10 @@ static void set_points(lex *x, struct spelling *s, const struct values *v)
     s->n_point = n;
     s->point = point;
     s->mask = mask;
+    for (uint32_t i = 0; i < 2 * n + 1; i += 2) {
+        s->dense = s->dense || mask[i] & 1;
+        if (atom_is_empty(s, i)) mask[i] = 0;
+    }
 }
 
 static int by_magnitude(const void *a, const void *b)

@@ -16,6 +16,7 @@ typedef __int128 wide;
 // ---- the values of a set ----
 
 struct list {
+    arena *mem; // digits
     struct decimal *value;
     uint32_t n, cap;
     bool many;
@@ -43,48 +44,81 @@ static bool scaled(const struct decimal *d, uint32_t frac, wide *out, bool *exac
     return true;
 }
 
-static struct decimal decimal_of_wide(lex *x, wide v, uint32_t frac)
+static struct decimal decimal_of_wide(wide v, uint32_t frac, uint8_t digit[40])
 {
     uint8_t reversed[40];
     uint32_t n = 0, zeros = 0;
     int sign = v < 0 ? -1 : v > 0;
     for (wide rest = v < 0 ? -v : v; rest; rest /= 10) reversed[n++] = (uint8_t)(rest % 10);
     while (zeros < n && reversed[zeros] == 0) zeros++;
-    uint8_t *digit = arena_alloc(x->mem, n + 1);
     for (uint32_t i = 0; i < n - zeros; i++) digit[i] = reversed[n - 1 - i];
     return (struct decimal){sign, (int32_t)n - 1 - (int32_t)frac, n - zeros, digit};
 }
 
-// The values of an open atom whose first divisor, of those that they are multiples of, is `at`.
-static void list_multiples(lex *x, const struct spelling *s, uint32_t atom, uint32_t at,
-                           struct list *l)
+// The multiples of a divisor within an open atom: size * 10^-frac times first to last.
+struct multiples {
+    wide first, last;
+};
+
+// False: too many, or too large.
+static bool multiples_of(const struct spelling *s, uint32_t atom, struct divisor d,
+                         struct multiples *m)
 {
-    struct divisor d = s->divisor[at];
     wide lo, hi;
     bool exact;
-    if (atom == 0 || atom == 2 * s->n_point ||
-        !scaled(&s->point[atom / 2 - 1], d.frac, &lo, &exact)) {
-        l->many = true;
-        return;
-    }
-    wide k = lo / d.size - (lo % d.size < 0) + 1; // the first multiple above the lower end
-    if (!scaled(&s->point[atom / 2], d.frac, &hi, &exact)) {
-        l->many = true;
-        return;
-    }
+    if (atom == 0 || atom == 2 * s->n_point) return false;
+    if (!scaled(&s->point[atom / 2 - 1], d.frac, &lo, &exact)) return false;
+    m->first = lo / d.size - (lo % d.size < 0) + 1; // the first above the lower end
+    if (!scaled(&s->point[atom / 2], d.frac, &hi, &exact)) return false;
     hi -= exact; // the last that lies below the upper end
-    for (uint32_t tries = 0; k * d.size <= hi && !l->many; k++, tries++) {
-        struct decimal v = decimal_of_wide(x, k * d.size, d.frac);
-        uint32_t p = pattern_of(s->divisor, s->n_divisor, &v);
-        bool first = (p & ((1u << at) - 1)) == 0;
-        if (first && s->mask[atom] >> p & 1) list_add(l, v);
-        l->many = l->many || tries > TRIES_MAX;
+    m->last = hi / d.size - (hi % d.size < 0);
+    return true;
+}
+
+// Is the value that is k times divisor `at` of the set, and of its divisors that one the first?
+static bool is_value(const struct spelling *s, uint32_t atom, uint32_t at, wide k,
+                     uint8_t digit[40], struct decimal *v)
+{
+    *v = decimal_of_wide(k * s->divisor[at].size, s->divisor[at].frac, digit);
+    uint32_t p = pattern_of(s->divisor, s->n_divisor, v);
+    return (p & ((1u << at) - 1)) == 0 && (s->mask[atom] >> p & 1);
+}
+
+static void list_multiples(const struct spelling *s, uint32_t atom, uint32_t at, struct list *l)
+{
+    struct multiples m;
+    l->many = !multiples_of(s, atom, s->divisor[at], &m) || m.last - m.first > TRIES_MAX;
+    for (wide k = m.first; !l->many && k <= m.last; k++) {
+        uint8_t digit[40];
+        struct decimal v;
+        if (!is_value(s, atom, at, k, digit, &v)) continue;
+        uint8_t *copy = arena_alloc(l->mem, v.n + 1);
+        memcpy(copy, v.digit, v.n);
+        v.digit = copy;
+        list_add(l, v);
     }
 }
 
-static struct list list_values(lex *x, const struct spelling *s)
+#define LOOKS 1000 // multiples looked at before an atom is taken to have some
+
+bool atom_is_empty(const struct spelling *s, uint32_t atom)
 {
-    struct list l = {0};
+    if (atom % 2 || s->mask[atom] & 1) return s->mask[atom] == 0;
+    for (uint32_t at = 0; at < s->n_divisor; at++) {
+        struct multiples m;
+        if (!multiples_of(s, atom, s->divisor[at], &m)) return false;
+        for (wide k = m.first; k <= m.last; k++) {
+            uint8_t digit[40];
+            struct decimal v;
+            if (k - m.first > LOOKS || is_value(s, atom, at, k, digit, &v)) return false;
+        }
+    }
+    return true;
+}
+
+static struct list list_values(const struct spelling *s)
+{
+    struct list l = {.mem = arena_new(4000)};
     for (uint32_t i = s->live[0]; i <= 2 * s->n_point && !l.many; i = s->live[i + 1]) {
         if (i % 2) {
             list_add(&l, s->point[i / 2]);
@@ -96,7 +130,7 @@ static struct list list_values(lex *x, const struct spelling *s)
             bool some = false;
             for (uint32_t p = 1u << at; p < 1u << s->n_divisor; p++)
                 some = some || (p >> at & 1 && s->mask[i] >> p & 1);
-            if (some) list_multiples(x, s, i, at, &l);
+            if (some) list_multiples(s, i, at, &l);
         }
     }
     return l;
@@ -169,9 +203,10 @@ uint32_t digits_count(lex *x, uint32_t a)
     struct numbers *m = x->numbers;
     struct spelling s = m->spelling[m->digits[a].key.spelling];
     size_t n = text_of(m, a, text, sizeof text);
-    struct list l = list_values(x, &s);
+    struct list l = list_values(&s);
     uint32_t total = 0;
     for (uint32_t i = 0; i < l.n; i++) total += begins_with(&s, &l.value[i], text, n);
     free(l.value);
+    arena_free(l.mem);
     return l.many ? LEX_MANY : total;
 }
