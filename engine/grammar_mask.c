@@ -120,7 +120,6 @@ static bool fits(struct fill *f, const struct pos *p)
 static bool is_free(struct fill *f, const struct pos *p, uint32_t *min, uint32_t *room)
 {
     grammar *g = f->g;
-    if (p->top && p->top->record) return false;
     if (p->mode == M_KEY)
         return !p->choices && p->other != LEX_DEAD && lex_is_free(g->x, p->other, min, room) &&
                *min == 0 && *room == NONE;
@@ -233,19 +232,46 @@ static const struct string_tables *strings(const grammar *g)
     return &tables(g)->string[g->o.escapes];
 }
 
+// Looks at a token on its own.
+static void put_alone(struct fill *f, const struct pos *from, int32_t token)
+{
+    const grammar_vocab *v = f->g->v;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos at = *from, next;
+    bool alive = true;
+    for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
+        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
+    if (alive && fits(f, &at)) put(f, token);
+    chunk_rewind(&f->g->step, mark);
+}
+
+// Where elements are compared, what comes before the quote matters to a value after it.
+static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
+{
+    return p->top->record && !strings(f->g)->simple[group];
+}
+
 // Tokens with this suffix after their quote, of min to room characters before it.
-static void put_group(struct fill *f, uint32_t group, uint32_t min, uint32_t room)
+static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint32_t min,
+                      uint32_t room)
 {
     const struct string_tables *t = strings(f->g);
-    for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++)
-        if (t->quote[i].points >= min && t->quote[i].points <= room &&
-            !(f->n_except && is_excepted(f, t->quote[i].token)))
+    bool look = must_look(f, p, group);
+    for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++) {
+        if (t->quote[i].points < min || t->quote[i].points > room ||
+            (f->n_except && is_excepted(f, t->quote[i].token)))
+            continue;
+        if (look)
+            put_alone(f, p, t->quote[i].token);
+        else
             put(f, t->quote[i].token);
+    }
 }
 
 // All tokens that end the lexeme with a quote, which leads to `closed`. Where any number of
 // characters may come before it, those that have nothing after it are in the base.
-static void put_quotes(struct fill *f, const struct pos *closed, uint32_t min, uint32_t room)
+static void put_quotes(struct fill *f, const struct pos *p, const struct pos *closed, uint32_t min,
+                       uint32_t room)
 {
     const struct string_tables *t = strings(f->g);
     struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
@@ -259,27 +285,32 @@ static void put_quotes(struct fill *f, const struct pos *closed, uint32_t min, u
                     !has_bit(t->open, (uint32_t)f->except[i]))
                     f->less[f->n_less++] = f->except[i];
         } else {
-            put_group(f, 0, min, room);
+            put_group(f, p, 0, min, room);
         }
     }
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++)
-        put_group(f, (uint32_t)suffixes.token[i], min, room);
+        if (!must_look(f, p, (uint32_t)suffixes.token[i]))
+            put_group(f, p, (uint32_t)suffixes.token[i], min, room);
+    for (uint32_t i = 0; p->top->record && i < t->suffixes.n_token; i++)
+        if (must_look(f, p, i)) put_group(f, p, i, min, room);
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
 }
 
 // The same where tokens with a backslash have been walked.
-static void put_plain_quotes(struct fill *f, const struct pos *closed, uint32_t min, uint32_t room)
+static void put_plain_quotes(struct fill *f, const struct pos *p, const struct pos *closed,
+                             uint32_t min, uint32_t room)
 {
     struct fill all = *f;
     all.token = NULL;
     all.n = all.cap = 0;
     all.base = NULL;
-    put_quotes(&all, closed, min, room);
+    put_quotes(&all, p, closed, min, room);
     for (uint32_t i = 0; i < all.n; i++) {
-        const char *p = f->g->v->bytes[all.token[i]], *end = memchr(p, '"', f->g->v->len[all.token[i]]);
-        if (!memchr(p, '\\', (size_t)(end - p))) put(f, all.token[i]);
+        const char *text = f->g->v->bytes[all.token[i]];
+        const char *end = memchr(text, '"', f->g->v->len[all.token[i]]);
+        if (!memchr(text, '\\', (size_t)(end - text))) put(f, all.token[i]);
     }
     f->longest = all.longest;
     free(all.token);
@@ -297,7 +328,7 @@ struct lexeme {
     bool counts;          // states of few members have to be looked at one by one
     const struct pos *at; // for those
     bool closes;          // the lexeme may end at all
-    uint8_t *allowed;     // [groups] suffixes that may come after the quote
+    uint8_t *allowed;     // [groups] 1: may come after the quote, 2: perhaps
 };
 
 static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
@@ -315,20 +346,12 @@ static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
     const uint16_t *group = strings(f->g)->group_of;
     for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
         if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
-            !(f->n_except && is_excepted(f, t->token[k])))
-            put(f, t->token[k]);
-}
-
-static void put_alone(struct fill *f, const struct lexeme *x, int32_t token)
-{
-    const grammar_vocab *v = f->g->v;
-    struct chunk_mark mark = chunk_mark(&f->g->step);
-    struct pos at = *x->at, next;
-    bool alive = true;
-    for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
-        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
-    if (alive) put(f, token);
-    chunk_rewind(&f->g->step, mark);
+            !(f->n_except && is_excepted(f, t->token[k]))) {
+            if (x->allowed[group[k]] == 2)
+                put_alone(f, x->at, t->token[k]);
+            else
+                put(f, t->token[k]);
+        }
 }
 
 static void walk_lexeme(struct fill *f, const struct lexeme *x)
@@ -371,7 +394,7 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
             if (few || lexeme_fits(f, x, s))
                 for (uint32_t k = 0; k < n->n_token; k++) {
                     if (few)
-                        put_alone(f, x, t->token[n->token + k]);
+                        put_alone(f, x->at, t->token[n->token + k]);
                     else
                         put(f, t->token[n->token + k]);
                 }
@@ -389,6 +412,8 @@ static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *
     if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
+    for (uint32_t i = 0; x->at->top->record && i < t->suffixes.n_token; i++)
+        if (!t->simple[i]) x->allowed[i] = 2; // looked at one by one
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
 }
@@ -406,7 +431,7 @@ static void lexeme_base(struct fill *f, struct lexeme *x)
 static bool fill_lexeme(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
-    if (p->mode != M_STRING || p->choices->n != 1 || p->top->record) return false;
+    if (p->mode != M_STRING || p->choices->n != 1) return false;
     struct lexeme x = {.start = p->s, .tail = NO_LIMIT, .at = p};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed = *p, after;
@@ -445,9 +470,9 @@ static bool fill_string(struct fill *f, const struct pos *p)
         ends = pos_step(f->g, &f->g->step, &at, 'a', &next);
     if (ends && pos_step(f->g, &f->g->step, &at, '"', &closed)) {
         if (room == NONE)
-            put_quotes(f, &closed, min, room);
+            put_quotes(f, p, &closed, min, room);
         else
-            put_plain_quotes(f, &closed, min, room);
+            put_plain_quotes(f, p, &closed, min, room);
     }
     chunk_rewind(&f->g->step, mark);
     return true;
@@ -564,17 +589,9 @@ static void except_specials(struct fill *f, const struct special *v, const uint3
 static void put_escaped(struct fill *f, const struct pos *p)
 {
     const grammar_vocab *v = f->g->v;
-    for (uint32_t i = 0; i < f->n_except; i++) {
-        int32_t token = f->except[i];
-        if (!memchr(v->bytes[token], '\\', v->len[token])) continue;
-        struct chunk_mark mark = chunk_mark(&f->g->step);
-        struct pos at = *p, next;
-        bool alive = true;
-        for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
-            alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
-        if (alive && fits(f, &at)) put(f, token);
-        chunk_rewind(&f->g->step, mark);
-    }
+    for (uint32_t i = 0; i < f->n_except; i++)
+        if (memchr(v->bytes[f->except[i]], '\\', v->len[f->except[i]]))
+            put_alone(f, p, f->except[i]);
 }
 
 // Undeclared keys that may be any: all that a token without a quote does is known.
@@ -585,7 +602,7 @@ static bool fill_free_keys(struct fill *f, const struct pos *p)
     f->base = strings(f->g)->open;
     f->n_base = strings(f->g)->n_open;
     if (pos_close_key(f->g, &f->g->step, p, p->top->keys->n, &closed))
-        put_quotes(f, &closed, 0, NONE);
+        put_quotes(f, p, &closed, 0, NONE);
     chunk_rewind(&f->g->step, mark);
     return true;
 }
@@ -633,7 +650,7 @@ static bool fill_key(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
     uint32_t min, room, n = 0;
-    if (p->mode != M_KEY || p->top->record || !plain_prefix(p) || !p->top->keys->n_class) return false;
+    if (p->mode != M_KEY || !plain_prefix(p) || !p->top->keys->n_class) return false;
     bool free_keys = is_free(f, p, &min, &room) && fits_freely(f, p);
     if (!free_keys && (f->limit != NO_LIMIT || f->measure)) return false;
     struct special *v = specials(f, p, &n);

@@ -231,6 +231,7 @@ bool forms_disjoint(struct grammar *g, form_id a, form_id b); // cheaply seen; f
 name_id name_of(struct grammar *g, const char *text, size_t len);
 set_id prop_set(struct grammar *g, const struct props *p, const struct keys *k, uint32_t symbol);
 bool symbol_in(struct grammar *g, const struct keys *k, uint32_t symbol, lex_lang lang);
+uint32_t quoted_bytes(const char *p, size_t n); // as a JSON string, quotes included
 void props_sort(struct grammar *g, struct props *p);
 void grammar_too_much(struct grammar *g, const char *why);
 set_id node_set(struct grammar *g, uint32_t node);
@@ -537,6 +538,7 @@ struct quote_token { // what may stand in a string, then a quote that ends it
 struct string_tables {
     struct trie suffixes;      // what comes after the quote of those that end it; ids of groups
     uint32_t *group;           // [suffixes.n_token + 1] where each begins in `quote`
+    bool *simple;              // [suffixes.n_token] no whole value is in it
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
     uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string

@@ -77,7 +77,7 @@ static uint64_t name_hash(const void *owner, uint32_t id)
     return hash_bytes(g->names[id].text, g->names[id].len);
 }
 
-static uint32_t quoted_bytes(const char *p, size_t n)
+uint32_t quoted_bytes(const char *p, size_t n)
 {
     uint32_t bytes = 2;
     for (size_t i = 0; i < n; i++) {

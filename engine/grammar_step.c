@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ESCAPE_MAX 13 // bytes of a surrogate pair as escapes, and one
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
 static bool python(const grammar *g)
@@ -974,22 +975,44 @@ static uint32_t below_item(const struct frame *f, const uint32_t *below, uint32_
     return best;
 }
 
+// Bytes of a declared name from what is written of it on, with the closing quote.
+static uint32_t name_rest(grammar *g, const struct pos *p, uint32_t symbol)
+{
+    const struct name *x = &g->names[p->top->keys->name[symbol]];
+    uint32_t written = p->key ? p->key->len : 0, since = 0;
+    bool plain = true, within = !lex_between(g->x, p->s);
+    for (const struct text_byte *b = p->key; b; b = b->before) {
+        plain = plain && b->byte != '\\';
+        since++;
+        if (b->byte == '\\' && within) break; // the escape that is being written
+    }
+    if (plain && !within) return x->quoted - written - 1;
+    struct pos whole = *p; // up to the last whole character
+    uint32_t left = 0;
+    if (within) {
+        left = since < ESCAPE_MAX ? ESCAPE_MAX - since : 1;
+        for (uint32_t i = 0; i < since && whole.key && since < ESCAPE_MAX; i++)
+            whole.key = whole.key->before;
+    }
+    char *raw = chunk_alloc(&g->work, 2 * (size_t)written + 2);
+    uint32_t m = decode_key(&whole, raw, raw + written + 1);
+    return left + (m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1);
+}
+
 // Bytes until the key is complete, if it becomes this symbol.
 static uint32_t key_rest(grammar *g, const struct pos *p, uint32_t symbol)
 {
     const struct keys *k = p->top->keys;
-    uint32_t written = p->key ? p->key->len : 0;
     if (p->mode != M_KEY) return symbol_bytes(g, k, symbol);
     if (symbol >= k->n) {
         lex_state s = class_state(p, symbol - k->n);
         return s == LEX_DEAD ? FAR : far_add(lex_rest(g->x, s), 1 + 5);
     }
     if (p->s == LEX_DEAD) return FAR;
-    uint32_t lo, hi, quoted = symbol_bytes(g, k, symbol);
+    uint32_t lo, hi;
     if (!lex_words_range(g->x, p->s, &lo, &hi)) return FAR;
     for (uint32_t i = lo; i < hi; i++)
-        if (k->by_bytes[i] == symbol)
-            return quoted > written + 1 ? quoted - written - 1 : lex_rest(g->x, p->s) + 1;
+        if (k->by_bytes[i] == symbol) return name_rest(g, p, symbol);
     return FAR;
 }
 

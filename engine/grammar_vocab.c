@@ -250,6 +250,22 @@ struct quoted {
     uint32_t points;
 };
 
+static uint32_t skip_of(const char *p, uint32_t n, uint32_t i, const char *set)
+{
+    while (i < n && p[i] && strchr(set, p[i])) i++;
+    return i;
+}
+
+// Does nothing but close, separate and open stand here?
+static bool is_simple(const char *p, uint32_t n)
+{
+    static const char space[] = " \t\r\n";
+    uint32_t i = skip_of(p, n, 0, "]} \t\r\n");
+    if (i < n && (p[i] == ',' || p[i] == ':')) i = skip_of(p, n, i + 1, space);
+    if (i < n && strchr("\"[{", p[i])) i++;
+    return i == n;
+}
+
 // Groups the tokens that end a string by what they have after the quote.
 static void group_quotes(const grammar_vocab *v, struct string_tables *t, const struct quoted *q,
                          uint32_t n)
@@ -264,11 +280,13 @@ static void group_quotes(const grammar_vocab *v, struct string_tables *t, const 
     distinct = mem_new(((size_t)n + 1) * sizeof *distinct);
     t->group = mem_new(((size_t)n + 2) * sizeof *t->group);
     t->quote = mem_new(((size_t)n + 1) * sizeof *t->quote);
+    t->simple = mem_new(((size_t)n + 1) * sizeof *t->simple);
     t->n_quote = n;
     for (uint32_t i = 0; i < n; i++) {
         bool same = i && e[i].n == e[i - 1].n && memcmp(e[i].p, e[i - 1].p, e[i].n) == 0;
         if (!same) {
             distinct[n_group] = (struct entry){e[i].p, e[i].n, (int32_t)n_group};
+            t->simple[n_group] = is_simple(e[i].p, e[i].n);
             t->group[n_group++] = i;
         }
         const struct quoted *x = &q[e[i].token];
@@ -416,6 +434,7 @@ void grammar_vocab_release(grammar_vocab *v)
         trie_release(&t->string[i].suffixes);
         free(t->string[i].group);
         free(t->string[i].quote);
+        free(t->string[i].simple);
         free(t->string[i].open);
         free(t->string[i].closed);
         free(t->string[i].group_of);

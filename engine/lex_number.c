@@ -386,6 +386,7 @@ uint32_t number_not(lex *x, uint32_t a)
     struct values v = numbers_of(x)->values[a];
     struct draft d = draft_of(v.n_point);
     d.v = v;
+    d.v.spelled = 0; // of the other set
     memcpy(d.point, v.point, v.n_point * sizeof *d.point);
     for (uint32_t i = 0; i < 2 * v.n_point + 1; i++) d.mask[i] = ~v.mask[i];
     return values_intern(x, &d);
