@@ -21,6 +21,7 @@
 
 #define CACHE_BYTES ((size_t)4 << 20)
 #define NO_LIMIT    UINT32_MAX
+#define DEPTH_MAX   255 // bytes of a token that are looked at
 #define LIST_MAX    1500 // tokens of a mask that are kept one by one
 #define SLACK       16 // bytes by which a token without a quote can make the finish longer
 
@@ -76,7 +77,6 @@ struct fill {
     int32_t *less; // those of the base that are out
     uint32_t n_less;
     uint64_t *dense; // [words] instead of the list, where that grew long
-    uint64_t *twice; // tokens that are in the list already, where one may be put twice
 };
 
 static void make_dense(struct fill *f)
@@ -88,10 +88,6 @@ static void make_dense(struct fill *f)
 
 static void put(struct fill *f, int32_t token)
 {
-    if (f->twice) {
-        if (has_bit(f->twice, (uint32_t)token)) return;
-        set_bit(f->twice, (uint32_t)token);
-    }
     if (f->n == LIST_MAX && !f->dense) make_dense(f);
     if (f->dense) {
         set_bit(f->dense, (uint32_t)token);
@@ -354,53 +350,158 @@ static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
         }
 }
 
+static void lexeme_base(struct fill *f, struct lexeme *x)
+{
+    x->loops = lex_loops(f->g->x, x->start);
+    if (!x->loops || x->tail != NO_LIMIT || x->counts) return;
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->loops);
+    if (!m) return;
+    f->base = m->bits;
+    f->n_base = m->n;
+}
+
+// Kinds that loop at a state, remembered for the states of one walk.
+struct loops_memo {
+    lex_state s[32];
+    uint32_t loops[32];
+};
+
+static uint32_t loops_at(lex *l, struct loops_memo *m, lex_state s)
+{
+    uint32_t i = s & 31;
+    if (m->s[i] != s) {
+        m->s[i] = s;
+        m->loops[i] = lex_between(l, s) ? lex_loops(l, s) : 0;
+    }
+    return m->loops[i];
+}
+
+static void put_range(struct fill *f, uint32_t from, uint32_t to)
+{
+    const int32_t *token = tables(f->g)->all.token;
+    for (uint32_t k = from; k < to; k++) put(f, token[k]);
+}
+
+static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const struct trie_node *n = &t->node[i];
+    bool few = x->counts && lex_count(f->g->x, s) != LEX_MANY;
+    if (!few && !lexeme_fits(f, x, s)) return;
+    for (uint32_t k = n->token; k < n->token + n->n_token; k++) {
+        if (few)
+            put_alone(f, x->at, t->token[k]);
+        else
+            put(f, t->token[k]);
+    }
+}
+
 static void walk_lexeme(struct fill *f, const struct lexeme *x)
 {
     lex *l = f->g->x;
     const struct trie *t = &tables(f->g)->all;
+    struct loops_memo memo = {{0}, {0}};
     struct {
         lex_state s;
-        bool pure; // all bytes so far are of looping kinds
-    } at[256];
+        bool pure; // all bytes so far are of the kinds that loop at the start
+    } at[DEPTH_MAX + 1];
     at[0].s = x->start;
     at[0].pure = f->base != NULL;
     for (uint32_t i = 0; i < t->n;) {
         const struct trie_node *n = &t->node[i];
-        lex_state before = at[n->depth - 1].s;
-        if (n->depth > 255) { // no token of sense is that long
+        uint32_t d = n->depth;
+        if (d > DEPTH_MAX) { // no token of sense is that long
             i = n->skip;
             continue;
         }
-        at[n->depth].pure = at[n->depth - 1].pure && !(n->kind & ~x->loops);
-        if (at[n->depth].pure && n->kind != KIND_BEYOND) {
-            at[n->depth].s = before;
-            if (!(n->below & ~x->loops)) i = n->skip;
-            else i++;
-            continue;
-        }
-        if (at[n->depth].pure && !(n->below & ~x->loops)) {
+        lex_state before = at[d - 1].s;
+        at[d].pure = at[d - 1].pure && !(n->kind & ~x->loops);
+        if (at[d].pure && !(n->below & ~x->loops)) { // all of it is in the base
             i = n->skip;
             continue;
         }
-        lex_state s = lex_step(l, before, n->byte);
+        bool stays = at[d].pure && n->kind != KIND_BEYOND;
+        lex_state s = stays ? before : lex_step(l, before, n->byte);
         if (s == LEX_DEAD) {
             if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
             i = n->skip;
             continue;
         }
-        at[n->depth].s = s;
-        if (n->n_token && !at[n->depth].pure) {
-            bool few = x->counts && lex_count(l, s) != LEX_MANY;
-            if (few || lexeme_fits(f, x, s))
-                for (uint32_t k = 0; k < n->n_token; k++) {
-                    if (few)
-                        put_alone(f, x->at, t->token[n->token + k]);
-                    else
-                        put(f, t->token[n->token + k]);
-                }
+        at[d].s = s;
+        if (n->n_token && !at[d].pure) put_node(f, x, i, s);
+        if (!at[d].pure && x->tail == NO_LIMIT && !x->counts && n->skip > i + 1 &&
+            !(n->below & ~loops_at(l, &memo, s))) {
+            put_range(f, n->token + n->n_token, t->node[n->skip].token);
+            i = n->skip;
+            continue;
         }
         i++;
     }
+}
+
+static bool is_all_free(const lex *l, lex_state s)
+{
+    uint32_t min, max;
+    return lex_is_free(l, s, &min, &max) && min == 0 && max == NONE;
+}
+
+// Nearly every character leads to a state from which all is free.
+static bool soon_free(lex *l, lex_state s)
+{
+    uint32_t n = 0;
+    if (!lex_between(l, s)) return false;
+    for (uint8_t c = ' '; c < 127; c++) n += is_all_free(l, lex_step(l, s, c));
+    return n > 60;
+}
+
+static void clear_range(struct fill *f, uint32_t from, uint32_t to)
+{
+    const int32_t *token = tables(f->g)->all.token;
+    for (uint32_t k = from; k < to; k++)
+        f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
+}
+
+// Begins with what a free string allows, and takes out what this lexeme does not.
+static void walk_exceptions(struct fill *f, const struct lexeme *x)
+{
+    lex *l = f->g->x;
+    const struct trie *t = &tables(f->g)->all;
+    const struct string_tables *q = strings(f->g);
+    lex_state at[DEPTH_MAX + 1];
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
+    memcpy(f->dense, q->open, (size_t)tables(f->g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < q->n_quote; i++)
+        if (x->closes && x->allowed[q->quote[i].suffix] == 1) put(f, q->quote[i].token);
+    at[0] = x->start;
+    for (uint32_t i = 0; i < t->n;) {
+        const struct trie_node *n = &t->node[i];
+        uint32_t d = n->depth;
+        lex_state s = d > DEPTH_MAX ? (lex_state)LEX_DEAD : lex_step(l, at[d - 1], n->byte);
+        bool ends = n->byte == '"' && d <= DEPTH_MAX && x->closes && lex_accepts(l, at[d - 1]);
+        if (s == LEX_DEAD || is_all_free(l, s)) {
+            if (s == LEX_DEAD && !ends) clear_range(f, n->token, t->node[n->skip].token);
+            i = n->skip;
+            continue;
+        }
+        at[d] = s;
+        clear_range(f, n->token, n->token + n->n_token);
+        put_node(f, x, i, s);
+        i++;
+    }
+    for (uint32_t i = 0; i < q->n_quote; i++)
+        if (x->closes && x->allowed[q->quote[i].suffix] == 2) put_alone(f, x->at, q->quote[i].token);
+    for (uint32_t i = 0; i < f->n_except; i++)
+        f->dense[f->except[i] / 64] &= ~(1ull << (f->except[i] % 64));
+}
+
+static void fill_walk(struct fill *f, struct lexeme *x)
+{
+    if (x->tail == NO_LIMIT && soon_free(f->g->x, x->start)) {
+        walk_exceptions(f, x);
+        return;
+    }
+    lexeme_base(f, x);
+    walk_lexeme(f, x);
 }
 
 // Fills in what may come after the quote, which leads to `closed`.
@@ -418,16 +519,6 @@ static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *
     free(suffixes.token);
 }
 
-static void lexeme_base(struct fill *f, struct lexeme *x)
-{
-    x->loops = lex_loops(f->g->x, x->start);
-    if (!x->loops || x->tail != NO_LIMIT || x->counts) return;
-    const struct kind_mask *m = vocab_kinds(f->g->v, x->loops);
-    if (!m) return;
-    f->base = m->bits;
-    f->n_base = m->n;
-}
-
 static bool fill_lexeme(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
@@ -438,8 +529,7 @@ static bool fill_lexeme(struct fill *f, const struct pos *p)
     if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
     x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
     if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
-    lexeme_base(f, &x);
-    walk_lexeme(f, &x);
+    fill_walk(f, &x);
     free(x.allowed);
     chunk_rewind(&g->step, mark);
     return true;
@@ -475,6 +565,36 @@ static bool fill_string(struct fill *f, const struct pos *p)
             put_plain_quotes(f, p, &closed, min, room);
     }
     chunk_rewind(&f->g->step, mark);
+    return true;
+}
+
+// Adds what another fill found to the mask of f.
+static void absorb(struct fill *f, struct fill *one)
+{
+    int words = tables(f->g)->words;
+    const uint64_t *base = one->base, *dense = one->dense;
+    for (int w = 0; w < words && base; w++) f->dense[w] |= base[w];
+    for (int w = 0; w < words && dense; w++) f->dense[w] |= dense[w];
+    for (uint32_t k = 0; k < one->n; k++) set_bit(f->dense, (uint32_t)one->token[k]);
+    if (one->longest > f->longest) f->longest = one->longest;
+    free(one->token);
+    free(one->dense);
+}
+
+// A string that can be read in several ways may go on as any of them does.
+static bool fill_readings(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    if (p->mode != M_STRING || p->choices->n < 2) return false;
+    struct chunk_mark mark = chunk_mark(&g->step);
+    f->dense = mem_new((size_t)tables(g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < p->choices->n; i++) {
+        struct fill one = {.g = g, .limit = f->limit, .measure = f->measure};
+        struct pos reading = pos_reading(&g->step, p, i);
+        if (!fill_string(&one, &reading)) fill_lexeme(&one, &reading);
+        absorb(f, &one);
+    }
+    chunk_rewind(&g->step, mark);
     return true;
 }
 
@@ -614,11 +734,12 @@ static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_stat
     struct lexeme x = {.start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra != NULL};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
+    struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
     x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
-    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed)) lexeme_suffixes(f, &x, &closed);
-    if (!f->base) lexeme_base(f, &x);
-    for (int w = 0; w < tables(g)->words && f->base; w++) f->twice[w] |= f->base[w];
-    walk_lexeme(f, &x);
+    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed))
+        lexeme_suffixes(&one, &x, &closed);
+    fill_walk(&one, &x);
+    absorb(f, &one);
     free(x.allowed);
     chunk_rewind(&g->step, mark);
 }
@@ -627,7 +748,7 @@ static void fill_classes(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
     uint32_t n = p->top->keys->n_class;
-    f->twice = mem_new((size_t)tables(f->g)->words * sizeof *f->twice);
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
     for (uint32_t c = 0; c < n; c++) {
         lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
         if (s != LEX_DEAD) fill_class(f, p, c, s);
@@ -698,7 +819,8 @@ static void fill_added(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
-    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_key(f, p) && !fill_text(f, p))
+    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
+        !fill_text(f, p))
         walk(f, all, 0, all->n, 0, p);
     fill_added(f, p);
 }
@@ -745,7 +867,6 @@ static struct mask finished_mask(struct fill *f, bool measured)
     }
     free(f->less);
     free(f->token);
-    free(f->twice);
     return m;
 }
 

@@ -469,6 +469,8 @@ bool pos_step(struct grammar *g, struct chunks *mem, const struct pos *from, uin
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// Only reading i of a string or number that has several.
+struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is, ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
                       struct pos *to);

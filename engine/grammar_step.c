@@ -449,6 +449,18 @@ static bool step_string(grammar *g, struct chunks *mem, const struct pos *from, 
     return c == '"' && complete_choices(g, mem, from, to);
 }
 
+struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i)
+{
+    const struct choices *x = p->choices;
+    struct choices *one = choices_new(mem, 1, x->words);
+    struct pos q = *p;
+    CHOICE_STATES(one)[0] = q.s = CHOICE_STATES(x)[i];
+    memcpy(CHOICE_SERVES(one), CHOICE_SERVES(x) + (size_t)i * x->words,
+           x->words * sizeof(uint64_t));
+    q.choices = one;
+    return q;
+}
+
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
     return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);

@@ -256,12 +256,12 @@ static uint32_t skip_of(const char *p, uint32_t n, uint32_t i, const char *set)
     return i;
 }
 
-// Does nothing but close, separate and open stand here?
+// Once a comma stands, is there at most the beginning of another value?
 static bool is_simple(const char *p, uint32_t n)
 {
-    static const char space[] = " \t\r\n";
-    uint32_t i = skip_of(p, n, 0, "]} \t\r\n");
-    if (i < n && (p[i] == ',' || p[i] == ':')) i = skip_of(p, n, i + 1, space);
+    const char *comma = memchr(p, ',', n);
+    if (!comma) return true;
+    uint32_t i = skip_of(p, n, (uint32_t)(comma - p) + 1, " \t\r\n");
     if (i < n && strchr("\"[{", p[i])) i++;
     return i == n;
 }
