@@ -50,7 +50,8 @@ static inline uint32_t min_of(uint32_t a, uint32_t b)
 }
 static inline uint64_t mix(uint64_t h, uint64_t v)
 {
-    h = (h ^ v) * 0x9e3779b97f4a7c15u;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u; // first h alone, so that h and v do not cancel out
+    h = ((h ^ h >> 32) + v) * 0x9e3779b97f4a7c15u;
     return h ^ h >> 29;
 }
 
