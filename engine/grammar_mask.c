@@ -323,6 +323,7 @@ struct lexeme {
     uint32_t tail;        // finish from the closing quote on; NO_LIMIT: not asked for
     bool counts;          // states of few members have to be looked at one by one
     const struct pos *at; // for those
+    const struct pos *closed; // after the quote
     bool closes;          // the lexeme may end at all
     uint8_t *allowed;     // [groups] 1: may come after the quote, 2: perhaps
 };
@@ -336,10 +337,22 @@ static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
     return true;
 }
 
+static void put_range(struct fill *f, uint32_t from, uint32_t to)
+{
+    const int32_t *token = tables(f->g)->all.token;
+    for (uint32_t k = from; k < to; k++) put(f, token[k]);
+}
+
 static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
 {
     const struct trie *t = &tables(f->g)->all;
     const uint16_t *group = strings(f->g)->group_of;
+    if (!lex_between(f->g->x, x->start)) { // the groups are of tokens that begin between characters
+        const struct trie_node *n = &t->node[i];
+        if (n->n_token && fits(f, x->closed)) put_range(f, n->token, n->token + n->n_token);
+        walk(f, t, i + 1, n->skip, n->depth, x->closed);
+        return;
+    }
     for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
         if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
             !(f->n_except && is_excepted(f, t->token[k]))) {
@@ -374,12 +387,6 @@ static uint32_t loops_at(lex *l, struct loops_memo *m, lex_state s)
         m->loops[i] = lex_between(l, s) ? lex_loops(l, s) : 0;
     }
     return m->loops[i];
-}
-
-static void put_range(struct fill *f, uint32_t from, uint32_t to)
-{
-    const int32_t *token = tables(f->g)->all.token;
-    for (uint32_t k = from; k < to; k++) put(f, token[k]);
 }
 
 static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
@@ -510,6 +517,7 @@ static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *
     const struct string_tables *t = strings(f->g);
     struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
     x->closes = true;
+    x->closed = closed;
     if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;

@@ -510,8 +510,29 @@ static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t fro
         return;
     }
     s->need[s->n_need++] = (struct need){symbol, set};
-    witnesses(s, from + 1);
+    if (value_set(s, symbol) != SET_NONE) witnesses(s, from + 1);
     s->n_need--;
+}
+
+// A property that has to come anyway fails p for certain.
+static bool fails_anyway(struct search *s, const struct props *p)
+{
+    const struct keys *k = s->at->k;
+    for (uint32_t i = 0; i < s->n_need; i++) {
+        uint32_t symbol = s->need[i].symbol;
+        if (values_and(s->g, value_set(s, symbol), prop_set(s->g, p, k, symbol)) == SET_NONE)
+            return true;
+    }
+    for (uint32_t i = 0; i < s->n_atom; i++) {
+        struct form x = s->g->forms[s->atom[i]];
+        for (uint32_t j = 0; x.kind == O_HAS && j < x.n; j++) {
+            uint32_t symbol = keys_find(k, x.list[j]);
+            if (symbol == NONE || has_bit(s->at->seen, symbol)) continue;
+            if (values_and(s->g, value_set(s, symbol), prop_set(s->g, p, k, symbol)) == SET_NONE)
+                return true;
+        }
+    }
+    return false;
 }
 
 // From atom `from` on, each condition that something has to fail gets a property that fails it.
@@ -534,6 +555,10 @@ static void witnesses(struct search *s, uint32_t from)
     }
     const struct props *p = g->props[x.a];
     bool rest = p->n_pattern || p->extra != NODE_ALL;
+    if (fails_anyway(s, p)) {
+        witnesses(s, from + 1);
+        return;
+    }
     if (!rest) { // only its own properties can fail it
         for (uint32_t i = 0; i < p->n; i++) {
             uint32_t symbol = keys_find(k, p->p[i].name);
