@@ -973,12 +973,16 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
         int32_t end = g->v->end;
         return write_mask(g, &(struct mask){.n = 1, .token = &end}, bits);
     }
-    // After a token, its finish and the end token have to fit.
-    struct fill f = {.g = g, .limit = (uint32_t)budget - 2};
-    fill_all(&f, p);
-    struct mask near = finished_mask(&f, false);
-    int n = write_mask(g, &near, bits);
-    mask_release(&near);
+    // After a token, its finish and the end token have to fit. The finish is an upper bound, so it
+    // can happen that no token brings it down fast enough: then those that do best.
+    int n = 0;
+    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < NO_LIMIT / 4; limit += limit / 4 + 2) {
+        struct fill f = {.g = g, .limit = limit};
+        fill_all(&f, p);
+        struct mask near = finished_mask(&f, false);
+        n = write_mask(g, &near, bits);
+        mask_release(&near);
+    }
     return n;
 }
 

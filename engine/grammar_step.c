@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE_MAX 13 // bytes of a surrogate pair as escapes, and one
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
 static bool python(const grammar *g)
@@ -991,24 +990,10 @@ static uint32_t below_item(const struct frame *f, const uint32_t *below, uint32_
 static uint32_t name_rest(grammar *g, const struct pos *p, uint32_t symbol)
 {
     const struct name *x = &g->names[p->top->keys->name[symbol]];
-    uint32_t written = p->key ? p->key->len : 0, since = 0;
-    bool plain = true, within = !lex_between(g->x, p->s);
-    for (const struct text_byte *b = p->key; b; b = b->before) {
-        plain = plain && b->byte != '\\';
-        since++;
-        if (b->byte == '\\' && within) break; // the escape that is being written
-    }
-    if (plain && !within) return x->quoted - written - 1;
-    struct pos whole = *p; // up to the last whole character
-    uint32_t left = 0;
-    if (within) {
-        left = since < ESCAPE_MAX ? ESCAPE_MAX - since : 1;
-        for (uint32_t i = 0; i < since && whole.key && since < ESCAPE_MAX; i++)
-            whole.key = whole.key->before;
-    }
+    uint32_t written = p->key ? p->key->len : 0;
     char *raw = chunk_alloc(&g->work, 2 * (size_t)written + 2);
-    uint32_t m = decode_key(&whole, raw, raw + written + 1);
-    return left + (m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1);
+    uint32_t m = decode_key(p, raw, raw + written + 1);
+    return m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1;
 }
 
 // Bytes until the key is complete, if it becomes this symbol.
@@ -1028,13 +1013,34 @@ static uint32_t key_rest(grammar *g, const struct pos *p, uint32_t symbol)
     return FAR;
 }
 
+static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *below);
+
+// Within an escape of a declared name: which names it can still be part of shows at its end.
+static uint32_t escape_finish(grammar *g, const struct pos *p, const uint32_t *below)
+{
+    struct pos q = *p;
+    uint32_t best = FAR;
+    q.other = LEX_DEAD;
+    q.choices = NULL;
+    if (p->choices)
+        q.choices = choices_new(&g->work, p->choices->n, 0); // all dead
+    for (int c = 0; c < 256; c++) {
+        struct text_byte b = {p->key, (p->key ? p->key->len : 0) + 1, (char)c};
+        q.s = lex_step(g->x, p->s, (uint8_t)c);
+        q.key = &b;
+        if (q.s != LEX_DEAD) best = min_of(best, key_finish(g, &q, below));
+    }
+    return far_add(best, 1);
+}
+
 static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *below)
 {
     const struct frame *f = p->top;
     const struct keys *k = f->keys;
     uint64_t *seen = chunk_alloc(&g->work, (f->n_seen + 1) * sizeof *seen);
-    uint32_t best = FAR;
-    for (uint32_t symbol = 0; symbol < k->n + k->n_class; symbol++) {
+    bool within = p->mode == M_KEY && p->s != LEX_DEAD && !lex_between(g->x, p->s);
+    uint32_t best = within ? escape_finish(g, p, below) : FAR;
+    for (uint32_t symbol = within ? k->n : 0; symbol < k->n + k->n_class; symbol++) {
         if (symbol < k->n && !declared_can_come(f, symbol)) continue;
         uint32_t key = key_rest(g, p, symbol);
         if (key >= best) continue;
