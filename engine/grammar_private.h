@@ -110,6 +110,7 @@ struct set {
     lex_lang number, string;
     form_id array, object;
     uint32_t scalar_cost; // bytes of the shortest scalar; FAR: none
+    bool plain;           // its numbers are integers, in a schema of draft 4: 1.0 is none there
     set_id complement;    // NONE: not made yet
 };
 
@@ -438,6 +439,7 @@ struct grammar {
     lex *x;
     struct tools tools;
     set_id root; // set of the document; with tools not used
+    bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
     struct form *forms;

@@ -21,7 +21,8 @@ struct compiler {
     struct places places;
     const json_t *document;
     const char *what;
-    bool old; // draft 7 and before: nothing counts beside $ref
+    bool old;    // draft 7 and before: nothing counts beside $ref
+    bool draft4; // and before: const, contains, propertyNames and if are unknown
     int depth;
     bool failed;
     err *e;
@@ -354,7 +355,7 @@ static form_id array_form(struct compiler *c, const json_t *schema, uint32_t bas
         f = form_and(g, f, form_atom(g, A_MAX, max, 0, 0));
     if (json_is_true(json_object_get(schema, "uniqueItems")))
         f = form_and(g, f, form_atom(g, A_UNIQUE, 0, 0, 0));
-    const json_t *contains = json_object_get(schema, "contains");
+    const json_t *contains = c->draft4 ? NULL : json_object_get(schema, "contains");
     if (contains) {
         min = 1;
         max = NONE;
@@ -491,7 +492,7 @@ static form_id object_form(struct compiler *c, const json_t *schema, uint32_t ba
         f = form_and(g, f, form_atom(g, O_MIN, count, 0, 0));
     if (count_of(c, schema, "maxProperties", &count) && count < FAR)
         f = form_and(g, f, form_atom(g, O_MAX, count, 0, 0));
-    const json_t *names = json_object_get(schema, "propertyNames");
+    const json_t *names = c->draft4 ? NULL : json_object_get(schema, "propertyNames");
     if (names) {
         set_id s = in_place(c, names, base);
         lex_lang lang = g->sets[s].string;
@@ -644,7 +645,7 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
     }
     if ((v = json_object_get(schema, "not")) && !c->failed)
         s = values_minus(g, s, in_place(c, v, base));
-    if (json_object_get(schema, "if") && !c->failed) s = values_and(g, s, if_set(c, schema, base));
+    if (!c->draft4 && json_object_get(schema, "if") && !c->failed) s = values_and(g, s, if_set(c, schema, base));
     return s;
 }
 
@@ -662,7 +663,7 @@ static set_id own_set(struct compiler *c, const json_t *schema, uint32_t base)
     set_id s = values_make(g, own);
     const json_t *v = json_object_get(schema, "enum");
     if (v) s = values_and(g, s, enum_set(c, schema, v));
-    if ((v = json_object_get(schema, "const"))) s = values_and(g, s, values_of_json(g, v));
+    if (!c->draft4 && (v = json_object_get(schema, "const"))) s = values_and(g, s, values_of_json(g, v));
     return s;
 }
 
@@ -954,6 +955,12 @@ static bool is_old(const json_t *document)
                        strstr(dialect, "draft-04") || strstr(dialect, "draft-03"));
 }
 
+static bool is_draft4(const json_t *document)
+{
+    const char *dialect = json_string_value(json_object_get(document, "$schema"));
+    return dialect && (strstr(dialect, "draft-04") || strstr(dialect, "draft-03"));
+}
+
 // What a position can lead to is looked at now, as far as the caps allow, so that languages which
 // grow too large when they meet are found while the schema can still be refused.
 static void explore(struct compiler *c)
@@ -970,7 +977,9 @@ static void explore(struct compiler *c)
 uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool object_only, err *e)
 {
     struct compiler c = {.g = g, .document = schema, .what = what, .e = e};
-    c.old = json_is_object(schema) && is_old(schema);
+    c.old = is_old(schema);
+    c.draft4 = is_draft4(schema);
+    g->plain_integers = g->plain_integers || c.draft4;
     places_add(&c.places, schema);
     g->compiler = &c;
     // The same subschema may be read anew in another document.

@@ -134,6 +134,11 @@ static lex_lang tidy(grammar *g, lex_lang a)
     return lex_is_empty(g->x, a) ? LEX_EMPTY : a;
 }
 
+static lex_lang number_not(grammar *g, lex_lang a)
+{
+    return a == LEX_EMPTY ? LEX_ANY_NUMBER : a == LEX_ANY_NUMBER ? LEX_EMPTY : lex_not(g->x, a);
+}
+
 static uint32_t scalar_cost(grammar *g, const struct set *s)
 {
     uint32_t best = s->literals & (LITERAL_NULL | LITERAL_TRUE) ? 4 : s->literals ? 5 : FAR;
@@ -161,6 +166,8 @@ set_id values_make(grammar *g, struct set s)
     GROW(g->sets, g->n_set, g->cap_set, 16);
     s.complement = NONE;
     s.scalar_cost = scalar_cost(g, &s);
+    s.plain = g->plain_integers && s.number != LEX_EMPTY &&
+              tidy(g, lex_and(g->x, s.number, number_not(g, lex_integer(g->x)))) == LEX_EMPTY;
     g->sets[g->n_set] = s;
     t->slot[at] = g->n_set + 1;
     t->n++;
@@ -193,11 +200,6 @@ set_id values_or(grammar *g, set_id a, set_id b)
                                     .string = lex_or(g->x, x.string, y.string),
                                     .array = form_or(g, x.array, y.array),
                                     .object = form_or(g, x.object, y.object)});
-}
-
-static lex_lang number_not(grammar *g, lex_lang a)
-{
-    return a == LEX_EMPTY ? LEX_ANY_NUMBER : a == LEX_ANY_NUMBER ? LEX_EMPTY : lex_not(g->x, a);
 }
 
 static lex_lang string_not(grammar *g, lex_lang a)
