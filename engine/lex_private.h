@@ -32,7 +32,8 @@ typedef uint32_t expr;
 
 // Most states of one language, and most bytes of one lex, before lex_prepare gives up.
 #define LEX_STATES_MAX   20000u
-#define LEX_OPERANDS_MAX 4000u // of one union or intersection
+#define LEX_WORK_MAX     1000000u // operands put together
+#define LEX_OPERANDS_MAX 20000u   // of one union or intersection
 
 static inline uint32_t far_sum(uint32_t a, uint32_t b)
 {
@@ -251,6 +252,7 @@ struct lex {
     expr *stack; // operands being gathered
     uint32_t n_stack, cap_stack;
     uint32_t n_explored; // by the call of lex_prepare that runs
+    uint64_t work;       // operands put together; bounds the time of a search
     bool too_large;      // something had to be given up
     const char *why;     // what
 

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define DEPTH_MAX 200
+#define DEPTH_MAX   200
+#define PATTERN_MAX 10000u // bytes: translation and derivatives recurse along it
 
 struct parser {
     lex *x;
@@ -520,6 +521,7 @@ static struct part *parse_choice(struct parser *p)
 struct part *regex_parse(lex *x, arena *mem, const char *pattern, size_t n, err *e)
 {
     struct parser p = {.x = x, .mem = mem, .text = pattern, .n = n, .e = e};
+    if (n > PATTERN_MAX) return refuse(&p, "longer than 10000 bytes");
     struct part *all = parse_choice(&p);
     if (all && !p.failed && p.at < n) refuse(&p, "a ) without its (");
     return p.failed ? NULL : all;

@@ -63,10 +63,15 @@ static void search_from(lex *x, struct search *s, expr a)
 
 static bool search_all(lex *x, struct search *s)
 {
+    uint64_t work = x->work;
     for (uint32_t i = 0; i < s->n && !x->too_large; i++) {
         if (x->n_explored + s->n > LEX_STATES_MAX) {
             x->too_large = true;
             x->why = "more than 20000 states";
+        }
+        if (x->work - work > LEX_WORK_MAX) {
+            x->too_large = true;
+            x->why = "states of too many alternatives";
         }
         search_from(x, s, s->node[i]);
     }
@@ -132,11 +137,68 @@ uint32_t expr_rest(lex *x, expr a)
     return x->expr[a].rest == UNKNOWN ? FAR : x->expr[a].rest;
 }
 
+#define POSITIONS_MAX 20000u // of a pattern whose counters are written out
+
+// Takes the positions of a, `times` over, off *left; false: there are more. A union of derivatives
+// has no more operands than there are positions.
+static bool within_positions(const lex *x, expr a, uint64_t times, uint64_t *left)
+{
+    for (;;) {
+        const struct expr_node *p = &x->expr[a];
+        if (*left < times) return false;
+        *left -= times;
+        if (p->kind == EXPR_THEN) {
+            if (!within_positions(x, p->a, times, left)) return false;
+            a = p->b;
+        } else if (p->kind == EXPR_REPEAT) {
+            // Counters of one set join, but for those that must count exactly.
+            uint32_t counts = p->c == NO_MAX ? (p->b ? p->b : 1) : p->c;
+            if (x->expr[p->a].kind == EXPR_SET && counts > 1000) counts = 1000;
+            times *= counts;
+            a = p->a;
+        } else if (p->kind == EXPR_OR) {
+            for (uint32_t i = 0; i < p->a; i++)
+                if (!within_positions(x, p->list[i], times, left)) return false;
+            return true;
+        } else if (p->kind == EXPR_SIZED) {
+            a = p->a;
+        } else {
+            return true;
+        }
+    }
+}
+
+// Walks all that a plain expression leads to: it may be too much where counters are nested.
+static void explore(lex *x, expr a)
+{
+    struct search s = {0};
+    x->n_search++;
+    x->expr[a].seen = x->n_search;
+    s.node = array_room(s.node, s.n, &s.cap, sizeof *s.node);
+    s.node[s.n++] = a;
+    uint64_t work = x->work;
+    for (uint32_t i = 0; i < s.n && !x->too_large; i++) {
+        const struct row *r = expr_row(x, s.node[i]);
+        for (uint32_t k = 0; k < r->n && !x->too_large; k++) {
+            if (x->expr[r->to[k]].seen == x->n_search) continue;
+            x->expr[r->to[k]].seen = x->n_search;
+            s.node = array_room(s.node, s.n, &s.cap, sizeof *s.node);
+            s.node[s.n++] = r->to[k];
+        }
+        if (s.n <= LEX_STATES_MAX && x->work - work <= LEX_WORK_MAX) continue;
+        x->too_large = true;
+        x->why = "counters within counters: more than 20000 states";
+    }
+    free(s.node);
+}
+
 bool expr_prepare(lex *x, expr a)
 {
     x->n_explored = 0;
     x->too_large = false;
-    expr_rest(x, a);
+    uint64_t left = POSITIONS_MAX;
+    if (x->expr[a].plain && !within_positions(x, a, 1, &left)) explore(x, a);
+    if (!x->too_large) expr_rest(x, a);
     bool fine = !x->too_large;
     x->too_large = false;
     return fine;
