@@ -75,6 +75,7 @@ struct set {
     uint32_t cost; // bytes of the cheapest member in a JSON string
 };
 uint32_t set_of(lex *x, const struct span *s, size_t n); // any order, may overlap; 0: the empty set
+uint32_t set_one(lex *x, uint32_t c);
 uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
@@ -259,6 +260,7 @@ struct lex {
     struct set *set;
     uint32_t n_set, cap_set;
     struct ids sets;
+    uint32_t single[128]; // the sets of one ASCII character; 0: not made yet
     struct words *words;
     uint32_t n_words, cap_words;
     struct pattern { // what lex_regex was asked for
