@@ -106,13 +106,30 @@ static void shape_of_or(const lex *x, struct expr_node *p)
 // Known where the least length is still allowed, or all between the ends come up.
 static void shape_of_sized(struct expr_node *p, const struct expr_node *q)
 {
-    p->shape = q->shape && q->plain && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
+    p->shape = q->shape && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
     if (!p->shape) return;
     p->min_len = most(q->min_len, p->b);
     p->max_len = least(q->max_len, p->c);
     p->gap = q->gap;
     p->cheap = true;
     p->plain = true;
+}
+
+void expr_sized_again(lex *x, expr a)
+{
+    struct expr_node *p = &x->expr[a];
+    if (p->plain || p->rest != UNKNOWN) return;
+    shape_of_sized(p, &x->expr[p->a]);
+    if (p->shape) p->rest = p->min_len;
+}
+
+// Few words are never all words of a length: see ONE_BYTE_CHARACTERS.
+static void shape_of_other_words(struct expr_node *p, const struct expr_node *q)
+{
+    p->shape = q->kind == EXPR_WORDS && q->c - q->b < ONE_BYTE_CHARACTERS;
+    p->min_len = q->nullable;
+    p->max_len = NO_MAX;
+    p->cheap = true;
 }
 
 // Which lengths come up, and whether the cheapest text of each is one byte per character.
@@ -139,6 +156,7 @@ static void shape_of(const lex *x, struct expr_node *p)
         if (p->shape) shape_of_or(x, p);
         break;
     case EXPR_SIZED: shape_of_sized(p, &e[p->a]); break;
+    case EXPR_NOT: shape_of_other_words(p, &e[p->a]); break;
     case EXPR_CLOCK: // ...60Z or 60+00:00, 60.1Z and so on
         p->min_len = clock_rest(p->a, p->b, p->c);
         p->max_len = NO_MAX;

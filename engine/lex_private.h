@@ -126,7 +126,7 @@ struct expr_node {
     bool nullable; // the empty string belongs to it
     bool plain;    // has neither and nor not in it, and so is not empty
     bool sized;    // a length is among its operands: and, or, not pass through to it
-    bool shape;    // min_len, max_len, gap, cheap hold
+    bool shape;    // it is not empty, and min_len, max_len, gap, cheap hold
     bool cheap;    // each of its lengths comes up with a string of as many bytes
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
@@ -171,6 +171,13 @@ bool expr_prepare(lex *x, expr a); // false: too large
 
 bool expr_has(lex *x, expr a, const char *text, size_t n);
 void expr_begin(lex *x); // makes EXPR_NONE, EXPR_END and EXPR_ALL
+
+// After the lengths of what a sized expression limits have become known.
+void expr_sized_again(lex *x, expr a);
+
+// Characters of one byte that a string may hold as they are: U+0020 to U+007F but two. Of fewer words
+// than these, one is always missing.
+#define ONE_BYTE_CHARACTERS 94u
 
 // ---- numbers ----
 
