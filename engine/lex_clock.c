@@ -21,7 +21,7 @@ enum { // what is read
 
 static expr digit_of(lex *x, uint32_t c)
 {
-    return expr_set(x, set_of(x, &(struct span){c, c}, 1));
+    return expr_set(x, set_one(x, c));
 }
 
 // The offset, hh:mm.

@@ -106,13 +106,30 @@ static void shape_of_or(const lex *x, struct expr_node *p)
 // Known where the least length is still allowed, or all between the ends come up.
 static void shape_of_sized(struct expr_node *p, const struct expr_node *q)
 {
-    p->shape = q->shape && q->plain && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
+    p->shape = q->shape && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
     if (!p->shape) return;
     p->min_len = most(q->min_len, p->b);
     p->max_len = least(q->max_len, p->c);
     p->gap = q->gap;
     p->cheap = true;
     p->plain = true;
+}
+
+void expr_sized_again(lex *x, expr a)
+{
+    struct expr_node *p = &x->expr[a];
+    if (p->plain || p->rest != UNKNOWN) return;
+    shape_of_sized(p, &x->expr[p->a]);
+    if (p->shape) p->rest = p->min_len;
+}
+
+// Few words are never all words of a length: see ONE_BYTE_CHARACTERS.
+static void shape_of_other_words(struct expr_node *p, const struct expr_node *q)
+{
+    p->shape = q->kind == EXPR_WORDS && q->c - q->b < ONE_BYTE_CHARACTERS;
+    p->min_len = q->nullable;
+    p->max_len = NO_MAX;
+    p->cheap = true;
 }
 
 // Which lengths come up, and whether the cheapest text of each is one byte per character.
@@ -139,6 +156,7 @@ static void shape_of(const lex *x, struct expr_node *p)
         if (p->shape) shape_of_or(x, p);
         break;
     case EXPR_SIZED: shape_of_sized(p, &e[p->a]); break;
+    case EXPR_NOT: shape_of_other_words(p, &e[p->a]); break;
     case EXPR_CLOCK: // ...60Z or 60+00:00, 60.1Z and so on
         p->min_len = clock_rest(p->a, p->b, p->c);
         p->max_len = NO_MAX;
@@ -421,6 +439,7 @@ static expr stack_take(lex *x, uint32_t base, enum expr_kind kind, expr neutral)
 {
     uint32_t n = x->n_stack - base;
     expr id = neutral;
+    x->work += n;
     if (n > LEX_OPERANDS_MAX) {
         x->too_large = true;
         x->why = "too many alternatives at one place";
@@ -514,6 +533,41 @@ static void join_sets(lex *x, uint32_t base)
     free(c);
 }
 
+#define ABSORB_MAX 64u // operands among which all pairs are looked at
+
+// Are all operands of p (of this kind, or p itself) among those of q?
+static bool operands_within(const lex *x, expr p, expr q, enum expr_kind kind)
+{
+    const struct expr_node *a = &x->expr[p], *b = &x->expr[q];
+    if (b->kind != kind) return false;
+    const expr *list = a->kind == kind ? a->list : &p;
+    uint32_t n = a->kind == kind ? a->a : 1;
+    if (n >= b->a) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!bsearch(&list[i], b->list, b->a, sizeof *list, by_id)) return false;
+    return true;
+}
+
+// a | (a & b) is a, and a & (a | b) is a: `kind` is that of the inner ones. Look-ahead within a
+// loop would pile up without it.
+static void absorb(lex *x, uint32_t base, enum expr_kind kind)
+{
+    uint32_t end = x->n_stack, n_kept = 0;
+    expr kept[ABSORB_MAX];
+    bool any = false;
+    for (uint32_t i = base; i < end; i++) any = any || x->expr[x->stack[i]].kind == kind;
+    if (!any || end - base > ABSORB_MAX) return;
+    for (uint32_t i = base; i < end; i++) {
+        bool keep = true;
+        for (uint32_t k = base; k < end && keep; k++)
+            keep = k == i || !operands_within(x, x->stack[k], x->stack[i], kind);
+        kept[n_kept] = x->stack[i];
+        n_kept += keep;
+    }
+    memcpy(x->stack + base, kept, n_kept * sizeof *kept);
+    x->n_stack = base + n_kept;
+}
+
 static expr or_of_stack(lex *x, uint32_t base)
 {
     stack_sort(x, base);
@@ -521,6 +575,7 @@ static expr or_of_stack(lex *x, uint32_t base)
         join_counters(x, base);
         join_sets(x, base);
         stack_sort(x, base);
+        absorb(x, base, EXPR_AND);
     }
     uint32_t n = base;
     bool nullable = false, all = stack_contradicts(x, base);
@@ -644,6 +699,7 @@ static expr and_of_stack(lex *x, uint32_t base)
     uint32_t min = 0, max = NO_MAX;
     bool none = !and_reduce(x, base, &min, &max);
     stack_sort(x, base);
+    absorb(x, base, EXPR_OR);
     none = none || min > max || stack_contradicts(x, base);
     if (none) x->n_stack = base;
     if (!none && x->n_stack == base) return expr_length(x, min, max);

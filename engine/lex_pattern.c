@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define UNROLLED_MAX 1000u  // times that a part with assertions is repeated
@@ -53,15 +54,29 @@ static void too_large(lex *x, const char *why)
 
 // ---- without assertions ----
 
+static expr closed(lex *x, const struct part *p);
+
+// All alternatives at once: one by one, the growing union would be sorted again for each.
+static expr closed_choice(lex *x, const struct part *p)
+{
+    expr *list = NULL;
+    uint32_t n = 0, cap = 0;
+    for (const struct part *q = p->first; q; q = q->next) {
+        list = array_room(list, n, &cap, sizeof *list);
+        list[n++] = closed(x, q);
+    }
+    expr all = expr_or_of(x, list, n);
+    free(list);
+    return all;
+}
+
 static expr closed(lex *x, const struct part *p)
 {
-    expr all = p->kind == PART_CHOICE ? EXPR_NONE : EXPR_END;
+    expr all = EXPR_END;
     switch (p->kind) {
     case PART_SET: return expr_set(x, p->set);
     case PART_REPEAT: return expr_repeat(x, closed(x, p->first), p->min, p->max);
-    case PART_CHOICE:
-        for (const struct part *q = p->first; q; q = q->next) all = expr_or(x, all, closed(x, q));
-        return all;
+    case PART_CHOICE: return closed_choice(x, p);
     case PART_SEQUENCE: { // from the right: `then` nests that way
         const struct part *list[64];
         const struct part *q = p->first;

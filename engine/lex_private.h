@@ -32,7 +32,8 @@ typedef uint32_t expr;
 
 // Most states of one language, and most bytes of one lex, before lex_prepare gives up.
 #define LEX_STATES_MAX   20000u
-#define LEX_OPERANDS_MAX 4000u // of one union or intersection
+#define LEX_WORK_MAX     1000000u // operands put together
+#define LEX_OPERANDS_MAX 20000u   // of one union or intersection
 
 static inline uint32_t far_sum(uint32_t a, uint32_t b)
 {
@@ -74,6 +75,7 @@ struct set {
     uint32_t cost; // bytes of the cheapest member in a JSON string
 };
 uint32_t set_of(lex *x, const struct span *s, size_t n); // any order, may overlap; 0: the empty set
+uint32_t set_one(lex *x, uint32_t c);
 uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
@@ -124,7 +126,7 @@ struct expr_node {
     bool nullable; // the empty string belongs to it
     bool plain;    // has neither and nor not in it, and so is not empty
     bool sized;    // a length is among its operands: and, or, not pass through to it
-    bool shape;    // min_len, max_len, gap, cheap hold
+    bool shape;    // it is not empty, and min_len, max_len, gap, cheap hold
     bool cheap;    // each of its lengths comes up with a string of as many bytes
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
@@ -169,6 +171,13 @@ bool expr_prepare(lex *x, expr a); // false: too large
 
 bool expr_has(lex *x, expr a, const char *text, size_t n);
 void expr_begin(lex *x); // makes EXPR_NONE, EXPR_END and EXPR_ALL
+
+// After the lengths of what a sized expression limits have become known.
+void expr_sized_again(lex *x, expr a);
+
+// Characters of one byte that a string may hold as they are: U+0020 to U+007F but two. Of fewer words
+// than these, one is always missing.
+#define ONE_BYTE_CHARACTERS 94u
 
 // ---- numbers ----
 
@@ -251,12 +260,14 @@ struct lex {
     expr *stack; // operands being gathered
     uint32_t n_stack, cap_stack;
     uint32_t n_explored; // by the call of lex_prepare that runs
+    uint64_t work;       // operands put together; bounds the time of a search
     bool too_large;      // something had to be given up
     const char *why;     // what
 
     struct set *set;
     uint32_t n_set, cap_set;
     struct ids sets;
+    uint32_t single[128]; // the sets of one ASCII character; 0: not made yet
     struct words *words;
     uint32_t n_words, cap_words;
     struct pattern { // what lex_regex was asked for

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define DEPTH_MAX 200
+#define DEPTH_MAX   200
+#define PATTERN_MAX 10000u // bytes: translation and derivatives recurse along it
 
 struct parser {
     lex *x;
@@ -21,6 +22,12 @@ struct parser {
     int depth;
     err *e;
     bool failed;
+    struct known_class { // classes come again and again: the last few, by their text
+        const char *text;
+        size_t n;
+        uint32_t set;
+    } known[8];
+    uint32_t n_known;
 };
 
 static struct part *parse_choice(struct parser *p);
@@ -69,11 +76,6 @@ static struct part *part_set(struct parser *p, uint32_t set)
     struct part *q = part_new(p, PART_SET);
     q->set = set;
     return q;
-}
-
-static uint32_t set_one(struct parser *p, uint32_t c)
-{
-    return set_of(p->x, &(struct span){c, c}, 1);
 }
 
 // ---- sets by name ----
@@ -317,9 +319,24 @@ static uint32_t take_class_item(struct parser *p, bool *is_set, uint32_t *set)
     return *is_set ? 0 : take_escape(p);
 }
 
+// After [, where a class of the same text was read before.
+static struct part *take_known_class(struct parser *p)
+{
+    for (uint32_t i = 0; i < p->n_known && i < 8; i++) {
+        const struct known_class *k = &p->known[i];
+        if (p->n - p->at < k->n || memcmp(p->text + p->at, k->text, k->n) != 0) continue;
+        p->at += k->n;
+        return part_set(p, k->set);
+    }
+    return NULL;
+}
+
 // After [.
 static struct part *parse_class(struct parser *p)
 {
+    struct part *known = take_known_class(p);
+    if (known) return known;
+    size_t from = p->at;
     struct span *s = NULL;
     uint32_t n = 0, cap = 0, sets = 0;
     bool negative = take(p, "^");
@@ -339,7 +356,7 @@ static struct part *parse_class(struct parser *p)
             p->at++;
             hi = take_class_item(p, &hi_set, &set);
             if (hi_set) { // [x-\w]: so here
-                sets = set_or(p->x, sets, set_or(p->x, set, set_one(p, '-')));
+                sets = set_or(p->x, sets, set_or(p->x, set, set_one(p->x, '-')));
                 hi = lo;
             }
             if (hi < lo) refuse(p, "a range of a class has its ends in the wrong order");
@@ -351,7 +368,9 @@ static struct part *parse_class(struct parser *p)
     uint32_t set = p->failed ? 0 : set_or(p->x, sets, n ? set_of(p->x, s, n) : 0);
     free(s);
     if (p->failed) return NULL;
-    return part_set(p, negative ? set_not(p->x, set) : set);
+    if (negative) set = set_not(p->x, set);
+    p->known[p->n_known++ % 8] = (struct known_class){p->text + from, p->at - from, set};
+    return part_set(p, set);
 }
 
 // ---- terms ----
@@ -461,7 +480,7 @@ static struct part *parse_escape(struct parser *p)
         return part_set(p, set);
     }
     c = (int)take_escape(p);
-    return part_set(p, set_one(p, (uint32_t)c));
+    return part_set(p, set_one(p->x, (uint32_t)c));
 }
 
 static struct part *parse_atom(struct parser *p)
@@ -477,7 +496,7 @@ static struct part *parse_atom(struct parser *p)
     if (c == '*' || c == '+' || c == '?') return refuse(p, "nothing to repeat");
     if (c == '{' && take_counts(p, &min, &max)) return refuse(p, "nothing to repeat");
     if (p->failed) return NULL;
-    return part_set(p, set_one(p, take_character(p)));
+    return part_set(p, set_one(p->x, take_character(p)));
 }
 
 static struct part *parse_sequence(struct parser *p)
@@ -520,6 +539,7 @@ static struct part *parse_choice(struct parser *p)
 struct part *regex_parse(lex *x, arena *mem, const char *pattern, size_t n, err *e)
 {
     struct parser p = {.x = x, .mem = mem, .text = pattern, .n = n, .e = e};
+    if (n > PATTERN_MAX) return refuse(&p, "longer than 10000 bytes");
     struct part *all = parse_choice(&p);
     if (all && !p.failed && p.at < n) refuse(&p, "a ) without its (");
     return p.failed ? NULL : all;

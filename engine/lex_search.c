@@ -13,23 +13,11 @@
 
 // ---- the shortest text ----
 
-// Characters of one byte that a string may hold as they are: U+0020 to U+007F but two.
-#define ONE_BYTE_CHARACTERS 94
-
-// The complement of a few words: one of the 94 is not among them.
-static uint32_t rest_of_other_words(const lex *x, const struct expr_node *p)
-{
-    const struct expr_node *q = &x->expr[p->a];
-    if (q->kind != EXPR_WORDS || q->c - q->b >= ONE_BYTE_CHARACTERS) return UNKNOWN;
-    return q->nullable ? 1 : 0;
-}
-
 static uint32_t rest_known(const lex *x, expr a)
 {
     const struct expr_node *p = &x->expr[a];
     if (p->rest != UNKNOWN) return p->rest;
-    if (p->kind == EXPR_NOT) return rest_of_other_words(x, p);
-    return UNKNOWN;
+    return p->shape && p->cheap ? p->min_len : UNKNOWN;
 }
 
 struct search {
@@ -63,10 +51,15 @@ static void search_from(lex *x, struct search *s, expr a)
 
 static bool search_all(lex *x, struct search *s)
 {
+    uint64_t work = x->work;
     for (uint32_t i = 0; i < s->n && !x->too_large; i++) {
         if (x->n_explored + s->n > LEX_STATES_MAX) {
             x->too_large = true;
             x->why = "more than 20000 states";
+        }
+        if (x->work - work > LEX_WORK_MAX) {
+            x->too_large = true;
+            x->why = "states of too many alternatives";
         }
         search_from(x, s, s->node[i]);
     }
@@ -117,6 +110,44 @@ static void search_relax(lex *x, const struct search *s)
     free(best);
 }
 
+// Does every length from min_len on come up, one byte for each character?
+static bool is_open(const struct expr_node *p)
+{
+    return p->shape && p->gap <= 1 && p->cheap && p->max_len == NO_MAX;
+}
+
+// Is p open by way of characters of one byte that lead to open nodes, or to itself?
+static bool opens(const lex *x, expr a)
+{
+    const struct expr_node *p = &x->expr[a];
+    for (uint32_t k = 0; k < p->row->n; k++) {
+        expr to = p->row->to[k];
+        uint32_t hi = k + 1 < p->row->n ? p->row->from[k + 1] - 1 : CODE_POINT_MAX;
+        if (span_cost(p->row->from[k], hi) != 1) continue;
+        if (p->nullable && to == a) return true;
+        if (!is_open(&x->expr[to])) continue;
+        if (p->nullable ? x->expr[to].min_len == 0 : p->rest == 1 + x->expr[to].min_len) return true;
+    }
+    return false;
+}
+
+// The lengths of the nodes, where there is no end of them: what limits these by a number is then
+// decided without another search.
+static void search_shapes(lex *x, const struct search *s)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = s->n; i-- > 0;) {
+            struct expr_node *p = &x->expr[s->node[i]];
+            if (p->shape || !p->row || p->rest == FAR || !opens(x, s->node[i])) continue;
+            p->shape = p->cheap = changed = true;
+            p->min_len = p->rest;
+            p->max_len = NO_MAX;
+            p->gap = 1;
+        }
+    }
+}
+
 uint32_t expr_rest(lex *x, expr a)
 {
     if (x->expr[a].rest != UNKNOWN) return x->expr[a].rest;
@@ -125,6 +156,7 @@ uint32_t expr_rest(lex *x, expr a)
     search_add(x, &s, a);
     if (search_all(x, &s)) {
         search_relax(x, &s);
+        search_shapes(x, &s);
         x->n_explored += s.n;
     }
     free(s.node);
@@ -132,11 +164,82 @@ uint32_t expr_rest(lex *x, expr a)
     return x->expr[a].rest == UNKNOWN ? FAR : x->expr[a].rest;
 }
 
+#define POSITIONS_MAX 20000u // of a pattern whose counters are written out
+
+// Takes the positions of a, `times` over, off *left; false: there are more. A union of derivatives
+// has no more operands than there are positions.
+static bool within_positions(const lex *x, expr a, uint64_t times, uint64_t *left)
+{
+    for (;;) {
+        const struct expr_node *p = &x->expr[a];
+        if (*left < times) return false;
+        *left -= times;
+        if (p->kind == EXPR_THEN) {
+            if (!within_positions(x, p->a, times, left)) return false;
+            a = p->b;
+        } else if (p->kind == EXPR_REPEAT) {
+            // Counters of one set join, but for those that must count exactly.
+            uint32_t counts = p->c == NO_MAX ? (p->b ? p->b : 1) : p->c;
+            if (x->expr[p->a].kind == EXPR_SET && counts > 1000) counts = 1000;
+            times *= counts;
+            a = p->a;
+        } else if (p->kind == EXPR_OR) {
+            for (uint32_t i = 0; i < p->a; i++)
+                if (!within_positions(x, p->list[i], times, left)) return false;
+            return true;
+        } else if (p->kind == EXPR_SIZED) {
+            a = p->a;
+        } else {
+            return true;
+        }
+    }
+}
+
+// Walks all that a plain expression leads to: it may be too much where counters are nested.
+static void explore(lex *x, expr a)
+{
+    struct search s = {0};
+    x->n_search++;
+    x->expr[a].seen = x->n_search;
+    s.node = array_room(s.node, s.n, &s.cap, sizeof *s.node);
+    s.node[s.n++] = a;
+    uint64_t work = x->work;
+    for (uint32_t i = 0; i < s.n && !x->too_large; i++) {
+        const struct row *r = expr_row(x, s.node[i]);
+        for (uint32_t k = 0; k < r->n && !x->too_large; k++) {
+            if (x->expr[r->to[k]].seen == x->n_search) continue;
+            x->expr[r->to[k]].seen = x->n_search;
+            s.node = array_room(s.node, s.n, &s.cap, sizeof *s.node);
+            s.node[s.n++] = r->to[k];
+        }
+        if (s.n <= LEX_STATES_MAX && x->work - work <= LEX_WORK_MAX) continue;
+        x->too_large = true;
+        x->why = "counters within counters: more than 20000 states";
+    }
+    free(s.node);
+}
+
+// Of a length and something else, that alone first: its lengths may decide it.
+static void prepare_sized(lex *x, expr a)
+{
+    struct expr_node p = x->expr[a];
+    if (p.kind == EXPR_OR)
+        for (uint32_t i = 0; i < p.a; i++) prepare_sized(x, p.list[i]);
+    if (p.kind != EXPR_SIZED || p.plain) return;
+    expr_rest(x, p.a);
+    x->too_large = false;
+    x->n_explored = 0;
+    expr_sized_again(x, a);
+}
+
 bool expr_prepare(lex *x, expr a)
 {
     x->n_explored = 0;
     x->too_large = false;
-    expr_rest(x, a);
+    prepare_sized(x, a);
+    uint64_t left = POSITIONS_MAX;
+    if (x->expr[a].plain && !within_positions(x, a, 1, &left)) explore(x, a);
+    if (!x->too_large) expr_rest(x, a);
     bool fine = !x->too_large;
     x->too_large = false;
     return fine;

@@ -157,6 +157,16 @@ static uint32_t spans_settle(struct span *s, uint32_t n)
     return spans_join(s, m);
 }
 
+uint32_t set_one(lex *x, uint32_t c)
+{
+    struct span one = {c, c};
+    bool ascii = c < sizeof x->single / sizeof *x->single;
+    if (ascii && x->single[c]) return x->single[c];
+    uint32_t id = c >= 0xd7ff && c <= 0xdfff ? set_of(x, &one, 1) : set_intern(x, &one, 1);
+    if (ascii) x->single[c] = id;
+    return id;
+}
+
 uint32_t set_of(lex *x, const struct span *s, size_t n)
 {
     struct span *copy = mem_new((n + 1) * sizeof *copy);
