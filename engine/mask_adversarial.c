@@ -304,8 +304,14 @@ static void check_finish(const struct attack *a, const grammar_state *at, const 
         if (!grammar_accept(s, id)) break;
         if (id != v->end) buf_put(&whole, v->bytes[id], v->len[id]);
     }
-    hold(a, id == v->end, "no finish within the shortest promised", text, n);
-    if (id == v->end)
+    a->b->tally->row.checks++;
+    if (id != v->end) {
+        a->b->tally->row.check_failures++;
+        bench_report(a->b,
+                     "no finish within %d tokens, the shortest promised, behind byte %zu of "
+                     "%.300s; stuck with %d left at %.300s",
+                     grammar_shortest_finish(at), n, text, budget, buf_text(&whole));
+    } else
         hold(a, expected(a, buf_text(&whole), whole.n) != 0, "the finish is not valid",
              buf_text(&whole), n);
     buf_free(&whole);
@@ -326,8 +332,9 @@ static void check_place(const struct attack *a, const grammar_state *s, const ch
          n);
 }
 
-// Is the text accepted, cut at random, up to an allowed end? Looks around at one random place.
-static bool accepted(const struct attack *a, const buf *text)
+// Is the text accepted, cut at random, up to an allowed end? Looks around at one random place. *n:
+// the bytes that were.
+static bool accepted(const struct attack *a, const buf *text, size_t *n)
 {
     grammar_state *s = grammar_start(a->g);
     const char *p = buf_text(text);
@@ -342,6 +349,7 @@ static bool accepted(const struct attack *a, const buf *text)
         ok = t >= 0 && bench_step(a->b, s, t);
         at += ok ? a->b->o->vocab->len[t] : 0;
     }
+    *n = at;
     ok = ok && grammar_may_end(s);
     grammar_state_free(s);
     return ok;
@@ -358,14 +366,16 @@ static void judge(const struct attack *a, const buf *text, const char *how)
     // White space around the whole value is no part of an answer, though JSON allows it.
     int valid = has_outer_space(text) ? -1 : expected(a, buf_text(text), text->n);
     if (valid < 0) return;
-    bool ok = accepted(a, text);
+    size_t n;
+    bool ok = accepted(a, text, &n);
     row->valid += valid;
     row->invalid += !valid;
     row->valid_rejected += valid && !ok;
     row->invalid_accepted += !valid && ok;
     if (ok != valid)
-        bench_report(a->b, "%s: %s: %.600s", how, valid ? "valid, rejected" : "invalid, accepted",
-                     buf_text(text));
+        bench_report(a->b, "%s: %s at byte %zu: %.60s --> %.60s <-- in %.500s", how,
+                     valid ? "valid, rejected" : "invalid, accepted", n,
+                     n > 60 ? text->p + n - 60 : "", buf_text(text) + n, buf_text(text));
 }
 
 static void run_test(const struct attack *a, const json_t *data)
