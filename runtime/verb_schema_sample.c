@@ -97,9 +97,9 @@ static int make_prompt(const struct sampler *s, const json_t *schema, token_buf 
 
 static void add_failure(struct drawn *d, const buf *text, const char *why)
 {
-    json_array_append_new(
-        d->failures,
-        json_pack("{s:o, s:s}", "doc", json_stringn_nocheck(buf_text(text), text->n), "why", why));
+    // A text that breaks off may do so within a character.
+    json_t *doc = json_stringn(buf_text(text), utf8_valid_prefix(buf_text(text), text->n));
+    json_array_append_new(d->failures, json_pack("{s:o, s:s}", "doc", doc, "why", why));
 }
 
 static void judge(validator *v, const buf *text, struct drawn *d)

@@ -77,6 +77,10 @@ def judge(validator, text):
     return (wrong.validator, wrong.message) if wrong else None
 
 
+def tell(row, who, why, text):
+    print(f"{row['id']}: {who}: {json.dumps(why)[:200]}: {json.dumps(text)[:300]}", flush=True)
+
+
 def check_line(row, schema, counts):
     if "error" in row:
         counts["refused"] += 1
@@ -84,7 +88,7 @@ def check_line(row, schema, counts):
     counts["schemas"] += 1
     for failure in row["failures"]:
         counts["failed: own validator"] += 1
-        print(f"{row['id']}: own validator: {failure['why'][:200]}: {failure['doc'][:300]}")
+        tell(row, "own validator", failure["why"], failure["doc"])
     validator = validator_of(schema)
     for text in row["docs"]:
         counts["texts"] += 1
@@ -95,10 +99,10 @@ def check_line(row, schema, counts):
             counts["jsonschema cannot read the schema"] += 1
         elif why[0] in PATTERNS and (has_key(schema, "pattern") or has_key(schema, "patternProperties")):
             counts["turned down by Python's patterns"] += 1
-            print(f"{row['id']}: pattern: {why[1][:200]}: {text[:300]}")
+            tell(row, "pattern", why[1], text)
         else:
             counts["failed: jsonschema"] += 1
-            print(f"{row['id']}: jsonschema: {why[0]}: {why[1][:200]}: {text[:300]}")
+            tell(row, f"jsonschema: {why[0]}", why[1], text)
 
 
 def run(how, options, schemas, more):
