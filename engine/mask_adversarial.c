@@ -332,27 +332,45 @@ static void check_place(const struct attack *a, const grammar_state *s, const ch
          n);
 }
 
-// Is the text accepted, cut at random, up to an allowed end? Looks around at one random place. *n:
-// the bytes that were.
-static bool accepted(const struct attack *a, const buf *text, size_t *n)
+// How far a text was accepted.
+struct progress {
+    size_t n;      // bytes
+    int32_t token; // that was tried last; -1: none
+};
+
+// Is the text accepted, cut at random, up to an allowed end? Looks around at one random place.
+static bool accepted(const struct attack *a, const buf *text, struct progress *at)
 {
     grammar_state *s = grammar_start(a->g);
     const char *p = buf_text(text);
-    size_t at = 0, look = rng_below(&a->b->random, text->n + 1);
+    size_t look = rng_below(&a->b->random, text->n + 1);
     bool ok = true, looked = false;
-    while (ok && at < text->n) {
-        if (!looked && at >= look) {
-            check_place(a, s, p, at);
+    *at = (struct progress){.token = -1};
+    while (ok && at->n < text->n) {
+        if (!looked && at->n >= look) {
+            check_place(a, s, p, at->n);
             looked = true;
         }
-        int32_t t = cut(a, p + at, text->n - at);
-        ok = t >= 0 && bench_step(a->b, s, t);
-        at += ok ? a->b->o->vocab->len[t] : 0;
+        at->token = cut(a, p + at->n, text->n - at->n);
+        ok = at->token >= 0 && bench_step(a->b, s, at->token);
+        at->n += ok ? a->b->o->vocab->len[at->token] : 0;
     }
-    *n = at;
     ok = ok && grammar_may_end(s);
     grammar_state_free(s);
     return ok;
+}
+
+// The text at fault, an arrow at the place and the token that was turned away there.
+static void report_text(const struct attack *a, const buf *text, const char *what,
+                        const struct progress *at)
+{
+    const grammar_vocab *v = a->b->o->vocab;
+    const char *before = at->n > 60 ? text->p + at->n - 60 : buf_text(text);
+    bool token = at->n < text->n && at->token >= 0;
+    bench_report(a->b, "%s at byte %zu, token `%.*s`: %.*s --> %.60s <-- in %.400s", what, at->n,
+                 token ? (int)v->len[at->token] : 0, token ? v->bytes[at->token] : "",
+                 (int)(buf_text(text) + at->n - before), before, buf_text(text) + at->n,
+                 buf_text(text));
 }
 
 static bool has_outer_space(const buf *b)
@@ -366,16 +384,16 @@ static void judge(const struct attack *a, const buf *text, const char *how)
     // White space around the whole value is no part of an answer, though JSON allows it.
     int valid = has_outer_space(text) ? -1 : expected(a, buf_text(text), text->n);
     if (valid < 0) return;
-    size_t n;
-    bool ok = accepted(a, text, &n);
+    struct progress at;
+    bool ok = accepted(a, text, &at);
     row->valid += valid;
     row->invalid += !valid;
     row->valid_rejected += valid && !ok;
     row->invalid_accepted += !valid && ok;
-    if (ok != valid)
-        bench_report(a->b, "%s: %s at byte %zu: %.60s --> %.60s <-- in %.500s", how,
-                     valid ? "valid, rejected" : "invalid, accepted", n,
-                     n > 60 ? text->p + n - 60 : "", buf_text(text) + n, buf_text(text));
+    if (ok == valid) return;
+    char what[80];
+    snprintf(what, sizeof what, "%s: %s", how, valid ? "valid, rejected" : "invalid, accepted");
+    report_text(a, text, what, &at);
 }
 
 static void run_test(const struct attack *a, const json_t *data)
