@@ -20,8 +20,7 @@
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
 enum { RESPELT_PER_TEST = 3, DAMAGED_PER_TEST = 3, FINISHED_MAX = 3000 };
 
-// Tokens by their first two bytes; of one byte: by it and 0 (a real second byte 0 shares the
-// place).
+// Tokens by their first two bytes. One of a single byte stands with those whose second is 0.
 struct cutter {
     int32_t *ids;          // [n_token], grouped
     uint32_t start[65537]; // of each group in ids

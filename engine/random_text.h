@@ -8,10 +8,10 @@
 #include "engine/grammar.h"
 
 enum random_how {
-    RANDOM_UNIFORM, // each kind of next byte (quote, letter, digit, ...) alike, then each token of
-                    // it
-    RANDOM_RAREST,  // the allowed token that was taken least often so far
-    RANDOM_MODEL    // as a model would, by its logits
+    // Each kind of next byte (quote, letter, digit, ...) alike, then each token of that kind.
+    RANDOM_UNIFORM,
+    RANDOM_RAREST, // the allowed token that was taken least often so far
+    RANDOM_MODEL   // as a model would, by its logits
 };
 
 typedef struct random_text random_text;
