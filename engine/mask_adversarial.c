@@ -20,8 +20,7 @@
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
 enum { RESPELT_PER_TEST = 3, DAMAGED_PER_TEST = 3, FINISHED_MAX = 3000 };
 
-// Tokens by their first two bytes; of one byte: by it and 0 (a real second byte 0 shares the
-// place).
+// Tokens by their first two bytes. One of a single byte stands with those whose second is 0.
 struct cutter {
     int32_t *ids;          // [n_token], grouped
     uint32_t start[65537]; // of each group in ids
@@ -304,8 +303,14 @@ static void check_finish(const struct attack *a, const grammar_state *at, const 
         if (!grammar_accept(s, id)) break;
         if (id != v->end) buf_put(&whole, v->bytes[id], v->len[id]);
     }
-    hold(a, id == v->end, "no finish within the shortest promised", text, n);
-    if (id == v->end)
+    a->b->tally->row.checks++;
+    if (id != v->end) {
+        a->b->tally->row.check_failures++;
+        bench_report(a->b,
+                     "no finish within %d tokens, the shortest promised, behind byte %zu of "
+                     "%.300s; stuck with %d left at %.300s",
+                     grammar_shortest_finish(at), n, text, budget, buf_text(&whole));
+    } else
         hold(a, expected(a, buf_text(&whole), whole.n) != 0, "the finish is not valid",
              buf_text(&whole), n);
     buf_free(&whole);
@@ -326,25 +331,45 @@ static void check_place(const struct attack *a, const grammar_state *s, const ch
          n);
 }
 
+// How far a text was accepted.
+struct progress {
+    size_t n;      // bytes
+    int32_t token; // that was tried last; -1: none
+};
+
 // Is the text accepted, cut at random, up to an allowed end? Looks around at one random place.
-static bool accepted(const struct attack *a, const buf *text)
+static bool accepted(const struct attack *a, const buf *text, struct progress *at)
 {
     grammar_state *s = grammar_start(a->g);
     const char *p = buf_text(text);
-    size_t at = 0, look = rng_below(&a->b->random, text->n + 1);
+    size_t look = rng_below(&a->b->random, text->n + 1);
     bool ok = true, looked = false;
-    while (ok && at < text->n) {
-        if (!looked && at >= look) {
-            check_place(a, s, p, at);
+    *at = (struct progress){.token = -1};
+    while (ok && at->n < text->n) {
+        if (!looked && at->n >= look) {
+            check_place(a, s, p, at->n);
             looked = true;
         }
-        int32_t t = cut(a, p + at, text->n - at);
-        ok = t >= 0 && bench_step(a->b, s, t);
-        at += ok ? a->b->o->vocab->len[t] : 0;
+        at->token = cut(a, p + at->n, text->n - at->n);
+        ok = at->token >= 0 && bench_step(a->b, s, at->token);
+        at->n += ok ? a->b->o->vocab->len[at->token] : 0;
     }
     ok = ok && grammar_may_end(s);
     grammar_state_free(s);
     return ok;
+}
+
+// The text at fault, an arrow at the place and the token that was turned away there.
+static void report_text(const struct attack *a, const buf *text, const char *what,
+                        const struct progress *at)
+{
+    const grammar_vocab *v = a->b->o->vocab;
+    const char *before = at->n > 60 ? text->p + at->n - 60 : buf_text(text);
+    bool token = at->n < text->n && at->token >= 0;
+    bench_report(a->b, "%s at byte %zu, token `%.*s`: %.*s --> %.60s <-- in %.400s", what, at->n,
+                 token ? (int)v->len[at->token] : 0, token ? v->bytes[at->token] : "",
+                 (int)(buf_text(text) + at->n - before), before, buf_text(text) + at->n,
+                 buf_text(text));
 }
 
 static bool has_outer_space(const buf *b)
@@ -358,14 +383,16 @@ static void judge(const struct attack *a, const buf *text, const char *how)
     // White space around the whole value is no part of an answer, though JSON allows it.
     int valid = has_outer_space(text) ? -1 : expected(a, buf_text(text), text->n);
     if (valid < 0) return;
-    bool ok = accepted(a, text);
+    struct progress at;
+    bool ok = accepted(a, text, &at);
     row->valid += valid;
     row->invalid += !valid;
     row->valid_rejected += valid && !ok;
     row->invalid_accepted += !valid && ok;
-    if (ok != valid)
-        bench_report(a->b, "%s: %s: %.600s", how, valid ? "valid, rejected" : "invalid, accepted",
-                     buf_text(text));
+    if (ok == valid) return;
+    char what[80];
+    snprintf(what, sizeof what, "%s: %s", how, valid ? "valid, rejected" : "invalid, accepted");
+    report_text(a, text, what, &at);
 }
 
 static void run_test(const struct attack *a, const json_t *data)

@@ -30,6 +30,7 @@ uint64_t now_ns(void)
 
 void bench_report(struct bench *b, const char *fmt, ...)
 {
+    static const char white[] = "\n\r\t";
     char text[1200];
     va_list ap;
     b->failed = true;
@@ -37,7 +38,16 @@ void bench_report(struct bench *b, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    b->o->report(b->o->context, b->id, text);
+    buf line = buf_new(4 * sizeof text); // one line, whatever the text at fault holds
+    for (const char *p = text; *p; p++) {
+        const char *known = strchr(white, *p);
+        if (known)
+            buf_printf(&line, "\\%c", "nrt"[known - white]);
+        else
+            buf_byte(&line, *p);
+    }
+    b->o->report(b->o->context, b->id, buf_text(&line));
+    buf_free(&line);
 }
 
 // ---- compile and step ----

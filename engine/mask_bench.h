@@ -3,13 +3,12 @@
 // judged right, what does a mask cost, how long does compiling take.
 //
 //   py           as maskbench's own runner: each instance as Python's json.dumps spells it;
-//   accepted
-//                is what all its tokens are allowed of, whether or not the text may end there.
+//                accepted is what all its tokens are allowed of, may the text end there or not.
 //   strict       compact and Python's spelling, each under its own spacing; the end token must be
 //                allowed exactly where the text is a whole value that the validator accepts.
 //   adversarial  other spellings, orders and tokenisations of the instances, and damaged ones,
-//   judged
-//                by the validator; under the most permissive policies (see mask_adversarial.c).
+//                judged by the validator; under the most permissive policies. What it looks at:
+//                mask_adversarial.c.
 #pragma once
 #include "engine/grammar_options.h"
 #include "engine/spread.h"

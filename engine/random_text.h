@@ -8,10 +8,10 @@
 #include "engine/grammar.h"
 
 enum random_how {
-    RANDOM_UNIFORM, // each kind of next byte (quote, letter, digit, ...) alike, then each token of
-                    // it
-    RANDOM_RAREST,  // the allowed token that was taken least often so far
-    RANDOM_MODEL    // as a model would, by its logits
+    // Each kind of next byte (quote, letter, digit, ...) alike, then each token of that kind.
+    RANDOM_UNIFORM,
+    RANDOM_RAREST, // the allowed token that was taken least often so far
+    RANDOM_MODEL   // as a model would, by its logits
 };
 
 typedef struct random_text random_text;
@@ -28,6 +28,6 @@ struct random_text_options {
 random_text *random_text_new(const struct random_text_options *o);
 void random_text_free(random_text *t);
 
-// Appends one text to `out` (cleared before). -1 and *e only where the model fails or the mask is
-// empty, which is a mistake of ours (ERR_FAILED).
+// Writes one text to `out` (cleared before). -1 and *e only where the model fails, or where a mask
+// is empty or not kept: that is a mistake of ours (ERR_FAILED), and `out` holds the text so far.
 int random_text_make(random_text *t, const grammar *g, rng *r, buf *out, err *e);

@@ -16,8 +16,9 @@
 #include <string.h>
 
 #define DEPTH_MAX         1000
-#define STEPS_MAX         20000000u
-#define TIME_MAX_US       20000000
+#define STEPS_MAX         2000000u // and so many more for each value in the document:
+#define STEPS_PER_VALUE   500u
+#define TIME_MAX_US       20000000 // whatever a step costs
 #define POINTER_BYTES_MAX ((size_t)1 << 20)
 
 // ---- messages ----
@@ -65,9 +66,9 @@ enum verdict refused(struct checker *c, const char *fmt, ...)
 
 bool spend(struct checker *c, unsigned steps)
 {
-    unsigned before = c->steps / 4096;
+    uint64_t before = c->steps / 4096;
     c->steps += steps;
-    return c->steps <= STEPS_MAX && (c->steps / 4096 == before || clock_us() < c->end_us);
+    return c->steps <= c->steps_max && (c->steps / 4096 == before || clock_us() < c->end_us);
 }
 
 size_t path_enter(buf *path, const char *name)
@@ -406,6 +407,20 @@ enum verdict validate_member(struct checker *c, const char *key, const json_t *s
 
 // ---- the whole ----
 
+static uint64_t count_values(const json_t *v)
+{
+    uint64_t n = 1;
+    const char *key;
+    json_t *sub;
+    size_t i;
+    json_array_foreach(v, i, sub) n += count_values(sub);
+    json_object_foreach((json_t *)v, key, sub)
+    {
+        n += count_values(sub);
+    }
+    return n;
+}
+
 validator *validator_open(const json_t *text, const struct schema_options *o, err *e)
 {
     validator *s = mem_new(sizeof *s);
@@ -444,6 +459,7 @@ int validator_check(validator *s, const json_t *doc, struct schema_fault *f)
                         .path = buf_new(POINTER_BYTES_MAX),
                         .at = buf_new(POINTER_BYTES_MAX),
                         .f = f,
+                        .steps_max = STEPS_MAX + STEPS_PER_VALUE * count_values(doc),
                         .end_us = clock_us() + TIME_MAX_US};
     enum verdict v = validate(&c, s->index.resources[0].root, doc, NULL);
     free(c.scope);

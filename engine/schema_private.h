@@ -87,7 +87,7 @@ struct checker {
     buf path;  // of the place in the document
     buf at;    // of the place in the schema
     int quiet; // > 0: nobody will read the message
-    unsigned steps;
+    uint64_t steps, steps_max;
     int depth;
     struct schema_fault *f;
     size_t f_depth; // length of the path that *f is about

@@ -1,5 +1,5 @@
-// Measured values and how they spread. Percentiles are order statistics of all values, never of
-// buckets.
+// Measured values and how they spread. Percentiles are order statistics of all values, not of
+// buckets of them.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

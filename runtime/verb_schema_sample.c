@@ -95,25 +95,30 @@ static int make_prompt(const struct sampler *s, const json_t *schema, token_buf 
 
 // ---- one schema ----
 
+static void add_failure(struct drawn *d, const buf *text, const char *why)
+{
+    // A text that breaks off may do so within a character.
+    json_t *doc = json_stringn(buf_text(text), utf8_valid_prefix(buf_text(text), text->n));
+    json_array_append_new(d->failures, json_pack("{s:o, s:s}", "doc", doc, "why", why));
+}
+
 static void judge(validator *v, const buf *text, struct drawn *d)
 {
     struct schema_fault f;
     json_error_t je;
     json_t *doc = json_read(buf_text(text), text->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
-    json_t *shown = json_stringn(buf_text(text), text->n);
     if (!doc && (json_error_code(&je) == json_error_null_byte_in_key ||
                  json_error_code(&je) == json_error_numeric_overflow)) {
         d->unjudged++;
     } else if (!doc || validator_check(v, doc, &f)) {
         char *why = doc ? mem_printf("%s: %s (schema: #%s)", f.instance, f.text, f.rule)
                         : mem_printf("no JSON: %s", je.text);
-        json_array_append_new(d->failures, json_pack("{s:O, s:s}", "doc", shown, "why", why));
+        add_failure(d, text, why);
         free(why);
     } else {
-        json_array_append(d->docs, shown);
+        json_array_append_new(d->docs, json_stringn(buf_text(text), text->n));
     }
     json_decref(doc);
-    json_decref(shown);
 }
 
 static int draw_texts(struct sampler *s, const grammar *g, validator *v, const token_buf *prompt,
@@ -130,7 +135,12 @@ static int draw_texts(struct sampler *s, const grammar *g, validator *v, const t
     int rc = 0;
     for (int i = 0; rc == 0 && i < s->n; i++) {
         rc = random_text_make(t, g, &s->random, &text, e);
-        if (rc == 0) judge(v, &text, d);
+        if (rc == 0) {
+            judge(v, &text, d);
+        } else if (e->code == ERR_FAILED) { // a mistake of the decoder; the others are wanted still
+            add_failure(d, &text, e->msg);
+            rc = 0;
+        }
     }
     buf_free(&text);
     random_text_free(t);

@@ -129,6 +129,10 @@ echo '{"id":"a","origin":"o","schema":{"type":"integer"},"tests":[{"valid":true,
 mask="$hearth bench mask --data"
 expect 0 '"passed": 1' $mask "$T/data.jsonl" --json
 expect 0 '"end_wrong": 0' $mask "$T/data.jsonl" --json --mode strict
+echo '{"id":"a","origin":"o","schema":{"type":["boolean","null"]},"tests":[{"valid":true,"data":true},{"valid":false,"data":1}]}' >"$T/flags.jsonl"
+for expected in '"passed": 1' '"valid_rejected": 0' '"invalid_accepted": 0' '"check_failures": 0'; do
+    expect 0 "$expected" $mask "$T/flags.jsonl" --json --mode adversarial
+done
 xz -k "$T/data.jsonl" && expect 0 '"passed": 1' $mask "$T/data.jsonl.xz" --json
 xz -dc "$T/data.jsonl.xz" >/dev/null && head -c 90 "$T/data.jsonl.xz" >"$T/cut.xz"
 expect 3 'cut.xz: expected an xz file' $mask "$T/cut.xz"

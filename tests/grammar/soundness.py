@@ -10,14 +10,15 @@ usage: soundness.py HEARTH DATA [--n N] [--how uniform,rarest,model] [--max N] [
        OPTIONs are handed on to `hearth schema sample`.
 Exit code 0: every text was accepted by both.
 
-Where jsonschema itself is known to differ, it is not asked:
-  - multipleOf with fractions: it divides as floating point does.
+Where jsonschema itself is known to differ:
+  - multipleOf: it divides as floating point does; here decimals do.
   - patterns: its regular expressions are Python's, not ECMA-262's; a text that only `pattern` or
     `patternProperties` turns down is counted apart.
   - formats are left to Hearth's validator; jsonschema needs further packages for most of them.
 """
 import argparse
 import collections
+import decimal
 import json
 import lzma
 import subprocess
@@ -48,10 +49,10 @@ def has_key(value, key):
 
 def fraction_of_multiple(validator, divisor, instance, schema):
     """multipleOf as decimals mean it."""
-    from decimal import Decimal
     if isinstance(instance, bool) or not isinstance(instance, (int, float)):
         return
-    if Decimal(repr(instance)) % Decimal(repr(divisor)):
+    exact = decimal.Context(prec=700)
+    if exact.remainder(decimal.Decimal(repr(instance)), decimal.Decimal(repr(divisor))):
         yield jsonschema.ValidationError(f"{instance} is not a multiple of {divisor}")
 
 
@@ -76,6 +77,10 @@ def judge(validator, text):
     return (wrong.validator, wrong.message) if wrong else None
 
 
+def tell(row, who, why, text):
+    print(f"{row['id']}: {who}: {json.dumps(why)[:200]}: {json.dumps(text)[:300]}", flush=True)
+
+
 def check_line(row, schema, counts):
     if "error" in row:
         counts["refused"] += 1
@@ -83,7 +88,7 @@ def check_line(row, schema, counts):
     counts["schemas"] += 1
     for failure in row["failures"]:
         counts["failed: own validator"] += 1
-        print(f"{row['id']}: own validator: {failure['why'][:200]}: {failure['doc'][:300]}")
+        tell(row, "own validator", failure["why"], failure["doc"])
     validator = validator_of(schema)
     for text in row["docs"]:
         counts["texts"] += 1
@@ -94,10 +99,10 @@ def check_line(row, schema, counts):
             counts["jsonschema cannot read the schema"] += 1
         elif why[0] in PATTERNS and (has_key(schema, "pattern") or has_key(schema, "patternProperties")):
             counts["turned down by Python's patterns"] += 1
-            print(f"{row['id']}: pattern: {why[1][:200]}: {text[:300]}")
+            tell(row, "pattern", why[1], text)
         else:
             counts["failed: jsonschema"] += 1
-            print(f"{row['id']}: jsonschema: {why[0]}: {why[1][:200]}: {text[:300]}")
+            tell(row, f"jsonschema: {why[0]}", why[1], text)
 
 
 def run(how, options, schemas, more):
