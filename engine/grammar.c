@@ -45,6 +45,7 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     g->x = lex_new(g->o.escapes);
     g->tools.begin_token = -1;
     g->cache = mask_cache_new();
+    g->allowed = mem_new(ALLOWED_MAX * sizeof *g->allowed);
     pthread_mutex_init(&g->lock, NULL);
     form_make(g, (struct form){.kind = F_FALSE});
     form_make(g, (struct form){.kind = F_TRUE});
@@ -64,6 +65,8 @@ void grammar_free(grammar *g)
     tools_release(g);
     mask_cache_free(g->cache);
     walk_room_free(g->room);
+    for (int i = 0; i < ALLOWED_MAX; i++) free(g->allowed[i].may);
+    free(g->allowed);
     lex_free(g->x);
     free(g->sets);
     free(g->forms);

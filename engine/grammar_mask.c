@@ -196,6 +196,10 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
             i = n->skip;
             continue;
         }
+        if (!pos_may_begin(f->g, &at[d - 1], n->byte)) {
+            i = n->skip;
+            continue;
+        }
         chunk_rewind(mem, mark[d - 1]);
         if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d])) {
             i = n->skip;
@@ -373,22 +377,6 @@ static void lexeme_base(struct fill *f, struct lexeme *x)
     f->n_base = m->n;
 }
 
-// Kinds that loop at a state, remembered for the states of one walk.
-struct loops_memo {
-    lex_state s[32];
-    uint32_t loops[32];
-};
-
-static uint32_t loops_at(lex *l, struct loops_memo *m, lex_state s)
-{
-    uint32_t i = s & 31;
-    if (m->s[i] != s) {
-        m->s[i] = s;
-        m->loops[i] = lex_between(l, s) ? lex_loops(l, s) : 0;
-    }
-    return m->loops[i];
-}
-
 static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
 {
     const struct trie *t = &tables(f->g)->all;
@@ -407,7 +395,6 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
 {
     lex *l = f->g->x;
     const struct trie *t = &tables(f->g)->all;
-    struct loops_memo memo = {{0}, {0}};
     struct {
         lex_state s;
         bool pure; // all bytes so far are of the kinds that loop at the start
@@ -437,7 +424,7 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         at[d].s = s;
         if (n->n_token && !at[d].pure) put_node(f, x, i, s);
         if (!at[d].pure && x->tail == NO_LIMIT && !x->counts && n->skip > i + 1 &&
-            !(n->below & ~loops_at(l, &memo, s))) {
+            !(n->below & ~lex_loops(l, s))) {
             put_range(f, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;
             continue;
@@ -606,39 +593,37 @@ static bool fill_readings(struct fill *f, const struct pos *p)
     return true;
 }
 
-// Follows `text` from the root of the trie; the node it ends at, or NONE.
+// Follows text and then a quote from the root of the trie; the node they end at, or NONE.
 static uint32_t follow(const struct trie *t, const char *text, uint32_t n)
 {
-    uint32_t i = 0, end = t->n;
-    for (uint32_t k = 0; k < n; k++) {
-        while (i < end && t->node[i].byte != (uint8_t)text[k]) i = t->node[i].skip;
-        if (i >= end) return NONE;
-        if (k + 1 < n) {
-            end = t->node[i].skip;
-            i++;
-        }
+    uint8_t c = n ? (uint8_t)text[0] : '"';
+    uint32_t i = t->first[c], end = t->first[c + 1];
+    for (uint32_t k = 0;; k++) {
+        c = k < n ? (uint8_t)text[k] : '"';
+        while (i < end && t->node[i].byte < c) i = t->node[i].skip;
+        if (i >= end || t->node[i].byte != c) return NONE;
+        if (k == n) return i;
+        end = t->node[i].skip;
+        i++;
     }
-    return i;
 }
 
 struct special { // a key that is not like any other, as far as it is still to be written
-    char *text;  // with the quote
+    const char *text;
     uint32_t len;
-    uint32_t points; // characters without the quote
+    uint32_t points; // characters
 };
 
 static void add_special(struct special *v, uint32_t *n, const char *prefix, uint32_t n_prefix,
                         const char *name, uint32_t len)
 {
-    buf b = buf_new((size_t)1 << 24);
-    json_quoted(&b, name, len);
-    if (b.n >= 2 + n_prefix && memcmp(b.p + 1, prefix, n_prefix) == 0 &&
-        !memchr(b.p, '\\', b.n)) { // with a backslash it is among the escaped ones
-        v[*n].len = (uint32_t)b.n - 1 - n_prefix;
-        v[*n].points = count_points(b.p + 1 + n_prefix, v[*n].len - 1);
-        v[(*n)++].text = mem_strn(b.p + 1 + n_prefix, b.n - 1 - n_prefix);
-    }
-    buf_free(&b);
+    // With a backslash in it, it is among the escaped ones.
+    if (len < n_prefix || memcmp(name, prefix, n_prefix) != 0 || quoted_bytes(name, len) != len + 2)
+        return;
+    struct special *s = &v[(*n)++];
+    s->text = name + n_prefix;
+    s->len = len - n_prefix;
+    s->points = count_points(s->text, s->len);
 }
 
 // Declared names and taken keys that begin as the key written so far does.
@@ -646,21 +631,20 @@ static struct special *specials(struct fill *f, const struct pos *p, uint32_t *n
 {
     const struct keys *k = p->top->keys;
     uint32_t lo = 0, hi = 0, n_extra = 0, len = p->key ? p->key->len : 0;
-    char *prefix = mem_new(len + 1);
+    char *prefix = chunk_alloc(&f->g->step, len + 1);
     const struct text_byte *b = p->key;
     for (uint32_t i = len; i-- > 0; b = b->before) prefix[i] = b->byte;
     lex_state s = k->words; // whether or not one of them is still allowed
     for (uint32_t i = 0; i < len && s != LEX_DEAD; i++) s = lex_step(f->g->x, s, (uint8_t)prefix[i]);
     if (s == LEX_DEAD || !lex_words_range(f->g->x, s, &lo, &hi)) lo = hi = 0;
     for (const struct seen_key *x = p->top->extra; x; x = x->before) n_extra++;
-    struct special *v = mem_new((hi - lo + n_extra + 1) * sizeof *v);
+    struct special *v = chunk_alloc(&f->g->step, (hi - lo + n_extra + 1) * sizeof *v);
     for (uint32_t i = lo; i < hi; i++) {
         const struct name *x = &f->g->names[k->name[k->by_bytes[i]]];
         add_special(v, n, prefix, len, x->text, x->len);
     }
     for (const struct seen_key *x = p->top->extra; x; x = x->before)
         add_special(v, n, prefix, len, x->text, x->len);
-    free(prefix);
     return v;
 }
 
@@ -670,8 +654,10 @@ static void put_special(struct fill *f, const struct pos *p, const struct specia
     struct chunk_mark mark = chunk_mark(&f->g->step);
     struct pos at = *p, next;
     bool alive = true;
-    for (uint32_t i = 0; i < s->len && alive; i++, at = next)
-        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)s->text[i], &next);
+    for (uint32_t i = 0; i <= s->len && alive; i++, at = next) {
+        uint8_t c = i < s->len ? (uint8_t)s->text[i] : '"';
+        alive = pos_step(f->g, &f->g->step, &at, c, &next);
+    }
     if (alive) {
         const struct trie_node *n = &t->node[node];
         if (n->n_token && fits(f, &at))
@@ -782,8 +768,9 @@ static bool fill_key(struct fill *f, const struct pos *p)
     if (p->mode != M_KEY || !plain_prefix(p) || !p->top->keys->n_class) return false;
     bool free_keys = is_free(f, p, &min, &room) && fits_freely(f, p);
     if (!free_keys && (f->limit != NO_LIMIT || f->measure)) return false;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
     struct special *v = specials(f, p, &n);
-    uint32_t *node = mem_new((n + 1) * sizeof *node);
+    uint32_t *node = chunk_alloc(&f->g->step, (n + 1) * sizeof *node);
     for (uint32_t i = 0; i < n; i++) node[i] = follow(all, v[i].text, v[i].len);
     except_specials(f, v, node, n);
     if (free_keys)
@@ -791,14 +778,11 @@ static bool fill_key(struct fill *f, const struct pos *p)
     else
         fill_classes(f, p);
     put_escaped(f, p);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
-        free(v[i].text);
-    }
     free(f->except);
     f->n_except = 0;
-    free(node);
-    free(v);
+    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
@@ -824,12 +808,20 @@ static void fill_added(struct fill *f, const struct pos *p)
     chunk_free(&mem);
 }
 
+// Where few bytes can come, only their branches are gone to.
+static void walk_branches(struct fill *f, const struct pos *p)
+{
+    const struct trie *t = &tables(f->g)->all;
+    for (uint32_t b = 0; b < 256; b++)
+        if (t->first[b] < t->first[b + 1] && pos_may_begin(f->g, p, (uint8_t)b))
+            walk(f, t, t->first[b], t->first[b + 1], 0, p);
+}
+
 static void fill_all(struct fill *f, const struct pos *p)
 {
-    const struct trie *all = &tables(f->g)->all;
     if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
         !fill_text(f, p))
-        walk(f, all, 0, all->n, 0, p);
+        walk_branches(f, p);
     fill_added(f, p);
 }
 

@@ -431,6 +431,13 @@ struct tools {
 
 struct mask_cache;
 
+#define ALLOWED_MAX 64
+struct allowed { // of the frame with this hash, symbol by symbol
+    uint64_t hash[2];
+    uint32_t cap;
+    uint8_t *may; // 0: not known, 1: no, 2: yes
+};
+
 struct grammar {
     const grammar_vocab *v;
     struct grammar_options o;
@@ -462,6 +469,7 @@ struct grammar {
     char why[160]; // and which
     struct mask_cache *cache;
     struct walk_room *room; // of mask walks
+    struct allowed *allowed; // [ALLOWED_MAX] which keys may come, for frames of late
 };
 size_t grammar_interned_bytes(const struct grammar *g);
 
@@ -469,6 +477,8 @@ void pos_start(struct grammar *g, struct chunks *mem, struct pos *p);
 // One byte further; false: no completion begins so.
 bool pos_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
               struct pos *to);
+// False: no step with c can succeed; cheap.
+bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
@@ -523,6 +533,7 @@ struct trie {
     // backslash or control character, and UTF-8 as far as it goes; 255: more
     uint8_t *safe_from;
     uint32_t depth; // longest token
+    uint32_t first[257]; // [b]: node of the first byte b, or the next there is
 };
 
 #define SAFE_POINTS 64
@@ -562,6 +573,7 @@ struct vocab_tables {
     int n_safe[SAFE_POINTS];
     uint64_t *text; // text tokens that valid text may go on with
     int n_text;
+    uint16_t *kinds_of;      // [n_token of all] kinds of a token's characters, by place in the trie
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for

@@ -565,13 +565,30 @@ static uint32_t live_terms(grammar *g, struct chunks *mem, const struct frame *f
     return m;
 }
 
-static bool symbol_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
+static bool find_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
 {
     struct term one;
-    if (symbol < f->keys->n && !declared_can_come(f, symbol)) return false;
     for (uint32_t i = 0; i < f->n; i++)
         if (live_terms(g, mem, f, i, symbol, &one, 1)) return true;
     return false;
+}
+
+// Remembered for the frames of late: a walk asks for the same key again and again.
+static bool symbol_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
+{
+    if (symbol < f->keys->n && !declared_can_come(f, symbol)) return false;
+    struct allowed *a = &g->allowed[f->hash[0] & (ALLOWED_MAX - 1)];
+    uint32_t n = f->keys->n + f->keys->n_class;
+    if (a->hash[0] != f->hash[0] || a->hash[1] != f->hash[1] || !a->may) {
+        if (a->cap < n) a->may = mem_grow(a->may, (a->cap = n) * sizeof *a->may);
+        memset(a->may, 0, n);
+        memcpy(a->hash, f->hash, sizeof a->hash);
+    }
+    if (a->may[symbol] == 0) {
+        bool may = find_allowed(g, mem, f, symbol);
+        a->may[symbol] = may ? 2 : 1;
+    }
+    return a->may[symbol] == 2;
 }
 
 static bool range_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t lo,
@@ -780,6 +797,9 @@ static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uin
     *to = *from;
     to->s = from->s == LEX_DEAD ? (lex_state)LEX_DEAD : lex_step(g->x, from->s, c);
     bool any = to->s != LEX_DEAD, other = false;
+    if (!any && !from->choices && c != '"') { // the most frequent end of a walk
+        if (from->other == LEX_DEAD || lex_step(g->x, from->other, c) == LEX_DEAD) return false;
+    }
     struct text_byte *b = chunk_alloc(mem, sizeof *b);
     *b = (struct text_byte){from->key, (from->key ? from->key->len : 0) + 1, (char)c};
     to->key = b;
@@ -929,6 +949,28 @@ static bool step_json(grammar *g, struct chunks *mem, const struct pos *from, ui
     case M_WORD: return step_word(g, mem, from, c, to);
     default: return false;
     }
+}
+
+bool pos_may_begin(const grammar *g, const struct pos *p, uint8_t c)
+{
+    bool space = g->o.spacing == SPACING_FLEXIBLE && is_space(c);
+    bool array = p->top && p->top->kind == FRAME_ARRAY;
+    switch (p->mode) {
+    case M_FIRST:
+        if (space || c == (array ? ']' : '}')) return true;
+        if (!array) return c == '"';
+        break;
+    case M_VALUE: break;
+    case M_NEXT: return space || c == ',' || c == (array ? ']' : '}');
+    case M_COMMA: return c == ' ';
+    case M_QUOTE: return space || c == '"';
+    case M_COLON: return space || c == (uint8_t)": "[p->off];
+    case M_WORD: return c == (uint8_t)word_text[p->literal][p->off];
+    case M_DONE: return space;
+    default: return true;
+    }
+    return space || (c >= '0' && c <= '9') || c == '-' || c == '"' || c == '[' || c == '{' ||
+           c == 't' || c == 'f' || c == 'n';
 }
 
 static bool may_space(const struct pos *p)

@@ -175,6 +175,10 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
     }
     for (; depth > 0; depth--) t->node[open[depth]].skip = t->n;
     t->node[t->n].token = n; // the end of the last subtree's tokens
+    for (uint32_t b = 0, i = 0; b <= 256; b++) {
+        while (i < t->n && t->node[i].byte < b) i = t->node[i].skip;
+        t->first[b] = i;
+    }
     free(open);
 }
 
@@ -352,10 +356,8 @@ const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t kinds)
         struct kind_mask *m = &t->kinds[t->n_kinds++];
         m->kinds = kinds;
         m->bits = mem_new((size_t)t->words * sizeof *m->bits);
-        for (int32_t i = 0; i < v->n_token; i++)
-            if (v->kind[i] == VOCAB_TEXT && v->len[i] > 0 &&
-                !(kinds_of(v->bytes[i], v->len[i]) & ~kinds))
-                set_token(m->bits, &m->n, i);
+        for (uint32_t i = 0; i < t->all.n_token; i++)
+            if (!(t->kinds_of[i] & ~kinds)) set_token(m->bits, &m->n, t->all.token[i]);
         found = m;
     }
     pthread_mutex_unlock(&t->lock);
@@ -390,6 +392,9 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
     trie_build(&t->escaped, escaped, n_escaped);
+    t->kinds_of = mem_new((n_all + 1) * sizeof *t->kinds_of);
+    for (uint32_t i = 0; i < n_all; i++)
+        t->kinds_of[i] = (uint16_t)kinds_of(v->bytes[t->all.token[i]], v->len[t->all.token[i]]);
     classify_strings(v, t, ESCAPES_ANY);
     classify_strings(v, t, ESCAPES_MINIMAL);
     t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
@@ -418,7 +423,7 @@ size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
     size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
-    n += 2 * t->all.n_token * sizeof(uint16_t);
+    n += 3 * t->all.n_token * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
     return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
@@ -441,6 +446,7 @@ void grammar_vocab_release(grammar_vocab *v)
     }
     for (uint32_t i = 0; i < t->n_kinds; i++) free(t->kinds[i].bits);
     free(t->kinds);
+    free(t->kinds_of);
     pthread_mutex_destroy(&t->lock);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
     free(t->odd);

@@ -22,6 +22,7 @@ lex_state state_of(lex *x, enum stage stage, bool same, uint32_t a, uint32_t b, 
 {
     struct state s = {.stage = (uint8_t)stage, .same = same, .accepts = accepts, .a = a, .b = b};
     s.rest = s.count = UNKNOWN;
+    s.loops = KINDS_UNKNOWN;
     uint32_t key[3] = {(uint32_t)stage << 1 | same, a, b};
     uint32_t hash = hash_words(key, 3, 0), id = ids_find(&x->states, hash, same_state, x, &s);
     if (id) return id;
@@ -353,7 +354,7 @@ static bool all_lead_to(const struct row *r, uint32_t lo, uint32_t hi, expr to)
     return true;
 }
 
-uint32_t lex_loops(lex *x, lex_state s)
+static uint32_t find_loops(lex *x, lex_state s)
 {
     static const struct {
         uint32_t kind, lo, hi;
@@ -363,7 +364,7 @@ uint32_t lex_loops(lex *x, lex_state s)
                  {KIND_MARK, '!', '!'},      {KIND_MARK, '#', ','},      {KIND_MARK, ';', '@'},
                  {KIND_MARK, '[', '['},      {KIND_MARK, ']', '^'},      {KIND_MARK, '`', '`'},
                  {KIND_MARK, '{', '~'},      {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
-    if (s == LEX_DEAD || x->state[s].stage != STAGE_CHAR) return 0;
+    if (x->state[s].stage != STAGE_CHAR) return 0;
     expr a = x->state[s].a;
     if (x->expr[a].kind == EXPR_WORDS) return 0;
     const struct row *r = expr_row(x, a);
@@ -371,4 +372,11 @@ uint32_t lex_loops(lex *x, lex_state s)
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
         if (!all_lead_to(r, spans[i].lo, spans[i].hi, a)) loops &= ~spans[i].kind;
     return loops;
+}
+
+uint32_t lex_loops(lex *x, lex_state s)
+{
+    if (s == LEX_DEAD) return 0;
+    if (x->state[s].loops == KINDS_UNKNOWN) x->state[s].loops = (uint16_t)find_loops(x, s);
+    return x->state[s].loops;
 }

@@ -226,7 +226,9 @@ struct state {
     uint32_t a;   // strings: the expression before the character
     uint32_t b;   // strings: the least character that it may still be
     uint32_t rest, count;
+    uint16_t loops; // kinds of characters that lead back; KINDS_UNKNOWN: not looked at
 };
+#define KINDS_UNKNOWN 0xffff
 
 struct lang {
     bool number;
