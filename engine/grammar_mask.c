@@ -403,7 +403,7 @@ static void find_next(lex *l, struct lexeme *x)
 static void lexeme_base(struct fill *f, struct lexeme *x)
 {
     lex *l = f->g->x;
-    if (x->tail != NO_LIMIT || x->counts || !lex_between(l, x->start)) return;
+    if (x->tail != NO_LIMIT || !lex_between(l, x->start)) return;
     x->first = x->loops = lex_loops(l, x->start);
     x->next = x->start;
     if (!x->loops) find_next(l, x);
@@ -459,7 +459,8 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         }
         at[d].s = s;
         if (n->n_token && !at[d].pure) put_node(f, x, i, s);
-        if (!at[d].pure && x->tail == NO_LIMIT && !x->counts && n->skip > i + 1 &&
+        // Where something loops there are infinitely many members: none has to be looked at alone.
+        if (!at[d].pure && x->tail == NO_LIMIT && n->skip > i + 1 &&
             !(n->below & ~lex_loops(l, s))) {
             put_range(f, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;
