@@ -432,6 +432,7 @@ struct tools {
 struct mask_cache;
 
 #define ALLOWED_MAX 64
+#define JOINED_MAX  256
 struct allowed { // of the frame with this hash, symbol by symbol
     uint64_t hash[2];
     uint32_t cap;
@@ -469,6 +470,9 @@ struct grammar {
     char why[160]; // and which
     struct mask_cache *cache;
     struct walk_room *room; // of mask walks
+    struct joined {
+        set_id a, b, result; // a 0: empty
+    } joined[JOINED_MAX];    // what was and-ed of late
     struct allowed *allowed; // [ALLOWED_MAX] which keys may come, for frames of late
 };
 size_t grammar_interned_bytes(const struct grammar *g);
