@@ -400,14 +400,26 @@ static void find_next(lex *l, struct lexeme *x)
     }
 }
 
+// Whether all tokens that stay at s may be allowed without a look at their finish; those that end
+// within a character need up to three bytes more.
+static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
+{
+    if (x->tail == NO_LIMIT) return true;
+    uint32_t finish = far_add(far_add(lex_rest(f->g->x, s), x->tail), 3);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
 static void lexeme_base(struct fill *f, struct lexeme *x)
 {
     lex *l = f->g->x;
-    if (x->tail != NO_LIMIT || !lex_between(l, x->start)) return;
+    if (!lex_between(l, x->start)) return;
     x->first = x->loops = lex_loops(l, x->start);
     x->next = x->start;
     if (!x->loops) find_next(l, x);
-    const struct kind_mask *m = x->loops ? vocab_kinds(f->g->v, x->first, x->loops) : NULL;
+    if (!x->loops || !loops_fit(f, x, x->next)) return;
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
     if (!m) return;
     f->base = m->bits;
     f->n_base = m->n;
@@ -460,8 +472,8 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         at[d].s = s;
         if (n->n_token && !at[d].pure) put_node(f, x, i, s);
         // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && x->tail == NO_LIMIT && n->skip > i + 1 &&
-            !(n->below & ~lex_loops(l, s))) {
+        if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
+            loops_fit(f, x, s)) {
             put_range(f, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;
             continue;
