@@ -145,19 +145,22 @@ static lex_lang checked(grammar *g, lex_lang a)
 {
     err e;
     if (a == LEX_FAILED || (a != LEX_EMPTY && lex_prepare(g->x, a, &e) < 0)) {
-        grammar_too_much(g, a == LEX_FAILED ? "patterns of property names: too many states" : e.msg);
+        grammar_too_much(g,
+                         a == LEX_FAILED ? "patterns of property names: too many states" : e.msg);
         return LEX_EMPTY;
     }
     return lex_is_empty(g->x, a) ? LEX_EMPTY : a;
 }
 
-static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint32_t *n, uint32_t lang)
+static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint32_t *n,
+                          uint32_t lang)
 {
     uint32_t old = *n;
     lex_lang in = k->lang[lang], out = lex_not(g->x, in);
     for (uint32_t i = 0; i < old && !g->too_much; i++) {
         lex_lang with = checked(g, lex_and(g->x, v[i].lang, in));
-        lex_lang without = with == LEX_EMPTY ? v[i].lang : checked(g, lex_and(g->x, v[i].lang, out));
+        lex_lang without =
+            with == LEX_EMPTY ? v[i].lang : checked(g, lex_and(g->x, v[i].lang, out));
         if (with != LEX_EMPTY && without != LEX_EMPTY) {
             if (*n == CLASSES_MAX) {
                 grammar_too_much(g, "patterns of property names overlap in more than 64 ways");
@@ -172,8 +175,8 @@ static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint3
     }
 }
 
-// Does any form let in keys of this class? Asked of a draft of k, in which no class has been left out
-// yet, so that a symbol means the same whenever terms are asked for it.
+// Does any form let in keys of this class? Asked of a draft of k, in which no class has been left
+// out yet, so that a symbol means the same whenever terms are asked for it.
 static bool class_is_wanted(grammar *g, const struct keys *draft, uint32_t symbol)
 {
     for (uint32_t i = 0; i < draft->n_form; i++) {
@@ -229,7 +232,8 @@ static struct keys *keys_make(grammar *g, const form_id *f, uint32_t n)
     k->n_form = n;
     bool required_first = g->o.order == ORDER_REQUIRED_FIRST;
     for (uint32_t pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; i < n; i++) gather(g, f[i], required_first ? pass == 1 : pass == 0, &x);
+        for (uint32_t i = 0; i < n; i++)
+            gather(g, f[i], required_first ? pass == 1 : pass == 0, &x);
     if (x.full) grammar_too_much(g, "more than 128 patterns for the keys of one object");
     set_names(g, k, &x);
     k->n_lang = x.n_lang;
@@ -589,8 +593,7 @@ struct level {
 
 enum outlook { DEAD, OPEN, HOLDS };
 
-static enum outlook has_outlook(const struct search *s, const struct level *l,
-                                const struct form *x)
+static enum outlook has_outlook(const struct search *s, const struct level *l, const struct form *x)
 {
     enum outlook all = HOLDS;
     for (uint32_t i = 0; i < x->n; i++) {
@@ -641,13 +644,13 @@ static enum outlook outlook(const struct search *s, const struct level *l, form_
 {
     const struct form *x = &s->g->forms[f];
     bool and = x->kind == F_AND;
-    enum outlook all = and ? HOLDS : DEAD;
+    enum outlook all = and? HOLDS : DEAD;
     switch (x->kind) {
     case F_AND:
     case F_OR:
         for (uint32_t i = 0; i < x->n; i++) {
             enum outlook o = outlook(s, l, x->list[i]);
-            if (o == (and ? DEAD : HOLDS)) return o;
+            if (o == (and? DEAD : HOLDS)) return o;
             if (o == OPEN) all = OPEN;
             x = &s->g->forms[f];
         }
@@ -766,8 +769,7 @@ static void solve(struct search *s, struct level *l)
 uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any)
 {
     form_id room[24];
-    struct search s = {
-        .g = g, .at = at, .atom = NULL, .best = FAR, .left = SEARCH_MAX, .any = any};
+    struct search s = {.g = g, .at = at, .atom = NULL, .best = FAR, .left = SEARCH_MAX, .any = any};
     const struct form *x = &g->forms[f];
     if (x->plain && (x->kind != F_AND || x->n <= 24)) {
         s.atom = room;

@@ -359,12 +359,13 @@ static uint32_t find_loops(lex *x, lex_state s)
 {
     static const struct {
         uint32_t kind, lo, hi;
-    } spans[] = {{KIND_LOWER, 'a', 'z'},     {KIND_UPPER, 'A', 'Z'},     {KIND_DIGIT, '0', '9'},
-                 {KIND_SPACE, ' ', ' '},     {KIND_UNDERSCORE, '_', '_'}, {KIND_HYPHEN, '-', '-'},
-                 {KIND_DOT, '.', '.'},       {KIND_SLASH, '/', '/'},     {KIND_COLON, ':', ':'},
-                 {KIND_MARK, '!', '!'},      {KIND_MARK, '#', ','},      {KIND_MARK, ';', '@'},
-                 {KIND_MARK, '[', '['},      {KIND_MARK, ']', '^'},      {KIND_MARK, '`', '`'},
-                 {KIND_MARK, '{', '~'},      {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
+    } spans[] = {
+        {KIND_LOWER, 'a', 'z'}, {KIND_UPPER, 'A', 'Z'},      {KIND_DIGIT, '0', '9'},
+        {KIND_SPACE, ' ', ' '}, {KIND_UNDERSCORE, '_', '_'}, {KIND_HYPHEN, '-', '-'},
+        {KIND_DOT, '.', '.'},   {KIND_SLASH, '/', '/'},      {KIND_COLON, ':', ':'},
+        {KIND_MARK, '!', '!'},  {KIND_MARK, '#', ','},       {KIND_MARK, ';', '@'},
+        {KIND_MARK, '[', '['},  {KIND_MARK, ']', '^'},       {KIND_MARK, '`', '`'},
+        {KIND_MARK, '{', '~'},  {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
     if (x->state[s].stage != STAGE_CHAR) return 0;
     expr a = x->state[s].a;
     if (x->expr[a].kind == EXPR_WORDS) return 0;

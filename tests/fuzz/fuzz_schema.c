@@ -1,6 +1,7 @@
 // libs: engine
 // Any bytes as a JSON Schema: it compiles or is refused; what compiles is walked at random under a
 // budget to a finished document, fast and slow masks agreeing, and the validator accepts it.
+#include "engine/schema.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rng.h"

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "oracle.h"
 #include "random_schema.h"
+#include "engine/schema.h"
 #include "test_vocab.h"
 
 #define TEXT_MAX 4000
