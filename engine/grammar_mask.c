@@ -323,7 +323,8 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 // made of kinds of characters that lead from the state back to it are in the base.
 struct lexeme {
     lex_state start;
-    uint32_t loops;
+    lex_state next;        // where the kinds `first` lead from the start
+    uint32_t first, loops; // kinds that loop there
     uint32_t tail;        // finish from the closing quote on; NO_LIMIT: not asked for
     bool counts;          // states of few members have to be looked at one by one
     const struct pos *at; // for those
@@ -367,11 +368,46 @@ static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
         }
 }
 
+// Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
+static lex_state kind_leads(lex *l, lex_state s, uint32_t kind)
+{
+    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                                     "0123456789", " ", "_", "-", ".", "/", ":"};
+    lex_state to = LEX_DEAD;
+    for (const char *c = of[kind]; *c; c++) {
+        lex_state next = lex_step(l, s, (uint8_t)*c);
+        if (next == LEX_DEAD || (to != LEX_DEAD && next != to)) return LEX_DEAD;
+        to = next;
+    }
+    return to;
+}
+
+// The state that the first character leads to most often, if something loops there.
+static void find_next(lex *l, struct lexeme *x)
+{
+    enum { N = 9 };
+    lex_state to[N];
+    uint32_t best = 0;
+    for (uint32_t k = 0; k < N; k++) to[k] = kind_leads(l, x->start, k);
+    for (uint32_t k = 0; k < 3; k++) { // letters and digits are what counts
+        if (to[k] == LEX_DEAD || !lex_loops(l, to[k])) continue;
+        uint32_t first = 0;
+        for (uint32_t i = 0; i < N; i++) first |= to[i] == to[k] ? 1u << i : 0;
+        if (first <= best) continue;
+        best = x->first = first;
+        x->next = to[k];
+        x->loops = lex_loops(l, to[k]);
+    }
+}
+
 static void lexeme_base(struct fill *f, struct lexeme *x)
 {
-    x->loops = lex_loops(f->g->x, x->start);
-    if (!x->loops || x->tail != NO_LIMIT || x->counts) return;
-    const struct kind_mask *m = vocab_kinds(f->g->v, x->loops);
+    lex *l = f->g->x;
+    if (x->tail != NO_LIMIT || !lex_between(l, x->start)) return;
+    x->first = x->loops = lex_loops(l, x->start);
+    x->next = x->start;
+    if (!x->loops) find_next(l, x);
+    const struct kind_mask *m = x->loops ? vocab_kinds(f->g->v, x->first, x->loops) : NULL;
     if (!m) return;
     f->base = m->bits;
     f->n_base = m->n;
@@ -397,7 +433,7 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
     const struct trie *t = &tables(f->g)->all;
     struct {
         lex_state s;
-        bool pure; // all bytes so far are of the kinds that loop at the start
+        bool pure; // all bytes so far are of the kinds in the base
     } at[DEPTH_MAX + 1];
     at[0].s = x->start;
     at[0].pure = f->base != NULL;
@@ -409,13 +445,13 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
             continue;
         }
         lex_state before = at[d - 1].s;
-        at[d].pure = at[d - 1].pure && !(n->kind & ~x->loops);
+        at[d].pure = at[d - 1].pure && !(n->kind & ~(d == 1 ? x->first : x->loops));
         if (at[d].pure && !(n->below & ~x->loops)) { // all of it is in the base
             i = n->skip;
             continue;
         }
-        bool stays = at[d].pure && n->kind != KIND_BEYOND;
-        lex_state s = stays ? before : lex_step(l, before, n->byte);
+        bool known = at[d].pure && n->kind != KIND_BEYOND && (d > 1 || before == x->next);
+        lex_state s = known ? before : lex_step(l, before, n->byte);
         if (s == LEX_DEAD) {
             if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
             i = n->skip;
@@ -423,7 +459,8 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         }
         at[d].s = s;
         if (n->n_token && !at[d].pure) put_node(f, x, i, s);
-        if (!at[d].pure && x->tail == NO_LIMIT && !x->counts && n->skip > i + 1 &&
+        // Where something loops there are infinitely many members: none has to be looked at alone.
+        if (!at[d].pure && x->tail == NO_LIMIT && n->skip > i + 1 &&
             !(n->below & ~lex_loops(l, s))) {
             put_range(f, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;

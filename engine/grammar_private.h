@@ -432,6 +432,7 @@ struct tools {
 struct mask_cache;
 
 #define ALLOWED_MAX 64
+#define JOINED_MAX  256
 struct allowed { // of the frame with this hash, symbol by symbol
     uint64_t hash[2];
     uint32_t cap;
@@ -469,6 +470,9 @@ struct grammar {
     char why[160]; // and which
     struct mask_cache *cache;
     struct walk_room *room; // of mask walks
+    struct joined {
+        set_id a, b, result; // a 0: empty
+    } joined[JOINED_MAX];    // what was and-ed of late
     struct allowed *allowed; // [ALLOWED_MAX] which keys may come, for frames of late
 };
 size_t grammar_interned_bytes(const struct grammar *g);
@@ -540,7 +544,7 @@ struct trie {
 #define KINDS_MAX   64
 #define NONE_GROUP  UINT16_MAX
 struct kind_mask {
-    uint32_t kinds;
+    uint32_t first, kinds; // of the first character, of the others
     int n;
     uint64_t *bits;
 };
@@ -573,7 +577,10 @@ struct vocab_tables {
     int n_safe[SAFE_POINTS];
     uint64_t *text; // text tokens that valid text may go on with
     int n_text;
-    uint16_t *kinds_of;      // [n_token of all] kinds of a token's characters, by place in the trie
+    // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
+    struct token_kinds {
+        uint16_t first, rest;
+    } * kinds_of;
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for
@@ -581,8 +588,9 @@ struct vocab_tables {
     int n_added;
 };
 
-// Tokens of which every character is of these kinds; NULL: there is no more room for masks.
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t kinds);
+// Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
+// is no more room for masks.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

@@ -181,11 +181,15 @@ set_id values_and(grammar *g, set_id a, set_id b)
     if (a == SET_NONE || b == SET_NONE) return SET_NONE;
     struct set x = g->sets[a], y = g->sets[b];
     if (x.complement == b) return SET_NONE;
-    return values_make(g, (struct set){.literals = x.literals & y.literals,
-                                    .number = lex_and(g->x, x.number, y.number),
-                                    .string = lex_and(g->x, x.string, y.string),
-                                    .array = form_and(g, x.array, y.array),
-                                    .object = form_and(g, x.object, y.object)});
+    struct joined *known = &g->joined[(a * 31 + b) & (JOINED_MAX - 1)];
+    if (known->a == a && known->b == b) return known->result;
+    set_id s = values_make(g, (struct set){.literals = x.literals & y.literals,
+                                           .number = lex_and(g->x, x.number, y.number),
+                                           .string = lex_and(g->x, x.string, y.string),
+                                           .array = form_and(g, x.array, y.array),
+                                           .object = form_and(g, x.object, y.object)});
+    *known = (struct joined){a, b, s};
+    return s;
 }
 
 set_id values_or(grammar *g, set_id a, set_id b)

@@ -132,11 +132,11 @@ static uint32_t kind_of(uint8_t c)
     }
 }
 
-static uint32_t kinds_of(const char *p, uint32_t n)
+static struct token_kinds token_kinds(const char *p, uint32_t n)
 {
-    uint32_t kinds = goes_on(p, n) ? 0 : KIND_UNSAFE;
-    for (uint32_t i = 0; i < n; i++) kinds |= kind_of((uint8_t)p[i]);
-    return kinds;
+    struct token_kinds k = {(uint16_t)kind_of((uint8_t)p[0]), goes_on(p, n) ? 0 : KIND_UNSAFE};
+    for (uint32_t i = 1; i < n; i++) k.rest |= (uint16_t)kind_of((uint8_t)p[i]);
+    return k;
 }
 
 // The entries are sorted, so each adds the nodes after what it shares with the one before.
@@ -345,19 +345,21 @@ static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
     free(group);
 }
 
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t kinds)
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds)
 {
     struct vocab_tables *t = v->prepared;
     const struct kind_mask *found = NULL;
     pthread_mutex_lock(&t->lock);
     for (uint32_t i = 0; i < t->n_kinds && !found; i++)
-        if (t->kinds[i].kinds == kinds) found = &t->kinds[i];
+        if (t->kinds[i].kinds == kinds && t->kinds[i].first == first) found = &t->kinds[i];
     if (!found && t->n_kinds < KINDS_MAX) {
         struct kind_mask *m = &t->kinds[t->n_kinds++];
+        m->first = first;
         m->kinds = kinds;
         m->bits = mem_new((size_t)t->words * sizeof *m->bits);
         for (uint32_t i = 0; i < t->all.n_token; i++)
-            if (!(t->kinds_of[i] & ~kinds)) set_token(m->bits, &m->n, t->all.token[i]);
+            if (!(t->kinds_of[i].rest & ~kinds) && (t->kinds_of[i].first & first))
+                set_token(m->bits, &m->n, t->all.token[i]);
         found = m;
     }
     pthread_mutex_unlock(&t->lock);
@@ -394,7 +396,7 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
     trie_build(&t->escaped, escaped, n_escaped);
     t->kinds_of = mem_new((n_all + 1) * sizeof *t->kinds_of);
     for (uint32_t i = 0; i < n_all; i++)
-        t->kinds_of[i] = (uint16_t)kinds_of(v->bytes[t->all.token[i]], v->len[t->all.token[i]]);
+        t->kinds_of[i] = token_kinds(v->bytes[t->all.token[i]], v->len[t->all.token[i]]);
     classify_strings(v, t, ESCAPES_ANY);
     classify_strings(v, t, ESCAPES_MINIMAL);
     t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
@@ -423,7 +425,7 @@ size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
     size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
-    n += 3 * t->all.n_token * sizeof(uint16_t);
+    n += 4 * t->all.n_token * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
     return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;

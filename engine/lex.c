@@ -269,6 +269,7 @@ lex_lang lex_not(lex *x, lex_lang a)
 
 int lex_prepare(lex *x, lex_lang a, err *e)
 {
+    if (a == LEX_FAILED) return err_set(e, ERR_INPUT, "a language that was refused before");
     struct lang *p = &x->lang[a];
     if (p->prepared) return 0;
     bool fine = p->number ? number_prepare(x, p->a) : expr_prepare(x, p->a);

@@ -65,6 +65,16 @@ expr clock_derive(lex *x, uint32_t part, uint32_t hour, uint32_t minute, uint32_
     return part == CLOCK_POINT ? EXPR_NONE : clock_zone(x, hour * 60 + minute, c);
 }
 
+const char *clock_characters(uint32_t part)
+{
+    static const char *const next[] = {
+        [CLOCK_START] = "012",         [CLOCK_HOUR_TENS] = "0123456789",   [CLOCK_HOUR] = ":",
+        [CLOCK_HOUR_COLON] = "012345", [CLOCK_MINUTE_TENS] = "0123456789", [CLOCK_MINUTE] = ":",
+        [CLOCK_MINUTE_COLON] = "6",    [CLOCK_SECOND_TENS] = "0",          [CLOCK_SECOND] = "+-.Zz",
+        [CLOCK_POINT] = "0123456789",  [CLOCK_FRACTION] = "+-0123456789Zz"};
+    return next[part];
+}
+
 // Fewest characters to come: a Z is the shortest zone, where 23:59 is still possible.
 uint32_t clock_rest(uint32_t part, uint32_t hour, uint32_t minute)
 {

@@ -82,7 +82,8 @@ struct split {
     uint32_t n_set, cap_set;
     uint32_t *at; // where a class may begin
     uint32_t n_at, cap_at;
-    bool single; // single characters lead to words and the like: no two places are alike
+    uint32_t *single; // characters that are like no other: they go on words
+    uint32_t n_single, cap_single;
 };
 
 static void split_at(struct split *s, uint32_t c)
@@ -104,29 +105,26 @@ static void split_set(const lex *x, struct split *s, uint32_t set)
     }
 }
 
+static void split_single(struct split *s, uint32_t c)
+{
+    split_at(s, c);
+    split_at(s, c + 1);
+    s->single = array_room(s->single, s->n_single, &s->cap_single, sizeof *s->single);
+    s->single[s->n_single++] = c;
+}
+
 static void split_words(const lex *x, struct split *s, const struct expr_node *p)
 {
     const struct words *w = &x->words[p->a];
-    s->single = true;
     for (uint32_t i = p->b; i < p->c;) {
         uint32_t c, lo = i, hi = p->c;
         if (w->len[i] == p->d || utf8_decode(w->text[i] + p->d, w->len[i] - p->d, &c) == 0) {
             i++;
             continue;
         }
-        split_at(s, c);
-        split_at(s, c + 1);
+        split_single(s, c);
         words_narrow(x, p->a, &lo, &hi, p->d, c);
         i = hi;
-    }
-}
-
-static void split_clock(struct split *s)
-{
-    s->single = true;
-    for (const char *c = "+-.0123456789:Zz"; *c; c++) {
-        split_at(s, (uint8_t)*c);
-        split_at(s, (uint8_t)*c + 1u);
     }
 }
 
@@ -149,7 +147,9 @@ static void split_by(lex *x, struct split *s, expr a)
         for (uint32_t i = 0; i < p->a; i++) split_by(x, s, p->list[i]);
         break;
     case EXPR_WORDS: split_words(x, s, p); break;
-    case EXPR_CLOCK: split_clock(s); break;
+    case EXPR_CLOCK:
+        for (const char *c = clock_characters(p->a); *c; c++) split_single(s, (uint8_t)*c);
+        break;
     case EXPR_LOOP: split_by(x, s, x->loop[p->a]); break;
     default: break;
     }
@@ -178,26 +178,31 @@ static void row_add(struct row *r, uint32_t from, expr to)
 
 enum { N_ALIKE = 32 }; // classes remembered while a row is made
 
+static bool is_single(const struct split *s, uint32_t c)
+{
+    return s->n_single && bsearch(&c, s->single, s->n_single, sizeof c, by_value);
+}
+
 static void row_fill(lex *x, expr a, const struct split *s, struct row *r)
 {
     uint64_t known[N_ALIKE];
     expr to[N_ALIKE];
     uint32_t n = 0;
-    bool alike = s->n_set <= 64 && !s->single;
     for (uint32_t i = 0; i < s->n_at; i++) {
+        bool alike = s->n_set <= 64 && !is_single(s, s->at[i]);
         uint64_t bits = alike ? signature(x, s, s->at[i]) : 0;
         uint32_t k = 0;
         while (alike && k < n && known[k] != bits) k++;
-        if (!alike || k == n) {
-            x->mark++;
-            expr q = derive(x, a, s->at[i]);
-            row_add(r, s->at[i], q);
-            if (!alike || n == N_ALIKE) continue;
-            known[n] = bits;
-            to[n++] = q;
-        } else {
+        if (alike && k < n) {
             row_add(r, s->at[i], to[k]);
+            continue;
         }
+        x->mark++;
+        expr q = derive(x, a, s->at[i]);
+        row_add(r, s->at[i], q);
+        if (!alike || n == N_ALIKE) continue;
+        known[n] = bits;
+        to[n++] = q;
     }
 }
 
@@ -208,6 +213,7 @@ static struct row *row_make(lex *x, expr a)
     split_at(&s, 0);
     x->mark++;
     split_by(x, &s, a);
+    if (s.n_single) qsort(s.single, s.n_single, sizeof *s.single, by_value);
     qsort(s.at, s.n_at, sizeof *s.at, by_value);
     for (uint32_t i = 0; i < s.n_at; i++)
         if (n == 0 || s.at[n - 1] != s.at[i]) s.at[n++] = s.at[i];
@@ -222,6 +228,7 @@ static struct row *row_make(lex *x, expr a)
     free(r.to);
     free(s.set);
     free(s.at);
+    free(s.single);
     return kept;
 }
 

@@ -75,15 +75,15 @@ static void shape_of_then(struct expr_node *p, const struct expr_node *q, const 
     p->gap = least(by_q, by_r);
 }
 
-static void shape_of_or(const lex *x, struct expr_node *p)
+// Of the operands of an or: all, or those that are cheap.
+static void shape_of_some(const lex *x, struct expr_node *p, bool cheap)
 {
     p->min_len = FAR;
-    p->gap = 0;
-    p->cheap = true;
+    p->max_len = p->gap = 0;
     for (uint32_t i = 0; i < p->a; i++) {
         const struct expr_node *q = &x->expr[p->list[i]];
+        if (cheap && !q->cheap) continue;
         p->gap = most(p->gap, q->gap);
-        p->cheap = p->cheap && q->cheap;
         p->min_len = least(p->min_len, q->min_len);
         p->max_len = most(p->max_len, q->max_len);
     }
@@ -92,6 +92,7 @@ static void shape_of_or(const lex *x, struct expr_node *p)
         uint32_t before = reach, next = FAR;
         for (uint32_t i = 0; i < p->a; i++) {
             const struct expr_node *q = &x->expr[p->list[i]];
+            if (cheap && !q->cheap) continue;
             if (q->min_len <= before)
                 reach = most(reach, q->max_len);
             else
@@ -103,16 +104,37 @@ static void shape_of_or(const lex *x, struct expr_node *p)
     }
 }
 
-// Known where the least length is still allowed, or all between the ends come up.
+static void shape_of_or(const lex *x, struct expr_node *p)
+{
+    struct expr_node cheap = *p;
+    bool all = true;
+    for (uint32_t i = 0; i < p->a; i++) all = all && x->expr[p->list[i]].cheap;
+    shape_of_some(x, p, false);
+    p->cheap = all;
+    if (all) return;
+    // Those that are not cheap do not matter where the others have all their lengths.
+    shape_of_some(x, &cheap, true);
+    p->cheap = cheap.gap <= 1 && cheap.min_len == p->min_len && cheap.max_len == p->max_len;
+    if (p->cheap) p->gap = cheap.gap;
+}
+
+// Known where all lengths between the ends come up, or the least one is still allowed: then the
+// cheapest text is too, if it cannot be too long (it has no more characters than bytes).
 static void shape_of_sized(struct expr_node *p, const struct expr_node *q)
 {
-    p->shape = q->shape && q->cheap && (q->gap <= 1 || p->b <= q->min_len);
+    bool least_fits = p->b <= q->min_len, rest_fits = q->rest < UNKNOWN && q->rest <= p->c;
+    p->shape = q->shape && (q->cheap ? q->gap <= 1 || least_fits : least_fits && rest_fits);
     if (!p->shape) return;
     p->min_len = most(q->min_len, p->b);
     p->max_len = least(q->max_len, p->c);
     p->gap = q->gap;
-    p->cheap = true;
+    p->cheap = q->cheap;
     p->plain = true;
+}
+
+static uint32_t rest_of_sized(const struct expr_node *p, const struct expr_node *q)
+{
+    return p->cheap ? p->min_len : q->rest;
 }
 
 void expr_sized_again(lex *x, expr a)
@@ -120,7 +142,7 @@ void expr_sized_again(lex *x, expr a)
     struct expr_node *p = &x->expr[a];
     if (p->plain || p->rest != UNKNOWN) return;
     shape_of_sized(p, &x->expr[p->a]);
-    if (p->shape) p->rest = p->min_len;
+    if (p->shape) p->rest = rest_of_sized(p, &x->expr[p->a]);
 }
 
 // Few words are never all words of a length: see ONE_BYTE_CHARACTERS.
@@ -192,8 +214,8 @@ static uint32_t rest_of_plain(const lex *x, const struct expr_node *p)
     case EXPR_THEN: return far_sum(x->expr[p->a].rest, x->expr[p->b].rest);
     case EXPR_REPEAT: return far_product(x->expr[p->a].rest, p->b);
     case EXPR_WORDS: return rest_of_words(x, p);
-    case EXPR_SIZED:
-    case EXPR_CLOCK: return p->min_len; // they are cheap
+    case EXPR_SIZED: return rest_of_sized(p, &x->expr[p->a]);
+    case EXPR_CLOCK: return p->min_len; // it is cheap
     default:
         for (uint32_t i = 0; i < p->a; i++)
             if (x->expr[p->list[i]].rest < least) least = x->expr[p->list[i]].rest;

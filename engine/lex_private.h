@@ -150,6 +150,7 @@ expr expr_and(lex *x, expr a, expr b);
 expr expr_not(lex *x, expr a);
 expr expr_clock(lex *x, uint32_t part, uint32_t hour, uint32_t minute);
 expr clock_derive(lex *x, uint32_t part, uint32_t hour, uint32_t minute, uint32_t c);
+const char *clock_characters(uint32_t part); // those that may come next
 uint32_t clock_rest(uint32_t part, uint32_t hour, uint32_t minute);
 expr expr_or_of(lex *x, const expr *list, uint32_t n);
 expr expr_words(lex *x, uint32_t set);
@@ -175,8 +176,8 @@ void expr_begin(lex *x); // makes EXPR_NONE, EXPR_END and EXPR_ALL
 // After the lengths of what a sized expression limits have become known.
 void expr_sized_again(lex *x, expr a);
 
-// Characters of one byte that a string may hold as they are: U+0020 to U+007F but two. Of fewer words
-// than these, one is always missing.
+// Characters of one byte that a string may hold as they are: U+0020 to U+007F but two. Of fewer
+// words than these, one is always missing.
 #define ONE_BYTE_CHARACTERS 94u
 
 // ---- numbers ----

@@ -126,7 +126,8 @@ static bool opens(const lex *x, expr a)
         if (span_cost(p->row->from[k], hi) != 1) continue;
         if (p->nullable && to == a) return true;
         if (!is_open(&x->expr[to])) continue;
-        if (p->nullable ? x->expr[to].min_len == 0 : p->rest == 1 + x->expr[to].min_len) return true;
+        if (p->nullable ? x->expr[to].min_len == 0 : p->rest == 1 + x->expr[to].min_len)
+            return true;
     }
     return false;
 }

@@ -358,12 +358,77 @@ static void free_strings_and_words(void **state)
     lex_free(x);
 }
 
+// Patterns whose place and reason must be named, and forms that people write which must pass.
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *why; // NULL: accepted
+    } row[] = {
+        {"(a)\\1", "back-references are not enforced"},
+        {"(?<n>a)\\k<n>", "back-references are not enforced"},
+        {"(?<=a)b", "look-behind"},
+        {"(?i)a", "not of ECMA-262"},
+        {"(?>a)", "not of ECMA-262"},
+        {"\\Aa\\Z", "gives no meaning"},
+        {"a++", "nothing to repeat"},
+        {"*a", "nothing to repeat"},
+        {"a{3,2}", "n is greater than m"},
+        {"a{,3}", "engines differ"},
+        {"[b-a]", "wrong order"},
+        {"[a", "no ]"},
+        {"(a", "no )"},
+        {"a)", "without its ("},
+        {"a\\", "backslash"},
+        {"\\p{Script=Greek}", "no scripts"},
+        {"\\x4", "two hex digits"},
+        {"(((a{1,99}b){1,99}c){1,99}d|(e{1,99}){2}){1,99}", NULL},
+        {"^\\-\\_\\@\\/[\\w-.]+{x}]$", NULL},
+        {"^\\u{1F600}\\ud83d\\ude00\\cJ\\0$", NULL},
+        {"^\\p{Lu}\\P{L}[\\p{Nd}_]$", NULL},
+        {"(?P<year>\\d{4})", NULL},
+        {"^.{0,1000000}$", NULL},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        err e = {0};
+        lex *x = lex_new(ESCAPES_ANY);
+        lex_lang a = lex_regex(x, row[i].pattern, strlen(row[i].pattern), &e);
+        if ((a == LEX_FAILED) != (row[i].why != NULL))
+            fail_msg("/%s/: %s", row[i].pattern, a == LEX_FAILED ? e.msg : "accepted");
+        if (row[i].why && !strstr(e.msg, row[i].why)) fail_msg("/%s/: %s", row[i].pattern, e.msg);
+        lex_free(x);
+    }
+}
+
+// Work is bounded: what would take a million states is refused, quickly and with its reason.
+static void caps(void **state)
+{
+    (void)state;
+    static const char *const pattern[] = {
+        "^((a{0,300}b?){0,300}c?){0,300}$",
+        "^(?!(a|b)*a(a|b){17}$)(a|b)*$",
+        "^(?=.*a.{15}b)(?=.*b.{16}a)(?=.*c.{17}a).*$",
+    };
+    for (size_t i = 0; i < sizeof pattern / sizeof *pattern; i++) {
+        err e = {0};
+        lex *x = lex_new(ESCAPES_ANY);
+        lex_lang a = lex_regex(x, pattern[i], strlen(pattern[i]), &e);
+        assert_int_not_equal(a, LEX_FAILED);
+        assert_int_equal(lex_prepare(x, a, &e), -1);
+        assert_non_null(strstr(e.msg, "states"));
+        assert_true(lex_bytes(x) < 200000000);
+        lex_free(x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings),
         cmocka_unit_test(escapes),
         cmocka_unit_test(free_strings_and_words),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,11 +292,43 @@ static void spellings(void **state)
     lex_free(x);
 }
 
+// Whatever is accepted beside a bound keeps it after a double was made of both.
+static void doubles(void **state)
+{
+    (void)state;
+    rng r = rng_seed(3);
+    for (int i = 0; i < 300; i++) {
+        err e;
+        lex *x = lex_new(ESCAPES_ANY);
+        char bound[40], text[60];
+        int digits = 1 + (int)rng_below(&r, 17);
+        double b = (rng_unit(&r) - 0.5) * pow(10, (double)rng_below(&r, 12) - 5);
+        snprintf(bound, sizeof bound, "%.*g", digits, b);
+        bool above = rng_below(&r, 2);
+        lex_lang a = above ? lex_at_least(x, bound, true, &e) : lex_at_most(x, bound, true, &e);
+        assert_int_equal(lex_prepare(x, a, &e), 0);
+        int accepted = 0;
+        for (int k = 0; k < 60; k++) {
+            // From far away to the last digits that a number has.
+            double near = strtod(bound, NULL) * (1 + (rng_unit(&r) - 0.5) * pow(10, -k / 3.0));
+            snprintf(text, sizeof text, rng_below(&r, 2) ? "%.*f" : "%.*e", (int)rng_below(&r, 20),
+                     near);
+            if (!reads(x, a, text)) continue;
+            accepted++;
+            double v = strtod(text, NULL), limit = strtod(bound, NULL);
+            if (above ? v <= limit : v >= limit) fail_msg("%s beside %s", text, bound);
+        }
+        assert_true(accepted > 0);
+        lex_free(x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets),
         cmocka_unit_test(spellings),
+        cmocka_unit_test(doubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
