@@ -12,7 +12,7 @@ struct universe_doc {
     json_t *doc;    // NULL: valid under no schema (a key twice, too wide a gap)
     uint32_t value; // texts of equal values have equal numbers
     bool escaped;   // has an escape that ESCAPES_MINIMAL does not write
-    bool spelled;   // a number in another spelling than the shortest
+    bool one_order; // the same members in other orders are not in the universe
 };
 
 struct universe {
