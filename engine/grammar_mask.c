@@ -60,6 +60,11 @@ static const struct vocab_tables *tables(const grammar *g)
     return g->v->prepared;
 }
 
+static const struct string_tables *strings(const grammar *g)
+{
+    return &tables(g)->string[g->o.escapes];
+}
+
 // ---- walks ----
 
 struct fill {
@@ -185,6 +190,7 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
     struct pos *at = room_of->at; // at[d - depth]: after d bytes
     struct chunk_mark *mark = room_of->mark;
     uint8_t *done = room_of->done; // tokens safe from here on have been put already
+    bool ids_are_tokens = t != &strings(f->g)->suffixes; // else characters cannot be counted
     at[0] = *from;
     mark[0] = chunk_mark(mem);
     done[0] = 0;
@@ -210,7 +216,8 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         uint32_t min, room;
         if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
-            (room == NONE || n->safe_from <= n->depth) && fits_freely(f, &at[d])) {
+            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth)) &&
+            fits_freely(f, &at[d])) {
             put_subtree(f, t, i, room);
             done[d] = (uint8_t)n->depth;
         }
@@ -224,11 +231,6 @@ static bool is_excepted(const struct fill *f, int32_t token)
     for (uint32_t i = 0; i < f->n_except; i++)
         if (f->except[i] == token) return true;
     return false;
-}
-
-static const struct string_tables *strings(const grammar *g)
-{
-    return &tables(g)->string[g->o.escapes];
 }
 
 // Looks at a token on its own.

@@ -178,6 +178,7 @@ enum { NODE_NONE, NODE_ALL }; // the schemas false and true
 struct node {
     set_id set;
     uint8_t state; // 0: not looked at, 1: being computed, 2: set is known
+    bool open;     // combined with another schema: the option `closed` does not apply
     const json_t *schema;
     uint32_t base; // resource it belongs to
 };

@@ -23,6 +23,7 @@ struct compiler {
     const char *what;
     bool old;    // draft 7 and before: nothing counts beside $ref
     bool draft4; // and before: const, contains, propertyNames and if are unknown
+    bool open;   // combined with another schema: nothing closes by itself here
     int depth;
     bool failed;
     err *e;
@@ -88,16 +89,16 @@ static bool went_too_far(struct compiler *c, const json_t *schema, const char *k
 
 // ---- nodes ----
 
-static uint64_t node_hash_of(const json_t *schema, uint32_t base)
+static uint64_t node_hash_of(const json_t *schema, uint32_t base, bool open)
 {
-    uint64_t h = mix((uint64_t)(uintptr_t)schema >> 4, base);
+    uint64_t h = mix((uint64_t)(uintptr_t)schema >> 4, (uint64_t)open << 32 | base);
     return h ^ h >> 32;
 }
 
 static uint64_t node_hash(const void *owner, uint32_t id)
 {
     const struct node *n = &((const grammar *)owner)->nodes[id];
-    return node_hash_of(n->schema, n->base);
+    return node_hash_of(n->schema, n->base, n->open);
 }
 
 static uint32_t node_for(struct compiler *c, const json_t *schema, uint32_t base)
@@ -114,10 +115,11 @@ static uint32_t node_for(struct compiler *c, const json_t *schema, uint32_t base
         if (c->places.v[i].schema == schema && c->places.v[i].base == i) base = i;
     struct table *t = &g->node_table;
     table_room(t, node_hash, g);
-    uint32_t at = (uint32_t)node_hash_of(schema, base) & (t->cap - 1);
+    bool open = c->open && g->o.closed;
+    uint32_t at = (uint32_t)node_hash_of(schema, base, open) & (t->cap - 1);
     for (; t->slot[at]; at = (at + 1) & (t->cap - 1)) {
         const struct node *n = &g->nodes[t->slot[at] - 1];
-        if (n->schema == schema && n->base == base) return t->slot[at] - 1;
+        if (n->schema == schema && n->base == base && n->open == open) return t->slot[at] - 1;
     }
     if (g->n_node == NODES_MAX) {
         refuse(c, schema, NULL, "more than %d subschemas", NODES_MAX);
@@ -127,7 +129,7 @@ static uint32_t node_for(struct compiler *c, const json_t *schema, uint32_t base
         g->cap_node = g->cap_node ? g->cap_node * 2 : 32;
         g->nodes = mem_grow(g->nodes, g->cap_node * sizeof *g->nodes);
     }
-    g->nodes[g->n_node] = (struct node){.schema = schema, .base = base};
+    g->nodes[g->n_node] = (struct node){.schema = schema, .base = base, .open = open};
     t->slot[at] = g->n_node + 1;
     t->n++;
     return g->n_node++;
@@ -149,8 +151,11 @@ set_id node_set(grammar *g, uint32_t node)
         refuse(c, n->schema, NULL, "nested deeper than %d levels", DEPTH_MAX);
         return SET_NONE;
     }
+    bool open = c->open;
     n->state = 1;
+    c->open = n->open;
     set_id s = schema_set(c, n->schema, n->base);
+    c->open = open;
     n = &g->nodes[node];
     n->set = s;
     n->state = 2;
@@ -161,6 +166,17 @@ set_id node_set(grammar *g, uint32_t node)
 static set_id in_place(struct compiler *c, const json_t *schema, uint32_t base)
 {
     return node_set(c->g, node_for(c, schema, base));
+}
+
+// One that is combined with others: had its objects been closed by the option, what is left of the
+// others, or what it leaves where it is negated, would not be what the schema says.
+static set_id combined_place(struct compiler *c, const json_t *schema, uint32_t base)
+{
+    bool open = c->open;
+    c->open = true;
+    set_id s = in_place(c, schema, base);
+    c->open = open;
+    return s;
 }
 
 // ---- values of keywords ----
@@ -359,7 +375,10 @@ static form_id array_form(struct compiler *c, const json_t *schema, uint32_t bas
         max = NONE;
         count_of(c, schema, "minContains", &min);
         count_of(c, schema, "maxContains", &max);
+        bool open = c->open;
+        c->open = true; // how many are counted, not only that they are
         uint32_t node = node_for(c, contains, base);
+        c->open = open;
         f = form_and(g, f, form_atom(g, A_CONTAINS, node, min, max < FAR ? max : NONE));
     }
     return f;
@@ -378,9 +397,10 @@ static bool closes(const struct compiler *c, const json_t *schema)
                                        "if",
                                        "unevaluatedProperties",
                                        "$dynamicRef",
+                                       "not",
                                        "dependentSchemas",
                                        "dependencies"};
-    if (!c->g->o.closed || !json_object_get(schema, "properties")) return false;
+    if (!c->g->o.closed || c->open || !json_object_get(schema, "properties")) return false;
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         if (json_object_get(schema, open[i])) return false;
     return true;
@@ -477,7 +497,7 @@ static form_id dependent_form(struct compiler *c, const json_t *schema, uint32_t
     json_object_keylen_foreach((json_t *)all, key, len, v)
     {
         if (c->failed) break;
-        set_id s = json_is_array(v) ? (set_id)SET_NONE : in_place(c, v, base);
+        set_id s = json_is_array(v) ? (set_id)SET_NONE : combined_place(c, v, base);
         form_id then = json_is_array(v) ? names_form(c, all, key, v) : c->g->sets[s].object;
         form_id lacks = form_atom(c->g, O_LACKS, name_of(c->g, key, len), 0, 0);
         f = form_and(c->g, f, form_or(c->g, lacks, then));
@@ -565,7 +585,7 @@ static set_id all_of(struct compiler *c, const json_t *schema, uint32_t base, co
     set_id s = SET_ALL;
     json_array_foreach(list, i, v)
     {
-        s = values_and(c->g, s, in_place(c, v, base));
+        s = values_and(c->g, s, combined_place(c, v, base));
         if (went_too_far(c, schema, "allOf")) break;
     }
     return s;
@@ -576,7 +596,7 @@ static set_id one_of(struct compiler *c, const json_t *schema, uint32_t base, co
 {
     size_t n = json_array_size(list);
     set_id *v = mem_new((n + 1) * sizeof *v), s = SET_NONE;
-    for (size_t i = 0; i < n; i++) v[i] = in_place(c, json_array_get(list, i), base);
+    for (size_t i = 0; i < n; i++) v[i] = combined_place(c, json_array_get(list, i), base);
     for (size_t i = 0; i < n && !c->failed; i++) {
         set_id only = v[i];
         for (size_t k = 0; k < n && only != SET_NONE; k++)
@@ -593,9 +613,9 @@ static set_id if_set(struct compiler *c, const json_t *schema, uint32_t base)
     grammar *g = c->g;
     const json_t *yes = json_object_get(schema, "then"), *no = json_object_get(schema, "else");
     if (!yes && !no) return SET_ALL;
-    set_id is = in_place(c, json_object_get(schema, "if"), base);
-    set_id then = yes ? in_place(c, yes, base) : (set_id)SET_ALL;
-    set_id other = no ? in_place(c, no, base) : (set_id)SET_ALL;
+    set_id is = combined_place(c, json_object_get(schema, "if"), base);
+    set_id then = yes ? combined_place(c, yes, base) : (set_id)SET_ALL;
+    set_id other = no ? combined_place(c, no, base) : (set_id)SET_ALL;
     set_id s = values_and(g, values_or(g, values_not(g, is), then), values_or(g, is, other));
     went_too_far(c, schema, "if");
     return s;
@@ -652,7 +672,7 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
             s = values_and(g, s, lists[i].make(c, schema, base, v));
     }
     if ((v = json_object_get(schema, "not")) && !c->failed)
-        s = values_minus(g, s, in_place(c, v, base));
+        s = values_minus(g, s, combined_place(c, v, base));
     if (!c->draft4 && json_object_get(schema, "if") && !c->failed)
         s = values_and(g, s, if_set(c, schema, base));
     return s;
@@ -681,8 +701,10 @@ static set_id schema_set(struct compiler *c, const json_t *schema, uint32_t base
 {
     if (c->old && json_object_get(schema, "$ref")) return ref_set(c, schema, "$ref", base);
     if (json_object_get(schema, "unevaluatedProperties") ||
-        json_object_get(schema, "unevaluatedItems"))
+        json_object_get(schema, "unevaluatedItems")) {
+        c->open = true; // every way to decide what is unevaluated is taken apart
         return unevaluated_set(c, schema, base);
+    }
     set_id s = own_set(c, schema, base);
     if (!c->failed) s = combined(c, schema, base, s);
     went_too_far(c, schema, NULL);

@@ -89,8 +89,10 @@ static const struct frame *frame_seal(struct frame *f)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
     const uint64_t *rows = FRAME_SERVES(f);
     for (size_t i = 0, n = (size_t)f->n * f->words + f->n_seen; i < n; i++) k = mix(k, rows[i]);
-    for (const struct seen_key *x = f->extra; x; x = x->before)
+    for (const struct seen_key *x = f->extra; x; x = x->before) {
+        k = mix(k, x->len);
         for (uint32_t i = 0; i < x->len; i++) k = mix(k, (uint8_t)x->text[i]);
+    }
     f->hash[0] = mix(h, f->parent ? f->parent->hash[0] : 1);
     f->hash[1] = mix(k + h, f->parent ? f->parent->hash[1] : 2);
     return f;

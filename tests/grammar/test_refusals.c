@@ -82,7 +82,8 @@ static void refusals(void **state)
         char expected[300];
         json_t *schema = json_loads(rows[i].schema, 0, NULL);
         assert_non_null(schema);
-        grammar *g = grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
+        grammar *g = grammar_from_schema(v, schema,
+                                         &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
         if (g) fail_msg("compiled: %s", rows[i].schema);
         snprintf(expected, sizeof expected, "schema: %s", rows[i].message);
         assert_string_equal(e.msg, expected);
@@ -96,7 +97,8 @@ static void accepted(const char *schema_text, const char *text, bool expected)
     err e = {0};
     rng r = rng_seed(2);
     json_t *schema = json_loads(schema_text, 0, NULL);
-    grammar *g = grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
+    grammar *g =
+        grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
     if (!g) fail_msg("%s: %s", schema_text, e.msg);
     grammar_state *s = grammar_start(g);
     bool got = test_vocab_feed(v, s, &r, text, strlen(text)) && grammar_may_end(s);
@@ -262,7 +264,8 @@ static void hostile_schemas_end(void **state)
         err e = {0};
         int64_t start = clock_us();
         assert_non_null(rows[i]);
-        grammar *g = grammar_from_schema(v, rows[i], &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
+        grammar *g = grammar_from_schema(v, rows[i],
+                                         &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
         if (g) {
             grammar_state *s = grammar_start(g);
             for (int step = 0; step < 60; step++) {
@@ -292,7 +295,8 @@ static void nesting_ends(void **state)
     (void)state;
     err e;
     json_t *schema = json_loads("{\"items\": {\"$ref\": \"#\"}, \"type\": \"array\"}", 0, NULL);
-    grammar *g = grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
+    grammar *g =
+        grammar_from_schema(v, schema, &(struct grammar_options){.spacing = SPACING_COMPACT}, &e);
     grammar_state *s = grammar_start(g);
     int depth = 0;
     while (depth < 5000 && grammar_accept(s, '[')) depth++;

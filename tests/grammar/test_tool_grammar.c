@@ -7,15 +7,16 @@
 #include "base/utf8.h"
 #include "test_vocab.h"
 
-static const struct grammar_tools_options hermes = {.choice = CHOICE_AUTO,
-                                                    .parallel = true,
-                                                    .begin = "<tool_call>\n",
-                                                    .before_name = "{\"name\": \"",
-                                                    .after_name = "\", \"arguments\": ",
-                                                    .after_args = "}",
-                                                    .end = "\n</tool_call>",
-                                                    .between = "\n",
-                                                    .json = {.spacing = SPACING_PYTHON, .closed = true}};
+static const struct grammar_tools_options hermes = {
+    .choice = CHOICE_AUTO,
+    .parallel = true,
+    .begin = "<tool_call>\n",
+    .before_name = "{\"name\": \"",
+    .after_name = "\", \"arguments\": ",
+    .after_args = "}",
+    .end = "\n</tool_call>",
+    .between = "\n",
+    .json = {.spacing = SPACING_PYTHON, .closed = true}};
 
 struct fixture {
     rng r;
