@@ -12,8 +12,9 @@
 #define CLASSES_MAX 64
 #define LANGS_MAX   128
 #define NEEDS_MAX   24
-#define SEARCH_MAX  4000 // completions looked at until one is found
+#define SEARCH_MAX  1500 // completions looked at until one is found
 #define SHORTER_MAX 48   // and after that
+#define TRIES_MAX   4000 // witnesses tried in one search
 #define NEW_KEY     5    // bytes that make an undeclared key a new one: an upper bound
 
 // ---- keys ----
@@ -336,6 +337,7 @@ struct search {
     struct need need[NEEDS_MAX];
     uint32_t n_need;
     uint32_t best, left;
+    uint32_t tries; // properties that may still be tried as witnesses
     bool any;
 };
 
@@ -498,12 +500,13 @@ static void judge(struct search *s)
     if (s->best >= FAR && cost < FAR) s->left = min_of(s->left, SHORTER_MAX);
     if (cost < s->best) s->best = cost;
     if (s->left) s->left--;
+    grammar_effort(s->g, 20 + 10 * (uint64_t)s->n_atom);
     if (bits != room) free(bits);
 }
 
 static bool finished(const struct search *s)
 {
-    return (s->any && s->best < FAR) || s->left == 0 || s->g->too_much;
+    return (s->any && s->best < FAR) || s->left == 0 || s->tries == 0 || s->g->too_much;
 }
 
 static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t from)
@@ -513,6 +516,8 @@ static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t fro
         grammar_too_much(s->g, "more than 24 conditions that some property must not meet");
         return;
     }
+    s->tries--;
+    grammar_effort(s->g, 20 + 5 * (uint64_t)s->n_atom);
     s->need[s->n_need++] = (struct need){symbol, set};
     if (value_set(s, symbol) != SET_NONE) witnesses(s, from + 1);
     s->n_need--;
@@ -643,6 +648,7 @@ static enum outlook props_outlook(const struct search *s, const struct level *l,
 static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
 {
     const struct form *x = &s->g->forms[f];
+    grammar_effort(s->g, 2);
     bool and = x->kind == F_AND;
     enum outlook all = and? HOLDS : DEAD;
     switch (x->kind) {
@@ -768,8 +774,15 @@ static void solve(struct search *s, struct level *l)
 
 uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any)
 {
+    if (g->too_much) return FAR;
     form_id room[24];
-    struct search s = {.g = g, .at = at, .atom = NULL, .best = FAR, .left = SEARCH_MAX, .any = any};
+    struct search s = {.g = g,
+                       .at = at,
+                       .atom = NULL,
+                       .best = FAR,
+                       .left = SEARCH_MAX,
+                       .tries = TRIES_MAX,
+                       .any = any};
     const struct form *x = &g->forms[f];
     if (x->plain && (x->kind != F_AND || x->n <= 24)) {
         s.atom = room;
@@ -792,8 +805,8 @@ uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any
     if (demand(&s, &l, f)) solve(&s, &l);
     free(l.must);
     free(l.either);
-    if (s.left == 0 && s.best >= FAR)
-        grammar_too_much(g, "alternatives of an object: no completion found among 4,000");
+    if ((s.left == 0 || s.tries == 0) && s.best >= FAR)
+        grammar_too_much(g, "alternatives of an object: no completion found among 1,500");
     free(s.atom);
     return s.best;
 }

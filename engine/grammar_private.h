@@ -236,6 +236,7 @@ bool symbol_in(struct grammar *g, const struct keys *k, uint32_t symbol, lex_lan
 uint32_t quoted_bytes(const char *p, size_t n); // as a JSON string, quotes included
 void props_sort(struct grammar *g, struct props *p);
 void grammar_too_much(struct grammar *g, const char *why);
+void grammar_effort(struct grammar *g, uint64_t n); // counts work; too much while compiling
 set_id node_set(struct grammar *g, uint32_t node);
 uint32_t node_of_set(struct grammar *g, set_id s);
 uint32_t prop_node(const struct props *p, name_id name);
@@ -468,8 +469,9 @@ struct grammar {
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
-    bool too_much; // an operation went beyond its cap
-    char why[160]; // and which
+    uint64_t effort; // members of forms looked at while compiling
+    bool too_much;   // an operation went beyond its cap
+    char why[160];   // and which
     struct mask_cache *cache;
     struct walk_room *room; // of mask walks
     struct joined {

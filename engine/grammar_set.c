@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TERMS_MAX  600 // of one form and symbol
-#define BESIDE_MAX 300 // members of a form that are compared with one another
+#define TERMS_MAX  600      // of one form and symbol
+#define EFFORT_MAX 30000000 // about a second
+#define BESIDE_MAX 300      // members of a form that are compared with one another
 
 // ---- tables ----
 
@@ -54,6 +55,13 @@ void grammar_too_much(grammar *g, const char *why)
     if (!g->compiler) return;
     if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
+}
+
+void grammar_effort(grammar *g, uint64_t n)
+{
+    g->effort += n;
+    if (g->compiler && g->effort > EFFORT_MAX)
+        grammar_too_much(g, "combined schemas that take too long to tell apart");
 }
 
 // ---- names ----
@@ -154,6 +162,7 @@ static uint32_t scalar_cost(grammar *g, const struct set *s)
 
 set_id values_make(grammar *g, struct set s)
 {
+    if (g->too_much) return SET_NONE;
     s.number = tidy(g, s.number);
     s.string = tidy(g, s.string);
     struct table *t = &g->set_table;
@@ -398,6 +407,7 @@ static form_id beside(grammar *g, enum form_kind kind, const uint32_t *v, uint32
     struct form x = g->forms[member];
     form_id neutral = kind == F_AND ? FORM_TRUE : FORM_FALSE, left = !neutral;
     bool changed = false;
+    grammar_effort(g, x.n);
     for (uint32_t i = 0; i < x.n; i++) {
         if (among(v, n, x.list[i])) return neutral;
         form_id c = g->forms[x.list[i]].complement;
@@ -433,11 +443,12 @@ static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b)
     form_id neutral = kind == F_AND ? FORM_TRUE : FORM_FALSE, absorbing = !neutral;
     if (a == b || b == neutral) return a;
     if (a == neutral) return b;
-    if (a == absorbing || b == absorbing) return absorbing;
+    if (a == absorbing || b == absorbing || g->too_much) return absorbing;
     struct form x = g->forms[a], y = g->forms[b];
     const uint32_t *p = x.kind == kind ? x.list : &a, *q = y.kind == kind ? y.list : &b;
     uint32_t np = x.kind == kind ? x.n : 1, nq = y.kind == kind ? y.n : 1, n = 0;
     uint32_t room[64], *v = np + nq <= 64 ? room : mem_new((np + nq) * sizeof *v);
+    grammar_effort(g, np + nq);
     for (uint32_t i = 0, k = 0; i < np || k < nq;) {
         uint32_t next = k == nq || (i < np && p[i] <= q[k]) ? p[i] : q[k];
         if (i < np && p[i] == next) i++;
