@@ -289,6 +289,7 @@ struct places {
     struct place *v;
     uint32_t n, cap;
     bool recursive_anchor; // $recursiveAnchor: true somewhere
+    bool ref_alone;        // draft 7 and before: nothing counts beside $ref, $id neither
 };
 void places_add(struct places *p, const json_t *document);
 // What `ref`, standing in resource *base, names; *base becomes its resource. NULL: *why says why.

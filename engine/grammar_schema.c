@@ -671,8 +671,10 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
         else
             s = values_and(g, s, lists[i].make(c, schema, base, v));
     }
-    if ((v = json_object_get(schema, "not")) && !c->failed)
+    if ((v = json_object_get(schema, "not")) && !c->failed) {
         s = values_minus(g, s, combined_place(c, v, base));
+        went_too_far(c, schema, "not");
+    }
     if (!c->draft4 && json_object_get(schema, "if") && !c->failed)
         s = values_and(g, s, if_set(c, schema, base));
     return s;
@@ -1011,6 +1013,7 @@ uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool obj
     c.old = is_old(schema);
     c.draft4 = is_draft4(schema);
     g->plain_integers = g->plain_integers || c.draft4;
+    c.places.ref_alone = c.old;
     places_add(&c.places, schema);
     g->compiler = &c;
     // The same subschema may be read anew in another document.

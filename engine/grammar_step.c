@@ -5,6 +5,7 @@
 // position that is to stay is copied to the heap, where its frames are shared and counted, so that
 // a copy of a state, or going back to an older one, costs nothing.
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "engine/grammar_private.h"
 
 #include <assert.h>
@@ -612,23 +613,51 @@ static bool names_alive(grammar *g, struct chunks *mem, const struct frame *f, l
     return false;
 }
 
-// The written key, decoded. Whatever JSON allows between quotes decodes to at most as many bytes.
-static uint32_t decode_key(const struct pos *p, char *out, char *raw)
+// Decodes what stands between quotes: at most as many bytes. `out` may be where `raw` is.
+static uint32_t decode(const char *raw, uint32_t n, char *out)
 {
-    uint32_t n = p->key ? p->key->len : 0, m = 0;
-    const struct text_byte *b = p->key;
-    for (uint32_t i = n; i-- > 0; b = b->before) raw[i] = b->byte;
     if (!memchr(raw, '\\', n)) {
-        memcpy(out, raw, n);
+        memmove(out, raw, n);
         return n;
     }
     char *quoted = mem_printf("\"%.*s\"", (int)n, raw);
     json_t *v = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    m = (uint32_t)json_string_length(v);
+    uint32_t m = (uint32_t)json_string_length(v);
     if (v) memcpy(out, json_string_value(v), m);
     json_decref(v);
     free(quoted);
     return m;
+}
+
+static uint32_t raw_key(const struct pos *p, char *raw)
+{
+    uint32_t n = p->key ? p->key->len : 0;
+    const struct text_byte *b = p->key;
+    for (uint32_t i = n; i-- > 0; b = b->before) raw[i] = b->byte;
+    return n;
+}
+
+static uint32_t decode_key(const struct pos *p, char *out, char *raw)
+{
+    return decode(raw, raw_key(p, raw), out);
+}
+
+// Bytes before an escape or a character that is only begun.
+static uint32_t whole_length(const char *raw, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n) {
+        uint32_t len = 1;
+        if (raw[i] == '\\') {
+            bool unicode = i + 1 < n && raw[i + 1] == 'u';
+            bool high =
+                unicode && n - i >= 4 && (raw[i + 2] | 32) == 'd' && strchr("89abAB", raw[i + 3]);
+            len = high ? 12 : unicode ? 6 : 2;
+        }
+        if (len > n - i) return i;
+        i += len;
+    }
+    return n - (uint32_t)utf8_incomplete_tail(raw, n);
 }
 
 static bool is_new(const struct frame *f, const char *key, uint32_t n)
@@ -638,17 +667,23 @@ static bool is_new(const struct frame *f, const char *key, uint32_t n)
     return true;
 }
 
-// Keys that are taken and begin like the text so far, of those a class can be continued to. Only
-// asked where the class has few members left, so it may look at all of them.
-static uint32_t taken_from(grammar *g, const struct frame *f, const struct key_class *c,
-                           const struct pos *p)
+// Keys that are no longer new to class c and begin like the text so far: those taken, and declared
+// names where the class has not been rid of them. Only asked where the class has few members left,
+// so it may look at all of them.
+static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_class *c)
 {
+    const struct keys *k = p->top->keys;
     uint32_t n = 0, len = p->key ? p->key->len : 0;
-    char *raw = mem_new(2 * (size_t)len + 2), *key = raw + len + 1;
-    uint32_t m = decode_key(p, key, raw);
-    for (const struct seen_key *x = f->extra; x; x = x->before)
+    char *key = mem_new((size_t)len + 1);
+    uint32_t m = raw_key(p, key);
+    m = decode(key, whole_length(key, m), key);
+    for (const struct seen_key *x = p->top->extra; x; x = x->before)
         n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
-    free(raw);
+    for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
+        const struct name *x = &g->names[k->name[i]];
+        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
+    }
+    free(key);
     return n;
 }
 
@@ -656,8 +691,8 @@ static bool class_alive(grammar *g, const struct pos *p, uint32_t c, lex_state s
 {
     if (s == LEX_DEAD) return false;
     uint32_t n = lex_count(g->x, s);
-    if (n == LEX_MANY || !p->top->extra) return true;
-    return n > taken_from(g, p->top, &p->top->keys->cls[c], p);
+    if (n == LEX_MANY || (!p->top->extra && !p->top->keys->n)) return true;
+    return n > spent_from(g, p, &p->top->keys->cls[c]);
 }
 
 static bool begin_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)

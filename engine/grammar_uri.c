@@ -88,9 +88,10 @@ static const char *text_of(const json_t *schema, const char *key)
     return json_string_value(json_object_get(schema, key));
 }
 
-// The resource that a schema opens, or the one it stands in.
-static const char *own_id(const json_t *schema)
+// The name of the resource that a schema opens; NULL: it opens none.
+static const char *own_id(const struct places *p, const json_t *schema)
 {
+    if (p->ref_alone && json_object_get(schema, "$ref")) return NULL;
     const char *id = text_of(schema, "$id");
     if (!id && json_object_size(schema) > 1) id = text_of(schema, "id"); // draft 4
     return id && id[0] != '#' ? id : NULL;
@@ -123,7 +124,7 @@ static bool is_one_of(const char *key, const char *const *v, size_t n)
 static void walk(struct places *p, const json_t *schema, uint32_t base, int depth)
 {
     if (!json_is_object(schema) || depth > DEPTH_MAX) return;
-    const char *id = own_id(schema), *key;
+    const char *id = own_id(p, schema), *key;
     json_t *value, *sub;
     size_t i;
     if (id && depth > 0) base = add_place(p, uri_join(p->v[base].uri, id), schema, NONE, false);
@@ -150,7 +151,7 @@ static void walk(struct places *p, const json_t *schema, uint32_t base, int dept
 
 void places_add(struct places *p, const json_t *document)
 {
-    const char *id = json_is_object(document) ? own_id(document) : NULL;
+    const char *id = json_is_object(document) ? own_id(p, document) : NULL;
     uint32_t root = add_place(p, uri_join("", id ? id : ""), document, NONE, false);
     walk(p, document, root, 0);
 }

@@ -242,12 +242,12 @@ static json_t *closed_copy(const json_t *schema, bool combined)
     const char *key;
     json_t *v, *out = json_object();
     size_t k;
+    bool decides = json_object_get(schema, "unevaluatedProperties") ||
+                   json_object_get(schema, "unevaluatedItems");
     if (!json_is_object(schema)) return json_deep_copy(schema);
     json_object_foreach((json_t *)schema, key, v)
     {
-        bool below = combined || json_object_get(schema, "unevaluatedProperties") ||
-                     json_object_get(schema, "unevaluatedItems");
-        bool map = false, value = false;
+        bool below = combined || decides, map = false, value = false;
         for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
             below = below || strcmp(key, apart[i]) == 0;
         for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
@@ -264,7 +264,7 @@ static json_t *closed_copy(const json_t *schema, bool combined)
             json_object_set_new(out, key, value ? json_deep_copy(v) : closed_copy(v, below));
         }
     }
-    if (!combined && may_close(schema))
+    if (!combined && !decides && may_close(schema))
         json_object_set_new(out, "additionalProperties", json_false());
     return out;
 }

@@ -67,10 +67,11 @@ struct walk {
 static void fail_walk(struct walk *w, int32_t t, const char *why)
 {
     char *text = dump(w->schema);
-    fail_msg("%s\nschema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d "
-             "'%.*s'",
-             why, text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
-             (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    print_message("schema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d "
+                  "'%.*s'\n",
+                  text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
+                  (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    fail_msg("%s", why);
 }
 
 static size_t mask_bytes(const struct walk *w)
