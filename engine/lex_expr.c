@@ -140,9 +140,14 @@ static uint32_t rest_of_sized(const struct expr_node *p, const struct expr_node 
 void expr_sized_again(lex *x, expr a)
 {
     struct expr_node *p = &x->expr[a];
+    const struct expr_node *q = &x->expr[p->a];
     if (p->plain || p->rest != UNKNOWN) return;
-    shape_of_sized(p, &x->expr[p->a]);
-    if (p->shape) p->rest = rest_of_sized(p, &x->expr[p->a]);
+    bool none = q->shape && (p->c < q->min_len || p->b > q->max_len);
+    if (!none) shape_of_sized(p, q);
+    if (none || q->rest == FAR)
+        p->rest = FAR;
+    else if (p->shape)
+        p->rest = rest_of_sized(p, q);
 }
 
 // Few words are never all words of a length: see ONE_BYTE_CHARACTERS.

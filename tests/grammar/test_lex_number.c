@@ -17,6 +17,7 @@ struct text {
     char s[16];
     bool normal; // may be written in every set of values
     wide value;
+    double about; // of those that are found by walking
 };
 
 static struct text *texts;
@@ -159,7 +160,7 @@ static void check_texts(lex *x, const struct tree *t)
 static int by_value(const void *a, const void *b)
 {
     const struct text *p = a, *q = b;
-    return (p->value > q->value) - (p->value < q->value);
+    return (p->about > q->about) - (p->about < q->about);
 }
 
 // Every accepted text that goes on from s with at most `more` bytes.
@@ -168,7 +169,7 @@ static void continuations(lex *x, lex_state s, const char *text, int more, struc
 {
     if (lex_accepts(x, s) && *n < 20000) {
         snprintf(out[*n].s, sizeof out->s, "%s", text);
-        out[(*n)++].value = value_of(text);
+        out[(*n)++].about = strtod(text, NULL);
     }
     for (const char *c = "0123456789.-eE+"; *c && more > 0; c++) {
         char next[32];
@@ -187,7 +188,7 @@ static void check_count(lex *x, lex_state s, const char *text)
     size_t n = 0, distinct = 0;
     continuations(x, s, text, (int)(6 - strlen(text)), all, &n);
     qsort(all, n, sizeof *all, by_value);
-    for (size_t i = 0; i < n; i++) distinct += i == 0 || all[i].value != all[i - 1].value;
+    for (size_t i = 0; i < n; i++) distinct += i == 0 || all[i].about != all[i - 1].about;
     if (n < 20000 && distinct != count)
         fail_msg("after '%s': %zu values, but the count is %u", text, distinct, count);
     free(all);
