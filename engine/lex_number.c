@@ -150,7 +150,7 @@ static bool is_possible(const wide *size, uint32_t n, uint32_t p)
 
 static uint32_t possible_patterns(const struct values *v)
 {
-    wide size[DIVISORS_MAX]; // in units of the last digit that any of them has
+    wide size[DIVISORS_MAX] = {0}; // in units of the last digit that any of them has
     uint32_t frac = 0, all = 0;
     for (uint32_t i = 0; i < v->n_divisor; i++)
         frac = v->divisor[i].frac > frac ? v->divisor[i].frac : frac;

@@ -258,7 +258,7 @@ static void strings(void **state)
     (void)state;
     rng r = rng_seed(14);
     make_texts();
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 300; i++) {
         lex *x = lex_new(ESCAPES_ANY);
         struct tree t;
         make_tree(x, &r, 3, &t);
