@@ -626,7 +626,7 @@ expr expr_or(lex *x, expr a, expr b)
     struct expr_node p = x->expr[a], q = x->expr[b];
     if (p.kind == EXPR_WORDS && q.kind == EXPR_WORDS && p.d == 0 && q.d == 0 &&
         p.c - p.b == x->words[p.a].n && q.c - q.b == x->words[q.a].n)
-        return expr_words(x, words_union(x, p.a, q.a));
+        return expr_words(x, wordset_union(x, p.a, q.a));
     uint32_t base = x->n_stack;
     push_flat(x, a, EXPR_OR);
     push_flat(x, b, EXPR_OR);
