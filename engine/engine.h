@@ -65,8 +65,7 @@ void session_free(session *s);
 int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
                  const volatile int *cancel, err *e);
 
-const float *
-session_logits(const session *s); // [n_vocab] after the last token; valid until the next call
+const float *session_logits(session *s); // [n_vocab] after the last token; valid until the next call
 size_t session_length(const session *s); // tokens in the timeline
 int session_ctx_max(const session *s);
 

@@ -259,6 +259,21 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
 // Synthetic tensors: a random sign and fraction, an exponent that puts the size in [0.5, 1), and a
 // scale that keeps activations near 1.
 
+// Block scales of 1, where the type has them.
+static int fill_blocks(struct model *m, void **block, int n_row, int n_col, enum k_type type,
+                       err *e)
+{
+    static const uint64_t one[K_N_TYPE] = {[K_NVFP4] = 0x3838383838383838,
+                                           [K_MXFP4] = 0x7f7f7f7f7f7f7f7f};
+    *block = NULL;
+    if (!one[type]) return 0;
+    struct k_matrix w = {.type = type, .n_row = n_row, .n_col = n_col, .block = block};
+    if (!(*block = own_alloc(m, k_block_bytes(&w), e))) return -1;
+    m->ops->fill(m->device, *block, k_block_bytes(&w), 0, 0, one[type]);
+    count_bytes(m, 0, k_block_bytes(&w));
+    return 0;
+}
+
 static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col, enum k_type type,
                        rng *r, err *e)
 {
@@ -269,24 +284,22 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
         [K_F16] = {0x83ff83ff83ff83ff, 0x3800380038003800},
         [K_BF16] = {0x807f807f807f807f, 0x3f003f003f003f00},
         [K_E4M3] = {0x8787878787878787, 0x3030303030303030},
+        [K_NVFP4] = {0x9999999999999999, 0x1111111111111111}, // +-0.5 or 1
+        [K_MXFP4] = {0x9999999999999999, 0x1111111111111111},
     };
-    enum { PIECE = 1 << 16 };
-    size_t n_bytes = (size_t)n_row * (size_t)n_col * k_type_bytes(type);
+    size_t n_bytes = (size_t)n_row * k_row_bytes(type, n_col);
     char *data = own_alloc(m, n_bytes, e);
     if (!data) return -1;
-    uint64_t *piece = mem_new(PIECE);
-    for (size_t at = 0; at < n_bytes; at += PIECE) {
-        for (size_t i = 0; i < PIECE / 8; i++)
-            piece[i] = (rng_u64(r) & bits[type].keep) | bits[type].set;
-        m->ops->upload(m->device, data + at, piece, n_bytes - at < PIECE ? n_bytes - at : PIECE);
-    }
-    free(piece);
+    m->ops->fill(m->device, data, n_bytes, rng_u64(r), bits[type].keep, bits[type].set);
+    void *block;
+    if (fill_blocks(m, &block, n_row, n_col, type, e)) return -1;
     float *scale = mem_new((size_t)n_row * sizeof *scale);
     for (int i = 0; i < n_row; i++) scale[i] = 1 / sqrtf((float)n_col);
     *w = (struct k_matrix){.type = type,
                            .n_row = n_row,
                            .n_col = n_col,
                            .data = data,
+                           .block = block,
                            .scale = own_floats(m, scale, (size_t)n_row, e)};
     free(scale);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);
@@ -307,6 +320,7 @@ static int fill_vector(struct model *m, float **out, int n, float value, err *e)
 
 struct source {
     enum k_type type; // synthetic: of the layers' matrices
+    enum k_type embedding, head;
     rng *random;      // NULL: from the checkpoint
 };
 
@@ -321,9 +335,9 @@ static int bind_slot(struct model *m, const struct slot *s, void *base, const ch
         return is_vector ? bind_vector(m, place, name, n_row, e)
                          : bind_matrix(m, place, name, n_row, n_col, e);
     if (is_vector) return fill_vector(m, place, n_row, strstr(name, "bias") ? 0 : 1, e);
-    // FP8 checkpoints leave the embedding and the head in bf16.
-    bool outside = s->n_row == SIZE_VOCAB && from->type == K_E4M3;
-    return fill_matrix(m, place, n_row, n_col, outside ? K_BF16 : from->type, from->random, e);
+    enum k_type type = from->type;
+    if (s->n_row == SIZE_VOCAB) type = place == &m->head ? from->head : from->embedding;
+    return fill_matrix(m, place, n_row, n_col, type, from->random, e);
 }
 
 static int bind_all(struct model *m, const struct source *from, err *e)
@@ -366,8 +380,8 @@ static int check_leftover(struct model *m, err *e)
 
 static uint64_t matrix_bytes(const struct k_matrix *w)
 {
-    return (uint64_t)w->n_row *
-           ((uint64_t)w->n_col * k_type_bytes(w->type) + (w->scale ? sizeof(float) : 0));
+    return (uint64_t)w->n_row * (k_row_bytes(w->type, w->n_col) + (w->scale ? sizeof(float) : 0)) +
+           k_block_bytes(w);
 }
 
 // What one decode step reads, and which type most of the bytes have.
@@ -419,12 +433,15 @@ struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread,
     return m;
 }
 
-struct model *model_synthetic(const struct config *c, enum k_type type, const struct k_ops *ops,
-                              int n_thread, uint64_t seed, err *e)
+struct model *model_synthetic(const struct config *c, enum k_type type, enum k_type head,
+                              const struct k_ops *ops, int n_thread, uint64_t seed, err *e)
 {
     struct model *m = mem_new(sizeof *m);
     rng r = rng_seed(seed);
-    const struct source random = {.type = type, .random = &r};
+    const struct source random = {.type = type,
+                                  .embedding = c->tied ? head : K_BF16,
+                                  .head = head,
+                                  .random = &r};
     m->ops = ops;
     m->config = *c;
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cuda_runtime.h>
+#include <unistd.h>
 
 enum { THREADS = 256, UNROLL = 8, PASSES = 8 };
 
@@ -95,4 +96,10 @@ extern "C" int cuda_probe(struct cuda_device *out, int max, char *why, size_t n)
         }
     }
     return count;
+}
+
+// The driver's device files are there when a GPU is.
+extern "C" int cuda_is_here(void)
+{
+    return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0;
 }
