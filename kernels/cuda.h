@@ -4,12 +4,15 @@
 // A product's input comes in one of three forms, and whoever makes an act chooses by the number of
 // tokens and columns (act_form), so that producer and reader agree without asking:
 //
-//   FORM_PAIR   few tokens: x * gain as two bf16, hi + lo, 16 bits of precision in what tensor
-//               cores take, scaled by 2^60. The factor 1/rms of a norm is not in it: its writer
-//               leaves sums of squares behind, one per tile of rows, and the reader multiplies.
-//   FORM_BF16   many tokens: bf16, finished, scaled by 2^60 as well: weights are unpacked at up to
-//               2^-120 of their value, and the products should stay away from the ends of f32
+//   FORM_PAIR   few tokens: x * gain as the sum of two short numbers, hi + lo, so that tensor cores
+//               can take it and 16 bits (bf16) or 22 (f16) of it are left. The factor 1/rms of a
+//               norm is not in it: its writer leaves sums of squares behind, one per tile of rows,
+//               and the reader multiplies.
+//   FORM_SHORT  many tokens: hi alone, finished
 //   FORM_F32    shapes that the fast kernels do not take: f32, finished
+//
+// Short numbers are written both as bf16, for bf16 weights, and as f16, for the others. f16 is
+// scaled by 2^-4: up to 2^20 it holds, and down to 2^-21 of absolute error.
 //
 // Decode kernels are launched with programmatic dependence: each may begin while its predecessor
 // runs, fetches weights (which nobody writes), and only then waits for its predecessor's results.
@@ -28,13 +31,16 @@ enum {
     ATTEND_SPLIT_MAX = 64 // parts of a context that are attended to side by side
 };
 
-enum form { FORM_PAIR, FORM_BF16, FORM_F32 };
+enum form { FORM_PAIR, FORM_SHORT, FORM_F32 };
+enum { X_BF16, X_F16, X_N_KIND };
+#define F16_UNIT 0x1p-4f
 
 struct k_act {
     enum form form; // of what was written last
     int n_col;
     float *x;               // FORM_F32 [n_token, n_col]
-    __nv_bfloat16 *hi, *lo; // FORM_PAIR [FEW_TOKENS, n_col] each; FORM_BF16: hi [n_token, n_col]
+    uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
+    uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
     float *sums;            // FORM_PAIR [n_sum, FEW_TOKENS] sums of squares
     int n_sum;              // 0: no norm
     int norm_dim;           // of which the sums are
@@ -87,7 +93,7 @@ void cuda_launch_early(k_device *d, const char *where, void (*kernel)(Formal...)
 static inline enum form act_form(int n_token, int n_col)
 {
     if (n_col % COLUMNS_STEP) return FORM_F32;
-    return n_token <= FEW_TOKENS ? FORM_PAIR : FORM_BF16;
+    return n_token <= FEW_TOKENS ? FORM_PAIR : FORM_SHORT;
 }
 
 // The families' host sides, of the operations that kernels.h describes.
@@ -113,7 +119,7 @@ void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, in
 void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_product *p,
                  int n_product);
 bool cuda_gemm_takes(const struct k_matrix *w);
-void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p); // FORM_BF16
+void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p); // FORM_SHORT
 
 void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                    const int32_t *pos, int n_token);
@@ -132,8 +138,6 @@ void cuda_stream_gate(k_device *d, k_act *out, const k_act *a, const struct k_ga
 void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
 
 #ifdef __CUDACC__
-#define PAIR_UNIT 0x1p60f // by which FORM_PAIR is scaled
-
 static __device__ __forceinline__ void early_trigger()
 {
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
@@ -144,11 +148,45 @@ static __device__ __forceinline__ void early_wait()
     asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
-static __device__ __forceinline__ void pair_split(float x, __nv_bfloat16 *hi, __nv_bfloat16 *lo)
+static __device__ __forceinline__ uint16_t bf16_bits(float x)
 {
-    float scaled = x * PAIR_UNIT;
-    *hi = __float2bfloat16_rn(scaled);
-    *lo = __float2bfloat16_rn(scaled - __bfloat162float(*hi));
+    return __bfloat16_as_ushort(__float2bfloat16_rn(x));
+}
+
+static __device__ __forceinline__ float bf16_value(uint16_t bits)
+{
+    return __bfloat162float(__ushort_as_bfloat16(bits));
+}
+
+static __device__ __forceinline__ uint16_t f16_bits(float x)
+{
+    return __half_as_ushort(__float2half_rn(x));
+}
+
+static __device__ __forceinline__ float f16_value(uint16_t bits)
+{
+    return __half2float(__ushort_as_half(bits));
+}
+
+// Where short numbers go.
+struct short_out {
+    uint16_t *hi[X_N_KIND], *lo[X_N_KIND];
+};
+
+static __device__ __forceinline__ void write_short(const struct short_out &o, size_t at, float x)
+{
+    o.hi[X_BF16][at] = bf16_bits(x);
+    o.hi[X_F16][at] = f16_bits(x * F16_UNIT);
+}
+
+static __device__ __forceinline__ void write_pair(const struct short_out &o, size_t at, float x)
+{
+    float scaled = x * F16_UNIT;
+    uint16_t b = bf16_bits(x), h = f16_bits(scaled);
+    o.hi[X_BF16][at] = b;
+    o.lo[X_BF16][at] = bf16_bits(x - bf16_value(b));
+    o.hi[X_F16][at] = h;
+    o.lo[X_F16][at] = f16_bits(scaled - f16_value(h));
 }
 
 // Sum over the 32 lanes, in all of them, in an order that never changes.
@@ -220,6 +258,14 @@ static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4],
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
 static __device__ __forceinline__ unsigned shared_address(const void *p)
 {
     return (unsigned)__cvta_generic_to_shared(p);
@@ -235,6 +281,12 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *global)
 static __device__ __forceinline__ void copy_8(void *shared, const void *global)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)), "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_4(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)), "l"(global)
                  : "memory");
 }
 

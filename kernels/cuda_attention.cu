@@ -205,6 +205,7 @@ template <int DIM> static __device__ __forceinline__ void rows_end(struct query_
 // Few tokens
 
 enum { FEW_WARPS = 4, FEW_THREADS = 32 * FEW_WARPS, FEW_STAGES = 2, FEW_BLOCKS_MAX = 4096 };
+enum { PART_TILES = 4 * FEW_WARPS }; // of a part at least: putting parts together has its price
 
 struct attend_job {
     const float *q, *k, *v, *q_norm, *k_norm, *rope;
@@ -214,7 +215,7 @@ struct attend_job {
     int n_head, n_token, n_row; // n_row query rows of a group
     float *parts;               // [block][ROWS][DIM + 2]: sums, then largest and sum
     unsigned *counters;         // [kv head][row tile]
-    __nv_bfloat16 *hi, *lo;     // out [n_token, n_head, DIM]
+    struct short_out out;       // [n_token, n_head, DIM]
 };
 
 template <int DIM> struct few_shared {
@@ -336,7 +337,7 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
     int group = j.n_head / j.cache.n_kv_head;
     if (row >= j.n_row) return;
     size_t at = ((size_t)(row / group) * j.n_head + kv * group + row % group) * DIM + c;
-    pair_split(y, j.hi + at, j.lo + at);
+    write_pair(j.out, at, y);
 }
 
 // The warps' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or, when
@@ -404,7 +405,7 @@ template <int DIM> __global__ void __launch_bounds__(FEW_THREADS) attend_few_ker
     struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)raw;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, kv = (int)blockIdx.x, row0 = (int)blockIdx.z * ROWS;
     int pos = *j.pos, n_tile = (pos + KEYS - 1) / KEYS;
-    int n_part = max(1, min((int)gridDim.y, (n_tile + FEW_WARPS - 1) / FEW_WARPS)), part = (int)blockIdx.y;
+    int n_part = max(1, min((int)gridDim.y, n_tile / PART_TILES)), part = (int)blockIdx.y;
     early_trigger();
     if (part >= n_part) return;
     // The old rows of the cache and the position were there before this step began.
@@ -481,7 +482,8 @@ void cuda_attend_few(k_device *d, k_act *a, const struct k_attend *at, int n_tok
     j.q = at->q, j.k = at->k, j.v = at->v, j.q_norm = at->q_norm, j.k_norm = at->k_norm, j.rope = at->rope;
     j.eps = at->eps, j.cache = *at->cache, j.pos = at->pos, j.n_head = at->n_head, j.n_token = n_token;
     j.n_row = n_token * (at->n_head / at->cache->n_kv_head);
-    j.parts = d->parts, j.counters = d->counters, j.hi = a->hi, j.lo = a->lo;
+    j.parts = d->parts, j.counters = d->counters;
+    for (int i = 0; i < X_N_KIND; i++) j.out.hi[i] = a->hi[i], j.out.lo[i] = a->lo[i];
     a->form = FORM_PAIR, a->n_sum = 0;
     if (at->cache->head_dim == 64)
         launch_few<64>(d, &j);
@@ -498,7 +500,7 @@ struct flash_job {
     struct k_cache cache;
     const int32_t *pos;
     int n_head, n_token;
-    __nv_bfloat16 *out; // [n_token, n_head, DIM]
+    struct short_out out; // [n_token, n_head, DIM]
 };
 
 template <int DIM>
@@ -567,11 +569,15 @@ template <int DIM> __global__ void __launch_bounds__(MANY_THREADS, 1) attend_man
     for (int h = 0; h < 2; h++) {
         int row = mine + g + h * 8;
         if (row >= n_row) continue;
-        float by = PAIR_UNIT / rows.sum[h];
-        __nv_bfloat16 *out = j.out + ((size_t)(row / group) * j.n_head + kv * group + row % group) * DIM + t * 2;
+        float by = 1 / rows.sum[h];
+        size_t at = ((size_t)(row / group) * j.n_head + kv * group + row % group) * DIM + t * 2;
 #pragma unroll
-        for (int i = 0; i < DIM / 8; i++)
-            *(unsigned *)(out + i * 8) = pack(rows.acc[i][2 * h] * by, rows.acc[i][2 * h + 1] * by);
+        for (int i = 0; i < DIM / 8; i++) {
+            float a = rows.acc[i][2 * h] * by, b = rows.acc[i][2 * h + 1] * by;
+            __half2 both = __floats2half2_rn(a * F16_UNIT, b * F16_UNIT);
+            *(unsigned *)(j.out.hi[X_BF16] + at + i * 8) = pack(a, b);
+            *(unsigned *)(j.out.hi[X_F16] + at + i * 8) = *(unsigned *)&both;
+        }
     }
 }
 
@@ -589,8 +595,8 @@ template <int DIM> static void launch_many(k_device *d, const struct flash_job *
 // q is already normed and turned, the cache written.
 void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token)
 {
-    struct flash_job j = {at->q, *at->cache, at->pos, at->n_head, n_token, a->hi};
-    a->form = FORM_BF16, a->n_sum = 0;
+    struct flash_job j = {at->q, *at->cache, at->pos, at->n_head, n_token, {{a->hi[0], a->hi[1]}, {}}};
+    a->form = FORM_SHORT, a->n_sum = 0;
     if (at->cache->head_dim == 64)
         launch_many<64>(d, &j);
     else

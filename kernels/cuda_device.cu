@@ -201,8 +201,10 @@ static void act_free(k_device *d, k_act *a)
 {
     if (!a) return;
     device_release(d, a->x);
-    device_release(d, a->hi);
-    device_release(d, a->lo);
+    for (int i = 0; i < X_N_KIND; i++) {
+        device_release(d, a->hi[i]);
+        device_release(d, a->lo[i]);
+    }
     device_release(d, a->sums);
     free(a);
 }
@@ -216,11 +218,13 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
     if (n_col % COLUMNS_STEP) {
         a->x = (float *)device_alloc(d, (size_t)n_token * cols * sizeof *a->x);
     } else {
-        a->hi = (__nv_bfloat16 *)device_alloc(d, rows * cols * sizeof *a->hi);
-        a->lo = (__nv_bfloat16 *)device_alloc(d, FEW_TOKENS * cols * sizeof *a->lo);
+        for (int i = 0; i < X_N_KIND; i++) {
+            a->hi[i] = (uint16_t *)device_alloc(d, rows * cols * sizeof **a->hi);
+            a->lo[i] = (uint16_t *)device_alloc(d, FEW_TOKENS * cols * sizeof **a->lo);
+        }
         a->sums = (float *)device_alloc(d, (cols / 16 + 1) * FEW_TOKENS * sizeof *a->sums);
     }
-    if (a->x || (a->hi && a->lo && a->sums)) return a;
+    if (a->x || (a->hi[0] && a->hi[1] && a->lo[0] && a->lo[1] && a->sums)) return a;
     act_free(d, a);
     return NULL;
 }
@@ -229,7 +233,7 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
 
 static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p, int n_product)
 {
-    bool few = a->form == FORM_PAIR, many = a->form == FORM_BF16;
+    bool few = a->form == FORM_PAIR, many = a->form == FORM_SHORT;
     for (int i = 0; i < n_product; i++) few &= cuda_stream_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
     if (few)
         cuda_stream_project(d, a, n_token, p, n_product);

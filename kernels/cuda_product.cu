@@ -47,7 +47,8 @@ enum { TILE = 128, GEMM_WARPS = 8, GEMM_THREADS = 32 * GEMM_WARPS, STAGES = 3 };
 
 template <int FORM> struct stage {
     static constexpr int row_bytes = unit<FORM>::columns * 2; // of a token's columns
-    static constexpr int weights = TILE * UNIT_BYTES, scales = TILE * unit<FORM>::scale_bytes;
+    static constexpr int scale_bytes = FORM == W_E4M3_BLOCK ? 4 : unit<FORM>::scale_bytes;
+    static constexpr int weights = TILE * (int)UNIT_BYTES, scales = TILE * scale_bytes;
     static constexpr int size = weights + scales + TILE * row_bytes;
 };
 
@@ -62,7 +63,7 @@ template <int FORM> static __device__ __forceinline__ int piece_at(int token, in
 
 struct gemm_job {
     struct k_matrix w;
-    const __nv_bfloat16 *x; // [n_token, n_col]
+    const uint16_t *x; // [n_token, n_col] of the kind that the weights' form wants
     const float *bias;
     float *out;
     int n_token;
@@ -72,12 +73,12 @@ struct gemm_job {
 template <int FORM>
 static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsigned char *to, int u, int row0, int token0)
 {
-    constexpr int scale_bytes = unit<FORM>::scale_bytes, pieces = stage<FORM>::row_bytes / 16;
+    constexpr int scale_bytes = stage<FORM>::scale_bytes, pieces = stage<FORM>::row_bytes / 16;
     const unsigned char *data = (const unsigned char *)j.w.data, *block = (const unsigned char *)j.w.block;
     size_t row_bytes = FORM == W_BF16 ? 2 * (size_t)j.w.n_col : FORM == W_NVFP4 || FORM == W_MXFP4 ? (size_t)j.w.n_col / 2 : (size_t)j.w.n_col;
     for (int i = (int)threadIdx.x; i < TILE * 4; i += GEMM_THREADS) {
         size_t row = (size_t)min(row0 + i / 4, j.w.n_row - 1);
-        copy_16(to + i * 16, data + row * row_bytes + (size_t)u * UNIT_BYTES + i % 4 * 16);
+        copy_16(to + i * 16, data + row * row_bytes + (size_t)u * (size_t)UNIT_BYTES + i % 4 * 16);
     }
     if constexpr (scale_bytes > 0) {
         for (int i = (int)threadIdx.x; i < TILE * scale_bytes / 4; i += GEMM_THREADS) {
@@ -86,7 +87,7 @@ static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsi
                 at = (row / 128 * (size_t)((j.w.n_col + 127) / 128) + (size_t)u / 2) * 4;
             else
                 at = row * (size_t)(j.w.n_col / (FORM == W_NVFP4 ? 16 : 32)) + (size_t)(u * scale_bytes + i * 4 % scale_bytes);
-            asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(to + stage<FORM>::weights + i * 4)), "l"(block + at) : "memory");
+            copy_4(to + stage<FORM>::weights + i * 4, block + at);
         }
     }
     unsigned char *x = to + stage<FORM>::weights + stage<FORM>::scales;
@@ -100,7 +101,7 @@ static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsi
 template <int FORM>
 static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const unsigned char *from, int warp, int lane)
 {
-    constexpr int n = 2 * unit<FORM>::steps, lane_pieces = unit<FORM>::lane_columns / 8, scale_bytes = unit<FORM>::scale_bytes;
+    constexpr int n = 2 * unit<FORM>::steps, lane_pieces = unit<FORM>::lane_columns / 8, scale_bytes = stage<FORM>::scale_bytes;
     const unsigned char *scales = from + stage<FORM>::weights;
     const uint4 *x = (const uint4 *)(scales + stage<FORM>::scales);
     int g = lane / 4, t = lane % 4, row = warp % 4 * 32, token = warp / 4 * 64;
@@ -128,7 +129,7 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
 #pragma unroll
             for (int s = 0; s < n / 2; s++) {
                 const unsigned f[4] = {a[m][0][2 * s], a[m][1][2 * s], a[m][0][2 * s + 1], a[m][1][2 * s + 1]};
-                mma_bf16(sum, f, v[2 * s], v[2 * s + 1]);
+                mma_unit<FORM>(sum, f, v[2 * s], v[2 * s + 1]);
             }
             if constexpr (FORM == W_E4M3_BLOCK) {
                 float s0 = ((const float *)scales)[row + m * 16 + g], s1 = ((const float *)scales)[row + m * 16 + 8 + g];
@@ -201,7 +202,7 @@ bool cuda_gemm_takes(const struct k_matrix *w)
 void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p)
 {
     int form = weight_form(p->w);
-    struct gemm_job j = {*p->w, a->hi, p->bias, p->out, n_token, p->add};
+    struct gemm_job j = {*p->w, a->hi[form == W_BF16 ? X_BF16 : X_F16], p->bias, p->out, n_token, p->add};
     dim3 grid((unsigned)(p->w->n_row + TILE - 1) / TILE, (unsigned)(n_token + TILE - 1) / TILE);
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,

@@ -71,6 +71,8 @@ void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, i
 __global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half, const int32_t *pos, size_t n)
 {
     size_t i = global_index();
+    early_trigger();
+    early_wait();
     if (i >= n) return;
     size_t t = i / n_half, k = i % n_half;
     double s, c, angle = (double)(*pos + (int)t) * inv_freq[k];
@@ -82,8 +84,8 @@ __global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half
 void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, const int32_t *pos, int n_token)
 {
     size_t n = (size_t)n_half * n_token;
-    rope_table_kernel<<<blocks_for(n), THREADS, 0, d->stream>>>(out, inv_freq, n_half, pos, n);
-    cuda_check(d, cudaGetLastError(), "rope_table");
+    cuda_launch_early(d, "rope_table", rope_table_kernel, dim3(blocks_for(n)), THREADS, 0, out, inv_freq, n_half, pos,
+                      n);
 }
 
 __global__ void rope_kernel(float *x, const float *table, int n_head, int half, size_t n)
@@ -141,10 +143,11 @@ void cuda_sum_rows(k_device *d, float *out, const float *x, int n_row, int dim)
 
 static __device__ __forceinline__ void act_store(const k_act &a, enum form form, size_t at, float x)
 {
+    const struct short_out out = {{a.hi[0], a.hi[1]}, {a.lo[0], a.lo[1]}};
     if (form == FORM_PAIR)
-        pair_split(x, a.hi + at, a.lo + at);
-    else if (form == FORM_BF16)
-        a.hi[at] = __float2bfloat16_rn(x * PAIR_UNIT);
+        write_pair(out, at, x);
+    else if (form == FORM_SHORT)
+        write_short(out, at, x);
     else
         a.x[at] = x;
 }
@@ -153,6 +156,8 @@ __global__ void act_norm_kernel(k_act a, const float *x, const float *gain, int 
 {
     size_t at = (size_t)blockIdx.x * dim;
     float sum = 0;
+    early_trigger();
+    early_wait();
     for (int i = threadIdx.x; i < dim; i += blockDim.x) sum += x[at + i] * x[at + i];
     float factor = 1 / sqrtf(block_sum(sum) / dim + eps);
     for (int i = threadIdx.x; i < dim; i += blockDim.x)
@@ -163,8 +168,7 @@ void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_t
 {
     a->form = act_form(n_token, dim);
     a->n_sum = 0;
-    act_norm_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(*a, x, gain, dim, eps);
-    cuda_check(d, cudaGetLastError(), "norm");
+    cuda_launch_early(d, "norm", act_norm_kernel, dim3((unsigned)n_token), THREADS, 0, *a, x, gain, dim, eps);
 }
 
 __global__ void act_write_kernel(k_act a, const float *x, size_t n)
@@ -192,9 +196,9 @@ __global__ void act_read_kernel(k_act a, float *out)
         factor = 1 / sqrtf(block_sum(sum) / a.norm_dim + a.eps);
     }
     for (int i = threadIdx.x; i < a.n_col; i += blockDim.x) {
-        float x = __bfloat162float(a.hi[at + i]);
-        if (a.form == FORM_PAIR) x += __bfloat162float(a.lo[at + i]);
-        out[at + i] = x * (1 / PAIR_UNIT) * factor;
+        float x = f16_value(a.hi[X_F16][at + i]);
+        if (a.form == FORM_PAIR) x += f16_value(a.lo[X_F16][at + i]);
+        out[at + i] = x * (1 / F16_UNIT) * factor;
     }
 }
 

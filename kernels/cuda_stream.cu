@@ -4,13 +4,14 @@
 // bytes in flight all the time:
 //
 // - Every lane copies (cp.async) exactly the bytes that it will multiply itself into its own slots
-//   of a ring in shared memory, DEPTH units ahead. No thread ever waits for another's weights.
+//   of a ring in shared memory, several slots ahead. No thread ever waits for another's weights. A
+//   slot is two neighbouring units (cuda_unpack.h): whole lines of 128 bytes of each row.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
 // - A kernel starts its copies before it waits for its predecessor (cuda.h), so the ring is full
-//   when its input arrives. One block per multiprocessor at half its shared memory leaves room for
-//   the next kernel's ring.
+//   when its input arrives. The ring takes more than half of a multiprocessor's shared memory, so
+//   that one never gets two blocks while another has none, and leaves room for attention.
 // - What follows a product happens on its sums in the same kernel: residual, gated activation, the
 //   next norm's gain and squares, the split into bf16 pairs.
 //
@@ -19,7 +20,7 @@
 
 #include <cassert>
 
-enum { WARPS = 8, THREADS = 32 * WARPS, PARTS_MAX = 3 };
+enum { WARPS = 16, THREADS = 32 * WARPS, PARTS_MAX = 3 };
 
 enum ending { END_STORE, END_GATE, END_ADD };
 
@@ -37,33 +38,34 @@ struct stream_job {
     int n_part, n_tile, n_col, n_token;
     enum ending ending;
     // x
-    const __nv_bfloat16 *hi, *lo;
+    const uint16_t *hi, *lo; // of the kind that the weights' form wants
     const float *sums;
     int n_sum, norm_dim;
     float eps;
     // END_GATE: rows 0..7 of a tile are of part 0, 8..15 of part 1; END_ADD: the next norm's input
-    __nv_bfloat16 *next_hi, *next_lo;
+    struct short_out next;
     float *next_sums;
     const float *gain;
 };
 
-// Copies in flight per lane, in units. GB10 has 100 KB of shared memory where an H200 has 228.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
-#define DEPTH_OF(tiles) 4
-#else
-#define DEPTH_OF(tiles) 8
-#endif
-
-template <int FORM> struct ring {
-    static constexpr int slot = UNIT_ROWS * (UNIT_BYTES + unit<FORM>::scale_bytes); // bytes of a warp
+// What one slot of a warp's ring holds.
+template <int FORM> struct slot {
+    static constexpr int scale_bytes = FORM == W_E4M3_BLOCK ? 4 : 2 * unit<FORM>::scale_bytes; // of a row
+    static constexpr int columns = 2 * unit<FORM>::columns;
+    static constexpr int size = UNIT_ROWS * (2 * UNIT_BYTES + scale_bytes);
 };
 
-static size_t shared_size(int form, int tiles, int depth)
+// Slots ahead. GB10 has 100 KB of shared memory where an H200 has 228.
+static constexpr __host__ __device__ int depth_of(int form, bool small)
 {
-    int scale_bytes = form == W_NVFP4 ? 8 : form == W_MXFP4 || form == W_E4M3_BLOCK ? 4 : 0;
-    return (size_t)WARPS * (size_t)depth * UNIT_ROWS * (size_t)(UNIT_BYTES + scale_bytes) +
-           (size_t)WARPS * (size_t)tiles * 128 * sizeof(float);
+    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 3 : 4;
 }
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+#define IS_SMALL true
+#else
+#define IS_SMALL false
+#endif
 
 // Where row r (0..15) of a tile lies.
 struct row_place {
@@ -99,13 +101,6 @@ template <int FORM, int TILES> struct loader {
     int tile, end, i, n_mine, slot;
 };
 
-// The i-th unit of a warp: pairs of neighbours, so that whole lines of 128 bytes are fetched at
-// once, dealt to the warps in turn.
-static __device__ __forceinline__ int unit_of(int warp, int i)
-{
-    return (warp + i / 2 * WARPS) * 2 + i % 2;
-}
-
 template <int FORM, int TILES>
 static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &l, const struct stream_job &j, int lane)
 {
@@ -120,24 +115,25 @@ static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &
 }
 
 template <int FORM, int TILES, int DEPTH>
-static __device__ __forceinline__ void load_unit(struct loader<FORM, TILES> &l, const struct stream_job &j, int t,
-                                                 unsigned char *ring_of_warp, int warp, int lane)
+static __device__ __forceinline__ void load_slot(struct loader<FORM, TILES> &l, const struct stream_job &j, int t,
+                                                 unsigned char *ring, int warp, int lane)
 {
-    constexpr int scale_bytes = unit<FORM>::scale_bytes;
+    constexpr int scale_bytes = slot<FORM>::scale_bytes;
     if (l.i < l.n_mine && l.tile + t < l.end) {
-        int u = unit_of(warp, l.i);
-        unsigned char *slot = ring_of_warp + l.slot * ring<FORM>::slot;
-        copy_16(slot + lane * 16, l.data[t][0] + (size_t)u * UNIT_BYTES);
-        copy_16(slot + 512 + lane * 16, l.data[t][1] + (size_t)u * UNIT_BYTES);
-        if constexpr (scale_bytes == 8) {
-            if (lane < 16) copy_8(slot + 1024 + lane * 8, l.scales[t] + u * 8);
-        } else if constexpr (scale_bytes == 4) {
-            int at = FORM == W_E4M3_BLOCK ? u / 2 * 4 : u * 4;
-            if (lane < 16)
-                asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
-                                 shared_address(slot + 1024 + lane * 4)),
-                             "l"(l.scales[t] + at)
-                             : "memory");
+        int u = warp + l.i * WARPS;
+        unsigned char *to = ring + l.slot * slot<FORM>::size + lane * 16;
+        const unsigned char *top = l.data[t][0] + (size_t)u * 2 * UNIT_BYTES;
+        const unsigned char *bottom = l.data[t][1] + (size_t)u * 2 * UNIT_BYTES;
+        copy_16(to, top);
+        copy_16(to + 512, bottom);
+        copy_16(to + 1024, top + UNIT_BYTES);
+        copy_16(to + 1536, bottom + UNIT_BYTES);
+        unsigned char *to_scales = ring + l.slot * slot<FORM>::size + 2048 + lane * scale_bytes;
+        if (scale_bytes && lane < UNIT_ROWS) {
+            const unsigned char *scales = l.scales[t] + u * scale_bytes;
+            if constexpr (scale_bytes == 16) copy_16(to_scales, scales);
+            if constexpr (scale_bytes == 8) copy_8(to_scales, scales);
+            if constexpr (scale_bytes == 4) copy_4(to_scales, scales);
         }
     }
     copy_commit();
@@ -150,14 +146,15 @@ static __device__ __forceinline__ void load_unit(struct loader<FORM, TILES> &l, 
     }
 }
 
-// A lane's fragments of x for one unit: the token of column g = lane / 4.
+// A lane's columns of x for one slot: the token of column g = lane / 4. With up to 4 tokens, g >= 4
+// has the low halves.
 template <int FORM, bool WIDE> struct fragment {
-    unsigned hi[2 * unit<FORM>::steps];
-    unsigned lo[WIDE ? 2 * unit<FORM>::steps : 1];
+    unsigned hi[2][2 * unit<FORM>::steps];
+    unsigned lo[WIDE ? 2 : 1][WIDE ? 2 * unit<FORM>::steps : 1];
 };
 
 template <int FORM>
-static __device__ __forceinline__ void load_columns(unsigned *out, const __nv_bfloat16 *x)
+static __device__ __forceinline__ void load_columns(unsigned *out, const uint16_t *x)
 {
     constexpr int n = unit<FORM>::lane_columns / 8;
 #pragma unroll
@@ -173,39 +170,69 @@ static __device__ __forceinline__ void load_fragment(struct fragment<FORM, WIDE>
 {
     constexpr int n = 2 * unit<FORM>::steps;
     int g = lane / 4, token = WIDE ? g : g % 4;
+    size_t at = (size_t)token * (size_t)j.n_col + (size_t)(u * slot<FORM>::columns + lane % 4 * unit<FORM>::lane_columns);
 #pragma unroll
-    for (int i = 0; i < n; i++) f.hi[i] = 0;
-    if constexpr (WIDE)
+    for (int h = 0; h < 2; h++) {
 #pragma unroll
-        for (int i = 0; i < n; i++) f.lo[i] = 0;
-    if (token >= j.n_token) return;
-    size_t at = (size_t)token * (size_t)j.n_col + (size_t)(u * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns);
-    load_columns<FORM>(f.hi, (WIDE || g < 4 ? j.hi : j.lo) + at);
-    if constexpr (WIDE) load_columns<FORM>(f.lo, j.lo + at);
+        for (int i = 0; i < n; i++) {
+            f.hi[h][i] = 0;
+            if constexpr (WIDE) f.lo[h][i] = 0;
+        }
+        if (token >= j.n_token) continue;
+        load_columns<FORM>(f.hi[h], (WIDE || g < 4 ? j.hi : j.lo) + at + h * unit<FORM>::columns);
+        if constexpr (WIDE) load_columns<FORM>(f.lo[h], j.lo + at + h * unit<FORM>::columns);
+    }
 }
 
 template <int FORM, bool WIDE>
-static __device__ __forceinline__ void multiply_unit(float acc[4], const unsigned char *slot,
+static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigned char *from,
                                                      const struct fragment<FORM, WIDE> &f, int lane)
 {
-    constexpr int n = 2 * unit<FORM>::steps, scale_bytes = unit<FORM>::scale_bytes;
-    const unsigned char *scales = slot + 1024;
+    constexpr int n = 2 * unit<FORM>::steps, scale_bytes = slot<FORM>::scale_bytes;
+    const unsigned char *scales = from + 2048;
     int g = lane / 4, t = lane % 4;
-    unsigned top[n], bottom[n];
-    float c[4] = {0, 0, 0, 0};
-    unpack_row<FORM>(((const uint4 *)slot)[lane], scales + g * scale_bytes, t, top);
-    unpack_row<FORM>(((const uint4 *)(slot + 512))[lane], scales + (g + 8) * scale_bytes, t, bottom);
-    float *sum = FORM == W_E4M3_BLOCK ? c : acc;
+    float c[4] = {0, 0, 0, 0}, *sum = FORM == W_E4M3_BLOCK ? c : acc;
+    const uint4 *raw = (const uint4 *)from + lane;
 #pragma unroll
-    for (int s = 0; s < n / 2; s++) {
-        const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
-        mma_bf16(sum, a, f.hi[2 * s], f.hi[2 * s + 1]);
-        if constexpr (WIDE) mma_bf16(sum, a, f.lo[2 * s], f.lo[2 * s + 1]);
+    for (int h = 0; h < 2; h++) {
+        unsigned top[n], bottom[n];
+        const unsigned char *row_scales = scales + h * unit<FORM>::scale_bytes;
+        unpack_row<FORM>(raw[h * 64], row_scales + g * scale_bytes, t, top);
+        unpack_row<FORM>(raw[h * 64 + 32], row_scales + (g + 8) * scale_bytes, t, bottom);
+#pragma unroll
+        for (int s = 0; s < n / 2; s++) {
+            const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
+            mma_unit<FORM>(sum, a, f.hi[h][2 * s], f.hi[h][2 * s + 1]);
+            if constexpr (WIDE) mma_unit<FORM>(sum, a, f.lo[h][2 * s], f.lo[h][2 * s + 1]);
+        }
     }
     if constexpr (FORM == W_E4M3_BLOCK) {
         float s0 = ((const float *)scales)[g], s1 = ((const float *)scales)[g + 8];
         acc[0] += c[0] * s0, acc[1] += c[1] * s0, acc[2] += c[2] * s1, acc[3] += c[3] * s1;
     }
+}
+
+// Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a thread.
+static __device__ __forceinline__ void prefetch_row(const float *p, int row)
+{
+    if (p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + row));
+}
+
+static __device__ __forceinline__ void prefetch_ends(const struct stream_job &j, int begin, int end)
+{
+    int tile = begin + (int)threadIdx.x, p = 0;
+    if (tile >= end) return;
+    if (j.ending == END_GATE) {
+        prefetch_row(j.part[0].scale, min(tile * 8, j.part[0].n_row - 1));
+        prefetch_row(j.part[1].scale, min(tile * 8, j.part[0].n_row - 1));
+        return;
+    }
+    if (j.n_part > 1 && tile >= j.part[1].first_tile) p = 1;
+    if (j.n_part > 2 && tile >= j.part[2].first_tile) p = 2;
+    int row = (tile - j.part[p].first_tile) * 16;
+    prefetch_row(j.part[p].scale, row);
+    prefetch_row(j.part[p].bias, row);
+    prefetch_row(j.gain, row);
 }
 
 // 1 / rms of a token, by one warp; the same in all lanes.
@@ -263,7 +290,7 @@ static __device__ __forceinline__ void end_gate(const struct stream_job &j, cons
         float gate = row_result(j.part[0], row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
         float up = row_result(j.part[1], row, total<TILES, WIDE>(red, t, r + 8, token) * factor[token]);
         size_t at = (size_t)token * (size_t)j.part[0].n_row + row;
-        pair_split(gate / (1 + __expf(-gate)) * up, j.next_hi + at, j.next_lo + at);
+        write_pair(j.next, at, gate / (1 + __expf(-gate)) * up);
     }
 }
 
@@ -282,7 +309,7 @@ static __device__ __forceinline__ void end_add(const struct stream_job &j, const
             size_t at = (size_t)token * (size_t)part.n_row + row;
             x = part.out[at] + row_result(part, row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
             part.out[at] = x;
-            if (j.gain) pair_split(x * j.gain[row], j.next_hi + at, j.next_lo + at);
+            if (j.gain) write_pair(j.next, at, x * j.gain[row]);
         }
         float square = x * x;
 #pragma unroll
@@ -293,28 +320,33 @@ static __device__ __forceinline__ void end_add(const struct stream_job &j, const
 
 // WIDE: more than 4 tokens. TILES tiles share each fragment of x.
 template <int FORM, int TILES, bool WIDE>
-__global__ void __launch_bounds__(THREADS, 2) stream_kernel(const __grid_constant__ struct stream_job j)
+__global__ void __launch_bounds__(THREADS, 1) __maxnreg__(WIDE ? 128 : 96) stream_kernel(const __grid_constant__ struct stream_job j)
 {
-    constexpr int depth = DEPTH_OF(TILES);
-    static_assert(depth % TILES == 0, "a tile's units keep their place in the ring's order");
+    constexpr int depth = depth_of(FORM, IS_SMALL);
+    constexpr bool has_scales = slot<FORM>::scale_bytes > 0;
+    constexpr bool ahead = !unit<FORM>::is_fp4; // x of the next slot is fetched early; FP4's is too large
     extern __shared__ __align__(128) unsigned char shared[];
     __shared__ float factor[FEW_TOKENS];
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    unsigned char *ring_of_warp = shared + warp * depth * ring<FORM>::slot;
-    float *red = (float *)(shared + WARPS * depth * ring<FORM>::slot);
+    unsigned char *ring = shared + warp * depth * slot<FORM>::size;
+    float *red = (float *)(shared + WARPS * depth * slot<FORM>::size);
     int begin = (int)((long long)j.n_tile * blockIdx.x / gridDim.x);
     int end = (int)((long long)j.n_tile * (blockIdx.x + 1) / gridDim.x);
-    int n_unit = j.n_col / unit<FORM>::columns, n_pair = (n_unit + 1) / 2;
-    int pairs_mine = warp < n_pair ? (n_pair - warp + WARPS - 1) / WARPS : 0, n_mine = 2 * pairs_mine;
-    if (n_unit % 2 && (n_pair - 1) % WARPS == warp) n_mine--;
+    int n_unit = j.n_col / slot<FORM>::columns, n_mine = warp < n_unit ? (n_unit - warp + WARPS - 1) / WARPS : 0;
 
     early_trigger();
     struct loader<FORM, TILES> l = {};
     l.tile = begin, l.end = end, l.n_mine = n_mine;
     if (begin < end) loader_group<FORM, TILES>(l, j, lane);
-    for (int i = 0; i < depth / TILES; i++)
+    // The loop's order of tiles, as many slots as the ring has.
+    int t_next = 0;
+    for (int i = 0; i < depth; i++) {
 #pragma unroll
-        for (int t = 0; t < TILES; t++) load_unit<FORM, TILES, depth>(l, j, t, ring_of_warp, warp, lane);
+        for (int t = 0; t < TILES; t++)
+            if (t == t_next) load_slot<FORM, TILES, depth>(l, j, t, ring, warp, lane);
+        t_next = t_next + 1 == TILES ? 0 : t_next + 1;
+    }
+    prefetch_ends(j, begin, end);
     early_wait();
     if (warp < j.n_token) {
         float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
@@ -322,24 +354,29 @@ __global__ void __launch_bounds__(THREADS, 2) stream_kernel(const __grid_constan
     }
 
     struct fragment<FORM, WIDE> x;
-    int slot = 0;
-    if (n_mine) load_fragment<FORM, WIDE>(x, j, unit_of(warp, 0), lane);
+    int at = 0;
+    if (ahead && n_mine) load_fragment<FORM, WIDE>(x, j, warp, lane);
     for (int tile = begin; tile < end; tile += TILES) {
         float acc[TILES][4] = {};
         int n = min(TILES, end - tile);
         for (int i = 0; i < n_mine; i++) {
             struct fragment<FORM, WIDE> now = x;
-            shuffle_columns<FORM>(now.hi);
-            if constexpr (WIDE) shuffle_columns<FORM>(now.lo);
-            load_fragment<FORM, WIDE>(x, j, unit_of(warp, i + 1 < n_mine ? i + 1 : 0), lane);
+            if constexpr (!ahead) load_fragment<FORM, WIDE>(now, j, warp + i * WARPS, lane);
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                shuffle_columns<FORM>(now.hi[h]);
+                if constexpr (WIDE) shuffle_columns<FORM>(now.lo[h]);
+            }
+            if constexpr (ahead)
+                load_fragment<FORM, WIDE>(x, j, warp + (i + 1 < n_mine ? i + 1 : 0) * WARPS, lane);
 #pragma unroll
             for (int t = 0; t < TILES; t++) {
                 copy_wait<depth - 1>();
-                if constexpr (unit<FORM>::scale_bytes > 0) __syncwarp();
-                if (t < n) multiply_unit<FORM, WIDE>(acc[t], ring_of_warp + slot * ring<FORM>::slot, now, lane);
-                if constexpr (unit<FORM>::scale_bytes > 0) __syncwarp();
-                slot = slot + 1 == depth ? 0 : slot + 1;
-                load_unit<FORM, TILES, depth>(l, j, t, ring_of_warp, warp, lane);
+                if constexpr (has_scales) __syncwarp();
+                if (t < n) multiply_slot<FORM, WIDE>(acc[t], ring + at * slot<FORM>::size, now, lane);
+                if constexpr (has_scales) __syncwarp();
+                at = at + 1 == depth ? 0 : at + 1;
+                load_slot<FORM, TILES, depth>(l, j, (t + depth) % TILES, ring, warp, lane);
             }
         }
         __syncthreads(); // the sums of the group before have been read
@@ -358,7 +395,7 @@ __global__ void __launch_bounds__(THREADS, 2) stream_kernel(const __grid_constan
 
 typedef void (*stream_function)(struct stream_job);
 
-enum { NARROW_TILES = 2, WIDE_TILES = 4 };
+enum { NARROW_TILES = 2, WIDE_TILES = 2 };
 
 static const stream_function kernels[W_N_FORM][2] = {
     {stream_kernel<W_BF16, NARROW_TILES, false>, stream_kernel<W_BF16, WIDE_TILES, true>},
@@ -370,8 +407,10 @@ static const stream_function kernels[W_N_FORM][2] = {
 
 static size_t shared_of(const k_device *d, int form, int wide)
 {
-    int tiles = wide ? WIDE_TILES : NARROW_TILES;
-    return shared_size(form, tiles, d->major >= 12 ? 4 : 8);
+    size_t scale_bytes = form == W_NVFP4 ? 16 : form == W_MXFP4 ? 8 : form == W_E4M3_BLOCK ? 4 : 0;
+    size_t slot_bytes = UNIT_ROWS * (2 * UNIT_BYTES + scale_bytes);
+    return WARPS * ((size_t)depth_of(form, d->major >= 12) * slot_bytes +
+                    (size_t)(wide ? WIDE_TILES : NARROW_TILES) * 128 * sizeof(float));
 }
 
 bool cuda_stream_init(k_device *d)
@@ -388,7 +427,7 @@ bool cuda_stream_init(k_device *d)
 
 bool cuda_stream_takes(const struct k_matrix *w)
 {
-    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 128 : COLUMNS_STEP;
+    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 256 : form == W_BF16 ? 64 : 128;
     return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
 }
 
@@ -405,14 +444,15 @@ static struct stream_job new_job(const k_act *a, int n_token, enum ending ending
     struct stream_job j = {};
     assert(a->form == FORM_PAIR && n_token <= FEW_TOKENS);
     j.n_col = a->n_col, j.n_token = n_token, j.ending = ending;
-    j.hi = a->hi, j.lo = a->lo, j.sums = a->sums, j.n_sum = a->n_sum;
+    j.sums = a->sums, j.n_sum = a->n_sum;
     j.norm_dim = a->norm_dim, j.eps = a->eps;
     return j;
 }
 
-static void launch(k_device *d, const struct stream_job *j, const struct k_matrix *w)
+static void launch(k_device *d, struct stream_job *j, const k_act *a, const struct k_matrix *w)
 {
-    int form = weight_form(w), wide = j->n_token > 4;
+    int form = weight_form(w), wide = j->n_token > 4, kind = form == W_BF16 ? X_BF16 : X_F16;
+    j->hi = a->hi[kind], j->lo = a->lo[kind];
     cuda_launch_early(d, "a product for few tokens", kernels[form][wide], dim3((unsigned)d->n_sm), THREADS,
                       shared_of(d, form, wide), *j);
 }
@@ -425,8 +465,13 @@ void cuda_stream_project(k_device *d, const k_act *a, int n_token, const struct 
         const struct k_matrix *w = p[i].w;
         for (; i < n_product && j.n_part < PARTS_MAX && weight_form(p[i].w) == weight_form(w); i++)
             set_part(&j, p[i].w, p[i].bias, p[i].out, p[i].add);
-        launch(d, &j, w);
+        launch(d, &j, a, w);
     }
+}
+
+static void set_next(struct stream_job *j, const k_act *next)
+{
+    for (int i = 0; i < X_N_KIND; i++) j->next.hi[i] = next->hi[i], j->next.lo[i] = next->lo[i];
 }
 
 void cuda_stream_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token)
@@ -435,9 +480,9 @@ void cuda_stream_gate(k_device *d, k_act *out, const k_act *a, const struct k_ga
     set_part(&j, g->gate, nullptr, nullptr, false);
     set_part(&j, g->up, nullptr, nullptr, false);
     j.n_tile = (g->gate->n_row + 7) / 8;
-    j.next_hi = out->hi, j.next_lo = out->lo;
+    set_next(&j, out);
     out->form = FORM_PAIR, out->n_sum = 0;
-    launch(d, &j, g->gate);
+    launch(d, &j, a, g->gate);
 }
 
 void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
@@ -446,8 +491,9 @@ void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_t
     set_part(&j, p->w, nullptr, p->x, true);
     if (p->next) {
         k_act *next = p->next;
-        j.next_hi = next->hi, j.next_lo = next->lo, j.next_sums = next->sums, j.gain = p->gain;
+        set_next(&j, next);
+        j.next_sums = next->sums, j.gain = p->gain;
         next->form = FORM_PAIR, next->n_sum = j.n_tile, next->norm_dim = p->w->n_row, next->eps = p->eps;
     }
-    launch(d, &j, p->w);
+    launch(d, &j, a, p->w);
 }
