@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static float *room(const struct model *m, int n_row, int n_col)
 {
@@ -41,6 +42,7 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
     size_t freq_bytes = (size_t)c->head_dim / 2 * sizeof *w->inv_freq;
     *w = (struct work){.chunk_max = n,
                        .ctx_max = ctx_max,
+                       .host_place = mem_new((size_t)(n + 1) * sizeof *w->place),
                        .place = m->ops->alloc(m->device, (size_t)(n + 1) * sizeof *w->place),
                        .inv_freq = m->ops->alloc(m->device, freq_bytes),
                        .x = room(m, n, c->dim),
@@ -82,6 +84,7 @@ void work_close(struct work *w, const struct model *m)
         m->ops->release(m->device, w->caches[l].v);
     }
     free(w->caches);
+    free(w->host_place);
     *w = (struct work){0};
 }
 
@@ -129,9 +132,9 @@ static void ffn_block(struct work *w, const struct model *m, int l, int n)
 static void set_place(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos)
 {
     assert(n >= 1 && n <= w->chunk_max && pos + n <= w->ctx_max);
-    int32_t first = pos;
-    m->ops->upload(m->device, w->place, &first, sizeof first);
-    m->ops->upload(m->device, w->place + 1, tokens, (size_t)n * sizeof *tokens);
+    w->host_place[0] = pos;
+    memcpy(w->host_place + 1, tokens, (size_t)n * sizeof *tokens);
+    m->ops->upload(m->device, w->place, w->host_place, (size_t)(n + 1) * sizeof *w->place);
 }
 
 // The chunk whose place is set.

@@ -7,6 +7,7 @@ enum { STEP_ROWS = 8 }; // tokens that a step takes at most
 // Activations of one chunk and the cache of one timeline; all in the device's memory.
 struct work {
     int chunk_max, ctx_max;
+    int32_t *host_place;    // [1 + chunk_max] what place is filled from
     int32_t *place;         // [1 + chunk_max] the chunk's first position, then its tokens
     double *inv_freq;       // [head_dim / 2]
     float *x;               // [chunk_max, dim] the residual stream

@@ -64,7 +64,8 @@ struct k_device {
     unsigned *counters;   // attention: how many parts have arrived; zero between launches
     void *argmax_mask;    // a mask's copy
     size_t argmax_mask_n; // its bytes
-    unsigned long long *argmax_best, *argmax_host;
+    unsigned long long *argmax_best; // the best so far, and how many blocks have had their say
+    unsigned long long *argmax_host; // mapped host memory: the result
     unsigned *read_sum;
 };
 

@@ -87,7 +87,8 @@ static k_device *device_open(int n_thread, err *e)
               cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
               cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
               cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
-              cuda_check(d, cudaMalloc(&d->argmax_best, sizeof *d->argmax_best), "scratch") &&
+              cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
+              cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
               cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
               cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") && cuda_stream_init(d);
     if (ok) return d;

@@ -236,7 +236,12 @@ static __device__ __forceinline__ unsigned long long choice(float x, unsigned i)
     return (unsigned long long)bits << 32 | (0xffffffffu - i);
 }
 
-__global__ void argmax_kernel(unsigned long long *best, const float *x, int n, const unsigned *mask)
+enum { CHOICE_BLOCKS = 64 };
+
+// The last block to arrive hands the result to the host (best[2] is mapped host memory) and leaves
+// the two words of the device as it found them.
+__global__ void argmax_kernel(unsigned long long *best, unsigned long long *host, const float *x, int n,
+                              const unsigned *mask)
 {
     unsigned long long mine = 0;
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += gridDim.x * blockDim.x)
@@ -244,6 +249,12 @@ __global__ void argmax_kernel(unsigned long long *best, const float *x, int n, c
 #pragma unroll
     for (int i = 16; i; i /= 2) mine = max(mine, __shfl_xor_sync(~0u, mine, i));
     if (threadIdx.x % 32 == 0 && mine) atomicMax(best, mine);
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x || atomicAdd(best + 1, 1ull) + 1 < gridDim.x) return;
+    __threadfence();
+    *host = atomicExch(best, 0ull);
+    best[1] = 0;
 }
 
 int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
@@ -256,14 +267,9 @@ int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
     }
     if (mask)
         cuda_check(d, cudaMemcpyAsync(d->argmax_mask, mask, mask_bytes, cudaMemcpyHostToDevice, d->stream), "mask");
-    cuda_check(d, cudaMemsetAsync(d->argmax_best, 0, sizeof *d->argmax_best, d->stream), "argmax");
-    argmax_kernel<<<64, THREADS, 0, d->stream>>>(d->argmax_best, x, n,
-                                                 mask ? (const unsigned *)d->argmax_mask : nullptr);
+    argmax_kernel<<<CHOICE_BLOCKS, THREADS, 0, d->stream>>>(d->argmax_best, d->argmax_host, x, n,
+                                                            mask ? (const unsigned *)d->argmax_mask : nullptr);
     cuda_check(d, cudaGetLastError(), "argmax");
-    cuda_check(d,
-               cudaMemcpyAsync(d->argmax_host, d->argmax_best, sizeof *d->argmax_best, cudaMemcpyDeviceToHost,
-                               d->stream),
-               "argmax");
     if (!cuda_check(d, cudaStreamSynchronize(d->stream), "argmax") || !*d->argmax_host) return -1;
     return (int32_t)(0xffffffffu - (unsigned)*d->argmax_host);
 }

@@ -479,7 +479,7 @@ static void test_decode_bench(void **state)
     err e = {0};
     struct decode_bench_result r;
     struct decode_bench_options o = {
-        .shape = "builtin", .weights = "fp8", .n_prompt = 20, .n_decode = 5, .repeat = 3};
+        .shape = "builtin", .weights = "fp8", .n_prompt = 20, .n_decode = 5, .n_row = 1, .repeat = 3};
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     assert_true(r.prefill_tps > 0 && r.decode_tps > 0 && r.read_gbps > 0);
     assert_true(r.decode_spread >= 0 && r.ratio > 0);
