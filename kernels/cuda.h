@@ -24,6 +24,7 @@
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
 #include <cuda_runtime.h>
+#include <mutex>
 
 enum {
     FEW_TOKENS = 8,       // up to here products are bound by the bytes of weights
@@ -55,8 +56,7 @@ struct k_device {
     cudaError_t failed;  // the first error, and where
     char failed_at[128];
     char name[192];
-    bool recording;
-    size_t allocated;
+    std::recursive_mutex lock; // held by an operation that issues
 
     float *scratch[3]; // [n_token, n_col] each, for the forms in between
     size_t scratch_size;

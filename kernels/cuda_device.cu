@@ -72,15 +72,15 @@ static void device_close(k_device *d)
     cudaFree(d->argmax_best);
     cudaFreeHost(d->argmax_host);
     cudaFree(d->read_sum);
-    free(d);
+    delete d;
 }
 
 static k_device *device_open(int n_thread, err *e)
 {
     (void)n_thread;
-    k_device *d = (k_device *)calloc(1, sizeof *d);
-    if (!d || choose_device(d, e)) {
-        free(d);
+    k_device *d = new k_device();
+    if (choose_device(d, e)) {
+        delete d;
         return NULL;
     }
     bool ok = cuda_check(d, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "stream") &&
@@ -281,6 +281,18 @@ static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_
     if (p->next) cuda_norm(d, p->next, p->x, p->gain, n_token, p->w->n_row, p->eps);
 }
 
+// Sessions may run in threads of their own. One operation at a time issues its kernels, so that a
+// recording and the scratch between two kernels of one operation stay its own.
+template <auto OPERATION> struct locked;
+template <typename Result, typename... Rest, Result (*OPERATION)(k_device *, Rest...)>
+struct locked<OPERATION> {
+    static Result call(k_device *d, Rest... rest)
+    {
+        std::lock_guard<std::recursive_mutex> held(d->lock);
+        return OPERATION(d, rest...);
+    }
+};
+
 extern const struct k_ops k_cuda = {
     .name = "cuda",
     .kv_type = K_BF16,
@@ -289,32 +301,32 @@ extern const struct k_ops k_cuda = {
     .close = device_close,
     .describe = device_describe,
     .n_thread = device_n_thread,
-    .alloc = device_alloc,
-    .release = device_release,
-    .upload = device_upload,
-    .download = device_download,
-    .place = device_place,
-    .reserve = device_reserve,
-    .finish = device_finish,
-    .replay = device_replay,
-    .forget = device_forget,
-    .embed = cuda_embed,
-    .rms_norm = cuda_rms_norm,
-    .matmul = cuda_matmul,
-    .rope_table = cuda_rope_table,
-    .rope = cuda_rope,
-    .kv_store = cuda_kv_store,
-    .attention = cuda_attention,
-    .swiglu = cuda_swiglu,
-    .sum_rows = cuda_sum_rows,
-    .act_new = act_new,
-    .act_free = act_free,
-    .norm = cuda_norm,
-    .project = fused_project,
-    .attend = fused_attend,
-    .gate = fused_gate,
-    .add = fused_add,
-    .argmax = cuda_argmax,
-    .fill = cuda_fill,
-    .read_all = cuda_read_all,
+    .alloc = locked<device_alloc>::call,
+    .release = locked<device_release>::call,
+    .upload = locked<device_upload>::call,
+    .download = locked<device_download>::call,
+    .place = locked<device_place>::call,
+    .reserve = locked<device_reserve>::call,
+    .finish = locked<device_finish>::call,
+    .replay = locked<device_replay>::call,
+    .forget = locked<device_forget>::call,
+    .embed = locked<cuda_embed>::call,
+    .rms_norm = locked<cuda_rms_norm>::call,
+    .matmul = locked<cuda_matmul>::call,
+    .rope_table = locked<cuda_rope_table>::call,
+    .rope = locked<cuda_rope>::call,
+    .kv_store = locked<cuda_kv_store>::call,
+    .attention = locked<cuda_attention>::call,
+    .swiglu = locked<cuda_swiglu>::call,
+    .sum_rows = locked<cuda_sum_rows>::call,
+    .act_new = locked<act_new>::call,
+    .act_free = locked<act_free>::call,
+    .norm = locked<cuda_norm>::call,
+    .project = locked<fused_project>::call,
+    .attend = locked<fused_attend>::call,
+    .gate = locked<fused_gate>::call,
+    .add = locked<fused_add>::call,
+    .argmax = locked<cuda_argmax>::call,
+    .fill = locked<cuda_fill>::call,
+    .read_all = locked<cuda_read_all>::call,
 };

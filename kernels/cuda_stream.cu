@@ -109,7 +109,7 @@ static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &
         if (l.tile + t >= l.end) continue;
         l.data[t][0] = place_of<FORM>(j, l.tile + t, lane / 4).data + lane % 4 * 16;
         l.data[t][1] = place_of<FORM>(j, l.tile + t, lane / 4 + 8).data + lane % 4 * 16;
-        if constexpr (unit<FORM>::scale_bytes > 0)
+        if constexpr (slot<FORM>::scale_bytes > 0)
             l.scales[t] = place_of<FORM>(j, l.tile + t, lane % 16).scales;
     }
 }

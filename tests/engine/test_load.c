@@ -356,7 +356,7 @@ static void test_bad_values(void **state)
                    "expected shape [], [1], [10], [10, 1] or [1, 1], found [1, 10]");
     json_t *moved = json_incref(json_object_get(t.header, scale));
     json_object_del(t.header, scale);
-    json_object_set_new(t.header, "model.layers.0.mlp.up_proj.weight_scale_inv", moved);
+    json_object_set_new(t.header, "model.layers.0.mlp.up_proj.weight_scales", moved);
     tiny_write(&t);
     expect_refusal(&t, "no scale",
                    "is F8_E4M3 but there is no model.layers.0.mlp.up_proj.weight_scale");
