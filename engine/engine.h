@@ -15,7 +15,8 @@ typedef struct session session;
 
 struct engine_options {
     const char *model_dir; // a Hugging Face directory: config.json, tokenizer.json, *.safetensors
-    const char *backend; // "cpu" (threads and SIMD, the default when NULL) or "ref" (scalar oracle)
+    const char *backend; // "cuda" (one NVIDIA GPU), "cpu" (threads and SIMD) or "ref" (scalar
+                         // oracle); NULL: cuda where build and machine have it, else cpu
     int n_thread;        // 0: one per online CPU
     int ctx_max;         // tokens a session can hold; 0: what config.json says, at most 8192
 };

@@ -110,9 +110,27 @@ static int device_n_thread(const k_device *d)
 
 // Memory
 
+// What may still be taken. A GPU that shares the host's memory counts the page cache as used and
+// takes what it is asked for until the whole machine stands still: there the host's own figure
+// counts, less a floor for everything else.
+static size_t memory_left(const k_device *d)
+{
+    size_t left = 0, total = 0;
+    if (!d->integrated) return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
+    unsigned long long kb = 0;
+    char line[128];
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu", &kb) == 1) break;
+    if (f) fclose(f);
+    size_t available = (size_t)kb << 10, floor_bytes = (size_t)8 << 30;
+    return available > floor_bytes ? available - floor_bytes : 0;
+}
+
 static void *device_alloc(k_device *d, size_t n_bytes)
 {
     void *p = NULL;
+    if (d->integrated && n_bytes > memory_left(d)) return NULL;
     if (cudaMalloc(&p, n_bytes ? n_bytes : 1) != cudaSuccess) {
         cudaGetLastError(); // NULL says it
         return NULL;

@@ -1,10 +1,11 @@
-// hearth bench decode|tool|mask: the measurements, each printed by itself and as JSON. What is
+// hearth bench decode|kernel|tool|mask: the measurements, each printed by itself and as JSON. What is
 // measured is in the parts themselves
 #include "app.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
 #include "engine/mask_bench.h"
+#include "engine/product_bench.h"
 #include "engine/vocab.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
@@ -99,6 +100,50 @@ const struct verb verb_bench_decode = {
     .help = "tokens per second, and how near the memory's speed",
     .options = decode_options,
     .run = bench_decode,
+};
+
+// ---- kernel ----
+
+static const struct option_row kernel_options[] = {
+    {"weights", OPTION_TEXT, "TYPE", "fp8, bf16, nvfp4 or mxfp4", "fp8"},
+    {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
+    {"n", OPTION_INT, "N", "rows of the matrix", "4096"},
+    {"k", OPTION_INT, "N", "columns of the matrix", "4096"},
+    {"rows", OPTION_INT, "N", "tokens, 1 to 8", "1"},
+    {"repeat", OPTION_INT, "N", "repetitions; the median counts", "5"},
+    {0},
+};
+
+static int bench_kernel(struct command *c, err *e)
+{
+    struct product_bench_options o = {.weights = cli_text(c, "weights"),
+                                      .backend = cli_text(c, "backend")};
+    struct product_bench_result r;
+    if (in_range(c, "threads", 0, 1024, &o.n_thread, e) ||
+        in_range(c, "n", 1, 1 << 20, &o.n_row, e) || in_range(c, "k", 1, 1 << 20, &o.n_col, e) ||
+        in_range(c, "rows", 1, 8, &o.n_token, e) || in_range(c, "repeat", 1, 1000, &o.repeat, e) ||
+        product_bench(&o, &r, e))
+        return -1;
+    if (c->json)
+        return print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "backend",
+                                    r.backend, "weights", o.weights, "n", o.n_row, "k", o.n_col,
+                                    "rows", o.n_token, "us", r.us, "gb_per_s", r.gbps,
+                                    "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
+    printf("[%d, %d] in %s times %d token%s on %s\n", o.n_row, o.n_col, o.weights, o.n_token,
+           o.n_token == 1 ? "" : "s", r.backend);
+    printf("  product   %10.1f us, %.1f GB/s of weights\n", r.us, r.gbps);
+    printf("  memory    %10.1f GB/s read plainly in this run\n", r.read_gbps);
+    printf("  ratio     %10.1f %%\n", 100 * r.ratio);
+    return 0;
+}
+
+const struct verb verb_bench_kernel = {
+    .name = "bench kernel",
+    .arguments = "",
+    .help = "one product for a few tokens, and how near the memory's speed",
+    .options = kernel_options,
+    .run = bench_kernel,
 };
 
 // ---- tool ----
