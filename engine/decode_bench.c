@@ -151,7 +151,8 @@ static int read_type(const char *name, const char *what, enum k_type *type, err 
             *type = known[i].type;
             return 0;
         }
-    return err_set(e, ERR_USAGE, "%s: expected fp8, bf16, nvfp4 or mxfp4, found \"%s\"", what, name);
+    return err_set(e, ERR_USAGE, "%s: expected fp8, bf16, nvfp4 or mxfp4, found \"%s\"", what,
+                   name);
 }
 
 static struct model *open_shape(const struct decode_bench_options *o, err *e)
@@ -175,7 +176,7 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
 struct bench {
     struct model *model;
     session *session;
-    int32_t *prompt; // [n_prompt]
+    int32_t *prompt;          // [n_prompt]
     int n_context, n_decoded; // tokens, at the end of a repetition
     char *buffer;             // device memory for plain reading
     size_t n_buffer;

@@ -14,8 +14,8 @@ static float *room(const struct model *m, int n_row, int n_col)
 static bool open_caches(struct work *w, const struct model *m)
 {
     const struct config *c = &m->config;
-    size_t n_bytes = (size_t)c->n_kv_head * (size_t)w->ctx_max *
-                     k_row_bytes(m->ops->kv_type, c->head_dim);
+    size_t n_bytes =
+        (size_t)c->n_kv_head * (size_t)w->ctx_max * k_row_bytes(m->ops->kv_type, c->head_dim);
     bool ok = true;
     w->caches = mem_new((size_t)c->n_layer * sizeof *w->caches);
     for (int l = 0; l < c->n_layer; l++) {

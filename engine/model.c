@@ -188,7 +188,8 @@ static int bind_vector(struct model *m, float **out, const char *name, int n, er
 //   F8_E4M3  P.weight           P.weight_scale [], [1], [N], [N, 1]: of the whole or of rows
 //                               P.weight_scale or P.weight_scale_inv [N / 128, K / 128], rounded up
 //   NVFP4    P.weight U8        P.weight_scale F8_E4M3 [N, K / 16], P.weight_scale_2, a factor
-//            P.weight_packed U8 P.weight_scale F8_E4M3 [N, K / 16], P.weight_global_scale, a divisor
+//            P.weight_packed U8 P.weight_scale F8_E4M3 [N, K / 16], P.weight_global_scale, a
+//            divisor
 //   MXFP4    P.weight_packed U8 P.weight_scale U8 [N, K / 32]
 struct matrix_names {
     char weight[192], packed[192], scale[192], scale_inv[192], scale_2[192], global[192];
@@ -316,8 +317,7 @@ static int bind_global_scale(struct model *m, struct k_matrix *w, const struct m
     struct tensor *t = weights_find(m->weights, name);
     uint64_t n;
     char shape[128];
-    if (!t)
-        return err_set(e, ERR_INPUT, "tensor %s is missing from the safetensors files", name);
+    if (!t) return err_set(e, ERR_INPUT, "tensor %s is missing from the safetensors files", name);
     if (!is_row_scale(t, 1, &n) || n != 1)
         return err_set(e, ERR_INPUT, "%s: tensor %s: expected shape [] or [1], found %s", t->file,
                        name, tensor_shape_text(t, shape));
@@ -401,8 +401,8 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
 static int fill_blocks(struct model *m, void **block, int n_row, int n_col, enum k_type type,
                        err *e)
 {
-    static const uint64_t one[K_N_TYPE] = {[K_NVFP4] = 0x3838383838383838,
-                                           [K_MXFP4] = 0x7f7f7f7f7f7f7f7f};
+    static const uint64_t one[K_N_TYPE] = {
+        [K_NVFP4] = 0x3838383838383838, [K_MXFP4] = 0x7f7f7f7f7f7f7f7f};
     *block = NULL;
     if (!one[type]) return 0;
     struct k_matrix w = {.type = type, .n_row = n_row, .n_col = n_col, .block = block};
@@ -459,7 +459,7 @@ static int fill_vector(struct model *m, float **out, int n, float value, err *e)
 struct source {
     enum k_type type; // synthetic: of the layers' matrices
     enum k_type embedding, head;
-    rng *random;      // NULL: from the checkpoint
+    rng *random; // NULL: from the checkpoint
 };
 
 static int bind_slot(struct model *m, const struct slot *s, void *base, const char *name,
@@ -576,10 +576,8 @@ struct model *model_synthetic(const struct config *c, enum k_type type, enum k_t
 {
     struct model *m = mem_new(sizeof *m);
     rng r = rng_seed(seed);
-    const struct source random = {.type = type,
-                                  .embedding = c->tied ? head : K_BF16,
-                                  .head = head,
-                                  .random = &r};
+    const struct source random = {
+        .type = type, .embedding = c->tied ? head : K_BF16, .head = head, .random = &r};
     m->ops = ops;
     m->config = *c;
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {

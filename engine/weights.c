@@ -169,7 +169,9 @@ static int check_tiling(struct extent *x, size_t n, uint64_t data_bytes, const c
 // elements.
 static int set_data(struct weights *w, struct tensor *t, const char *data, err *e)
 {
-    unsigned align = t->type == TENSOR_F32 ? 4 : t->type == TENSOR_F8_E4M3 || t->type == TENSOR_U8 ? 1 : 2;
+    unsigned align = t->type == TENSOR_F32                               ? 4
+                     : t->type == TENSOR_F8_E4M3 || t->type == TENSOR_U8 ? 1
+                                                                         : 2;
     t->data = data;
     if (t->type == TENSOR_OTHER || (uintptr_t)data % align == 0) return 0;
     void *copy = mem_try(t->n_bytes);

@@ -55,7 +55,8 @@ void composed_add(const struct k_ops *op, k_device *d, const float *a, const str
     op->matmul(d, a, n_token, &back, 1);
 }
 
-void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set)
+void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
+                   uint64_t set)
 {
     (void)d;
     for (size_t at = 0; at < n_bytes; at += 8) {

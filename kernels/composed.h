@@ -15,7 +15,8 @@ void composed_gate(const struct k_ops *op, k_device *d, float *out, const float 
 void composed_add(const struct k_ops *op, k_device *d, const float *a, const struct k_add *p,
                   int n_token);
 
-void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);
+void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
+                   uint64_t set);
 int composed_finish(k_device *d, err *e); // nothing is ever pending
 void composed_replay(k_device *d, void **recording, void (*issue)(void *context), void *context);
 void composed_forget(k_device *d, void *recording);
@@ -51,11 +52,11 @@ void composed_forget(k_device *d, void *recording);
     static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)         \
     {                                                                                              \
         composed_add(&table, d, a->x, p, n_token);                                                 \
-        if (p->next)                                                                               \
-            table.rms_norm(d, p->next->x, p->x, p->gain, n_token, p->w->n_row, p->eps);            \
+        if (p->next) table.rms_norm(d, p->next->x, p->x, p->gain, n_token, p->w->n_row, p->eps);   \
     }
 
 #define COMPOSED_OPERATIONS                                                                        \
-    .fill = composed_fill, .finish = composed_finish, .replay = composed_replay, .forget = composed_forget,               \
-    .act_new = fused_act_new, .act_free = fused_act_free, .norm = fused_norm,                      \
-    .project = fused_project, .attend = fused_attend, .gate = fused_gate, .add = fused_add
+    .fill = composed_fill, .finish = composed_finish, .replay = composed_replay,                   \
+    .forget = composed_forget, .act_new = fused_act_new, .act_free = fused_act_free,               \
+    .norm = fused_norm, .project = fused_project, .attend = fused_attend, .gate = fused_gate,      \
+    .add = fused_add

@@ -543,11 +543,11 @@ static int32_t cpu_argmax(k_device *d, const float *x, int n, const uint64_t *ma
 DEFINE_COMPOSED(k_cpu)
 
 #define CPU_OPERATIONS                                                                             \
-    .kv_type = K_F32, .batch_max = CPU_BATCH_MAX, .close = cpu_close, .describe = cpu_describe, .n_thread = cpu_n_thread,      \
-    .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy, .download = cpu_copy,          \
-    .place = cpu_place, .reserve = cpu_reserve, .embed = cpu_embed, .rms_norm = cpu_rms_norm,      \
-    .matmul = cpu_matmul, .rope_table = cpu_rope_table, .rope = cpu_rope,                          \
-    .kv_store = cpu_kv_store, .attention = cpu_attention, .swiglu = cpu_swiglu,                    \
+    .kv_type = K_F32, .batch_max = CPU_BATCH_MAX, .close = cpu_close, .describe = cpu_describe,    \
+    .n_thread = cpu_n_thread, .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy,      \
+    .download = cpu_copy, .place = cpu_place, .reserve = cpu_reserve, .embed = cpu_embed,          \
+    .rms_norm = cpu_rms_norm, .matmul = cpu_matmul, .rope_table = cpu_rope_table,                  \
+    .rope = cpu_rope, .kv_store = cpu_kv_store, .attention = cpu_attention, .swiglu = cpu_swiglu,  \
     .sum_rows = cpu_sum_rows, .argmax = cpu_argmax, .read_all = cpu_read_all, COMPOSED_OPERATIONS
 
 const struct k_ops k_cpu = {.name = "cpu", .open = cpu_open, CPU_OPERATIONS};

@@ -75,8 +75,8 @@ bool cuda_check(k_device *d, cudaError_t rc, const char *where);
 // Launches a kernel that may begin before its predecessor has ended: it must execute
 // griddepcontrol.wait before it touches what another kernel writes or reads.
 template <typename... Formal, typename... Actual>
-void cuda_launch_early(k_device *d, const char *where, void (*kernel)(Formal...), dim3 grid, int block,
-                       size_t shared, Actual... args)
+void cuda_launch_early(k_device *d, const char *where, void (*kernel)(Formal...), dim3 grid,
+                       int block, size_t shared, Actual... args)
 {
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute early = {};
@@ -220,11 +220,14 @@ static __device__ __forceinline__ float e2m1_value(unsigned code)
 
 static __device__ __forceinline__ float e8m0_value(unsigned char b)
 {
-    return b == 255 ? __uint_as_float(0x7fc00000) : b ? __uint_as_float((unsigned)b << 23) : 0x1p-127f;
+    return b == 255 ? __uint_as_float(0x7fc00000)
+           : b      ? __uint_as_float((unsigned)b << 23)
+                    : 0x1p-127f;
 }
 
 // One weight without its row's scale: the definition, for kernels that need not be fast.
-static __device__ __forceinline__ float weight_value(const struct k_matrix &w, size_t row, size_t col)
+static __device__ __forceinline__ float weight_value(const struct k_matrix &w, size_t row,
+                                                     size_t col)
 {
     size_t n_col = (size_t)w.n_col;
     const unsigned char *bytes = (const unsigned char *)w.data;
@@ -251,7 +254,8 @@ static __device__ __forceinline__ float weight_value(const struct k_matrix &w, s
 // D += A B of the tensor cores: A [16, 16] and B [16, 8] bf16, D f32. Lane 4 g + t holds, of A,
 // rows g and g + 8 at columns 2t, 2t + 1 and 8 more; of B, column g at the same rows; of D, rows g
 // and g + 8 at columns 2t and 2t + 1.
-static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
                  "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -259,7 +263,8 @@ static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4],
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0,
+                                               unsigned b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
                  "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -281,13 +286,15 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *global)
 
 static __device__ __forceinline__ void copy_8(void *shared, const void *global)
 {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)), "l"(global)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
+                 "l"(global)
                  : "memory");
 }
 
 static __device__ __forceinline__ void copy_4(void *shared, const void *global)
 {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)), "l"(global)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
+                 "l"(global)
                  : "memory");
 }
 

@@ -3,8 +3,8 @@
 //
 // One stream carries everything in the order of issue. An operation does not fail by itself: the
 // first error is kept, everything after it is in vain, and `finish` reports it.
-#include "kernels/cuda.h"
 #include "kernels/composed_plain.h"
+#include "kernels/cuda.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,9 +21,7 @@ bool cuda_check(k_device *d, cudaError_t rc, const char *where)
     return rc == cudaSuccess;
 }
 
-__global__ void nothing_kernel(void)
-{
-}
+__global__ void nothing_kernel(void) {}
 
 // Which device, and whether this build can run there.
 static int choose_device(k_device *d, err *e)
@@ -35,17 +33,20 @@ static int choose_device(k_device *d, err *e)
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
     if (rc == cudaErrorInsufficientDriver && !driver)
-        return err_set(e, ERR_SYSTEM,
-                       "backend cuda: no NVIDIA driver (this build needs one for CUDA %d.%d); --backend cpu "
-                       "works without",
-                       runtime / 1000, runtime % 1000 / 10);
+        return err_set(
+            e, ERR_SYSTEM,
+            "backend cuda: no NVIDIA driver (this build needs one for CUDA %d.%d); --backend cpu "
+            "works without",
+            runtime / 1000, runtime % 1000 / 10);
     if (rc == cudaErrorInsufficientDriver)
         return err_set(e, ERR_SYSTEM,
-                       "backend cuda: the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: update the "
+                       "backend cuda: the NVIDIA driver supports CUDA %d.%d, this build needs "
+                       "%d.%d: update the "
                        "driver, or use --backend cpu",
                        driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
     if (rc == cudaErrorNoDevice || (rc == cudaSuccess && count == 0))
-        return err_set(e, ERR_SYSTEM, "backend cuda: this machine has no NVIDIA GPU; --backend cpu works without");
+        return err_set(e, ERR_SYSTEM,
+                       "backend cuda: this machine has no NVIDIA GPU; --backend cpu works without");
     if (rc != cudaSuccess || (rc = cudaGetDeviceProperties(&prop, 0)) != cudaSuccess ||
         (rc = cudaSetDevice(0)) != cudaSuccess)
         return err_set(e, ERR_SYSTEM, "backend cuda: %s", cudaGetErrorString(rc));
@@ -53,7 +54,8 @@ static int choose_device(k_device *d, err *e)
         return err_set(e, ERR_SYSTEM,
                        "backend cuda: %s is sm_%d%d, this build has code for %s: build with "
                        "-DHEARTH_CUDA_ARCHITECTURES=%d%d-real, or use --backend cpu",
-                       prop.name, prop.major, prop.minor, HEARTH_CUDA_ARCHITECTURES, prop.major, prop.minor);
+                       prop.name, prop.major, prop.minor, HEARTH_CUDA_ARCHITECTURES, prop.major,
+                       prop.minor);
     d->major = prop.major, d->minor = prop.minor, d->n_sm = prop.multiProcessorCount;
     d->integrated = prop.integrated;
     d->shared_max = prop.sharedMemPerBlockOptin, d->shared_sm = prop.sharedMemPerMultiprocessor;
@@ -83,14 +85,16 @@ static k_device *device_open(int n_thread, err *e)
         delete d;
         return NULL;
     }
-    bool ok = cuda_check(d, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "stream") &&
-              cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
-              cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
-              cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
-              cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
-              cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
-              cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
-              cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") && cuda_stream_init(d);
+    bool ok =
+        cuda_check(d, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "stream") &&
+        cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
+        cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
+        cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
+        cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
+        cuda_stream_init(d);
     if (ok) return d;
     err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
     device_close(d);
@@ -152,7 +156,8 @@ static void device_upload(k_device *d, void *to, const void *host, size_t n_byte
 
 static void device_download(k_device *d, void *host, const void *from, size_t n_bytes)
 {
-    cuda_check(d, cudaMemcpyAsync(host, from, n_bytes, cudaMemcpyDeviceToHost, d->stream), "download");
+    cuda_check(d, cudaMemcpyAsync(host, from, n_bytes, cudaMemcpyDeviceToHost, d->stream),
+               "download");
     cuda_check(d, cudaStreamSynchronize(d->stream), "download");
 }
 
@@ -175,7 +180,9 @@ static int device_reserve(k_device *d, int n_token, int n_col, err *e)
     for (int i = 0; i < 3; i++)
         if (cudaMalloc(&d->scratch[i], n * sizeof(float)) != cudaSuccess) {
             cudaGetLastError();
-            return err_set(e, ERR_SYSTEM, "no GPU memory for the scratch of %d tokens of %d columns", n_token, n_col);
+            return err_set(e, ERR_SYSTEM,
+                           "no GPU memory for the scratch of %d tokens of %d columns", n_token,
+                           n_col);
         }
     d->scratch_size = n;
     return 0;
@@ -185,17 +192,21 @@ static int device_finish(k_device *d, err *e)
 {
     cuda_check(d, cudaStreamSynchronize(d->stream), "waiting for the GPU");
     if (d->failed == cudaSuccess) return 0;
-    return err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
+    return err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at,
+                   cudaGetErrorString(d->failed));
 }
 
 // Recordings
 
-static void device_replay(k_device *d, void **recording, void (*issue)(void *context), void *context)
+static void device_replay(k_device *d, void **recording, void (*issue)(void *context),
+                          void *context)
 {
     if (!*recording) {
         cudaGraph_t graph = NULL;
         cudaGraphExec_t exec = NULL;
-        if (!cuda_check(d, cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeThreadLocal), "recording")) return;
+        if (!cuda_check(d, cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeThreadLocal),
+                        "recording"))
+            return;
         issue(context);
         bool ok = cuda_check(d, cudaStreamEndCapture(d->stream, &graph), "recording") &&
                   cuda_check(d, cudaGraphInstantiate(&exec, graph, 0), "recording") &&
@@ -250,10 +261,12 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
 
 // The fused operations: the fast kernel where the shape allows it, else the small operations.
 
-static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p, int n_product)
+static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                          int n_product)
 {
     bool few = a->form == FORM_PAIR, many = a->form == FORM_SHORT;
-    for (int i = 0; i < n_product; i++) few &= cuda_stream_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
+    for (int i = 0; i < n_product; i++)
+        few &= cuda_stream_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
     if (few)
         cuda_stream_project(d, a, n_token, p, n_product);
     else if (many)
@@ -277,10 +290,11 @@ static void fused_attend(k_device *d, k_act *a, const struct k_attend *at, int n
 
 static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token)
 {
-    const struct k_product both[] = {{g->gate, NULL, g->room[0], false}, {g->up, NULL, g->room[1], false}};
+    const struct k_product both[] = {{g->gate, NULL, g->room[0], false},
+                                     {g->up, NULL, g->room[1], false}};
     bool alike = g->gate->type == g->up->type && !g->gate->block == !g->up->block;
-    if (a->form == FORM_PAIR && out->n_col % COLUMNS_STEP == 0 && alike && cuda_stream_takes(g->gate) &&
-        cuda_stream_takes(g->up)) {
+    if (a->form == FORM_PAIR && out->n_col % COLUMNS_STEP == 0 && alike &&
+        cuda_stream_takes(g->gate) && cuda_stream_takes(g->up)) {
         cuda_stream_gate(d, out, a, g, n_token);
         return;
     }
@@ -291,7 +305,8 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
 static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
 {
     const struct k_product back = {p->w, NULL, p->x, true};
-    if (a->form == FORM_PAIR && cuda_stream_takes(p->w) && (!p->next || p->next->n_col % COLUMNS_STEP == 0)) {
+    if (a->form == FORM_PAIR && cuda_stream_takes(p->w) &&
+        (!p->next || p->next->n_col % COLUMNS_STEP == 0)) {
         cuda_stream_add(d, a, p, n_token);
         return;
     }

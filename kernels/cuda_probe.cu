@@ -1,6 +1,7 @@
-// The read roof of a GPU: every thread XORs 16-byte words of a buffer several times the size of the L2 cache and writes one word
-// only when the sum is a value it cannot be, so that nothing but reads counts. Bound by bytes; on GB10 273 GB/s are on paper and
-// 231 to 234 have been measured by such kernels, on an H200 4.8 TB/s on paper.
+// The read roof of a GPU: every thread XORs 16-byte words of a buffer several times the size of the
+// L2 cache and writes one word only when the sum is a value it cannot be, so that nothing but reads
+// counts. Bound by bytes; on GB10 273 GB/s are on paper and 231 to 234 have been measured by such
+// kernels, on an H200 4.8 TB/s on paper.
 #include "kernels/cuda_probe.h"
 
 #include <cstdio>
@@ -14,7 +15,8 @@ __global__ void read_all_kernel(const uint4 *__restrict__ p, size_t n, unsigned 
     size_t stride = (size_t)gridDim.x * blockDim.x;
     unsigned sum = 0;
     size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    // UNROLL independent loads in flight per thread: latency times bandwidth is what must be covered.
+    // UNROLL independent loads in flight per thread: latency times bandwidth is what must be
+    // covered.
     for (; i + (UNROLL - 1) * stride < n; i += UNROLL * stride) {
         uint4 v[UNROLL];
 #pragma unroll

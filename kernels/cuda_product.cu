@@ -7,7 +7,8 @@
 // The definition: one warp per row of W, in f32. For shapes that are no multiple of anything.
 enum { PLAIN_WARPS = 8, PLAIN_TOKENS = 8 };
 
-__global__ void product_plain_kernel(struct k_product p, struct k_matrix w, const float *x, int n_token)
+__global__ void product_plain_kernel(struct k_product p, struct k_matrix w, const float *x,
+                                     int n_token)
 {
     int row = (int)(blockIdx.x * PLAIN_WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
     int first = (int)blockIdx.y * PLAIN_TOKENS, n = min(PLAIN_TOKENS, n_token - first);
@@ -71,11 +72,15 @@ struct gemm_job {
 };
 
 template <int FORM>
-static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsigned char *to, int u, int row0, int token0)
+static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsigned char *to,
+                                                  int u, int row0, int token0)
 {
     constexpr int scale_bytes = stage<FORM>::scale_bytes, pieces = stage<FORM>::row_bytes / 16;
-    const unsigned char *data = (const unsigned char *)j.w.data, *block = (const unsigned char *)j.w.block;
-    size_t row_bytes = FORM == W_BF16 ? 2 * (size_t)j.w.n_col : FORM == W_NVFP4 || FORM == W_MXFP4 ? (size_t)j.w.n_col / 2 : (size_t)j.w.n_col;
+    const unsigned char *data = (const unsigned char *)j.w.data,
+                        *block = (const unsigned char *)j.w.block;
+    size_t row_bytes = FORM == W_BF16                       ? 2 * (size_t)j.w.n_col
+                       : FORM == W_NVFP4 || FORM == W_MXFP4 ? (size_t)j.w.n_col / 2
+                                                            : (size_t)j.w.n_col;
     for (int i = (int)threadIdx.x; i < TILE * 4; i += GEMM_THREADS) {
         size_t row = (size_t)min(row0 + i / 4, j.w.n_row - 1);
         copy_16(to + i * 16, data + row * row_bytes + (size_t)u * (size_t)UNIT_BYTES + i % 4 * 16);
@@ -86,7 +91,8 @@ static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsi
             if (FORM == W_E4M3_BLOCK)
                 at = (row / 128 * (size_t)((j.w.n_col + 127) / 128) + (size_t)u / 2) * 4;
             else
-                at = row * (size_t)(j.w.n_col / (FORM == W_NVFP4 ? 16 : 32)) + (size_t)(u * scale_bytes + i * 4 % scale_bytes);
+                at = row * (size_t)(j.w.n_col / (FORM == W_NVFP4 ? 16 : 32)) +
+                     (size_t)(u * scale_bytes + i * 4 % scale_bytes);
             copy_4(to + stage<FORM>::weights + i * 4, block + at);
         }
     }
@@ -94,14 +100,17 @@ static __device__ __forceinline__ void load_stage(const struct gemm_job &j, unsi
     for (int i = (int)threadIdx.x; i < TILE * pieces; i += GEMM_THREADS) {
         size_t token = (size_t)min(token0 + i / pieces, j.n_token - 1);
         copy_16(x + piece_at<FORM>(i / pieces, i % pieces) * 16,
-                j.x + token * (size_t)j.w.n_col + (size_t)(u * unit<FORM>::columns + i % pieces * 8));
+                j.x + token * (size_t)j.w.n_col +
+                    (size_t)(u * unit<FORM>::columns + i % pieces * 8));
     }
 }
 
 template <int FORM>
-static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const unsigned char *from, int warp, int lane)
+static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const unsigned char *from,
+                                                      int warp, int lane)
 {
-    constexpr int n = 2 * unit<FORM>::steps, lane_pieces = unit<FORM>::lane_columns / 8, scale_bytes = stage<FORM>::scale_bytes;
+    constexpr int n = 2 * unit<FORM>::steps, lane_pieces = unit<FORM>::lane_columns / 8,
+                  scale_bytes = stage<FORM>::scale_bytes;
     const unsigned char *scales = from + stage<FORM>::weights;
     const uint4 *x = (const uint4 *)(scales + stage<FORM>::scales);
     int g = lane / 4, t = lane % 4, row = warp % 4 * 32, token = warp / 4 * 64;
@@ -111,7 +120,8 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             int r = row + m * 16 + h * 8 + g;
-            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t], scales + r * scale_bytes, t, a[m][h]);
+            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t], scales + r * scale_bytes, t,
+                             a[m][h]);
         }
 #pragma unroll
     for (int b = 0; b < 8; b++) {
@@ -128,11 +138,13 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
             float *sum = FORM == W_E4M3_BLOCK ? c[m] : acc[m][b];
 #pragma unroll
             for (int s = 0; s < n / 2; s++) {
-                const unsigned f[4] = {a[m][0][2 * s], a[m][1][2 * s], a[m][0][2 * s + 1], a[m][1][2 * s + 1]};
+                const unsigned f[4] = {a[m][0][2 * s], a[m][1][2 * s], a[m][0][2 * s + 1],
+                                       a[m][1][2 * s + 1]};
                 mma_unit<FORM>(sum, f, v[2 * s], v[2 * s + 1]);
             }
             if constexpr (FORM == W_E4M3_BLOCK) {
-                float s0 = ((const float *)scales)[row + m * 16 + g], s1 = ((const float *)scales)[row + m * 16 + 8 + g];
+                float s0 = ((const float *)scales)[row + m * 16 + g],
+                      s1 = ((const float *)scales)[row + m * 16 + 8 + g];
                 acc[m][b][0] += c[m][0] * s0, acc[m][b][1] += c[m][1] * s0;
                 acc[m][b][2] += c[m][2] * s1, acc[m][b][3] += c[m][3] * s1;
             }
@@ -140,11 +152,14 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
     }
 }
 
-template <int FORM> __global__ void __launch_bounds__(GEMM_THREADS, 1) gemm_kernel(const __grid_constant__ struct gemm_job j)
+template <int FORM>
+__global__ void __launch_bounds__(GEMM_THREADS, 1)
+    gemm_kernel(const __grid_constant__ struct gemm_job j)
 {
     extern __shared__ __align__(128) unsigned char shared[];
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE, n_unit = j.w.n_col / unit<FORM>::columns;
+    int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE,
+        n_unit = j.w.n_col / unit<FORM>::columns;
     float acc[2][8][4] = {};
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
@@ -155,7 +170,8 @@ template <int FORM> __global__ void __launch_bounds__(GEMM_THREADS, 1) gemm_kern
         copy_wait<STAGES - 2>();
         __syncthreads();
         int next = u + STAGES - 1;
-        if (next < n_unit) load_stage<FORM>(j, shared + next % STAGES * stage<FORM>::size, next, row0, token0);
+        if (next < n_unit)
+            load_stage<FORM>(j, shared + next % STAGES * stage<FORM>::size, next, row0, token0);
         copy_commit();
         multiply_stage<FORM>(acc, shared + u % STAGES * stage<FORM>::size, warp, lane);
     }
@@ -186,11 +202,11 @@ static const struct {
     gemm_function kernel;
     int shared;
 } gemms[W_N_FORM] = {
-    {gemm_kernel<W_BF16>, STAGES * stage<W_BF16>::size},
-    {gemm_kernel<W_E4M3>, STAGES * stage<W_E4M3>::size},
-    {gemm_kernel<W_E4M3_BLOCK>, STAGES * stage<W_E4M3_BLOCK>::size},
-    {gemm_kernel<W_NVFP4>, STAGES * stage<W_NVFP4>::size},
-    {gemm_kernel<W_MXFP4>, STAGES * stage<W_MXFP4>::size},
+    {gemm_kernel<W_BF16>, STAGES *stage<W_BF16>::size},
+    {gemm_kernel<W_E4M3>, STAGES *stage<W_E4M3>::size},
+    {gemm_kernel<W_E4M3_BLOCK>, STAGES *stage<W_E4M3_BLOCK>::size},
+    {gemm_kernel<W_NVFP4>, STAGES *stage<W_NVFP4>::size},
+    {gemm_kernel<W_MXFP4>, STAGES *stage<W_MXFP4>::size},
 };
 
 bool cuda_gemm_takes(const struct k_matrix *w)
@@ -202,7 +218,8 @@ bool cuda_gemm_takes(const struct k_matrix *w)
 void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p)
 {
     int form = weight_form(p->w);
-    struct gemm_job j = {*p->w, a->hi[form == W_BF16 ? X_BF16 : X_F16], p->bias, p->out, n_token, p->add};
+    struct gemm_job j = {*p->w, a->hi[form == W_BF16 ? X_BF16 : X_F16], p->bias, p->out, n_token,
+                         p->add};
     dim3 grid((unsigned)(p->w->n_row + TILE - 1) / TILE, (unsigned)(n_token + TILE - 1) / TILE);
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,

@@ -45,7 +45,8 @@ __global__ void embed_kernel(float *out, struct k_matrix w, const int32_t *token
         out[blockIdx.x * n + i] = weight_value(w, row, i) * scale;
 }
 
-void cuda_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens, int n_token)
+void cuda_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
+                int n_token)
 {
     embed_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(out, *table, tokens);
     cuda_check(d, cudaGetLastError(), "embed");
@@ -61,14 +62,16 @@ __global__ void rms_norm_kernel(float *out, const float *x, const float *gain, i
     for (int i = threadIdx.x; i < dim; i += blockDim.x) out[at + i] = x[at + i] * factor * gain[i];
 }
 
-void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, int n_row, int dim, float eps)
+void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, int n_row, int dim,
+                   float eps)
 {
     rms_norm_kernel<<<(unsigned)n_row, THREADS, 0, d->stream>>>(out, x, gain, dim, eps);
     cuda_check(d, cudaGetLastError(), "rms_norm");
 }
 
 // One thread per angle, in double: positions times frequencies need more than 24 bits.
-__global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half, const int32_t *pos, size_t n)
+__global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half,
+                                  const int32_t *pos, size_t n)
 {
     size_t i = global_index();
     early_trigger();
@@ -81,11 +84,12 @@ __global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half
     out[t * 2 * n_half + n_half + k] = (float)s;
 }
 
-void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, const int32_t *pos, int n_token)
+void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+                     const int32_t *pos, int n_token)
 {
     size_t n = (size_t)n_half * n_token;
-    cuda_launch_early(d, "rope_table", rope_table_kernel, dim3(blocks_for(n)), THREADS, 0, out, inv_freq, n_half, pos,
-                      n);
+    cuda_launch_early(d, "rope_table", rope_table_kernel, dim3(blocks_for(n)), THREADS, 0, out,
+                      inv_freq, n_half, pos, n);
 }
 
 __global__ void rope_kernel(float *x, const float *table, int n_head, int half, size_t n)
@@ -164,11 +168,13 @@ __global__ void act_norm_kernel(k_act a, const float *x, const float *gain, int 
         act_store(a, a.form, at + i, x[at + i] * factor * gain[i]);
 }
 
-void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim, float eps)
+void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
+               float eps)
 {
     a->form = act_form(n_token, dim);
     a->n_sum = 0;
-    cuda_launch_early(d, "norm", act_norm_kernel, dim3((unsigned)n_token), THREADS, 0, *a, x, gain, dim, eps);
+    cuda_launch_early(d, "norm", act_norm_kernel, dim3((unsigned)n_token), THREADS, 0, *a, x, gain,
+                      dim, eps);
 }
 
 __global__ void act_write_kernel(k_act a, const float *x, size_t n)
@@ -192,7 +198,8 @@ __global__ void act_read_kernel(k_act a, float *out)
     float factor = 1;
     if (a.n_sum) {
         float sum = 0;
-        for (int i = threadIdx.x; i < a.n_sum; i += blockDim.x) sum += a.sums[i * FEW_TOKENS + blockIdx.x];
+        for (int i = threadIdx.x; i < a.n_sum; i += blockDim.x)
+            sum += a.sums[i * FEW_TOKENS + blockIdx.x];
         factor = 1 / sqrtf(block_sum(sum) / a.norm_dim + a.eps);
     }
     for (int i = threadIdx.x; i < a.n_col; i += blockDim.x) {
@@ -240,11 +247,12 @@ enum { CHOICE_BLOCKS = 64 };
 
 // The last block to arrive hands the result to the host (best[2] is mapped host memory) and leaves
 // the two words of the device as it found them.
-__global__ void argmax_kernel(unsigned long long *best, unsigned long long *host, const float *x, int n,
-                              const unsigned *mask)
+__global__ void argmax_kernel(unsigned long long *best, unsigned long long *host, const float *x,
+                              int n, const unsigned *mask)
 {
     unsigned long long mine = 0;
-    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += gridDim.x * blockDim.x)
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n;
+         i += gridDim.x * blockDim.x)
         if (!mask || mask[i / 32] >> i % 32 & 1) mine = max(mine, choice(x[i], i));
 #pragma unroll
     for (int i = 16; i; i /= 2) mine = max(mine, __shfl_xor_sync(~0u, mine, i));
@@ -262,13 +270,16 @@ int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
     size_t mask_bytes = ((size_t)n + 63) / 64 * 8;
     if (mask && mask_bytes > d->argmax_mask_n) {
         cudaFree(d->argmax_mask);
-        d->argmax_mask_n = cuda_check(d, cudaMalloc(&d->argmax_mask, mask_bytes), "mask") ? mask_bytes : 0;
+        d->argmax_mask_n =
+            cuda_check(d, cudaMalloc(&d->argmax_mask, mask_bytes), "mask") ? mask_bytes : 0;
         if (!d->argmax_mask_n) return -1;
     }
     if (mask)
-        cuda_check(d, cudaMemcpyAsync(d->argmax_mask, mask, mask_bytes, cudaMemcpyHostToDevice, d->stream), "mask");
-    argmax_kernel<<<CHOICE_BLOCKS, THREADS, 0, d->stream>>>(d->argmax_best, d->argmax_host, x, n,
-                                                            mask ? (const unsigned *)d->argmax_mask : nullptr);
+        cuda_check(
+            d, cudaMemcpyAsync(d->argmax_mask, mask, mask_bytes, cudaMemcpyHostToDevice, d->stream),
+            "mask");
+    argmax_kernel<<<CHOICE_BLOCKS, THREADS, 0, d->stream>>>(
+        d->argmax_best, d->argmax_host, x, n, mask ? (const unsigned *)d->argmax_mask : nullptr);
     cuda_check(d, cudaGetLastError(), "argmax");
     if (!cuda_check(d, cudaStreamSynchronize(d->stream), "argmax") || !*d->argmax_host) return -1;
     return (int32_t)(0xffffffffu - (unsigned)*d->argmax_host);
@@ -278,8 +289,8 @@ int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
 
 enum { READ_UNROLL = 8 };
 
-__global__ void read_kernel(const uint4 *__restrict__ p, size_t n, const unsigned char *tail, size_t n_tail,
-                            unsigned *out)
+__global__ void read_kernel(const uint4 *__restrict__ p, size_t n, const unsigned char *tail,
+                            size_t n_tail, unsigned *out)
 {
     size_t stride = (size_t)gridDim.x * blockDim.x, i = global_index();
     unsigned sum = 0;
@@ -303,9 +314,11 @@ uint64_t cuda_read_all(k_device *d, const void *p, size_t n_bytes)
     size_t n = n_bytes / sizeof(uint4);
     cuda_check(d, cudaMemsetAsync(d->read_sum, 0, sizeof sum, d->stream), "read_all");
     read_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>(
-        (const uint4 *)p, n, (const unsigned char *)p + n * sizeof(uint4), n_bytes % sizeof(uint4), d->read_sum);
+        (const uint4 *)p, n, (const unsigned char *)p + n * sizeof(uint4), n_bytes % sizeof(uint4),
+        d->read_sum);
     cuda_check(d, cudaGetLastError(), "read_all");
-    cuda_check(d, cudaMemcpyAsync(&sum, d->read_sum, sizeof sum, cudaMemcpyDeviceToHost, d->stream), "read_all");
+    cuda_check(d, cudaMemcpyAsync(&sum, d->read_sum, sizeof sum, cudaMemcpyDeviceToHost, d->stream),
+               "read_all");
     cuda_check(d, cudaStreamSynchronize(d->stream), "read_all");
     return sum;
 }
@@ -319,8 +332,8 @@ static __device__ unsigned long long random_word(unsigned long long seed, unsign
     return z ^ z >> 31;
 }
 
-__global__ void fill_kernel(unsigned char *to, size_t n_bytes, unsigned long long seed, unsigned long long keep,
-                            unsigned long long set)
+__global__ void fill_kernel(unsigned char *to, size_t n_bytes, unsigned long long seed,
+                            unsigned long long keep, unsigned long long set)
 {
     for (size_t i = global_index(); i < (n_bytes + 7) / 8; i += (size_t)gridDim.x * blockDim.x) {
         unsigned long long word = (random_word(seed, i) & keep) | set;
@@ -333,6 +346,7 @@ __global__ void fill_kernel(unsigned char *to, size_t n_bytes, unsigned long lon
 
 void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set)
 {
-    fill_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>((unsigned char *)to, n_bytes, seed, keep, set);
+    fill_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>((unsigned char *)to, n_bytes,
+                                                                  seed, keep, set);
     cuda_check(d, cudaGetLastError(), "fill");
 }

@@ -50,7 +50,8 @@ struct stream_job {
 
 // What one slot of a warp's ring holds.
 template <int FORM> struct slot {
-    static constexpr int scale_bytes = FORM == W_E4M3_BLOCK ? 4 : 2 * unit<FORM>::scale_bytes; // of a row
+    static constexpr int scale_bytes =
+        FORM == W_E4M3_BLOCK ? 4 : 2 * unit<FORM>::scale_bytes; // of a row
     static constexpr int columns = 2 * unit<FORM>::columns;
     static constexpr int size = UNIT_ROWS * (2 * UNIT_BYTES + scale_bytes);
 };
@@ -73,7 +74,8 @@ struct row_place {
 };
 
 template <int FORM>
-static __device__ __forceinline__ struct row_place place_of(const struct stream_job &j, int tile, int r)
+static __device__ __forceinline__ struct row_place place_of(const struct stream_job &j, int tile,
+                                                            int r)
 {
     int p = 0, row;
     if (j.ending == END_GATE) {
@@ -88,8 +90,10 @@ static __device__ __forceinline__ struct row_place place_of(const struct stream_
     constexpr int per_byte = FORM == W_NVFP4 || FORM == W_MXFP4 ? 2 : 1;
     size_t row_bytes = FORM == W_BF16 ? 2 * (size_t)j.n_col : (size_t)j.n_col / per_byte;
     struct row_place at = {j.part[p].data + (size_t)row * row_bytes, nullptr};
-    if constexpr (FORM == W_NVFP4) at.scales = j.part[p].block + (size_t)row * (size_t)(j.n_col / 16);
-    if constexpr (FORM == W_MXFP4) at.scales = j.part[p].block + (size_t)row * (size_t)(j.n_col / 32);
+    if constexpr (FORM == W_NVFP4)
+        at.scales = j.part[p].block + (size_t)row * (size_t)(j.n_col / 16);
+    if constexpr (FORM == W_MXFP4)
+        at.scales = j.part[p].block + (size_t)row * (size_t)(j.n_col / 32);
     if constexpr (FORM == W_E4M3_BLOCK)
         at.scales = j.part[p].block + (size_t)(row / 128) * (size_t)((j.n_col + 127) / 128) * 4;
     return at;
@@ -102,7 +106,8 @@ template <int FORM, int TILES> struct loader {
 };
 
 template <int FORM, int TILES>
-static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &l, const struct stream_job &j, int lane)
+static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &l,
+                                                    const struct stream_job &j, int lane)
 {
 #pragma unroll
     for (int t = 0; t < TILES; t++) {
@@ -115,7 +120,8 @@ static __device__ __forceinline__ void loader_group(struct loader<FORM, TILES> &
 }
 
 template <int FORM, int TILES, int DEPTH>
-static __device__ __forceinline__ void load_slot(struct loader<FORM, TILES> &l, const struct stream_job &j, int t,
+static __device__ __forceinline__ void load_slot(struct loader<FORM, TILES> &l,
+                                                 const struct stream_job &j, int t,
                                                  unsigned char *ring, int warp, int lane)
 {
     constexpr int scale_bytes = slot<FORM>::scale_bytes;
@@ -165,12 +171,13 @@ static __device__ __forceinline__ void load_columns(unsigned *out, const uint16_
 }
 
 template <int FORM, bool WIDE>
-static __device__ __forceinline__ void load_fragment(struct fragment<FORM, WIDE> &f, const struct stream_job &j, int u,
-                                                     int lane)
+static __device__ __forceinline__ void load_fragment(struct fragment<FORM, WIDE> &f,
+                                                     const struct stream_job &j, int u, int lane)
 {
     constexpr int n = 2 * unit<FORM>::steps;
     int g = lane / 4, token = WIDE ? g : g % 4;
-    size_t at = (size_t)token * (size_t)j.n_col + (size_t)(u * slot<FORM>::columns + lane % 4 * unit<FORM>::lane_columns);
+    size_t at = (size_t)token * (size_t)j.n_col +
+                (size_t)(u * slot<FORM>::columns + lane % 4 * unit<FORM>::lane_columns);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
 #pragma unroll
@@ -212,7 +219,8 @@ static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigne
     }
 }
 
-// Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a thread.
+// Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a
+// thread.
 static __device__ __forceinline__ void prefetch_row(const float *p, int row)
 {
     if (p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + row));
@@ -264,8 +272,8 @@ static __device__ __forceinline__ float row_result(const struct part &p, int row
 }
 
 template <int TILES, bool WIDE>
-static __device__ __forceinline__ void end_store(const struct stream_job &j, const float *red, const float *factor,
-                                                 int tile, int n)
+static __device__ __forceinline__ void end_store(const struct stream_job &j, const float *red,
+                                                 const float *factor, int tile, int n)
 {
     for (int i = (int)threadIdx.x; i < n * 16 * j.n_token; i += THREADS) {
         int r = i % 16, token = i / 16 % j.n_token, t = i / 16 / j.n_token, p = 0;
@@ -281,14 +289,16 @@ static __device__ __forceinline__ void end_store(const struct stream_job &j, con
 }
 
 template <int TILES, bool WIDE>
-static __device__ __forceinline__ void end_gate(const struct stream_job &j, const float *red, const float *factor,
-                                                int tile, int n)
+static __device__ __forceinline__ void end_gate(const struct stream_job &j, const float *red,
+                                                const float *factor, int tile, int n)
 {
     for (int i = (int)threadIdx.x; i < n * 8 * j.n_token; i += THREADS) {
         int r = i % 8, token = i / 8 % j.n_token, t = i / 8 / j.n_token, row = (tile + t) * 8 + r;
         if (row >= j.part[0].n_row) continue;
-        float gate = row_result(j.part[0], row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
-        float up = row_result(j.part[1], row, total<TILES, WIDE>(red, t, r + 8, token) * factor[token]);
+        float gate =
+            row_result(j.part[0], row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
+        float up =
+            row_result(j.part[1], row, total<TILES, WIDE>(red, t, r + 8, token) * factor[token]);
         size_t at = (size_t)token * (size_t)j.part[0].n_row + row;
         write_pair(j.next, at, gate / (1 + __expf(-gate)) * up);
     }
@@ -296,8 +306,8 @@ static __device__ __forceinline__ void end_gate(const struct stream_job &j, cons
 
 // Also leaves the squares of the new x, summed over each tile; 16 lanes hold one tile and token.
 template <int TILES, bool WIDE>
-static __device__ __forceinline__ void end_add(const struct stream_job &j, const float *red, const float *factor,
-                                               int tile, int n)
+static __device__ __forceinline__ void end_add(const struct stream_job &j, const float *red,
+                                               const float *factor, int tile, int n)
 {
     const struct part &part = j.part[0];
     int n_all = n * 16 * j.n_token;
@@ -307,7 +317,8 @@ static __device__ __forceinline__ void end_add(const struct stream_job &j, const
         float x = 0;
         if (i < n_all && row < part.n_row) {
             size_t at = (size_t)token * (size_t)part.n_row + row;
-            x = part.out[at] + row_result(part, row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
+            x = part.out[at] +
+                row_result(part, row, total<TILES, WIDE>(red, t, r, token) * factor[token]);
             part.out[at] = x;
             if (j.gain) write_pair(j.next, at, x * j.gain[row]);
         }
@@ -320,11 +331,13 @@ static __device__ __forceinline__ void end_add(const struct stream_job &j, const
 
 // WIDE: more than 4 tokens. TILES tiles share each fragment of x.
 template <int FORM, int TILES, bool WIDE>
-__global__ void __launch_bounds__(THREADS, 1) __maxnreg__(WIDE ? 128 : 96) stream_kernel(const __grid_constant__ struct stream_job j)
+__global__ void __launch_bounds__(THREADS, 1) __maxnreg__(WIDE ? 128 : 96)
+    stream_kernel(const __grid_constant__ struct stream_job j)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
     constexpr bool has_scales = slot<FORM>::scale_bytes > 0;
-    constexpr bool ahead = !unit<FORM>::is_fp4; // x of the next slot is fetched early; FP4's is too large
+    constexpr bool ahead =
+        !unit<FORM>::is_fp4; // x of the next slot is fetched early; FP4's is too large
     extern __shared__ __align__(128) unsigned char shared[];
     __shared__ float factor[FEW_TOKENS];
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
@@ -332,10 +345,12 @@ __global__ void __launch_bounds__(THREADS, 1) __maxnreg__(WIDE ? 128 : 96) strea
     float *red = (float *)(shared + WARPS * depth * slot<FORM>::size);
     int begin = (int)((long long)j.n_tile * blockIdx.x / gridDim.x);
     int end = (int)((long long)j.n_tile * (blockIdx.x + 1) / gridDim.x);
-    int n_unit = j.n_col / slot<FORM>::columns, n_mine = warp < n_unit ? (n_unit - warp + WARPS - 1) / WARPS : 0;
+    int n_unit = j.n_col / slot<FORM>::columns,
+        n_mine = warp < n_unit ? (n_unit - warp + WARPS - 1) / WARPS : 0;
 
     early_trigger();
-    struct loader<FORM, TILES> l = {};
+    struct loader<FORM, TILES> l = {
+    };
     l.tile = begin, l.end = end, l.n_mine = n_mine;
     if (begin < end) loader_group<FORM, TILES>(l, j, lane);
     // The loop's order of tiles, as many slots as the ring has.
@@ -373,7 +388,8 @@ __global__ void __launch_bounds__(THREADS, 1) __maxnreg__(WIDE ? 128 : 96) strea
             for (int t = 0; t < TILES; t++) {
                 copy_wait<depth - 1>();
                 if constexpr (has_scales) __syncwarp();
-                if (t < n) multiply_slot<FORM, WIDE>(acc[t], ring + at * slot<FORM>::size, now, lane);
+                if (t < n)
+                    multiply_slot<FORM, WIDE>(acc[t], ring + at * slot<FORM>::size, now, lane);
                 if constexpr (has_scales) __syncwarp();
                 at = at + 1 == depth ? 0 : at + 1;
                 load_slot<FORM, TILES, depth>(l, j, (t + depth) % TILES, ring, warp, lane);
@@ -400,7 +416,8 @@ enum { NARROW_TILES = 2, WIDE_TILES = 2 };
 static const stream_function kernels[W_N_FORM][2] = {
     {stream_kernel<W_BF16, NARROW_TILES, false>, stream_kernel<W_BF16, WIDE_TILES, true>},
     {stream_kernel<W_E4M3, NARROW_TILES, false>, stream_kernel<W_E4M3, WIDE_TILES, true>},
-    {stream_kernel<W_E4M3_BLOCK, NARROW_TILES, false>, stream_kernel<W_E4M3_BLOCK, WIDE_TILES, true>},
+    {stream_kernel<W_E4M3_BLOCK, NARROW_TILES, false>,
+     stream_kernel<W_E4M3_BLOCK, WIDE_TILES, true>},
     {stream_kernel<W_NVFP4, NARROW_TILES, false>, stream_kernel<W_NVFP4, WIDE_TILES, true>},
     {stream_kernel<W_MXFP4, NARROW_TILES, false>, stream_kernel<W_MXFP4, WIDE_TILES, true>},
 };
@@ -418,7 +435,8 @@ bool cuda_stream_init(k_device *d)
     for (int form = 0; form < W_N_FORM; form++)
         for (int wide = 0; wide < 2; wide++)
             if (!cuda_check(d,
-                            cudaFuncSetAttribute(kernels[form][wide], cudaFuncAttributeMaxDynamicSharedMemorySize,
+                            cudaFuncSetAttribute(kernels[form][wide],
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                  (int)shared_of(d, form, wide)),
                             "shared memory of a product"))
                 return false;
@@ -427,15 +445,24 @@ bool cuda_stream_init(k_device *d)
 
 bool cuda_stream_takes(const struct k_matrix *w)
 {
-    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 256 : form == W_BF16 ? 64 : 128;
+    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 256
+                                      : form == W_BF16                   ? 64
+                                                                         : 128;
     return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
 }
 
-static void set_part(struct stream_job *j, const struct k_matrix *w, const float *bias, float *out, bool add)
+static void set_part(struct stream_job *j, const struct k_matrix *w, const float *bias, float *out,
+                     bool add)
 {
     struct part *p = &j->part[j->n_part++];
-    *p = (struct part){(const unsigned char *)w->data, (const unsigned char *)w->block, w->scale, bias, out,
-                       w->n_row, j->n_tile, add};
+    *p = (struct part){(const unsigned char *)w->data,
+                       (const unsigned char *)w->block,
+                       w->scale,
+                       bias,
+                       out,
+                       w->n_row,
+                       j->n_tile,
+                       add};
     j->n_tile += (w->n_row + UNIT_ROWS - 1) / UNIT_ROWS;
 }
 
@@ -453,12 +480,13 @@ static void launch(k_device *d, struct stream_job *j, const k_act *a, const stru
 {
     int form = weight_form(w), wide = j->n_token > 4, kind = form == W_BF16 ? X_BF16 : X_F16;
     j->hi = a->hi[kind], j->lo = a->lo[kind];
-    cuda_launch_early(d, "a product for few tokens", kernels[form][wide], dim3((unsigned)d->n_sm), THREADS,
-                      shared_of(d, form, wide), *j);
+    cuda_launch_early(d, "a product for few tokens", kernels[form][wide], dim3((unsigned)d->n_sm),
+                      THREADS, shared_of(d, form, wide), *j);
 }
 
 // Products of one kind share a launch.
-void cuda_stream_project(k_device *d, const k_act *a, int n_token, const struct k_product *p, int n_product)
+void cuda_stream_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                         int n_product)
 {
     for (int i = 0; i < n_product;) {
         struct stream_job j = new_job(a, n_token, END_STORE);
@@ -493,7 +521,8 @@ void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_t
         k_act *next = p->next;
         set_next(&j, next);
         j.next_sums = next->sums, j.gain = p->gain;
-        next->form = FORM_PAIR, next->n_sum = j.n_tile, next->norm_dim = p->w->n_row, next->eps = p->eps;
+        next->form = FORM_PAIR, next->n_sum = j.n_tile, next->norm_dim = p->w->n_row,
+        next->eps = p->eps;
     }
     launch(d, &j, a, p->w);
 }

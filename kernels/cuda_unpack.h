@@ -53,7 +53,8 @@ static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b
 // Four e4m3 codes, in order.
 static __device__ __forceinline__ void unpack_e4m3(unsigned w, unsigned out[2])
 {
-    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, b; }"
+    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, "
+        "b; }"
         : "=r"(out[0]), "=r"(out[1])
         : "r"(w));
 }
@@ -112,7 +113,8 @@ static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char
 }
 
 // A lane's columns of x in order to the order that unpack_row leaves.
-template <int FORM> static __device__ __forceinline__ void shuffle_columns(unsigned x[2 * unit<FORM>::steps])
+template <int FORM>
+static __device__ __forceinline__ void shuffle_columns(unsigned x[2 * unit<FORM>::steps])
 {
     if constexpr (unit<FORM>::is_fp4) {
 #pragma unroll
@@ -125,7 +127,8 @@ template <int FORM> static __device__ __forceinline__ void shuffle_columns(unsig
 }
 
 template <int FORM>
-static __device__ __forceinline__ void mma_unit(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void mma_unit(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
 {
     if constexpr (unit<FORM>::kind == X_BF16)
         mma_bf16(d, a, b0, b1);

@@ -139,7 +139,8 @@ struct k_ops {
     void (*rope)(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
     void (*kv_store)(k_device *d, const struct k_cache *c, const float *k, const float *v,
                      const int32_t *pos, int n_token); // k, v [n_token, n_kv_head, head_dim]
-    // Token t stands at *pos + t and sees positions 0 .. *pos + t. q, out [n_token, n_head, head_dim]
+    // Token t stands at *pos + t and sees positions 0 .. *pos + t. q, out [n_token, n_head,
+    // head_dim]
     void (*attention)(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
                       const int32_t *pos, int n_token);
     // gate = gate * sigmoid(gate) * up

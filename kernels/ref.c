@@ -114,8 +114,7 @@ static void ref_embed(k_device *d, float *out, const struct k_matrix *table, con
     for (size_t t = 0; t < (size_t)n_token; t++) {
         size_t row = (size_t)tokens[t];
         float scale = table->scale ? table->scale[row] : 1.0f;
-        for (size_t i = 0; i < dim; i++)
-            out[t * dim + i] = weight_at(d, table, row, i) * scale;
+        for (size_t i = 0; i < dim; i++) out[t * dim + i] = weight_at(d, table, row, i) * scale;
     }
 }
 
@@ -149,8 +148,7 @@ static void ref_matmul(k_device *d, const float *x, int n_token, const struct k_
         size_t n_row = (size_t)p->w->n_row, n_col = (size_t)p->w->n_col;
         assert(p->w->n_col <= d->row_cap);
         for (size_t r = 0; r < n_row; r++) {
-            for (size_t c = 0; c < n_col; c++)
-                d->row[c] = (double)weight_at(d, p->w, r, c);
+            for (size_t c = 0; c < n_col; c++) d->row[c] = (double)weight_at(d, p->w, r, c);
             double scale = p->w->scale ? (double)p->w->scale[r] : 1;
             for (size_t t = 0; t < (size_t)n_token; t++) {
                 float *out = p->out + t * n_row + r;

@@ -1,5 +1,5 @@
-// hearth bench decode|kernel|tool|mask: the measurements, each printed by itself and as JSON. What is
-// measured is in the parts themselves
+// hearth bench decode|kernel|tool|mask: the measurements, each printed by itself and as JSON. What
+// is measured is in the parts themselves
 #include "app.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -75,13 +75,12 @@ static int bench_decode(struct command *c, err *e)
     if (c->json)
         return print_json(json_pack(
             "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
-            "model",
-            o.shape ? o.shape : "directory", "backend", r.backend, "weight_type", r.weight_type,
-            "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_steps", o.n_decode, "rows", o.n_row,
-            "parameters", (json_int_t)r.n_parameter, "weight_bytes_per_token",
-            (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s", r.prefill_tps,
-            "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread, "read_gb_per_s",
-            r.read_gbps, "ratio", r.ratio));
+            "model", o.shape ? o.shape : "directory", "backend", r.backend, "weight_type",
+            r.weight_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_steps",
+            o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
+            "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s",
+            r.prefill_tps, "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread,
+            "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
     printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
            r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);

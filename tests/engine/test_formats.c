@@ -15,9 +15,18 @@
 
 enum { DIM = 160, N_HEAD = 5, N_KV = 1, HEAD_DIM = 32, FFN = 288, N_VOCAB = 64 };
 
-static const char *const formats[] = {"fp8 tensor", "fp8 channel",    "fp8 block", "fp8 block bf16",
+static const char *const formats[] = {"fp8 tensor", "fp8 channel",  "fp8 block",   "fp8 block bf16",
                                       "modelopt",   "nvfp4-packed", "mxfp4-packed"};
-enum { FP8_TENSOR, FP8_CHANNEL, FP8_BLOCK, FP8_BLOCK_BF16, MODELOPT, NVFP4_PACKED, MXFP4_PACKED, N_FORMAT };
+enum {
+    FP8_TENSOR,
+    FP8_CHANNEL,
+    FP8_BLOCK,
+    FP8_BLOCK_BF16,
+    MODELOPT,
+    NVFP4_PACKED,
+    MXFP4_PACKED,
+    N_FORMAT
+};
 
 // A checkpoint in the making.
 struct file {
@@ -36,16 +45,18 @@ struct made {
     float *want[7]; // of q, k, v, o, gate, up, down
 };
 
-static void put(struct made *m, const char *name, const char *type, json_t *shape, const void *bytes, size_t n)
+static void put(struct made *m, const char *name, const char *type, json_t *shape,
+                const void *bytes, size_t n)
 {
     struct file *f = &m->files[m->sharded && strstr(name, "mlp") != NULL];
     f->data = mem_grow(f->data, f->n + n + 1);
     memcpy(f->data + f->n, bytes, n);
     json_object_set_new(f->header, name,
-                        json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets",
-                                  (json_int_t)f->n, (json_int_t)(f->n + n)));
+                        json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape,
+                                  "data_offsets", (json_int_t)f->n, (json_int_t)(f->n + n)));
     f->n += n;
-    json_object_set_new(m->map, name, json_string(f == m->files ? "a.safetensors" : "b.safetensors"));
+    json_object_set_new(m->map, name,
+                        json_string(f == m->files ? "a.safetensors" : "b.safetensors"));
 }
 
 // Random bf16 values; out (may be NULL) gets them as f32.
@@ -57,7 +68,8 @@ static void put_bf16(struct made *m, const char *name, size_t n_row, size_t n_co
         bits[i] = f32_to_bf16((float)rng_normal(&m->random) * 0.1f);
         if (out) out[i] = bf16_to_f32(bits[i]);
     }
-    put(m, name, "BF16", n_col ? json_pack("[i, i]", (int)n_row, (int)n_col) : json_pack("[i]", (int)n_row), bits,
+    put(m, name, "BF16",
+        n_col ? json_pack("[i, i]", (int)n_row, (int)n_col) : json_pack("[i]", (int)n_row), bits,
         n * sizeof *bits);
     free(bits);
 }
@@ -80,7 +92,8 @@ static double e2m1(unsigned code)
 static float *random_scales(struct made *m, size_t n)
 {
     float *s = mem_new(n * sizeof *s);
-    for (size_t i = 0; i < n; i++) s[i] = (float)ldexp(1 + rng_unit(&m->random), (int)rng_below(&m->random, 12) - 10);
+    for (size_t i = 0; i < n; i++)
+        s[i] = (float)ldexp(1 + rng_unit(&m->random), (int)rng_below(&m->random, 12) - 10);
     s[0] = 0;
     return s;
 }
@@ -120,7 +133,8 @@ static void put_fp8(struct made *m, const char *name, size_t n_row, size_t n_col
     free(bits);
 }
 
-static void put_scalar(struct made *m, const char *name, const char *suffix, bool as_list, float value)
+static void put_scalar(struct made *m, const char *name, const char *suffix, bool as_list,
+                       float value)
 {
     char *full = mem_printf("%s%s", name, suffix);
     put(m, full, "F32", as_list ? json_pack("[i]", 1) : json_array(), &value, sizeof value);
@@ -134,10 +148,11 @@ static void put_fp4(struct made *m, const char *name, size_t n_row, size_t n_col
     unsigned char *codes = mem_new(n_row * n_col / 2), *scales = mem_new(n_block);
     float global = is_packed ? 3.7f : 0.0123f, factor = is_mx ? 1 : is_packed ? 1 / global : global;
     for (size_t i = 0; i < n_row * n_col / 2; i++) codes[i] = (unsigned char)rng_u64(&m->random);
-    memset(codes, 0, block / 2);           // a block of zeros
+    memset(codes, 0, block / 2);                // a block of zeros
     memset(codes + block / 2, 0x88, block / 2); // and of -0
     for (size_t i = 0; i < n_block; i++)
-        scales[i] = (unsigned char)(is_mx ? 60 + rng_below(&m->random, 130) : rng_below(&m->random, 0x7f));
+        scales[i] =
+            (unsigned char)(is_mx ? 60 + rng_below(&m->random, 130) : rng_below(&m->random, 0x7f));
     scales[2] = is_mx ? 0 : 0x01;    // 2^-127, 2^-9
     scales[3] = is_mx ? 0xfe : 0x7e; // 2^127, 448
     for (size_t i = 0; i < n_row * n_col; i++) {
@@ -146,9 +161,10 @@ static void put_fp4(struct made *m, const char *name, size_t n_row, size_t n_col
     }
     char *data_name = mem_printf("%s%s", name, is_packed ? "_packed" : "");
     char *scale_name = mem_printf("%s_scale", name);
-    put(m, data_name, "U8", json_pack("[i, i]", (int)n_row, (int)n_col / 2), codes, n_row * n_col / 2);
-    put(m, scale_name, is_mx ? "U8" : "F8_E4M3", json_pack("[i, i]", (int)n_row, (int)(n_col / block)), scales,
-        n_block);
+    put(m, data_name, "U8", json_pack("[i, i]", (int)n_row, (int)n_col / 2), codes,
+        n_row * n_col / 2);
+    put(m, scale_name, is_mx ? "U8" : "F8_E4M3",
+        json_pack("[i, i]", (int)n_row, (int)(n_col / block)), scales, n_block);
     if (!is_mx) put_scalar(m, name, is_packed ? "_global_scale" : "_scale_2", is_packed, global);
     char *stem = mem_printf("%.*s", (int)(strlen(name) - strlen("weight")), name);
     if (!is_mx) put_scalar(m, stem, is_packed ? "input_global_scale" : "input_scale", is_packed, 1);
@@ -163,10 +179,10 @@ static const struct {
     const char *name;
     size_t n_row, n_col, at;
 } matrices[7] = {
-    {"model.layers.0.self_attn.q_proj.weight", N_HEAD * HEAD_DIM, DIM, offsetof(struct layer, q)},
-    {"model.layers.0.self_attn.k_proj.weight", N_KV * HEAD_DIM, DIM, offsetof(struct layer, k)},
-    {"model.layers.0.self_attn.v_proj.weight", N_KV * HEAD_DIM, DIM, offsetof(struct layer, v)},
-    {"model.layers.0.self_attn.o_proj.weight", DIM, N_HEAD * HEAD_DIM, offsetof(struct layer, o)},
+    {"model.layers.0.self_attn.q_proj.weight", N_HEAD *HEAD_DIM, DIM, offsetof(struct layer, q)},
+    {"model.layers.0.self_attn.k_proj.weight", N_KV *HEAD_DIM, DIM, offsetof(struct layer, k)},
+    {"model.layers.0.self_attn.v_proj.weight", N_KV *HEAD_DIM, DIM, offsetof(struct layer, v)},
+    {"model.layers.0.self_attn.o_proj.weight", DIM, N_HEAD *HEAD_DIM, offsetof(struct layer, o)},
     {"model.layers.0.mlp.gate_proj.weight", FFN, DIM, offsetof(struct layer, gate)},
     {"model.layers.0.mlp.up_proj.weight", FFN, DIM, offsetof(struct layer, up)},
     {"model.layers.0.mlp.down_proj.weight", DIM, FFN, offsetof(struct layer, down)},
@@ -175,9 +191,10 @@ static const struct {
 static void write_config(struct made *m)
 {
     json_t *c = json_pack("{s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "architectures",
-                          "LlamaForCausalLM", "num_hidden_layers", 1, "hidden_size", DIM, "num_attention_heads",
-                          N_HEAD, "num_key_value_heads", N_KV, "head_dim", HEAD_DIM, "intermediate_size", FFN,
-                          "vocab_size", N_VOCAB, "max_position_embeddings", 64, "tie_word_embeddings", m->tied);
+                          "LlamaForCausalLM", "num_hidden_layers", 1, "hidden_size", DIM,
+                          "num_attention_heads", N_HEAD, "num_key_value_heads", N_KV, "head_dim",
+                          HEAD_DIM, "intermediate_size", FFN, "vocab_size", N_VOCAB,
+                          "max_position_embeddings", 64, "tie_word_embeddings", m->tied);
     tiny_write_json(m->dir, "config.json", c);
     json_decref(c);
 }
@@ -227,7 +244,8 @@ static void make(struct made *m)
         if (i == 3 && m->keep_o)
             put_bf16(m, matrices[i].name, n_row, n_col, m->want[i]);
         else
-            (m->format >= MODELOPT ? put_fp4 : put_fp8)(m, matrices[i].name, n_row, n_col, m->want[i]);
+            (m->format >= MODELOPT ? put_fp4 : put_fp8)(m, matrices[i].name, n_row, n_col,
+                                                        m->want[i]);
     }
 }
 
@@ -243,7 +261,8 @@ static void unmake(struct made *m)
 }
 
 // Every weight of a matrix, as the backend's `embed` takes rows.
-static void check_matrix(const struct model *model, const struct k_matrix *w, const float *want, const char *what)
+static void check_matrix(const struct model *model, const struct k_matrix *w, const float *want,
+                         const char *what)
 {
     int32_t rows[FFN], *there = model->ops->alloc(model->device, sizeof rows);
     size_t n = (size_t)w->n_row * (size_t)w->n_col;
@@ -254,7 +273,8 @@ static void check_matrix(const struct model *model, const struct k_matrix *w, co
     model->ops->download(model->device, got, out, n * sizeof *got);
     for (size_t i = 0; i < n; i++)
         if (f32_bits(got[i]) != f32_bits(want[i]))
-            fail_msg("%s: element %zu is %a, expected %a", what, i, (double)got[i], (double)want[i]);
+            fail_msg("%s: element %zu is %a, expected %a", what, i, (double)got[i],
+                     (double)want[i]);
     model->ops->release(model->device, there);
     model->ops->release(model->device, out);
     free(got);
@@ -268,7 +288,8 @@ static void check_model(const struct made *m, const struct k_ops *ops)
     for (int i = 0; i < 7; i++) {
         char what[160];
         const struct k_matrix *w = (void *)((char *)model->layers + matrices[i].at);
-        snprintf(what, sizeof what, "%s on %s: %s", formats[m->format], ops->name, matrices[i].name);
+        snprintf(what, sizeof what, "%s on %s: %s", formats[m->format], ops->name,
+                 matrices[i].name);
         check_matrix(model, w, m->want[i], what);
     }
     assert_true(m->tied == (model->head.data == model->embedding.data));
@@ -280,7 +301,8 @@ static void test_values(void **state)
     (void)state;
     for (int format = 0; format < N_FORMAT; format++)
         for (int kind = 0; kind < 4; kind++) {
-            struct made m = {.format = format, .tied = kind & 1, .sharded = kind & 2, .keep_o = kind == 1};
+            struct made m = {
+                .format = format, .tied = kind & 1, .sharded = kind & 2, .keep_o = kind == 1};
             make(&m);
             write_all(&m);
             check_model(&m, &k_ref);
@@ -307,14 +329,18 @@ struct wrong {
 static const struct wrong wrongs[] = {
     {"no scales", MODELOPT, UP "weight_scale", NULL, -1, "there is no " UP "weight_scale"},
     {"no factor", MODELOPT, UP "weight_scale_2", NULL, -1, UP "weight_scale_2 is missing"},
-    {"no divisor", NVFP4_PACKED, UP "weight_global_scale", NULL, -1, UP "weight_global_scale is missing"},
+    {"no divisor", NVFP4_PACKED, UP "weight_global_scale", NULL, -1,
+     UP "weight_global_scale is missing"},
     {"a NaN scale", MODELOPT, UP "weight_scale", NULL, 0x7f, "NaN"},
     {"a negative scale", NVFP4_PACKED, UP "weight_scale", NULL, 0x90, "negative"},
     {"a NaN power", MXFP4_PACKED, UP "weight_scale", NULL, 0xff, "NaN"},
     {"another shape", MODELOPT, UP "weight", "[160, 144]", -1, "expected shape [288, 80]"},
-    {"scales of another shape", MXFP4_PACKED, UP "weight_scale", "[144, 10]", -1, "expected shape [288, 5]"},
-    {"blocks of another shape", FP8_BLOCK, UP "weight_scale_inv", "[2, 3]", -1, "or [3, 2], found [2, 3]"},
-    {"no block scales", FP8_BLOCK, UP "weight_scale_inv", NULL, -1, "there is no " UP "weight_scale"},
+    {"scales of another shape", MXFP4_PACKED, UP "weight_scale", "[144, 10]", -1,
+     "expected shape [288, 5]"},
+    {"blocks of another shape", FP8_BLOCK, UP "weight_scale_inv", "[2, 3]", -1,
+     "or [3, 2], found [2, 3]"},
+    {"no block scales", FP8_BLOCK, UP "weight_scale_inv", NULL, -1,
+     "there is no " UP "weight_scale"},
 };
 
 // Takes a tensor's name away: its bytes go to one that is allowed to be there.
@@ -335,14 +361,17 @@ static void test_wrong_checkpoints(void **state)
         struct made m = {.format = w->format};
         make(&m);
         json_t *meta = json_object_get(m.files[0].header, w->tensor);
-        json_int_t begin = json_integer_value(json_array_get(json_object_get(meta, "data_offsets"), 0));
-        if (w->shape) json_object_set_new(meta, "shape", json_loads(w->shape, JSON_DECODE_ANY, NULL));
+        json_int_t begin =
+            json_integer_value(json_array_get(json_object_get(meta, "data_offsets"), 0));
+        if (w->shape)
+            json_object_set_new(meta, "shape", json_loads(w->shape, JSON_DECODE_ANY, NULL));
         if (w->byte >= 0) m.files[0].data[begin + 3] = (unsigned char)w->byte;
         if (!w->shape && w->byte < 0) rename_tensor(&m, w->tensor);
         write_all(&m);
         struct model *model = model_open(m.dir, &k_ref, 1, &e);
         if (model) fail_msg("%s: accepted", w->what);
-        if (!strstr(e.msg, w->says)) fail_msg("%s: expected \"%s\" in: %s", w->what, w->says, e.msg);
+        if (!strstr(e.msg, w->says))
+            fail_msg("%s: expected \"%s\" in: %s", w->what, w->says, e.msg);
         assert_int_equal(e.code, ERR_INPUT);
         unmake(&m);
     }

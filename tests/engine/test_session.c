@@ -24,7 +24,7 @@ static int open_engine(void **state)
 {
     (void)state;
     err e = {0};
-    struct engine_options o = {.model_dir = builtin, .ctx_max = 600};
+    struct engine_options o = {.model_dir = builtin, .backend = "cpu", .ctx_max = 600};
     en = engine_open(&o, &e);
     if (!en) fail_msg("%s", e.msg);
     n_vocab = engine_info(en)->n_vocab;
@@ -478,8 +478,12 @@ static void test_decode_bench(void **state)
     (void)state;
     err e = {0};
     struct decode_bench_result r;
-    struct decode_bench_options o = {
-        .shape = "builtin", .weights = "fp8", .n_prompt = 20, .n_decode = 5, .n_row = 1, .repeat = 3};
+    struct decode_bench_options o = {.shape = "builtin",
+                                     .weights = "fp8",
+                                     .n_prompt = 20,
+                                     .n_decode = 5,
+                                     .n_row = 1,
+                                     .repeat = 3};
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     assert_true(r.prefill_tps > 0 && r.decode_tps > 0 && r.read_gbps > 0);
     assert_true(r.decode_spread >= 0 && r.ratio > 0);

@@ -414,7 +414,8 @@ static void test_rope(struct pair *x)
 static float *cache_floats(struct pair *x, size_t n)
 {
     float *p = floats(x, n, 1);
-    for (size_t i = 0; x->fast->kv_type == K_BF16 && i < n; i++) p[i] = bf16_to_f32(f32_to_bf16(p[i]));
+    for (size_t i = 0; x->fast->kv_type == K_BF16 && i < n; i++)
+        p[i] = bf16_to_f32(f32_to_bf16(p[i]));
     return p;
 }
 
@@ -454,7 +455,8 @@ static void check_attention(struct pair *x, size_t group, size_t n_kv, size_t di
     b.v = poisoned(n_cache);
     for (size_t at = 0; at < n_all;) {
         size_t n = pick(x, 1, n_all - at), from = at * n_kv * dim, n_float = n * n_kv * dim;
-        if (n > (size_t)x->fast->batch_max) n = (size_t)x->fast->batch_max, n_float = n * n_kv * dim;
+        if (n > (size_t)x->fast->batch_max)
+            n = (size_t)x->fast->batch_max, n_float = n * n_kv * dim;
         int32_t here = (int32_t)at, *sent_here = sent_position(x, here);
         float *sent_k = sent(x, k + from, n_float), *sent_v = sent(x, v + from, n_float);
         x->fast->kv_store(x->fast_device, &a, sent_k, sent_v, sent_here, (int)n);
@@ -706,7 +708,8 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
         s[i] = sent_matrix(x, &w[i]);
     }
     size_t n_in = n_token * dim, n_mid = n_token * ffn, wide = dim > ffn ? dim : ffn;
-    float *in = floats(x, n_in, 1), *gain = floats(x, dim, 1), *room = mem_new(n_mid * sizeof *room);
+    float *in = floats(x, n_in, 1), *gain = floats(x, dim, 1),
+          *room = mem_new(n_mid * sizeof *room);
     float *normed = mem_new(n_in * sizeof *normed), *mid = mem_new(n_mid * sizeof *mid);
     float *up = mem_new(n_mid * sizeof *up), *after = copy_floats(in, n_in);
     float *sent_in = sent(x, in, n_in), *sent_gain = sent(x, gain, dim), *fast = poisoned(n_in);
