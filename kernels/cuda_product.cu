@@ -42,15 +42,17 @@ void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_produc
 }
 
 // Tensor cores: a block makes 128 rows by 128 tokens, a warp 32 rows by 64 tokens of it. Weights
-// and x come through shared memory in units (cuda_unpack.h), STAGES ahead; each warp unpacks its
-// rows once and meets 8 blocks of tokens with them.
-enum { TILE = 128, GEMM_WARPS = 8, GEMM_THREADS = 32 * GEMM_WARPS, STAGES = 3 };
+// and x come through shared memory in units (cuda_unpack.h), some units ahead; each warp unpacks
+// its rows once and meets 8 blocks of tokens with them.
+enum { TILE = 128, GEMM_WARPS = 8, GEMM_THREADS = 32 * GEMM_WARPS };
 
 template <int FORM> struct stage {
     static constexpr int row_bytes = unit<FORM>::columns * 2; // of a token's columns
     static constexpr int scale_bytes = FORM == W_E4M3_BLOCK ? 4 : unit<FORM>::scale_bytes;
     static constexpr int weights = TILE * (int)UNIT_BYTES, scales = TILE * scale_bytes;
     static constexpr int size = weights + scales + TILE * row_bytes;
+    static constexpr int n_stage = unit<FORM>::is_fp4 ? 2 : 3; // GB10 has 99 KB for a block
+    static constexpr int all = n_stage * size;
 };
 
 // Where a token's 16-byte piece c of a unit lies, so that the eight lanes that are served together
@@ -156,24 +158,25 @@ template <int FORM>
 __global__ void __launch_bounds__(GEMM_THREADS, 1)
     gemm_kernel(const __grid_constant__ struct gemm_job j)
 {
+    constexpr int n_stage = stage<FORM>::n_stage;
     extern __shared__ __align__(128) unsigned char shared[];
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE,
         n_unit = j.w.n_col / unit<FORM>::columns;
     float acc[2][8][4] = {};
 #pragma unroll
-    for (int i = 0; i < STAGES - 1; i++) {
+    for (int i = 0; i < n_stage - 1; i++) {
         if (i < n_unit) load_stage<FORM>(j, shared + i * stage<FORM>::size, i, row0, token0);
         copy_commit();
     }
     for (int u = 0; u < n_unit; u++) {
-        copy_wait<STAGES - 2>();
+        copy_wait<n_stage - 2>();
         __syncthreads();
-        int next = u + STAGES - 1;
+        int next = u + n_stage - 1;
         if (next < n_unit)
-            load_stage<FORM>(j, shared + next % STAGES * stage<FORM>::size, next, row0, token0);
+            load_stage<FORM>(j, shared + next % n_stage * stage<FORM>::size, next, row0, token0);
         copy_commit();
-        multiply_stage<FORM>(acc, shared + u % STAGES * stage<FORM>::size, warp, lane);
+        multiply_stage<FORM>(acc, shared + u % n_stage * stage<FORM>::size, warp, lane);
     }
     int g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -202,11 +205,11 @@ static const struct {
     gemm_function kernel;
     int shared;
 } gemms[W_N_FORM] = {
-    {gemm_kernel<W_BF16>, STAGES *stage<W_BF16>::size},
-    {gemm_kernel<W_E4M3>, STAGES *stage<W_E4M3>::size},
-    {gemm_kernel<W_E4M3_BLOCK>, STAGES *stage<W_E4M3_BLOCK>::size},
-    {gemm_kernel<W_NVFP4>, STAGES *stage<W_NVFP4>::size},
-    {gemm_kernel<W_MXFP4>, STAGES *stage<W_MXFP4>::size},
+    {gemm_kernel<W_BF16>, stage<W_BF16>::all},
+    {gemm_kernel<W_E4M3>, stage<W_E4M3>::all},
+    {gemm_kernel<W_E4M3_BLOCK>, stage<W_E4M3_BLOCK>::all},
+    {gemm_kernel<W_NVFP4>, stage<W_NVFP4>::all},
+    {gemm_kernel<W_MXFP4>, stage<W_MXFP4>::all},
 };
 
 bool cuda_gemm_takes(const struct k_matrix *w)

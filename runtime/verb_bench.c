@@ -80,7 +80,8 @@ static int bench_decode(struct command *c, err *e)
             o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
             "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s",
             r.prefill_tps, "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread,
-            "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
+            "read_gb_per_s", r.read_gbps, "ratio", r.ratio, "kv_bytes_per_token",
+            r.kv_bytes_per_token, "full_ratio", r.full_ratio));
     printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
            r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
