@@ -8,7 +8,9 @@
 #include "engine/config.h"
 #include "engine/decode_bench.h"
 #include "engine/engine.h"
+#include "engine/product_bench.h"
 #include "engine/sample.h"
+#include "engine/session.h"
 #include "tiny_model.h"
 
 #include <math.h>
@@ -473,6 +475,48 @@ static void test_llama3_rope(void **state)
     assert_true(n_kept && n_slowed && n_blended);
 }
 
+static void test_product_bench(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct product_bench_result r;
+    struct product_bench_options o = {.weights = "nvfp4",
+                                      .backend = "cpu",
+                                      .n_thread = 1,
+                                      .n_row = 48,
+                                      .n_col = 64,
+                                      .n_token = 2,
+                                      .repeat = 2};
+    if (product_bench(&o, &r, &e)) fail_msg("%s", e.msg);
+    assert_true(r.us > 0 && r.gbps > 0 && r.read_gbps > 0);
+    o.weights = "fp5";
+    assert_int_equal(product_bench(&o, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "fp5"));
+    o.n_col = 33;
+    assert_int_equal(product_bench(&o, &r, &e), -1);
+    assert_int_equal(e.code, ERR_USAGE);
+}
+
+// A step of several tokens is as many steps of one.
+static void test_steps_of_several(void **state)
+{
+    (void)state;
+    err e = {0};
+    const int32_t tokens[] = {5, 900, 17, 4, 4, 1200, 77, 300, 12, 13, 14};
+    session *one = session_new(en, &e), *many = session_new(en, &e);
+    for (int at = 0, n = 1; at < 10; at += n, n = n % 4 + 1) {
+        if (session_steps(many, tokens + at, n, &e)) fail_msg("%s", e.msg);
+        for (int i = 0; i < n; i++)
+            if (session_step(one, tokens[at + i], &e)) fail_msg("%s", e.msg);
+        assert_int_equal(session_length(many), session_length(one));
+        const float *a = session_logits(one), *b = session_logits(many);
+        for (int i = 0; i < engine_info(en)->n_vocab; i++)
+            assert_true(fabs((double)a[i] - (double)b[i]) < 1e-3);
+    }
+    session_free(one);
+    session_free(many);
+}
+
 static void test_decode_bench(void **state)
 {
     (void)state;
@@ -492,6 +536,12 @@ static void test_decode_bench(void **state)
     double same =
         (double)r.weight_bytes_per_token / (double)engine_info(en)->weight_bytes_per_token;
     assert_true(fabs(same - 1) < 0.01);
+    o.n_row = 3;
+    if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
+    o.n_row = 9;
+    assert_int_equal(decode_bench(&o, &r, NULL, &e), -1);
+    assert_non_null(strstr(e.msg, "rows"));
+    o.n_row = 1;
     o.model_dir = builtin;
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     o.n_decode = 5000;
@@ -517,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_shipped_model_says_what_it_said),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_product_bench),
+        cmocka_unit_test(test_steps_of_several),
         cmocka_unit_test(test_decode_bench),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
