@@ -1,6 +1,6 @@
 // One run is a recording of the same product over many matrices, together much larger than any
-// cache, each followed by the next as in a layer. Plain reading of 1 GiB is measured in the same
-// repetition. What is left out of a repetition is recording it.
+// cache, each followed by the next as in a layer. Plain reading of as many bytes, at most 1 GiB, is
+// measured in the same repetition. What is left out of a repetition is recording it.
 #include "engine/product_bench.h"
 
 #include "base/clock.h"
@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const uint64_t bytes_min = (uint64_t)2 << 30;
+static const uint64_t read_bytes_min = 16u << 20, read_bytes_max = 1u << 30;
 enum { MATRICES_MAX = 512, REPEAT_MAX = 1000, SIZE_MAX_ROWS = 1 << 20 };
 
 struct bench {
@@ -149,7 +150,8 @@ static double median(double *x, int n) // sorts x
 static int measure(struct bench *b, const struct product_bench_options *o,
                    struct product_bench_result *r, err *e)
 {
-    size_t n = (size_t)1 << 30;
+    uint64_t all = (uint64_t)b->n_matrix * b->matrix_bytes;
+    size_t n = all < read_bytes_min ? read_bytes_min : all > read_bytes_max ? read_bytes_max : all;
     void *buffer = b->op->alloc(b->device, n);
     if (!buffer) return err_set(e, ERR_SYSTEM, "no memory for %zu bytes to read", n);
     b->op->fill(b->device, buffer, n, 1, UINT64_MAX, 0);
