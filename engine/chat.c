@@ -163,7 +163,7 @@ int chat_call_format(const chat *c, struct grammar_tools_options *o, err *e)
     o->after_args = c->format->after_args;
     o->end = c->format->end;
     o->between = c->format->between;
-    o->spacing = SPACING_PYTHON;
+    o->json.spacing = SPACING_PYTHON;
     return 0;
 }
 

@@ -4,28 +4,19 @@
 // satisfies the constraint, and the budget. What cannot be enforced is refused at compile time with
 // a JSON pointer to the keyword.
 //
-// Of all the documents that a schema allows, these are written (the validator accepts the others):
-//   - An object's declared keys come in the schema's order, optional ones may be left out, and keys
-//     that it does not declare come last, each new, 64 at most. Without `additionalProperties` an
-//     object that has `properties` takes no others; one that has none takes any.
-//   - Where `type` is absent, the keywords present decide it: `properties` speaks of objects,
-//     `items` of arrays, and so on; no such keyword: any value.
-//   - Keys, and the values of enum and const, are spelt as Python's json.dumps spells them; 1.0 of
-//     an enum may also be written 1. Free strings may use every escape of JSON.
-//   - Numbers have 18 digits before the point at most (more where a bound demands it) and 20 after
-//     it. Exponents have two digits and come only where no bound but zero has to be kept. With an
-//     exclusive bound on a number there are 15 digits in all, so that reading it as a double cannot
-//     round it onto the bound. An integer has neither point nor exponent. -0 is written only where
-//     negative numbers are allowed.
-//   - White space is exactly that of the spacing chosen.
-//   - From 500 levels of nesting on, only what is required is written.
-// Bounds given as real numbers count as the shortest decimal that reads back as them. Enforced are
-// type, enum, const, properties, required, additionalProperties, min/maxProperties, items,
-// prefixItems, min/maxItems, min/maxLength (in code points), minimum, maximum, both exclusive
-// bounds, anyOf, and $ref within the schema; $ref, anyOf, enum and const only alone or beside type.
-// Annotations are ignored, and so are names of formats that no specification defines.
+// JSON Schema 2020-12, 2019-09 and draft 7 are enforced: all keywords that assert, `format` and
+// `pattern` among them, and all ways to combine schemas as true boolean algebra. Of all the
+// documents that a schema allows, these are written (the validator accepts the others):
+//   - Keys in the order chosen. Names that a schema declares, and the strings of enum and const, in
+//     any spelling that the escapes chosen allow.
+//   - No key twice. White space as chosen, in no gap more than space_max bytes of it.
+//   - Numbers as lex.h says: 18 digits before the point (more where a bound demands it), 20 after.
+//   - Under 500 levels of nesting only what is required.
+// An array whose elements must differ compares them by value. Formats that no specification defines
+// are annotations, as the specification says; remote references are refused.
 #pragma once
 #include "base/err.h"
+#include "engine/lex.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,20 +39,38 @@ typedef struct grammar_vocab {
 
 // Builds the token trie. Every byte of UTF-8 text must be a token of its own (byte-level BPE).
 int grammar_vocab_prepare(grammar_vocab *v, err *e);
-void grammar_vocab_release(grammar_vocab *v); // frees what prepare made
+void grammar_vocab_release(grammar_vocab *v);       // frees what prepare made
+size_t grammar_vocab_bytes(const grammar_vocab *v); // memory of what prepare made
 
 typedef struct grammar grammar;
 typedef struct grammar_state grammar_state;
 
 enum grammar_spacing {
     SPACING_COMPACT, // {"a":1,"b":[1,2]}
-    SPACING_PYTHON   // {"a": 1, "b": [1, 2]}: what json.dumps writes and tool-calling models were
+    SPACING_PYTHON,  // {"a": 1, "b": [1, 2]}: what json.dumps writes and tool-calling models were
                      // trained on
+    SPACING_FLEXIBLE // any white space, in each gap at most space_max bytes of it
+};
+#define GRAMMAR_SPACE_DEFAULT 64
+
+enum grammar_order {
+    ORDER_SCHEMA,        // declared keys as the schema lists them, undeclared ones last
+    ORDER_ANY,           // as the model likes
+    ORDER_REQUIRED_FIRST // the required ones as the schema lists them, then the others
 };
 
-// A whole answer that is one JSON value under `schema`, then the end token.
+struct grammar_options { // all zero: what a small model does best with
+    enum grammar_spacing spacing;
+    enum grammar_order order;
+    enum lex_escapes escapes;
+    uint32_t space_max; // 0: GRAMMAR_SPACE_DEFAULT
+    bool closed;        // an object that declares properties, says nothing of others, and is not
+                        // combined with another schema takes no others
+};
+
+// A whole answer that is one JSON value under `schema`, then the end token. `o` may be NULL.
 grammar *grammar_from_schema(const grammar_vocab *v, const json_t *schema,
-                             enum grammar_spacing spacing, err *e);
+                             const struct grammar_options *o, err *e);
 
 enum tool_choice { CHOICE_AUTO, CHOICE_NONE, CHOICE_REQUIRED, CHOICE_NAMED };
 
@@ -85,7 +94,7 @@ struct grammar_tools_options {
     const char *before_name, *after_name, *after_args; // {"name": " / ", "arguments": / }
     const char *end;                                   // "\n</tool_call>"
     const char *between; // "\n": between two calls; NULL: the format has no second call
-    enum grammar_spacing spacing;
+    struct grammar_options json;
 };
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e);
 
@@ -95,7 +104,7 @@ size_t grammar_bytes(const grammar *g); // memory it holds
 // A state belongs to one thread at a time; states of one grammar may be used by several. The
 // grammar and its vocabulary outlive their states.
 grammar_state *grammar_start(const grammar *g);
-grammar_state *grammar_copy(const grammar_state *s);
+grammar_state *grammar_copy(const grammar_state *s); // a count goes up
 void grammar_state_free(grammar_state *s);
 
 // Fills bits [n_token] (a bitset, 64 per word). `budget` is the number of tokens that may still be
@@ -108,6 +117,8 @@ int grammar_mask(const grammar_state *s, int budget, uint64_t *bits);
 int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits);
 
 bool grammar_accept(grammar_state *s, int32_t token); // false (state unchanged) when not allowed
+size_t grammar_length(const grammar_state *s);        // tokens accepted
+void grammar_rollback(grammar_state *s, size_t n);    // takes back the last n of them
 bool grammar_may_end(const grammar_state *s);         // the end token is allowed now
 bool grammar_in_call(const grammar_state *s);         // between begin and end of a tool call
 int grammar_shortest_finish(
@@ -115,10 +126,3 @@ int grammar_shortest_finish(
 
 // Bytes that must come next whatever the model says; "" when there is a choice. For forcing tokens.
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap);
-
-// Our own validator, which shares no code with the compiler: 0 when `doc` satisfies `schema`,
-// else -1 and *e holds the JSON pointer and what was expected (ERR_FAILED), or says what of the
-// schema is not checked here (ERR_INPUT). Draft 2020-12, format as an annotation; beyond what the
-// grammar enforces also pattern, multipleOf, uniqueItems, contains, oneOf, allOf, not, if,
-// dependent*, patternProperties and propertyNames.
-int schema_validate(const json_t *schema, const json_t *doc, err *e);

@@ -1,21 +1,35 @@
 // Shared between the files of the constrained decoder:
 //
-//   grammar_schema.c  a JSON Schema becomes `node`s and `alt`s (compile time; the only refusals)
-//   grammar_number.c  decimal arithmetic: which digits may follow inside a numeric range
-//   grammar_step.c    one byte further: the automaton, and the length of the shortest finish
+//   grammar_schema.c  a JSON Schema becomes sets of values (compile time; the refusals)
+//   grammar_uri.c     where $ref leads: $id, $anchor, JSON pointers
+//   grammar_set.c     sets of JSON values as boolean algebra, split by the six types
+//   grammar_object.c  what an object may still become: keys, their values, the cheapest end
+//   grammar_array.c   the same for arrays
+//   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
-//   grammar.c         the public functions: masks, their cache, tool calls
+//   grammar_mask.c    masks: walks over the trie, short cuts, the cache
+//   grammar_tools.c   free text and tool calls around the JSON
+//   grammar.c         the public functions
 //
-// A position is a stack of frames, one per open container, with a lexeme on top. JSON's brackets
-// are visible, so one stack is enough whatever the schema says: all ambiguity (anyOf, lists of
-// types) lies within a frame, as a list of `item`s that have all survived the same text. An item
-// knows which items of the frame below it serves; when its container closes, exactly those survive.
-// Every item is alive, that is, some text completes it; hence no state is a dead end.
+// A schema is a set of values. Types are disjoint, so a set is a union of one part for each type:
+// literals by name, numbers and strings as languages (lex.h), arrays and objects as `form`s. and,
+// or and not work on each part alone. A form is a boolean formula over conditions on one container,
+// in negation normal form; a condition that a property or an element has to meet names another set,
+// through the node of a subschema, so recursion always passes through a container.
+//
+// A position is a stack of frames, one for each open container, with a lexeme on top. JSON's
+// brackets are visible, so one stack is enough: all ambiguity lies within a frame, as a list of
+// `item`s, forms that have all survived the same text. Writing a property splits an item into
+// terms, pairs of a set for the value and a form for the rest; what the value turns out to be
+// decides which survive. An item knows which items of the frame below it serves. Every item is
+// alive, that is, some text completes it; hence no position is a dead end.
 #pragma once
 #include "base/buf.h"
 #include "engine/grammar.h"
+#include "engine/lex.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define NONE UINT32_MAX
 
@@ -29,6 +43,29 @@ static inline uint32_t far_mul(uint32_t a, uint32_t b)
 {
     uint64_t p = (uint64_t)a * b;
     return p >= FAR ? FAR : (uint32_t)p;
+}
+static inline uint32_t min_of(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u; // first h alone, so that h and v do not cancel out
+    h = ((h ^ h >> 32) + v) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 29;
+}
+
+static inline bool has_bit(const uint64_t *row, uint32_t i)
+{
+    return row[i / 64] >> (i % 64) & 1;
+}
+static inline void set_bit(uint64_t *row, uint32_t i)
+{
+    row[i / 64] |= 1ull << (i % 64);
+}
+static inline uint32_t bit_words(uint32_t n)
+{
+    return (n + 63) / 64;
 }
 
 // ---- memory ----
@@ -44,196 +81,269 @@ struct chunk_mark {
     struct chunk *chunk;
     size_t used;
 };
-void *chunk_alloc(struct chunks *p, size_t n);
+void *chunk_alloc(struct chunks *p, size_t n); // zeroed
 struct chunk_mark chunk_mark(const struct chunks *p);
 void chunk_rewind(struct chunks *p, struct chunk_mark m);
 void chunk_free(struct chunks *p);
 size_t chunk_bytes(const struct chunks *p);
 
-// ---- the compiled schema ----
+// Ids by hash: slots hold id + 1, the owner compares.
+struct table {
+    uint32_t *slot, n, cap;
+};
+// The slot to look at first; go on with (i + 1) & (cap - 1) while slot[i] is not 0.
+void table_room(struct table *t, uint64_t (*hash_of)(const void *owner, uint32_t id),
+                const void *owner);
+size_t table_bytes(const struct table *t);
 
-// Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
-struct words {
+// ---- sets of values ----
+
+typedef uint32_t set_id;
+typedef uint32_t form_id;
+typedef uint32_t name_id;
+enum { SET_NONE, SET_ALL };
+enum { FORM_FALSE, FORM_TRUE };
+enum { LITERAL_NULL = 1, LITERAL_TRUE = 2, LITERAL_FALSE = 4, LITERAL_ALL = 7 };
+
+struct set {
+    uint8_t literals;
+    lex_lang number, string;
+    form_id array, object;
+    uint32_t scalar_cost; // bytes of the shortest scalar; FAR: none
+    bool plain;           // its numbers are integers, in a schema of draft 4: 1.0 is none there
+    set_id complement;    // NONE: not made yet
+};
+
+enum form_kind {
+    F_FALSE,
+    F_TRUE,
+    F_AND, // list
+    F_OR,
+    O_PROPS,    // every property meets the set that props a gives its key
+    O_BAD,      // some property does not; list: names that can no longer be the one
+    O_HAS,      // list: all these names are there
+    O_LACKS,    // name a is not there
+    O_MIN,      // at least a properties
+    O_MAX,      // at most a
+    O_NAMES,    // every key is in language a
+    O_BAD_NAME, // some key is not
+    A_ITEMS,    // every element meets the set that items a gives its index
+    A_BAD,      // some element from index b on does not
+    A_MIN,
+    A_MAX,
+    A_CONTAINS, // between b and c elements are in the set of node a
+    A_UNIQUE
+};
+
+struct form {
+    uint8_t kind;
+    uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
+    bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
+    uint32_t a, b, c;
     uint32_t n;
-    uint32_t shortest;
-    const char **text;
-    uint32_t *len;
-    uint32_t *id; // what the word stands for
-};
-struct words words_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n);
-bool words_narrow(const struct words *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c);
-
-// A decimal with an exact value: digits before and after the point, most significant first.
-#define DECIMAL_INT  40
-#define DECIMAL_FRAC 60
-#define DECIMAL_ALL  (DECIMAL_INT + DECIMAL_FRAC)
-struct decimal {
-    uint8_t d[DECIMAL_ALL];
+    const uint32_t *list; // [n] forms of AND and OR; names, sorted
+    form_id complement;   // NONE: not made yet
+    uint32_t cost;        // bytes of the shortest such container, brackets included
+    uint32_t settled;     // a count at or beyond this is as good as any greater one
 };
 
-struct bound {
-    bool given, exclusive, negative;
-    struct decimal size;
-};
-
-struct range {
-    bool integer;
-    bool exponent;       // 1e5 may be written (where no bound would make it inexact)
-    bool nonzero;        // with exponent: exclusiveMinimum 0
-    bool minus;          // a sign may be written
-    bool bounded;        // the digits have to be compared with low and high
-    uint32_t int_digits; // most digits before the point
-    uint32_t frac_digits;
-    uint32_t digits; // most digits in all
-    struct bound low, high;
-};
-
-enum alt_kind { ALT_STRING, ALT_NUMBER, ALT_WORDS, ALT_ARRAY, ALT_OBJECT };
-
-struct property {
+struct prop {
+    name_id name;
     uint32_t node;
-    bool required;
-    uint32_t key_len; // of the quoted key
-    bool usable;      // its schema can be satisfied
 };
-
-struct object {
-    uint32_t n; // properties in schema order
-    struct property *p;
-    struct words keys;       // closing quote included, opening quote not; id: property
-    struct words names;      // every declared name, decoded: what no additional key may be
-    uint32_t extra;          // node of additional properties, or NONE
-    uint32_t min, max;       // number of properties
-    uint32_t *required_from; // [n + 1] required properties at or after
-    uint32_t *cost_from;     // [n + 1] bytes of those: separator, key, colon, value
-    uint32_t *next_required; // [n + 1] first required at or after; n when none
-    uint32_t *usable_from;   // [n + 1] usable properties at or after
+struct pattern {
+    lex_lang lang;
+    uint32_t node;
 };
-
-struct array {
-    uint32_t n_prefix;
-    uint32_t *prefix; // [n_prefix] nodes
-    uint32_t items;   // node or NONE
-    uint32_t min, max;
-    uint32_t *cost; // [n_prefix + 1] bytes of the first elements, separators included
+struct props {
+    uint32_t n, n_pattern;
+    struct prop *p;    // [n] in the schema's order
+    uint32_t *by_name; // [n] indices of p, sorted by name
+    struct pattern *pattern;
+    uint32_t extra; // node of what neither p nor a pattern names
 };
-
-struct alt { // one way in which a value may look
-    enum alt_kind kind;
-    uint32_t shortest;
-    union {
-        struct {
-            uint32_t min, max; // code points
-        } string;
-        struct range *range;
-        struct words *words; // scalars of enum, const, true, false, null as JSON text
-        struct array *array;
-        struct object *object;
-    };
-};
-
-struct node { // a set of alternatives
+struct items {
     uint32_t n;
-    uint32_t *alt;
-    uint32_t shortest;
+    uint32_t *prefix; // [n] nodes
+    uint32_t rest;    // node
 };
 
-struct schema {
-    struct chunks mem;
-    struct node *node;
-    struct alt *alt;
-    uint32_t n_node, n_alt;
-    enum grammar_spacing spacing;
-    struct build_node *build; // while compiling
-    uint32_t cap_build, cap_alt;
+struct name {
+    const char *text;
+    uint32_t len;
+    uint32_t quoted; // bytes as a JSON key, quotes included
 };
 
-// Adds a schema to s; the node of its root, or NONE with *e. `what` opens messages.
-uint32_t schema_add(struct schema *s, const json_t *schema, const char *what, bool object_only,
+enum { NODE_NONE, NODE_ALL }; // the schemas false and true
+struct node {
+    set_id set;
+    uint8_t state; // 0: not looked at, 1: being computed, 2: set is known
+    bool open;     // combined with another schema: the option `closed` does not apply
+    const json_t *schema;
+    uint32_t base; // resource it belongs to
+};
+
+// A set for the value and a form for the rest of its container.
+struct term {
+    set_id value;
+    form_id rest;
+};
+
+// Which keys an object with certain forms can tell apart: its declared names, and classes of other
+// keys by the patterns they match. A symbol is an index into name, or n + an index into class.
+struct key_class {
+    lex_lang lang;
+    lex_state start;
+    uint32_t cost;  // bytes of its shortest key with quotes, and some to make it new
+    uint64_t in[2]; // which of keys.lang hold
+};
+struct keys {
+    uint32_t n, n_class, n_lang;
+    name_id *name;      // [n] in the order in which they are to be written
+    uint32_t *by_name;  // [n] indices of name, sorted by id
+    uint32_t *by_bytes; // [n] indices of name in the order of lex_words_range
+    form_id *form;      // [n_form] what these are the keys of
+    uint32_t n_form;
+    lex_state words;       // the names as a language; LEX_DEAD: none
+    lex_lang *lang;        // [n_lang] of patterns and property names
+    struct key_class *cls; // [n_class]
+};
+
+struct grammar;
+set_id values_make(struct grammar *g, struct set s);
+set_id values_and(struct grammar *g, set_id a, set_id b);
+set_id values_or(struct grammar *g, set_id a, set_id b);
+set_id values_not(struct grammar *g, set_id a);
+set_id values_minus(struct grammar *g, set_id a, set_id b); // a and not b
+uint32_t values_cost(struct grammar *g, set_id a); // bytes of the shortest member; FAR: empty
+bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are none or all
+set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
+uint32_t values_count(struct grammar *g, set_id a); // of scalars; LEX_MANY where containers may be
+
+form_id form_make(struct grammar *g, struct form f);
+form_id form_atom(struct grammar *g, enum form_kind kind, uint32_t a, uint32_t b, uint32_t c);
+form_id form_names(struct grammar *g, enum form_kind kind, uint32_t a, const name_id *list,
+                   uint32_t n);
+form_id form_and(struct grammar *g, form_id a, form_id b);
+form_id form_or(struct grammar *g, form_id a, form_id b);
+form_id form_not(struct grammar *g, form_id a);
+uint32_t form_cost(struct grammar *g, form_id a, bool object);
+bool forms_disjoint(struct grammar *g, form_id a, form_id b); // cheaply seen; false: perhaps not
+
+name_id name_of(struct grammar *g, const char *text, size_t len);
+set_id prop_set(struct grammar *g, const struct props *p, const struct keys *k, uint32_t symbol);
+bool symbol_in(struct grammar *g, const struct keys *k, uint32_t symbol, lex_lang lang);
+uint32_t quoted_bytes(const char *p, size_t n); // as a JSON string, quotes included
+void props_sort(struct grammar *g, struct props *p);
+void grammar_too_much(struct grammar *g, const char *why);
+void grammar_effort(struct grammar *g, uint64_t n); // counts work; too much while compiling
+set_id node_set(struct grammar *g, uint32_t node);
+uint32_t node_of_set(struct grammar *g, set_id s);
+uint32_t prop_node(const struct props *p, name_id name);
+
+// Terms of a form for one symbol of keys, or (keys NULL) for the element with this index.
+const struct term *form_terms(struct grammar *g, form_id f, const struct keys *k, uint32_t symbol,
+                              uint32_t *n);
+
+// ---- objects ----
+
+struct seen_key { // undeclared keys of an object, the last one first; decoded
+    const struct seen_key *before;
+    uint32_t len;
+    char text[];
+};
+
+struct object_at { // how far an object is written
+    const struct keys *k;
+    const uint64_t *seen;         // [bit_words(k->n)]
+    uint32_t next;                // declared keys before this one can no longer come
+    uint32_t count;               // properties so far
+    const struct seen_key *extra; // undeclared ones
+};
+
+const struct keys *keys_of(struct grammar *g, const form_id *f, uint32_t n);
+uint32_t keys_find(const struct keys *k, name_id name);
+bool object_closes(struct grammar *g, form_id f, const struct object_at *at);
+// Bytes from after a property (or the opening bracket, when count is 0) to the end of the object;
+// FAR: nothing completes it. `any`: the first completion found is enough.
+uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, bool any);
+uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t symbol);
+
+// ---- arrays ----
+
+bool array_closes(struct grammar *g, form_id f, uint32_t count);
+// Bytes from after an element (or the bracket) to the end. `used`: the elements so far.
+uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, set_id used);
+bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
+
+// ---- compile time ----
+
+// Where the parts of a schema document are that references can name.
+struct place {
+    char *uri; // of a resource; with fragment: of an anchor
+    const json_t *schema;
+    uint32_t base; // index of the resource it belongs to
+    bool dynamic;  // $dynamicAnchor
+};
+struct places {
+    struct place *v;
+    uint32_t n, cap;
+    bool recursive_anchor; // $recursiveAnchor: true somewhere
+    bool ref_alone;        // draft 7 and before: nothing counts beside $ref, $id neither
+};
+void places_add(struct places *p, const json_t *document);
+// What `ref`, standing in resource *base, names; *base becomes its resource. NULL: *why says why.
+const json_t *places_find(const struct places *p, const char *ref, uint32_t *base,
+                          const char **why);
+uint32_t places_dynamic(const struct places *p, const char *anchor); // how many have this name
+void places_free(struct places *p);
+
+// Adds a schema; the node of its root, or NONE with *e. `what` opens messages.
+uint32_t schema_add(struct grammar *g, const json_t *schema, const char *what, bool object_only,
                     err *e);
-// After the last schema_add: lengths, pruning. `roots` must all be satisfiable.
-int schema_finish(struct schema *s, const uint32_t *roots, size_t n_root, const char *const *what,
-                  err *e);
 
-void schema_release_build(struct schema *s);
-// Bytes from the end of a property to the close of its object, at the least: next is the first
-// property that may still come, count how many there are, n_used how many of them undeclared.
-uint32_t object_rest(const struct schema *s, const struct object *o, uint32_t next, uint32_t count,
-                     uint32_t n_used);
-
-// JSON text of a scalar as Python writes it, quotes included.
+// JSON text of a scalar, quotes included.
 void json_scalar_text(buf *b, const json_t *v);
 void json_quoted(buf *b, const char *s, size_t n);
-
-// ---- numbers ----
-
-enum number_sub { NUM_MINUS, NUM_ZERO, NUM_INT, NUM_DOT, NUM_FRAC, NUM_E, NUM_ESIGN, NUM_EXP };
-
-struct number { // a number as far as it is written
-    uint8_t sub;
-    bool minus, nonzero;
-    uint8_t n_int, n_frac, n_exp;
-    uint8_t digit[DECIMAL_ALL + 2]; // before and after the point; kept where a bound is compared
-};
-
-bool number_begin(struct number *n, uint8_t c);
-bool number_step(struct number *n, uint8_t c);
-// Bytes that must still follow until the number is in range; FAR: none do.
-uint32_t number_rest(const struct range *r, const struct number *n);
-bool bound_from_json(struct bound *b, const json_t *v);
-void range_close_integer(struct range *r);
-bool range_finish(struct range *r); // sets the digit caps; false: cannot be exact
-int bound_compare(const struct bound *a, const struct bound *b);
 
 // ---- positions ----
 
 struct item {
-    uint32_t alt;
-    uint32_t next;  // object: first property that may still come
-    uint32_t count; // elements or properties complete
-    uint32_t child; // node of the value being or about to be written; NONE: no further element
-    uint32_t up;    // bytes from the close of this container to the end of the document
-    uint32_t after; // bytes from the end of the child to the end of the document
+    form_id form;
+    set_id child; // set of the value being or about to be written; SET_NONE: none may come
 };
-
-// Keys of an object that its schema does not name, in the order written.
-struct used_keys {
-    uint32_t n;
-    const char *text[64];
-    uint32_t len[64];
-};
-#define EXTRA_KEYS_MAX  64
-#define EXTRA_KEY_BYTES 5 // quotes and what makes a key new: an upper bound
 
 enum frame_kind { FRAME_ROOT, FRAME_ARRAY, FRAME_OBJECT };
 
 struct frame {
     const struct frame *parent;
-    const struct used_keys *used; // NULL: none
-    uint32_t kind, depth, n, words;
-    uint32_t tool; // FRAME_ROOT: which
-    // struct item item[n]; uint64_t serves[n][words] follow
+    const struct keys *keys;      // of an object
+    const struct seen_key *extra; // keys it does not name, written so far
+    uint64_t hash[2];             // of all this and the frames below
+    atomic_uint refs;
+    bool kept;   // on the heap, counted; else in scratch memory
+    bool record; // the text of each element is needed, here or below
+    uint8_t kind;
+    uint32_t depth, n, words;
+    uint32_t n_seen;               // words of seen bits
+    uint32_t count;                // elements or properties complete, as far as it matters
+    uint32_t next;                 // first declared key that may still come
+    uint32_t tool;                 // FRAME_ROOT: which
+    set_id used;                   // elements so far, where they are compared
+    const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
+    // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
 };
 #define FRAME_ITEMS(f)  ((struct item *)((f) + 1))
 #define FRAME_SERVES(f) ((uint64_t *)(FRAME_ITEMS(f) + (f)->n))
-static inline uint32_t bit_words(uint32_t n)
-{
-    return (n + 63) / 64;
-}
+#define FRAME_SEEN(f)   (FRAME_SERVES(f) + (size_t)(f)->n * (f)->words)
 
 // One reading of the lexeme on top.
-struct choice {
-    uint32_t alt;  // value: the alternative; key: the item of the object
-    uint32_t a, b; // range in words: literals, declared keys
-    uint32_t c, d; // key: range in the names that an additional key must not be
-    uint32_t tail; // value: bytes from its end to the end of the document
-};
 struct choices {
     uint32_t n, words;
-    // struct choice choice[n]; uint64_t serves[n][words] follow
+    // lex_state state[n rounded up to 2]; uint64_t serves[n][words] follow
 };
-#define CHOICE_LIST(x)   ((struct choice *)((x) + 1))
-#define CHOICE_SERVES(x) ((uint64_t *)(CHOICE_LIST(x) + (x)->n))
+#define CHOICE_STATES(x) ((lex_state *)((x) + 1))
+#define CHOICE_SERVES(x) ((uint64_t *)(CHOICE_STATES(x) + (((x)->n + 1) & ~1u)))
 
 enum mode {
     M_DEAD,
@@ -257,7 +367,7 @@ enum mode {
     M_AFTER  // after a call
 };
 
-enum string_sub {
+enum utf8_sub { // how much of a character stands
     STR_PLAIN,
     STR_U1, // so many continuation bytes follow
     STR_U2,
@@ -265,33 +375,28 @@ enum string_sub {
     STR_E0, // the next byte is restricted: after e0, ed, f0, f4
     STR_ED,
     STR_F0,
-    STR_F4,
-    STR_ESCAPE,
-    STR_HEX,         // hex: digits so far in `digits`
-    STR_HIGH,        // a high surrogate stands: \ must come
-    STR_HIGH_ESCAPE, // then u
-    STR_LOW          // then four digits dc00 to dfff
+    STR_F4
+};
+int utf8_step(uint8_t sub, uint8_t c); // -1: not UTF-8
+
+struct text_byte { // written text, the last byte first
+    const struct text_byte *before;
+    uint32_t len;
+    char byte;
 };
 
 struct pos {
     uint8_t mode, sub;
-    uint8_t digits;   // of \uXXXX
-    uint8_t literal;  // M_LITERAL: which
-    uint16_t unit;    // \uXXXX so far
-    uint16_t high;    // the high surrogate before it
-    uint32_t off;     // bytes of the lexeme so far (literals, keys, colon, trigger)
-    uint32_t points;  // string: code points complete; key: bytes decoded
-    uint64_t similar; // key: used keys that begin like this one
-    uint32_t a, b;    // M_NAME: range in the names
+    uint8_t literal; // M_LITERAL: which; M_WORD: which of null, true, false
+    uint16_t space;  // bytes of white space in this gap
+    uint32_t off;    // bytes of the literal, word, colon, trigger
+    uint32_t a, b;   // M_NAME: range in the names
+    lex_state s;     // string, number: the state when there is one choice; key: of the names
+    lex_state other; // key: the state of undeclared keys when there is one class
     const struct frame *top;
-    const struct choices *choices;
-    const struct number *number;
-    const struct key_byte *key; // key: decoded so far, the last byte first
-};
-
-struct key_byte {
-    const struct key_byte *before;
-    char byte;
+    const struct choices *choices; // string, number; key: the classes when there are several
+    const struct text_byte *key;   // key: bytes so far
+    const struct text_byte *text;  // where elements are compared: all bytes since the array
 };
 
 enum literal { LIT_OPEN, LIT_RETRY, LIT_CLOSE, LIT_BETWEEN, LIT_COUNT };
@@ -301,6 +406,18 @@ struct literal_text {
     uint32_t len;
     uint32_t *cost; // [len + 1] tokens to write the rest
 };
+
+// Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
+struct word_list {
+    uint32_t n;
+    const char **text;
+    uint32_t *len;
+    uint32_t *id; // what the word stands for
+};
+struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
+                              uint32_t n);
+bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
+                      uint8_t c);
 
 struct tools {
     bool on;
@@ -312,70 +429,178 @@ struct tools {
     uint32_t trigger_len;
     uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
     struct literal_text literal[LIT_COUNT];
-    struct words names; // name and what follows it; id: tool
-    uint32_t *node;     // [n_tool]
+    struct word_list names; // name and what follows it; id: tool
+    set_id *set;            // [n_tool] arguments
 };
 
 struct mask_cache;
 
+#define ALLOWED_MAX 64
+#define JOINED_MAX  256
+struct allowed { // of the frame with this hash, symbol by symbol
+    uint64_t hash[2];
+    uint32_t cap;
+    uint8_t *may; // 0: not known, 1: no, 2: yes
+};
+
 struct grammar {
     const grammar_vocab *v;
-    struct schema s;
+    struct grammar_options o;
+    pthread_mutex_t lock; // everything below grows while masks are made
+    struct chunks mem;    // interned things; they never move
+    lex *x;
     struct tools tools;
-    uint32_t root; // node of the document; NONE with tools
+    set_id root;         // set of the document; with tools not used
+    bool plain_integers; // a schema of draft 4 is among them
+
+    struct set *sets;
+    struct form *forms;
+    struct name *names;
+    struct node *nodes;
+    struct props **props;
+    struct items **items;
+    struct keys **keys;
+    uint32_t n_set, cap_set, n_form, cap_form, n_name, cap_name, n_node, cap_node, n_props,
+        cap_props, n_items, cap_items, n_keys, cap_keys;
+    struct table set_table, form_table, name_table, keys_table, term_table, node_table;
+    struct term_entry *terms;
+    uint32_t n_term, cap_term;
+    bool cut;           // a cost was taken as FAR because it is being found out
+    uint32_t finding;   // costs being found out
+    struct chunks work; // scratch memory of one call
+    struct chunks step; // frames of positions that do not stay
+    struct compiler *compiler;
+    uint64_t effort; // members of forms looked at while compiling
+    bool too_much;   // an operation went beyond its cap
+    char why[160];   // and which
     struct mask_cache *cache;
+    struct walk_room *room; // of mask walks
+    struct joined {
+        set_id a, b, result; // a 0: empty
+    } joined[JOINED_MAX];    // what was and-ed of late
+    struct allowed *allowed; // [ALLOWED_MAX] which keys may come, for frames of late
 };
+size_t grammar_interned_bytes(const struct grammar *g);
 
-// ---- steps ----
-
-void pos_start(const grammar *g, struct chunks *mem, struct pos *p);
+void pos_start(struct grammar *g, struct chunks *mem, struct pos *p);
 // One byte further; false: no completion begins so.
-bool pos_step(const grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+bool pos_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
               struct pos *to);
+// False: no step with c can succeed; cheap.
+bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
-bool pos_added(const grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
-bool pos_may_end(const grammar *g, const struct pos *p);
+// Only reading i of a string or number that has several.
+struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
+// A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
+// ends.
+bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
+                      struct pos *to);
+bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                   struct pos *to);
+bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
-uint32_t pos_finish(const grammar *g, const struct pos *p);
-// Upper bound of the finish after any token without a quote, where choice ch is an additional key.
-uint32_t extra_key_finish(const grammar *g, const struct pos *p, const struct choice *ch);
-void pos_copy(struct chunks *mem, const struct pos *from, struct pos *to);
-bool pos_equal(const struct pos *a, const struct pos *b);
-uint64_t pos_hash(const struct pos *p);
+uint32_t pos_finish(struct grammar *g, const struct pos *p);
+struct digest {
+    uint64_t h[2];
+};
+struct digest pos_digest(const struct pos *p);
+// A position that stands on heap memory, and giving it back.
+struct pos pos_keep(const struct pos *p);
+void pos_drop(struct pos *p);
 
-// One byte of UTF-8 or of a JSON string from sub-state to sub-state; see grammar_step.c.
-int utf8_step(uint8_t sub, uint8_t c); // -1: not UTF-8
-// Do these bytes go on within a JSON string, from between two characters?
-bool string_goes_on(const char *p, uint32_t n);
-#define CHARACTER_REST_MAX 8 // bytes that may be missing of a character that has been begun
+// ---- tool calls ----
 
-// ---- the vocabulary ----
+int tools_add(struct grammar *g, const struct grammar_tools_options *o, err *e);
+void tools_start(struct grammar *g, struct pos *p);
+bool tools_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                struct pos *to);
+void tools_close(struct grammar *g, struct pos *to); // the arguments of a call are complete
+uint32_t tools_finish(struct grammar *g, const struct pos *p);
+uint32_t tools_close_cost(const struct grammar *g);
+void tools_release(struct grammar *g);
+const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
+
+// ---- the vocabulary and masks ----
 
 struct trie_node {
-    uint32_t skip;  // index after the subtree
-    uint32_t token; // first in trie.token, and how many end here
-    uint16_t n_token;
+    uint32_t skip;    // index after the subtree
+    uint32_t token;   // first in trie.token; those of a subtree stand together
+    uint16_t n_token; // how many end here
     uint8_t byte;
-    uint8_t pad;
-    uint32_t depth;
+    uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
+    uint16_t depth;
+    uint16_t kind;  // of its byte
+    uint16_t below; // kinds of characters (lex.h) of the bytes below it; KIND_UNSAFE: others too
 };
+#define KIND_UNSAFE 0x8000
 struct trie {
-    uint32_t n;
+    uint32_t n, n_token;
     struct trie_node *node; // depth first
     int32_t *token;
-    uint32_t depth; // longest token
+    // From this byte on a token may stand in a string of any content, begun before: no quote,
+    // backslash or control character, and UTF-8 as far as it goes; 255: more
+    uint8_t *safe_from;
+    uint32_t depth;      // longest token
+    uint32_t first[257]; // [b]: node of the first byte b, or the next there is
 };
 
 #define SAFE_POINTS 64
+#define KINDS_MAX   64
+#define NONE_GROUP  UINT16_MAX
+struct kind_mask {
+    uint32_t first, kinds; // of the first character, of the others
+    int n;
+    uint64_t *bits;
+};
+struct quote_token { // what may stand in a string, then a quote that ends it
+    int32_t token;
+    uint32_t suffix; // what comes after the quote: index into trie.token of the suffixes
+    uint32_t points; // characters before it
+    bool escaped;    // some of them as escapes
+};
+// Tokens inside a string of free content, under one policy of escapes.
+struct string_tables {
+    struct trie suffixes;      // what comes after the quote of those that end it; ids of groups
+    uint32_t *group;           // [suffixes.n_token + 1] where each begins in `quote`
+    bool *simple;              // [suffixes.n_token] no whole value is in it
+    struct quote_token *quote; // [n_quote] by group
+    uint32_t n_quote;
+    uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
+    uint64_t *open;     // those that stay in a string of any length
+    uint64_t *closed;   // and those that end it with their last byte
+    int n_open, n_closed;
+};
 struct vocab_tables {
-    int words;                   // 64-bit words in a mask
-    struct trie all;             // text tokens
-    struct trie unsafe;          // those that are not string-safe
-    struct trie quoted;          // those with a quote in them
-    uint64_t *safe[SAFE_POINTS]; // [i]: safe tokens of at most i + 1 code points
-    uint64_t *open;              // those without a quote that a string of any length may go on with
-    uint64_t *text;              // text tokens that valid text may go on with
-    int32_t *added;              // every added token, the longest content first
+    int words;           // 64-bit words in a mask
+    struct trie all;     // text tokens
+    struct trie escaped; // those in which a backslash comes before any quote
+    struct string_tables string[2];
+    struct quote_token *odd; // safe ones of more than SAFE_POINTS, or that end within a character
+    uint32_t n_odd, points_max;  // most code points of any token, begun ones included
+    uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
+    int n_safe[SAFE_POINTS];
+    uint64_t *text; // text tokens that valid text may go on with
+    int n_text;
+    // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
+    struct token_kinds {
+        uint16_t first, rest;
+    } * kinds_of;
+    struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
+    uint32_t n_kinds;
+    pthread_mutex_t lock; // of kinds, which is made when first asked for
+    int32_t *added;       // every added token, the longest content first
     int n_added;
 };
+
+// Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
+// is no more room for masks.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
+
+int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
+int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
+void walk_room_free(struct walk_room *r);
+struct mask_cache *mask_cache_new(void);
+void mask_cache_free(struct mask_cache *c);
+size_t mask_cache_bytes(const struct mask_cache *c);

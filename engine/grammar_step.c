@@ -1,38 +1,26 @@
 // The automaton: one byte further, and how many bytes the shortest finish takes from there.
 //
-// A step never fails late. A choice is kept only while its own completion exists (a number whose
-// digits have left the range, a key that no remaining property begins with, a string at its maximum
-// length: gone at once), so a position that is not dead can be finished, and pos_finish says in how
-// many bytes. The bound is kept with the structure: a frame's item knows the bytes from the end of
-// its child to the end of the document, so only the lexeme on top has to be looked at.
+// A step never fails late: a reading of the text is kept only while its own completion exists, so a
+// position that is not dead can be finished. New frames stand in the caller's scratch memory; a
+// position that is to stay is copied to the heap, where its frames are shared and counted, so that
+// a copy of a state, or going back to an older one, costs nothing.
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "engine/grammar_private.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
-static bool python(const struct schema *s)
+static bool python(const grammar *g)
 {
-    return s->spacing == SPACING_PYTHON;
+    return g->o.spacing == SPACING_PYTHON;
 }
-static uint32_t comma_bytes(const struct schema *s)
+static uint32_t comma_bytes(const grammar *g)
 {
-    return python(s) ? 2 : 1;
-}
-static uint32_t min_of(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-static void set_bit(uint64_t *row, uint32_t i)
-{
-    row[i / 64] |= 1ull << (i % 64);
-}
-static bool has_bit(const uint64_t *row, uint32_t i)
-{
-    return row[i / 64] >> (i % 64) & 1;
+    return python(g) ? 2 : 1;
 }
 
 static void or_row(uint64_t *into, const uint64_t *row, uint32_t words)
@@ -47,1281 +35,1293 @@ static bool any_bit(const uint64_t *row, uint32_t words)
     return false;
 }
 
+// ---- frames ----
+
+static size_t frame_bytes(uint32_t n, uint32_t words, uint32_t n_seen)
+{
+    return sizeof(struct frame) + n * sizeof(struct item) +
+           ((size_t)n * words + n_seen) * sizeof(uint64_t);
+}
+
 static struct frame *frame_new(struct chunks *mem, enum frame_kind kind, uint32_t n,
-                               const struct frame *parent)
+                               const struct frame *parent, uint32_t n_seen)
 {
     uint32_t words = parent ? bit_words(parent->n) : 0;
-    struct frame *f =
-        chunk_alloc(mem, sizeof *f + n * sizeof(struct item) + n * words * sizeof(uint64_t));
+    struct frame *f = chunk_alloc(mem, frame_bytes(n, words, n_seen));
     f->parent = parent;
-    f->kind = kind;
+    f->kind = (uint8_t)kind;
     f->n = n;
     f->words = words;
+    f->n_seen = n_seen;
     f->depth = parent ? parent->depth + 1 : 0;
+    f->record = parent && parent->record;
     return f;
+}
+
+// Like `from`, with n items.
+static struct frame *frame_like(struct chunks *mem, const struct frame *from, uint32_t n)
+{
+    struct frame *f = frame_new(mem, (enum frame_kind)from->kind, n, from->parent, from->n_seen);
+    f->keys = from->keys;
+    f->extra = from->extra;
+    f->record = from->record;
+    f->count = from->count;
+    f->next = from->next;
+    f->tool = from->tool;
+    f->used = from->used;
+    f->start = from->start;
+    if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
+    return f;
+}
+
+static void copy_row(struct frame *to, uint32_t at, const struct frame *from, uint32_t i)
+{
+    memcpy(FRAME_SERVES(to) + (size_t)at * to->words, FRAME_SERVES(from) + (size_t)i * from->words,
+           from->words * sizeof(uint64_t));
+}
+
+// Called when the frame is filled in.
+static const struct frame *frame_seal(struct frame *f)
+{
+    uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
+    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
+    k = mix(k, f->depth >= DEEP);
+    for (uint32_t i = 0; i < f->n; i++)
+        h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
+    const uint64_t *rows = FRAME_SERVES(f);
+    for (size_t i = 0, n = (size_t)f->n * f->words + f->n_seen; i < n; i++) k = mix(k, rows[i]);
+    for (const struct seen_key *x = f->extra; x; x = x->before) {
+        k = mix(k, x->len);
+        for (uint32_t i = 0; i < x->len; i++) k = mix(k, (uint8_t)x->text[i]);
+    }
+    f->hash[0] = mix(h, f->parent ? f->parent->hash[0] : 1);
+    f->hash[1] = mix(k + h, f->parent ? f->parent->hash[1] : 2);
+    return f;
+}
+
+const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool)
+{
+    struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL, 0);
+    f->tool = tool;
+    FRAME_ITEMS(f)[0] = (struct item){.form = FORM_TRUE, .child = child};
+    return frame_seal(f);
+}
+
+static struct object_at object_at(const struct frame *f)
+{
+    return (struct object_at){
+        .k = f->keys, .seen = FRAME_SEEN(f), .next = f->next, .count = f->count, .extra = f->extra};
+}
+
+static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
+{
+    form_id form = FRAME_ITEMS(f)[i].form;
+    if (f->kind == FRAME_ARRAY) return array_closes(g, form, f->count);
+    struct object_at at = object_at(f);
+    return object_closes(g, form, &at);
+}
+
+// ---- ends of values ----
+
+static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
+{
+    uint32_t n = (p->text ? p->text->len : 0) - (f->start ? f->start->len : 0);
+    char *text = mem_new(n + 1);
+    const struct text_byte *b = p->text;
+    for (uint32_t i = n; i-- > 0; b = b->before) text[i] = b->byte;
+    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (!v)
+        v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    if (v) f->used = values_or(g, f->used, values_of_json(g, v));
+    json_decref(v);
+    free(text);
+}
+
+static uint32_t settle(const grammar *g, const struct frame *f, uint32_t count)
+{
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < f->n; i++)
+        if (g->forms[FRAME_ITEMS(f)[i].form].settled > most)
+            most = g->forms[FRAME_ITEMS(f)[i].form].settled;
+    return min_of(count, most);
+}
+
+// Items that serve the same ones below are one item, in which either form may hold.
+static uint32_t merge_items(grammar *g, struct frame *f, uint32_t n)
+{
+    uint32_t m = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct item it = FRAME_ITEMS(f)[i];
+        const uint64_t *row = FRAME_SERVES(f) + (size_t)i * f->words;
+        uint32_t k = 0;
+        while (k < m &&
+               memcmp(FRAME_SERVES(f) + (size_t)k * f->words, row, f->words * sizeof *row) != 0)
+            k++;
+        bool same = k < m && (!form_compares(g, it.form) || FRAME_ITEMS(f)[k].form == it.form);
+        if (same) {
+            FRAME_ITEMS(f)[k].form = form_or(g, FRAME_ITEMS(f)[k].form, it.form);
+            continue;
+        }
+        FRAME_ITEMS(f)[m] = it;
+        memmove(FRAME_SERVES(f) + (size_t)m * f->words, row, f->words * sizeof *row);
+        m++;
+    }
+    return m;
+}
+
+static bool any_compares(const grammar *g, const struct frame *f)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (form_compares(g, FRAME_ITEMS(f)[i].form)) return true;
+    return false;
+}
+
+// The value that the frame's items in `row` waited for is complete.
+static bool complete(grammar *g, struct chunks *mem, const struct pos *from, const struct frame *f,
+                     const uint64_t *row, struct pos *to)
+{
+    *to = (struct pos){.mode = M_DONE, .text = from->text};
+    if (f->kind == FRAME_ROOT) {
+        to->text = NULL;
+        if (g->tools.on) tools_close(g, to);
+        return true;
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n; i++) n += has_bit(row, i);
+    struct frame *next = frame_like(mem, f, n);
+    n = 0;
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (!has_bit(row, i)) continue;
+        FRAME_ITEMS(next)[n] = (struct item){.form = FRAME_ITEMS(f)[i].form};
+        copy_row(next, n++, f, i);
+    }
+    if (n > 1) {
+        uint32_t m = merge_items(g, next, n);
+        if (m < n) {
+            struct frame *less = frame_like(mem, next, m);
+            memcpy(FRAME_ITEMS(less), FRAME_ITEMS(next), m * sizeof(struct item));
+            memcpy(FRAME_SERVES(less), FRAME_SERVES(next), (size_t)m * f->words * sizeof(uint64_t));
+            next = less;
+        }
+    }
+    if (f->kind == FRAME_ARRAY && f->record) {
+        if (any_compares(g, next)) add_to_used(g, next, from);
+        next->start = NULL;
+        if (!f->parent->record) to->text = NULL;
+    }
+    next->count = settle(g, next, f->count + 1);
+    to->mode = M_NEXT;
+    to->top = frame_seal(next);
+    return true;
+}
+
+static bool close_container(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    const struct frame *f = from->top;
+    uint64_t room[4] = {0}, *row = f->words <= 4 ? room : chunk_alloc(mem, f->words * sizeof *row);
+    for (uint32_t i = 0; i < f->n; i++)
+        if (is_closed(g, f, i)) or_row(row, FRAME_SERVES(f) + (size_t)i * f->words, f->words);
+    return any_bit(row, f->words) && complete(g, mem, from, f->parent, row, to);
+}
+
+// ---- beginnings of values ----
+
+struct reading {
+    uint32_t id; // form or lexical state
+    uint32_t item;
+};
+
+static uint32_t least_scalar(grammar *g, const struct frame *f)
+{
+    uint32_t best = FAR;
+    for (uint32_t i = 0; i < f->n; i++)
+        best = min_of(best, g->sets[FRAME_ITEMS(f)[i].child].scalar_cost);
+    return best;
+}
+
+// Forms in which elements are compared stand alone, not as one of several alternatives.
+static void split_compared(grammar *g, form_id f, struct reading *v, uint32_t *n, uint32_t cap,
+                           uint32_t item)
+{
+    struct form x = g->forms[f];
+    if (form_compares(g, f) && x.kind == F_OR) {
+        for (uint32_t i = 0; i < x.n; i++) split_compared(g, x.list[i], v, n, cap, item);
+        return;
+    }
+    if (form_compares(g, f) && x.kind == F_AND)
+        for (uint32_t i = 0; i < x.n; i++) {
+            struct form y = g->forms[x.list[i]];
+            if (y.kind != F_OR || !form_compares(g, x.list[i])) continue;
+            form_id rest = FORM_TRUE;
+            for (uint32_t k = 0; k < x.n; k++)
+                if (k != i) rest = form_and(g, rest, x.list[k]);
+            for (uint32_t k = 0; k < y.n; k++)
+                split_compared(g, form_and(g, rest, y.list[k]), v, n, cap, item);
+            return;
+        }
+    if (*n < cap && f != FORM_FALSE) v[(*n)++] = (struct reading){f, item};
+}
+
+static const struct frame *open_frame(grammar *g, struct chunks *mem, const struct frame *f,
+                                      enum frame_kind kind, const struct reading *v, uint32_t n)
+{
+    form_id room[32], *form = n <= 32 ? room : chunk_alloc(mem, n * sizeof *form);
+    uint32_t m = 0;
+    struct frame *next = frame_new(mem, kind, n, f, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        while (k < m && form[k] != v[i].id) k++;
+        if (k == m) form[m++] = v[i].id;
+        FRAME_ITEMS(next)[k].form = v[i].id;
+    }
+    const struct keys *keys = kind == FRAME_OBJECT ? keys_of(g, form, m) : NULL;
+    next = frame_new(mem, kind, m, f, keys ? bit_words(keys->n) : 0);
+    next->keys = keys;
+    for (uint32_t k = 0; k < m; k++) {
+        FRAME_ITEMS(next)[k].form = form[k];
+        next->record = next->record || (kind == FRAME_ARRAY && form_compares(g, form[k]));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        while (form[k] != v[i].id) k++;
+        set_bit(FRAME_SERVES(next) + (size_t)k * next->words, v[i].item);
+    }
+    return frame_seal(next);
+}
+
+static bool open_container(grammar *g, struct chunks *mem, const struct pos *from, bool object,
+                           struct pos *to)
+{
+    const struct frame *f = from->top;
+    bool deep = f->depth >= DEEP && least_scalar(g, f) < FAR;
+    uint32_t n = 0, cap = f->n * 4 + 60;
+    struct reading room[8], *v = f->n == 1 ? room : chunk_alloc(mem, cap * sizeof *v);
+    if (f->n == 1) cap = 8;
+    if (deep) return false;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const struct set *s = &g->sets[FRAME_ITEMS(f)[i].child];
+        form_id form = object ? s->object : s->array;
+        if (form == FORM_FALSE || form_cost(g, form, object) >= FAR) continue;
+        if (!object && form_compares(g, form))
+            split_compared(g, form, v, &n, cap, i);
+        else if (n < cap)
+            v[n++] = (struct reading){form, i};
+    }
+    if (n == 0) return false;
+    *to = (struct pos){.mode = M_FIRST,
+                       .top = open_frame(g, mem, f, object ? FRAME_OBJECT : FRAME_ARRAY, v, n),
+                       .text = from->text};
+    return true;
 }
 
 static struct choices *choices_new(struct chunks *mem, uint32_t n, uint32_t words)
 {
-    struct choices *x =
-        chunk_alloc(mem, sizeof *x + n * sizeof(struct choice) + n * words * sizeof(uint64_t));
+    struct choices *x = chunk_alloc(mem, sizeof *x + ((n + 1) & ~1u) * sizeof(lex_state) +
+                                             (size_t)n * words * sizeof(uint64_t));
     x->n = n;
     x->words = words;
     return x;
 }
 
-// ---- arrays and objects ----
-
-static uint32_t array_rest(const struct schema *s, const struct array *a, uint32_t count)
+// Readings of a string or a number, equal states as one.
+static bool set_readings(struct chunks *mem, const struct frame *f, const struct reading *v,
+                         uint32_t n, struct pos *to)
 {
-    uint32_t total = 1, at = count;
-    if (at < a->n_prefix && at < a->min) {
-        uint32_t to = min_of(a->n_prefix, a->min);
-        total += a->cost[to] - a->cost[at];
-        at = to;
+    uint32_t m = 0, words = bit_words(f->n);
+    struct choices *x = choices_new(mem, n, words);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        while (k < m && CHOICE_STATES(x)[k] != v[i].id) k++;
+        if (k == m) CHOICE_STATES(x)[m++] = v[i].id;
+        set_bit(CHOICE_SERVES(x) + (size_t)k * words, v[i].item);
     }
-    if (at < a->min)
-        total = far_add(total,
-                        far_mul(a->min - at, far_add(comma_bytes(s), s->node[a->items].shortest)));
-    return total;
+    x->n = m;
+    if (((m + 1) & ~1u) != ((n + 1) & ~1u)) // the rows stand after the states
+        memmove(CHOICE_SERVES(x), (uint64_t *)(CHOICE_STATES(x) + ((n + 1) & ~1u)),
+                (size_t)m * words * sizeof(uint64_t));
+    to->choices = x;
+    to->s = m == 1 ? CHOICE_STATES(x)[0] : LEX_DEAD;
+    return m > 0;
 }
 
-// The node of element number `count`, or NONE when there is none.
-static uint32_t element_node(const struct array *a, uint32_t count, bool deep)
+static bool begin_scalar(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                         struct pos *to)
 {
-    if (count >= a->max || (deep && count >= a->min)) return NONE;
-    return count < a->n_prefix ? a->prefix[count] : a->items;
+    const struct frame *f = from->top;
+    struct reading room[8], *v = f->n <= 8 ? room : chunk_alloc(mem, f->n * sizeof *v);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const struct set *s = &g->sets[FRAME_ITEMS(f)[i].child];
+        lex_lang lang = c == '"' ? s->string : s->number;
+        if (lang == LEX_EMPTY) continue;
+        lex_state state = lex_start(g->x, lang);
+        if (c != '"') state = lex_step(g->x, state, c);
+        if (state != LEX_DEAD) v[n++] = (struct reading){state, i};
+    }
+    *to = (struct pos){.mode = c == '"' ? M_STRING : M_NUMBER, .top = f, .text = from->text};
+    return n > 0 && set_readings(mem, f, v, n, to);
 }
 
-// Beyond what any rule looks at, one count is as good as another, and equal states are recognised.
-static uint32_t settle_count(const struct array *a, uint32_t count)
+static const char *const word_text[] = {"null", "true", "false"};
+
+static bool begin_word(const grammar *g, const struct pos *from, uint8_t c, struct pos *to)
 {
-    uint32_t enough = a->min > a->n_prefix ? a->min : a->n_prefix;
-    return a->max == NONE && count > enough ? enough : count;
-}
-
-static void set_element(const struct schema *s, struct item *i, bool deep)
-{
-    const struct array *a = s->alt[i->alt].array;
-    i->child = element_node(a, i->count, deep);
-    i->after = i->child == NONE ? FAR : far_add(array_rest(s, a, i->count + 1), i->up);
-}
-
-static uint32_t n_used(const struct frame *f)
-{
-    return f->used ? f->used->n : 0;
-}
-
-// Properties that minProperties asks for beyond the required ones.
-static bool needs_more(const struct object *o, const struct item *i)
-{
-    return i->count + o->required_from[i->next] < o->min;
-}
-
-static bool key_allowed(const struct frame *f, const struct object *o, const struct item *i,
-                        uint32_t j)
-{
-    if (j < i->next || j > o->next_required[i->next] || j >= o->n || !o->p[j].usable) return false;
-    if (f->depth >= DEEP && !o->p[j].required && !needs_more(o, i)) return false;
-    if (i->count + 1 + o->required_from[j + 1] > o->max) return false;
-    uint32_t extra = o->extra == NONE ? 0 : EXTRA_KEYS_MAX - n_used(f);
-    return i->count + 1 + o->usable_from[j + 1] + extra >= o->min;
-}
-
-static bool extra_allowed(const struct frame *f, const struct object *o, const struct item *i)
-{
-    if (o->extra == NONE || o->required_from[i->next] || i->count + 1 > o->max) return false;
-    if (f->depth >= DEEP && !needs_more(o, i)) return false;
-    uint32_t used = n_used(f);
-    return used < EXTRA_KEYS_MAX && i->count + EXTRA_KEYS_MAX - used >= o->min;
-}
-
-// Keys that may come next are a run of the properties in schema order.
-static uint32_t last_key(const struct object *o, const struct item *i)
-{
-    uint32_t r = o->next_required[i->next];
-    return r < o->n ? r + 1 : o->n;
-}
-
-static bool key_possible(const struct frame *f, const struct object *o, const struct item *i)
-{
-    if (extra_allowed(f, o, i)) return true;
-    for (uint32_t j = i->next, end = last_key(o, i); j < end; j++)
-        if (key_allowed(f, o, i, j)) return true;
-    return false;
-}
-
-static bool can_close(const struct schema *s, const struct frame *f, const struct item *i)
-{
-    if (f->kind == FRAME_ARRAY) return i->count >= s->alt[i->alt].array->min;
-    const struct object *o = s->alt[i->alt].object;
-    return o->required_from[i->next] == 0 && i->count >= o->min;
-}
-
-// Bytes of colon, value and rest once the key is written.
-static uint32_t after_key(const struct schema *s, const struct frame *f, const struct item *i,
-                          uint32_t j)
-{
-    const struct object *o = s->alt[i->alt].object;
-    bool extra = j == NONE;
-    uint32_t value = s->node[extra ? o->extra : o->p[j].node].shortest;
-    uint32_t rest = object_rest(s, o, extra ? o->n : j + 1, i->count + 1, n_used(f) + extra);
-    return far_add(far_add(comma_bytes(s) + value, rest), i->up); // a colon is as long as a comma
-}
-
-// Bytes to the end of the document when a key must come next.
-static uint32_t key_finish(const struct schema *s, const struct frame *f, const struct item *i)
-{
-    const struct object *o = s->alt[i->alt].object;
-    uint32_t best = FAR;
-    for (uint32_t j = i->next, end = last_key(o, i); j < end; j++)
-        if (key_allowed(f, o, i, j))
-            best = min_of(best, far_add(o->p[j].key_len, after_key(s, f, i, j)));
-    if (extra_allowed(f, o, i))
-        best = min_of(best, far_add(EXTRA_KEY_BYTES, after_key(s, f, i, NONE)));
-    return best;
-}
-
-// Bytes to the end of the document from after an element.
-static uint32_t next_finish(const struct schema *s, const struct frame *f, const struct item *i)
-{
-    const struct alt *a = &s->alt[i->alt];
-    uint32_t rest = f->kind == FRAME_ARRAY
-                        ? array_rest(s, a->array, i->count)
-                        : object_rest(s, a->object, i->next, i->count, n_used(f));
-    return far_add(rest, i->up);
-}
-
-// The same from just after the opening bracket.
-static uint32_t first_finish(const struct schema *s, const struct frame *f, const struct item *i)
-{
-    if (can_close(s, f, i)) return far_add(1, i->up);
-    uint32_t n = next_finish(s, f, i);
-    return n == FAR ? FAR : n - comma_bytes(s);
-}
-
-// ---- ends of values ----
-
-static void enter_literal(const struct grammar *g, enum literal which, struct pos *to);
-
-// The value that the frame's items in `row` waited for is complete.
-static bool complete(const struct grammar *g, struct chunks *mem, const struct frame *f,
-                     const uint64_t *row, struct pos *to)
-{
-    const struct schema *s = &g->s;
-    *to = (struct pos){.mode = M_DONE};
-    if (f->kind == FRAME_ROOT) {
-        if (g->tools.on) enter_literal(g, LIT_CLOSE, to);
+    uint8_t which = c == 'n' ? 0 : c == 't' ? 1 : 2;
+    for (uint32_t i = 0; i < from->top->n; i++) {
+        if (!(g->sets[FRAME_ITEMS(from->top)[i].child].literals >> which & 1)) continue;
+        *to = (struct pos){
+            .mode = M_WORD, .literal = which, .off = 1, .top = from->top, .text = from->text};
         return true;
     }
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < f->n; i++) n += has_bit(row, i);
-    struct frame *next = frame_new(mem, (enum frame_kind)f->kind, n, f->parent);
-    next->used = f->used;
-    n = 0;
-    for (uint32_t i = 0; i < f->n; i++) {
-        if (!has_bit(row, i)) continue;
-        struct item *it = &FRAME_ITEMS(next)[n];
-        *it = FRAME_ITEMS(f)[i];
-        memcpy(FRAME_SERVES(next) + n * f->words, FRAME_SERVES(f) + i * f->words,
-               f->words * sizeof(uint64_t));
-        if (f->kind == FRAME_ARRAY) {
-            it->count = settle_count(s->alt[it->alt].array, it->count + 1);
-            set_element(s, it, f->depth >= DEEP);
-        } else {
-            it->child = NONE;
-            it->after = FAR;
-        }
-        n++;
-    }
-    to->mode = M_NEXT;
-    to->top = next;
-    return true;
-}
-
-// The choices in `kept` end here.
-static bool complete_choices(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                             const bool *kept, struct pos *to)
-{
-    const struct choices *x = from->choices;
-    uint64_t *row = chunk_alloc(mem, (x->words + 1) * sizeof *row);
-    for (uint32_t i = 0; i < x->n; i++)
-        if (kept[i]) or_row(row, CHOICE_SERVES(x) + i * x->words, x->words);
-    return any_bit(row, x->words) && complete(g, mem, from->top, row, to);
-}
-
-static bool close_container(const struct grammar *g, struct chunks *mem, const struct frame *f,
-                            struct pos *to)
-{
-    uint64_t *row = chunk_alloc(mem, (f->words + 1) * sizeof *row);
-    for (uint32_t i = 0; i < f->n; i++)
-        if (can_close(&g->s, f, &FRAME_ITEMS(f)[i]))
-            or_row(row, FRAME_SERVES(f) + i * f->words, f->words);
-    return any_bit(row, f->words) && complete(g, mem, f->parent, row, to);
-}
-
-// ---- beginnings of values ----
-
-// Alternatives of the children of all items, each once, with the items that each serves.
-struct gathered {
-    uint32_t n, words;
-    uint32_t *alt;   // [n]
-    uint64_t *serve; // [n][words]
-};
-
-static bool begins_with(const struct alt *a, uint8_t c)
-{
-    uint32_t lo = 0, hi;
-    struct number number;
-    switch (a->kind) {
-    case ALT_STRING: return c == '"';
-    case ALT_NUMBER: return number_begin(&number, c) && number_rest(a->range, &number) < FAR;
-    case ALT_WORDS: hi = a->words->n; return words_narrow(a->words, &lo, &hi, 0, c);
-    case ALT_ARRAY: return c == '[';
-    default: return c == '{';
-    }
-}
-
-static struct gathered gather(const struct schema *s, struct chunks *mem, const struct frame *f,
-                              uint8_t c)
-{
-    struct gathered g = {.words = bit_words(f->n)};
-    uint32_t cap = 0;
-    for (uint32_t i = 0; i < f->n; i++)
-        if (FRAME_ITEMS(f)[i].child != NONE) cap += s->node[FRAME_ITEMS(f)[i].child].n;
-    g.alt = chunk_alloc(mem, (cap + 1) * sizeof *g.alt);
-    g.serve = chunk_alloc(mem, ((size_t)cap * g.words + 1) * sizeof *g.serve);
-    uint32_t *seen = f->n > 8 ? chunk_alloc(mem, (s->n_alt + 1) * sizeof *seen) : NULL;
-    for (uint32_t i = 0; i < f->n; i++) {
-        if (FRAME_ITEMS(f)[i].child == NONE) continue;
-        const struct node *node = &s->node[FRAME_ITEMS(f)[i].child];
-        for (uint32_t k = 0; k < node->n; k++) {
-            const struct alt *a = &s->alt[node->alt[k]];
-            if (!begins_with(a, c) || (f->depth >= DEEP && a->shortest > node->shortest)) continue;
-            uint32_t at = 0;
-            if (seen)
-                at = seen[node->alt[k]] ? seen[node->alt[k]] - 1 : g.n;
-            else
-                while (at < g.n && g.alt[at] != node->alt[k]) at++;
-            if (at == g.n) g.alt[g.n++] = node->alt[k];
-            if (seen) seen[node->alt[k]] = at + 1;
-            set_bit(g.serve + (size_t)at * g.words, i);
-        }
-    }
-    return g;
-}
-
-static uint32_t least_after(const struct frame *f, const uint64_t *row)
-{
-    uint32_t best = FAR;
-    for (uint32_t i = 0; i < f->n; i++)
-        if (has_bit(row, i)) best = min_of(best, FRAME_ITEMS(f)[i].after);
-    return best;
-}
-
-static bool open_container(const struct grammar *g, struct chunks *mem, const struct frame *f,
-                           const struct gathered *all, uint8_t c, struct pos *to)
-{
-    struct frame *next = frame_new(mem, c == '[' ? FRAME_ARRAY : FRAME_OBJECT, all->n, f);
-    for (uint32_t i = 0; i < all->n; i++) {
-        struct item *it = &FRAME_ITEMS(next)[i];
-        *it = (struct item){.alt = all->alt[i], .child = NONE, .after = FAR};
-        it->up = least_after(f, all->serve + (size_t)i * all->words);
-        if (c == '[') set_element(&g->s, it, next->depth >= DEEP);
-    }
-    memcpy(FRAME_SERVES(next), all->serve, (size_t)all->n * all->words * sizeof(uint64_t));
-    *to = (struct pos){.mode = M_FIRST, .top = next};
-    return true;
-}
-
-static bool keeps_digits(const struct schema *s, const struct choices *x)
-{
-    for (uint32_t i = 0; i < x->n; i++) {
-        const struct alt *a = &s->alt[CHOICE_LIST(x)[i].alt];
-        if (a->kind == ALT_NUMBER && a->range->bounded) return true;
-    }
     return false;
 }
 
-static void set_number(const struct schema *s, struct chunks *mem, const struct number *n,
-                       struct pos *to)
+static bool begin_value(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                        struct pos *to)
 {
-    struct number *copy = chunk_alloc(mem, sizeof *copy);
-    *copy = *n;
-    if (!keeps_digits(s, to->choices)) memset(copy->digit, 0, sizeof copy->digit);
-    to->number = copy;
-}
-
-static bool begin_value(const struct grammar *g, struct chunks *mem, const struct frame *f,
-                        uint8_t c, struct pos *to)
-{
-    const struct schema *s = &g->s;
-    struct gathered all = gather(s, mem, f, c);
-    if (all.n == 0) return false;
-    if (c == '[' || c == '{') return open_container(g, mem, f, &all, c, to);
-    struct choices *x = choices_new(mem, all.n, all.words);
-    for (uint32_t i = 0; i < all.n; i++) {
-        struct choice *ch = &CHOICE_LIST(x)[i];
-        const struct alt *a = &s->alt[all.alt[i]];
-        *ch = (struct choice){.alt = all.alt[i],
-                              .tail = least_after(f, all.serve + (size_t)i * all.words)};
-        ch->b = a->kind == ALT_WORDS ? a->words->n : 0;
-        if (a->kind == ALT_WORDS) words_narrow(a->words, &ch->a, &ch->b, 0, c);
-    }
-    memcpy(CHOICE_SERVES(x), all.serve, (size_t)all.n * all.words * sizeof(uint64_t));
-    *to = (struct pos){.top = f, .choices = x, .off = 1};
-    if (c == '"') {
-        to->mode = M_STRING;
-    } else if (c >= 'a') {
-        to->mode = M_WORD;
-    } else {
-        struct number n;
-        to->mode = M_NUMBER;
-        number_begin(&n, c);
-        set_number(s, mem, &n, to);
-    }
-    return true;
-}
-
-// ---- strings ----
-
-enum string_event {
-    EVENT_BAD,
-    EVENT_BYTE,   // a byte of a character as itself
-    EVENT_CHAR,   // an escape is complete: `cp`
-    EVENT_WITHIN, // within an escape
-    EVENT_CLOSE
-};
-
-int utf8_step(uint8_t sub, uint8_t c)
-{
-    switch (sub) {
-    case STR_PLAIN:
-        if (c < 0x80) return STR_PLAIN;
-        if (c >= 0xc2 && c <= 0xdf) return STR_U1;
-        if (c == 0xe0) return STR_E0;
-        if (c == 0xed) return STR_ED;
-        if (c >= 0xe1 && c <= 0xef) return STR_U2;
-        if (c == 0xf0) return STR_F0;
-        if (c >= 0xf1 && c <= 0xf3) return STR_U3;
-        return c == 0xf4 ? STR_F4 : -1;
-    case STR_U1: return (c & 0xc0) == 0x80 ? STR_PLAIN : -1;
-    case STR_U2: return (c & 0xc0) == 0x80 ? STR_U1 : -1;
-    case STR_U3: return (c & 0xc0) == 0x80 ? STR_U2 : -1;
-    case STR_E0: return c >= 0xa0 && c <= 0xbf ? STR_U1 : -1;
-    case STR_ED: return c >= 0x80 && c <= 0x9f ? STR_U1 : -1;
-    case STR_F0: return c >= 0x90 && c <= 0xbf ? STR_U2 : -1;
-    case STR_F4: return c >= 0x80 && c <= 0x8f ? STR_U2 : -1;
-    default: return -1;
+    switch (c) {
+    case '{':
+    case '[': return open_container(g, mem, from, c == '{', to);
+    case 'n':
+    case 't':
+    case 'f': return begin_word(g, from, c, to);
+    case '"': return begin_scalar(g, mem, from, c, to);
+    default: return (c == '-' || (c >= '0' && c <= '9')) && begin_scalar(g, mem, from, c, to);
     }
 }
 
-static int hex_value(uint8_t c)
+// ---- strings, numbers and words ----
+
+// The choices that accept here end.
+static bool complete_choices(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
+    const struct choices *x = from->choices;
+    if (x->n == 1)
+        return lex_accepts(g->x, from->s) &&
+               complete(g, mem, from, from->top, CHOICE_SERVES(x), to);
+    uint64_t *row = chunk_alloc(mem, (x->words + 1) * sizeof *row);
+    for (uint32_t i = 0; i < x->n; i++)
+        if (lex_accepts(g->x, CHOICE_STATES(x)[i]))
+            or_row(row, CHOICE_SERVES(x) + (size_t)i * x->words, x->words);
+    return any_bit(row, x->words) && complete(g, mem, from, from->top, row, to);
 }
 
-// One hexadecimal digit of \uXXXX. A pair of surrogates is one character; a lone one is none.
-static enum string_event step_hex(struct pos *p, uint8_t c, uint32_t *cp)
+// All choices one byte further; false: none goes on.
+static bool step_choices(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                         struct pos *to)
 {
-    int h = hex_value(c);
-    if (h < 0) return EVENT_BAD;
-    uint16_t unit = (uint16_t)(p->unit << 4 | h);
-    bool low = p->sub == STR_LOW;
-    if (low && ((p->digits == 0 && unit != 0xd) || (p->digits == 1 && unit < 0xdc)))
-        return EVENT_BAD;
-    if (!low && p->digits == 1 && unit >= 0xdc && unit <= 0xdf) return EVENT_BAD;
-    p->unit = unit;
-    if (++p->digits < 4) return EVENT_WITHIN;
-    p->digits = 0;
-    p->unit = 0;
-    if (!low && unit >= 0xd800 && unit <= 0xdbff) {
-        p->high = unit;
-        p->sub = STR_HIGH;
-        return EVENT_WITHIN;
+    const struct choices *x = from->choices;
+    if (x->n == 1) {
+        lex_state s = lex_step(g->x, from->s, c);
+        if (s == LEX_DEAD) return false;
+        *to = *from;
+        to->s = s;
+        return true;
     }
-    *cp = low ? 0x10000 + (((uint32_t)p->high - 0xd800) << 10) + (unit - 0xdc00u) : unit;
-    p->high = 0;
-    p->sub = STR_PLAIN;
-    return EVENT_CHAR;
-}
-
-static enum string_event step_escape(struct pos *p, uint8_t c, uint32_t *cp)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    if (c == 'u') {
-        p->sub = STR_HEX;
-        return EVENT_WITHIN;
-    }
-    const char *known = c ? strchr(from, c) : NULL;
-    if (!known) return EVENT_BAD;
-    *cp = (uint8_t)to[known - from];
-    p->sub = STR_PLAIN;
-    return EVENT_CHAR;
-}
-
-static enum string_event step_string_lexer(struct pos *p, uint8_t c, uint32_t *cp)
-{
-    switch (p->sub) {
-    case STR_ESCAPE: return step_escape(p, c, cp);
-    case STR_HEX:
-    case STR_LOW: return step_hex(p, c, cp);
-    case STR_HIGH: p->sub = STR_HIGH_ESCAPE; return c == '\\' ? EVENT_WITHIN : EVENT_BAD;
-    case STR_HIGH_ESCAPE: p->sub = STR_LOW; return c == 'u' ? EVENT_WITHIN : EVENT_BAD;
-    case STR_PLAIN:
-        if (c < 0x20) return EVENT_BAD;
-        if (c == '"') return EVENT_CLOSE;
-        if (c == '\\') {
-            p->sub = STR_ESCAPE;
-            return EVENT_WITHIN;
-        }
-        break;
-    default: break;
-    }
-    int sub = utf8_step(p->sub, c);
-    if (sub < 0) return EVENT_BAD;
-    p->sub = (uint8_t)sub;
-    return EVENT_BYTE;
-}
-
-bool string_goes_on(const char *p, uint32_t n)
-{
-    struct pos at = {.mode = M_STRING};
-    uint32_t cp;
-    for (uint32_t i = 0; i < n; i++) {
-        enum string_event event = step_string_lexer(&at, (uint8_t)p[i], &cp);
-        if (event == EVENT_BAD || event == EVENT_CLOSE) return false;
-    }
-    return n > 0;
-}
-
-// Fewest bytes until the character that has been begun is complete.
-static uint32_t character_rest(const struct pos *p)
-{
-    switch (p->sub) {
-    case STR_PLAIN: return 0;
-    case STR_U1:
-    case STR_ESCAPE: return 1;
-    case STR_U2:
-    case STR_E0:
-    case STR_ED: return 2;
-    case STR_U3:
-    case STR_F0:
-    case STR_F4: return 3;
-    case STR_HEX: // d8 to db: a second unit has to follow
-        if (p->digits >= 2 && (p->unit >> 4 * (p->digits - 2)) >= 0xd8 &&
-            (p->unit >> 4 * (p->digits - 2)) <= 0xdb)
-            return (uint32_t)(4 - p->digits) + 6;
-        return (uint32_t)(4 - p->digits);
-    case STR_HIGH: return 6;
-    case STR_HIGH_ESCAPE: return 5;
-    default: return (uint32_t)(4 - p->digits);
-    }
-}
-
-static bool string_choice(const struct schema *s, const struct pos *from, struct choice *ch,
-                          uint8_t c, bool starts, bool closes)
-{
-    const struct alt *a = &s->alt[ch->alt];
-    if (a->kind == ALT_WORDS) return words_narrow(a->words, &ch->a, &ch->b, from->off, c);
-    if (starts && from->points >= a->string.max) return false;
-    return !closes || from->points >= a->string.min;
-}
-
-// Replaces the choices by those in v that are kept.
-static void keep_choices(struct chunks *mem, struct pos *to, const struct choice *v,
-                         const bool *kept, uint32_t n_kept)
-{
-    const struct choices *x = to->choices;
-    struct choices *y = choices_new(mem, n_kept, x->words);
+    lex_state room[16], *s = x->n <= 16 ? room : chunk_alloc(mem, x->n * sizeof *s);
     uint32_t n = 0;
     for (uint32_t i = 0; i < x->n; i++) {
-        if (!kept[i]) continue;
-        CHOICE_LIST(y)[n] = v[i];
-        memcpy(CHOICE_SERVES(y) + (size_t)n * x->words, CHOICE_SERVES(x) + (size_t)i * x->words,
+        s[i] = lex_step(g->x, CHOICE_STATES(x)[i], c);
+        n += s[i] != LEX_DEAD;
+    }
+    if (n == 0) return false;
+    struct choices *y = choices_new(mem, n, x->words);
+    uint32_t m = 0;
+    for (uint32_t i = 0; i < x->n; i++) {
+        if (s[i] == LEX_DEAD) continue;
+        CHOICE_STATES(y)[m] = s[i];
+        memcpy(CHOICE_SERVES(y) + (size_t)m * x->words, CHOICE_SERVES(x) + (size_t)i * x->words,
                x->words * sizeof(uint64_t));
-        n++;
+        m++;
     }
+    *to = *from;
     to->choices = y;
-}
-
-static bool lone_string(const struct schema *s, const struct choices *x)
-{
-    return x->n == 1 && s->alt[CHOICE_LIST(x)[0].alt].kind == ALT_STRING;
-}
-
-static bool step_string(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                        uint8_t c, struct pos *to)
-{
-    const struct schema *s = &g->s;
-    const struct choices *x = from->choices;
-    *to = *from;
-    uint32_t cp;
-    enum string_event event = step_string_lexer(to, c, &cp);
-    if (event == EVENT_BAD) return false;
-    bool closes = event == EVENT_CLOSE, starts = from->sub == STR_PLAIN && !closes;
-    struct choice one, *v = x->n == 1 ? &one : chunk_alloc(mem, x->n * sizeof *v);
-    bool kept_one, *kept = x->n == 1 ? &kept_one : chunk_alloc(mem, x->n);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < x->n; i++) {
-        v[i] = CHOICE_LIST(x)[i];
-        kept[i] = string_choice(s, from, &v[i], c, starts, closes);
-        n += kept[i];
-    }
-    if (n == 0) return false;
-    if (closes) return complete_choices(g, mem, from, kept, to);
-    if (n < x->n || !lone_string(s, x)) keep_choices(mem, to, v, kept, n);
-    to->off = from->off + 1;
-    if (to->sub == STR_PLAIN) to->points++;
-    if (lone_string(s, to->choices)) { // what no rule looks at any more does not tell states apart
-        const struct alt *a = &s->alt[CHOICE_LIST(to->choices)[0].alt];
-        to->off = 1;
-        if (a->string.max == NONE && to->points > a->string.min) to->points = a->string.min;
-    }
+    to->s = n == 1 ? CHOICE_STATES(y)[0] : LEX_DEAD;
     return true;
 }
 
-// ---- numbers and words ----
-
-static bool end_number(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                       struct pos *to)
+static bool step_string(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                        struct pos *to)
 {
-    const struct choices *x = from->choices;
-    bool *kept = chunk_alloc(mem, x->n);
-    bool whole = from->number->sub != NUM_MINUS && from->number->sub != NUM_DOT &&
-                 from->number->sub != NUM_E && from->number->sub != NUM_ESIGN;
-    for (uint32_t i = 0; i < x->n; i++) {
-        const struct choice *ch = &CHOICE_LIST(x)[i];
-        const struct alt *a = &g->s.alt[ch->alt];
-        kept[i] = a->kind == ALT_WORDS ? a->words->len[ch->a] == from->off
-                                       : whole && number_rest(a->range, from->number) == 0;
-    }
-    return complete_choices(g, mem, from, kept, to);
+    if (step_choices(g, mem, from, c, to)) return true;
+    return c == '"' && complete_choices(g, mem, from, to);
 }
 
-static bool step_number(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                        uint8_t c, struct pos *to)
+struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i)
 {
-    const struct schema *s = &g->s;
+    const struct choices *x = p->choices;
+    struct choices *one = choices_new(mem, 1, x->words);
+    struct pos q = *p;
+    CHOICE_STATES(one)[0] = q.s = CHOICE_STATES(x)[i];
+    memcpy(CHOICE_SERVES(one), CHOICE_SERVES(x) + (size_t)i * x->words,
+           x->words * sizeof(uint64_t));
+    q.choices = one;
+    return q;
+}
+
+bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+// The readings of a number that may have a point or an exponent; false: none.
+static bool keep_fractions(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
     const struct choices *x = from->choices;
-    struct number number = *from->number;
-    if (!number_step(&number, c)) {
-        struct pos end;
-        return (c == ',' || c == ']' || c == '}' || g->tools.on) &&
-               end_number(g, mem, from, &end) && pos_step(g, mem, &end, c, to);
+    struct choices *y = choices_new(mem, x->n, x->words);
+    *to = *from;
+    for (uint32_t i = 0; i < x->n; i++) { // dead readings are no harm
+        uint64_t *row = CHOICE_SERVES(y) + (size_t)i * x->words;
+        for (uint32_t k = 0; k < from->top->n; k++)
+            if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k) &&
+                !g->sets[FRAME_ITEMS(from->top)[k].child].plain)
+                set_bit(row, k);
+        if (!any_bit(row, x->words)) continue;
+        CHOICE_STATES(y)[i] = x->n == 1 ? from->s : CHOICE_STATES(x)[i];
+        to->choices = y;
     }
-    struct choice *v = chunk_alloc(mem, x->n * sizeof *v);
-    bool *kept = chunk_alloc(mem, x->n);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < x->n; i++) {
-        v[i] = CHOICE_LIST(x)[i];
-        const struct alt *a = &s->alt[v[i].alt];
-        kept[i] = a->kind == ALT_WORDS ? words_narrow(a->words, &v[i].a, &v[i].b, from->off, c)
-                                       : number_rest(a->range, &number) < FAR;
-        n += kept[i];
-    }
-    if (n == 0) return false;
+    if (to->choices == from->choices) return false;
+    if (x->n == 1) to->s = from->s;
+    return true;
+}
+
+// A number ends before what follows it.
+static bool step_number(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                        struct pos *to)
+{
+    struct pos kept;
+    if (g->plain_integers && (c == '.' || c == 'e' || c == 'E'))
+        return keep_fractions(g, mem, from, &kept) && step_choices(g, mem, &kept, c, to);
+    if (step_choices(g, mem, from, c, to)) return true;
+    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !g->tools.on) return false;
+    struct pos number = *from, end;
+    if (from->top->record) number.text = from->text->before; // c is no part of it
+    return complete_choices(g, mem, &number, &end) && pos_step(g, mem, &end, c, to);
+}
+
+static bool step_word(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                      struct pos *to)
+{
+    const char *text = word_text[from->literal];
+    if ((uint8_t)text[from->off] != c) return false;
     *to = *from;
     to->off++;
-    keep_choices(mem, to, v, kept, n);
-    set_number(s, mem, &number, to);
-    return true;
-}
-
-static bool step_word(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                      uint8_t c, struct pos *to)
-{
-    const struct choices *x = from->choices;
-    struct choice *v = chunk_alloc(mem, x->n * sizeof *v);
-    bool *kept = chunk_alloc(mem, x->n), ended = false;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < x->n; i++) {
-        v[i] = CHOICE_LIST(x)[i];
-        const struct words *w = g->s.alt[v[i].alt].words;
-        kept[i] = words_narrow(w, &v[i].a, &v[i].b, from->off, c);
-        if (kept[i]) ended = w->len[v[i].a] == from->off + 1; // no constant begins another
-        n += kept[i];
-    }
-    if (n == 0) return false;
-    if (ended) return complete_choices(g, mem, from, kept, to);
-    *to = *from;
-    to->off++;
-    keep_choices(mem, to, v, kept, n);
-    return true;
+    if (text[to->off]) return true;
+    const struct frame *f = from->top;
+    uint32_t words = bit_words(f->n);
+    uint64_t room[4] = {0}, *row = words <= 4 ? room : chunk_alloc(mem, words * sizeof *row);
+    for (uint32_t i = 0; i < f->n; i++)
+        if (g->sets[FRAME_ITEMS(f)[i].child].literals >> from->literal & 1) set_bit(row, i);
+    return complete(g, mem, to, f, row, to);
 }
 
 // ---- keys ----
 
-static bool begin_key(const struct grammar *g, struct chunks *mem, const struct frame *f,
-                      struct pos *to)
+static bool declared_can_come(const struct frame *f, uint32_t symbol)
 {
-    const struct schema *s = &g->s;
-    struct choices *x = choices_new(mem, f->n, 0);
-    x->n = 0;
-    for (uint32_t i = 0; i < f->n; i++) {
-        const struct item *it = &FRAME_ITEMS(f)[i];
-        const struct object *o = s->alt[it->alt].object;
-        if (!key_possible(f, o, it)) continue;
-        bool extra = extra_allowed(f, o, it);
-        CHOICE_LIST(x)
-        [x->n++] = (struct choice){i, 0, o->keys.n, extra ? 0 : NONE, extra ? o->names.n : 0, 0};
+    return symbol >= f->next && !has_bit(FRAME_SEEN(f), symbol);
+}
+
+// Where the object stands once the key is written.
+static struct object_at after_symbol(const grammar *g, const struct frame *f, uint32_t symbol,
+                                     uint64_t *seen, uint32_t count)
+{
+    struct object_at at = object_at(f);
+    if (f->n_seen) memcpy(seen, FRAME_SEEN(f), f->n_seen * sizeof *seen);
+    if (symbol < f->keys->n) set_bit(seen, symbol);
+    at.seen = seen;
+    at.count = count;
+    if (g->o.order != ORDER_ANY) at.next = symbol < f->keys->n ? symbol + 1 : f->keys->n;
+    return at;
+}
+
+static bool deep_enough(grammar *g, const struct frame *f, uint32_t i)
+{
+    return f->depth >= DEEP && is_closed(g, f, i);
+}
+
+// Terms of item i for a key that leave a way to the end; at most `cap` are put into v.
+static uint32_t live_terms(grammar *g, struct chunks *mem, const struct frame *f, uint32_t i,
+                           uint32_t symbol, struct term *v, uint32_t cap)
+{
+    form_id form = FRAME_ITEMS(f)[i].form;
+    uint32_t n, m = 0;
+    if (deep_enough(g, f, i)) return 0;
+    const struct term *t = form_terms(g, form, f->keys, symbol, &n);
+    if (n == 0) return 0;
+    uint64_t room[16], *seen = f->n_seen <= 16 ? room : chunk_alloc(mem, f->n_seen * sizeof *seen);
+    struct object_at at = after_symbol(g, f, symbol, seen, min_of(f->count + 1, NONE - 1));
+    for (uint32_t k = 0; k < n && m < cap; k++) {
+        if (values_cost(g, t[k].value) >= FAR) continue;
+        if (object_rest(g, t[k].rest, &at, true) >= FAR) continue;
+        v[m++] = t[k];
     }
-    if (x->n == 0) return false;
-    *to = (struct pos){.mode = M_KEY, .top = f, .choices = x};
-    to->similar = f->used ? (f->used->n == 64 ? ~0ull : (1ull << f->used->n) - 1) : 0;
+    return m;
+}
+
+static bool find_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
+{
+    struct term one;
+    for (uint32_t i = 0; i < f->n; i++)
+        if (live_terms(g, mem, f, i, symbol, &one, 1)) return true;
+    return false;
+}
+
+// Remembered for the frames of late: a walk asks for the same key again and again.
+static bool symbol_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
+{
+    if (symbol < f->keys->n && !declared_can_come(f, symbol)) return false;
+    struct allowed *a = &g->allowed[f->hash[0] & (ALLOWED_MAX - 1)];
+    uint32_t n = f->keys->n + f->keys->n_class;
+    if (a->hash[0] != f->hash[0] || a->hash[1] != f->hash[1] || !a->may) {
+        if (a->cap < n) a->may = mem_grow(a->may, (a->cap = n) * sizeof *a->may);
+        memset(a->may, 0, n);
+        memcpy(a->hash, f->hash, sizeof a->hash);
+    }
+    if (a->may[symbol] == 0) {
+        bool may = find_allowed(g, mem, f, symbol);
+        a->may[symbol] = may ? 2 : 1;
+    }
+    return a->may[symbol] == 2;
+}
+
+static bool range_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t lo,
+                          uint32_t hi)
+{
+    for (uint32_t i = lo; i < hi; i++)
+        if (symbol_allowed(g, mem, f, f->keys->by_bytes[i])) return true;
+    return false;
+}
+
+// Does some allowed name go on from this state of the names?
+static bool names_alive(grammar *g, struct chunks *mem, const struct frame *f, lex_state s,
+                        int depth)
+{
+    uint32_t lo, hi;
+    if (s == LEX_DEAD || !lex_words_range(g->x, s, &lo, &hi)) return false;
+    if (!range_allowed(g, mem, f, lo, hi)) return false;
+    if (lex_between(g->x, s)) return true;
+    for (int c = 0; c < 256 && depth < 16; c++) { // within a character or an escape
+        lex_state next = lex_step(g->x, s, (uint8_t)c);
+        if (next != LEX_DEAD && names_alive(g, mem, f, next, depth + 1)) return true;
+    }
+    return false;
+}
+
+// Decodes what stands between quotes: at most as many bytes. `out` may be where `raw` is.
+static uint32_t decode(const char *raw, uint32_t n, char *out)
+{
+    if (!memchr(raw, '\\', n)) {
+        memmove(out, raw, n);
+        return n;
+    }
+    char *quoted = mem_printf("\"%.*s\"", (int)n, raw);
+    json_t *v = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    uint32_t m = (uint32_t)json_string_length(v);
+    if (v) memcpy(out, json_string_value(v), m);
+    json_decref(v);
+    free(quoted);
+    return m;
+}
+
+static uint32_t raw_key(const struct pos *p, char *raw)
+{
+    uint32_t n = p->key ? p->key->len : 0;
+    const struct text_byte *b = p->key;
+    for (uint32_t i = n; i-- > 0; b = b->before) raw[i] = b->byte;
+    return n;
+}
+
+static uint32_t decode_key(const struct pos *p, char *out, char *raw)
+{
+    return decode(raw, raw_key(p, raw), out);
+}
+
+// Bytes before an escape or a character that is only begun.
+static uint32_t whole_length(const char *raw, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n) {
+        uint32_t len = 1;
+        if (raw[i] == '\\') {
+            bool unicode = i + 1 < n && raw[i + 1] == 'u';
+            bool high =
+                unicode && n - i >= 4 && (raw[i + 2] | 32) == 'd' && strchr("89abAB", raw[i + 3]);
+            len = high ? 12 : unicode ? 6 : 2;
+        }
+        if (len > n - i) return i;
+        i += len;
+    }
+    return n - (uint32_t)utf8_incomplete_tail(raw, n);
+}
+
+static bool is_new(const struct frame *f, const char *key, uint32_t n)
+{
+    for (const struct seen_key *x = f->extra; x; x = x->before)
+        if (x->len == n && memcmp(x->text, key, n) == 0) return false;
     return true;
 }
 
-static bool live_keys(const struct frame *f, const struct object *o, const struct item *it,
-                      const struct choice *ch)
+// Keys that are no longer new to class c and begin like the text so far: those taken, and declared
+// names where the class has not been rid of them. Only asked where the class has few members left,
+// so it may look at all of them.
+static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_class *c)
 {
-    for (uint32_t k = ch->a; k < ch->b; k++)
-        if (key_allowed(f, o, it, o->keys.id[k])) return true;
-    return false;
-}
-
-// One byte of the decoded key.
-static void decode_key_byte(const struct grammar *g, struct chunks *mem, struct pos *to,
-                            struct choice *v, uint32_t n, uint8_t c)
-{
-    const struct used_keys *used = to->top->used;
-    bool extra = false;
-    for (uint32_t i = 0; i < n; i++) {
-        if (v[i].c == NONE) continue;
-        extra = true;
-        const struct object *o = g->s.alt[FRAME_ITEMS(to->top)[v[i].alt].alt].object;
-        if (v[i].c < v[i].d && !words_narrow(&o->names, &v[i].c, &v[i].d, to->points, c))
-            v[i].c = v[i].d = 0;
+    const struct keys *k = p->top->keys;
+    uint32_t n = 0, len = p->key ? p->key->len : 0;
+    char *key = mem_new((size_t)len + 1);
+    uint32_t m = raw_key(p, key);
+    m = decode(key, whole_length(key, m), key);
+    for (const struct seen_key *x = p->top->extra; x; x = x->before)
+        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
+    for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
+        const struct name *x = &g->names[k->name[i]];
+        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
     }
-    for (uint32_t k = 0; used && k < used->n; k++)
-        if (to->similar >> k & 1 &&
-            (used->len[k] <= to->points || (uint8_t)used->text[k][to->points] != c))
-            to->similar &= ~(1ull << k);
-    to->points++;
-    if (!extra) return;
-    struct key_byte *b = chunk_alloc(mem, sizeof *b);
-    *b = (struct key_byte){to->key, (char)c};
-    to->key = b;
+    free(key);
+    return n;
 }
 
-static bool key_taken(const struct object *o, const struct pos *p, const struct choice *ch)
+static bool class_alive(grammar *g, const struct pos *p, uint32_t c, lex_state s)
 {
-    if (ch->c < ch->d && o->names.len[ch->c] == p->points) return true;
-    for (uint32_t k = 0; p->similar && k < p->top->used->n; k++)
-        if (p->similar >> k & 1 && p->top->used->len[k] == p->points) return true;
-    return false;
+    if (s == LEX_DEAD) return false;
+    uint32_t n = lex_count(g->x, s);
+    if (n == LEX_MANY || (!p->top->extra && !p->top->keys->n)) return true;
+    return n > spent_from(g, p, &p->top->keys->cls[c]);
 }
 
-// Fewest bytes to add to the decoded key until it is one that may be used. The names are sparse
-// among all strings, so that nearly always one character leads away from all of them.
-static uint32_t key_rest(const struct object *o, const struct pos *p, const struct choice *ch)
+static bool begin_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
-    if (!key_taken(o, p, ch)) return 0;
-    uint32_t best = 3;
-    for (uint8_t c = ' '; c < 127 && best > 1; c++) {
-        if (c == '"' || c == '\\') continue;
-        struct pos q = *p;
-        struct choice next = *ch;
-        if (next.c < next.d && !words_narrow(&o->names, &next.c, &next.d, p->points, c))
-            next.c = next.d = 0;
-        for (uint32_t k = 0; q.similar && k < p->top->used->n; k++)
-            if (p->top->used->len[k] <= p->points || (uint8_t)p->top->used->text[k][p->points] != c)
-                q.similar &= ~(1ull << k);
-        q.points++;
-        best = min_of(best, 1 + key_rest(o, &q, &next));
-    }
-    return best;
-}
-
-static const struct used_keys *add_used(struct chunks *mem, const struct pos *p)
-{
-    const struct used_keys *old = p->top->used;
-    struct used_keys *u = chunk_alloc(mem, sizeof *u);
-    if (old) *u = *old;
-    char *text = chunk_alloc(mem, p->points + 1);
-    uint32_t at = p->points;
-    for (const struct key_byte *b = p->key; b; b = b->before) text[--at] = b->byte;
-    assert(at == 0 && u->n < EXTRA_KEYS_MAX);
-    u->text[u->n] = text;
-    u->len[u->n++] = p->points;
-    return u;
-}
-
-static bool end_key(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                    struct pos *to)
-{
-    const struct schema *s = &g->s;
     const struct frame *f = from->top;
-    const struct choices *x = from->choices;
-    struct frame *next = frame_new(mem, FRAME_OBJECT, x->n, f->parent);
-    uint32_t n = 0;
-    bool any_extra = false;
-    // The rows of `serves` follow the items, whose number is not known yet: collect indices first.
-    uint32_t *source = chunk_alloc(mem, x->n * sizeof *source);
-    struct item *items = chunk_alloc(mem, x->n * sizeof *items);
-    for (uint32_t i = 0; i < x->n; i++) {
-        struct choice ch = CHOICE_LIST(x)[i];
-        struct item it = FRAME_ITEMS(f)[ch.alt];
-        const struct object *o = s->alt[it.alt].object;
-        uint32_t j = words_narrow(&o->keys, &ch.a, &ch.b, from->off, '"') ? o->keys.id[ch.a] : NONE;
-        bool declared = j != NONE && key_allowed(f, o, &it, j);
-        bool extra = !declared && ch.c != NONE && !key_taken(o, from, &ch);
-        if (!declared && !extra) continue;
-        any_extra = any_extra || extra;
-        it.next = declared ? j + 1 : o->n;
-        it.count++;
-        it.child = declared ? o->p[j].node : o->extra;
-        it.after = far_add(object_rest(s, o, it.next, it.count, n_used(f) + extra), it.up);
-        source[n] = ch.alt;
-        items[n++] = it;
+    const struct keys *k = f->keys;
+    *to = (struct pos){.mode = M_KEY, .top = f, .text = from->text};
+    to->s = names_alive(g, mem, f, k->words, 0) ? k->words : (lex_state)LEX_DEAD;
+    struct choices *x = k->n_class > 1 ? choices_new(mem, k->n_class, 0) : NULL;
+    bool any = to->s != LEX_DEAD;
+    for (uint32_t c = 0; c < k->n_class; c++) {
+        bool may = symbol_allowed(g, mem, f, k->n + c) && class_alive(g, to, c, k->cls[c].start);
+        lex_state s = may ? k->cls[c].start : (lex_state)LEX_DEAD;
+        if (x)
+            CHOICE_STATES(x)[c] = s;
+        else
+            to->other = s;
+        any = any || may;
+    }
+    to->choices = x;
+    return any;
+}
+
+static lex_state class_state(const struct pos *p, uint32_t c)
+{
+    return p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
+}
+
+// Which symbol the key is, as it stands; NONE: it may not end here.
+static uint32_t key_symbol(grammar *g, const struct pos *p)
+{
+    const struct keys *k = p->top->keys;
+    uint32_t lo, hi;
+    if (p->s != LEX_DEAD && lex_accepts(g->x, p->s) && lex_words_range(g->x, p->s, &lo, &hi))
+        return k->by_bytes[lo]; // the shortest of those that begin so is this one
+    for (uint32_t c = 0; c < k->n_class; c++) {
+        lex_state s = class_state(p, c);
+        if (s != LEX_DEAD && lex_accepts(g->x, s)) return k->n + c;
+    }
+    return NONE;
+}
+
+static bool is_declared(const grammar *g, const struct keys *k, const char *text, uint32_t len)
+{
+    uint32_t lo = 0, hi = k->n;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        const struct name *x = &g->names[k->name[k->by_bytes[mid]]];
+        int o = memcmp(x->text, text, min_of(x->len, len));
+        if (o == 0 && x->len == len) return true;
+        if (o < 0 || (o == 0 && x->len < len))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}
+
+// The key is this symbol; `extra` when it is not declared.
+static bool end_key_as(grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                       const struct seen_key *extra, struct pos *to)
+{
+    const struct frame *f = from->top;
+    const struct keys *k = f->keys;
+    struct frame *next = frame_like(mem, f, f->n);
+    uint32_t n = 0, cap = f->n;
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct term room[8], *v = room;
+        uint32_t m = live_terms(g, mem, f, i, symbol, v, 8);
+        if (m == 8) {
+            v = chunk_alloc(mem, 1024 * sizeof *v);
+            m = live_terms(g, mem, f, i, symbol, v, 1024);
+        }
+        if (n + m > cap) {
+            cap = (n + m) * 2;
+            struct frame *more = frame_like(mem, f, cap);
+            memcpy(FRAME_ITEMS(more), FRAME_ITEMS(next), n * sizeof(struct item));
+            memcpy(FRAME_SERVES(more), FRAME_SERVES(next), (size_t)n * f->words * sizeof(uint64_t));
+            next = more;
+        }
+        for (uint32_t t = 0; t < m; t++) {
+            FRAME_ITEMS(next)[n] = (struct item){.form = v[t].rest, .child = v[t].value};
+            copy_row(next, n++, f, i);
+        }
     }
     if (n == 0) return false;
-    next->n = n;
-    memcpy(FRAME_ITEMS(next), items, n * sizeof *items);
-    for (uint32_t i = 0; i < n; i++)
-        memcpy(FRAME_SERVES(next) + (size_t)i * f->words,
-               FRAME_SERVES(f) + (size_t)source[i] * f->words, f->words * sizeof(uint64_t));
-    next->used = any_extra ? add_used(mem, from) : f->used;
-    *to = (struct pos){.mode = M_COLON, .top = next};
+    if (n < next->n) {
+        struct frame *less = frame_like(mem, f, n);
+        memcpy(FRAME_ITEMS(less), FRAME_ITEMS(next), n * sizeof(struct item));
+        memcpy(FRAME_SERVES(less), FRAME_SERVES(next), (size_t)n * f->words * sizeof(uint64_t));
+        next = less;
+    }
+    if (f->n_seen) memcpy(FRAME_SEEN(next), FRAME_SEEN(f), f->n_seen * sizeof(uint64_t));
+    if (symbol < k->n)
+        set_bit(FRAME_SEEN(next), symbol);
+    else
+        next->extra = extra;
+    if (g->o.order != ORDER_ANY) next->next = symbol < k->n ? symbol + 1 : k->n;
+    *to = (struct pos){.mode = M_COLON, .top = frame_seal(next), .text = from->text};
     return true;
 }
 
-static bool step_key(const struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+static bool end_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    const struct frame *f = from->top;
+    const struct keys *k = f->keys;
+    uint32_t symbol = key_symbol(g, from);
+    if (symbol == NONE || (symbol < k->n && !declared_can_come(f, symbol))) return false;
+    if (symbol < k->n) return end_key_as(g, mem, from, symbol, NULL, to);
+    uint32_t len = from->key ? from->key->len : 0;
+    char *raw = chunk_alloc(mem, len + 1);
+    struct seen_key *extra = chunk_alloc(mem, sizeof *extra + len + 1);
+    extra->len = decode_key(from, extra->text, raw);
+    extra->before = f->extra;
+    if (!is_new(f, extra->text, extra->len) || is_declared(g, k, extra->text, extra->len))
+        return false;
+    return end_key_as(g, mem, from, symbol, extra, to);
+}
+
+bool pos_close_key(grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
+                   struct pos *to)
+{
+    struct seen_key *extra = chunk_alloc(mem, sizeof *extra + 2);
+    extra->len = 1;
+    extra->text[0] = '\xff'; // like no other key
+    extra->before = from->top->extra;
+    return end_key_as(g, mem, from, symbol, extra, to);
+}
+
+static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                      struct pos *to)
 {
-    const struct choices *x = from->choices;
+    const struct keys *k = from->top->keys;
     *to = *from;
-    uint32_t cp = 0;
-    enum string_event event = step_string_lexer(to, c, &cp);
-    if (event == EVENT_BAD) return false;
-    if (event == EVENT_CLOSE) return end_key(g, mem, from, to);
-    struct choices *y = choices_new(mem, x->n, 0);
-    struct choice *v = CHOICE_LIST(y);
-    y->n = 0;
-    for (uint32_t i = 0; i < x->n; i++) {
-        struct choice ch = CHOICE_LIST(x)[i];
-        const struct item *it = &FRAME_ITEMS(from->top)[ch.alt];
-        const struct object *o = g->s.alt[it->alt].object;
-        if (!words_narrow(&o->keys, &ch.a, &ch.b, from->off, c) ||
-            !live_keys(from->top, o, it, &ch))
-            ch.a = ch.b = 0;
-        if (ch.a < ch.b || ch.c != NONE) v[y->n++] = ch;
+    to->s = from->s == LEX_DEAD ? (lex_state)LEX_DEAD : lex_step(g->x, from->s, c);
+    bool any = to->s != LEX_DEAD, other = false;
+    if (!any && !from->choices && c != '"') { // the most frequent end of a walk
+        if (from->other == LEX_DEAD || lex_step(g->x, from->other, c) == LEX_DEAD) return false;
     }
-    if (y->n == 0) return false;
-    to->choices = y;
-    to->off++;
-    char utf8[4];
-    int len = event == EVENT_CHAR ? utf8_put(cp, utf8) : 0;
-    if (event == EVENT_BYTE) decode_key_byte(g, mem, to, v, y->n, c);
-    for (int i = 0; i < len; i++) decode_key_byte(g, mem, to, v, y->n, (uint8_t)utf8[i]);
-    return true;
-}
-
-uint32_t extra_key_finish(const grammar *g, const struct pos *p, const struct choice *ch)
-{
-    return far_add(CHARACTER_REST_MAX + 3 + 1,
-                   after_key(&g->s, p->top, &FRAME_ITEMS(p->top)[ch->alt], NONE));
-}
-
-static uint32_t key_choice_finish(const struct schema *s, const struct pos *p,
-                                  const struct choice *ch)
-{
-    const struct item *it = &FRAME_ITEMS(p->top)[ch->alt];
-    const struct object *o = s->alt[it->alt].object;
-    uint32_t best = FAR;
-    for (uint32_t k = ch->a; k < ch->b; k++) {
-        uint32_t j = o->keys.id[k];
-        if (!key_allowed(p->top, o, it, j)) continue;
-        best = min_of(best, far_add(o->keys.len[k] - p->off, after_key(s, p->top, it, j)));
+    struct text_byte *b = chunk_alloc(mem, sizeof *b);
+    *b = (struct text_byte){from->key, (from->key ? from->key->len : 0) + 1, (char)c};
+    to->key = b;
+    if (from->choices) {
+        struct choices *x = choices_new(mem, k->n_class, 0);
+        to->choices = x;
+        for (uint32_t i = 0; i < k->n_class; i++) {
+            lex_state s = CHOICE_STATES(from->choices)[i];
+            if (s != LEX_DEAD) s = lex_step(g->x, s, c);
+            if (s != LEX_DEAD && !class_alive(g, to, i, s)) s = LEX_DEAD;
+            CHOICE_STATES(x)[i] = s;
+            other = other || s != LEX_DEAD;
+        }
+    } else if (from->other != LEX_DEAD) {
+        to->other = lex_step(g->x, from->other, c);
+        if (to->other != LEX_DEAD && !class_alive(g, to, 0, to->other)) to->other = LEX_DEAD;
+        other = to->other != LEX_DEAD;
     }
-    if (ch->c == NONE) return best;
-    // Within a character, its shortest completion may or may not be new: allow for a detour.
-    uint32_t rest = p->sub == STR_PLAIN ? key_rest(o, p, ch) : character_rest(p) + 3;
-    return min_of(best, far_add(rest + 1, after_key(s, p->top, it, NONE)));
+    if (any && !other) any = names_alive(g, mem, from->top, to->s, 0);
+    if (any || other) return true;
+    return c == '"' && end_key(g, mem, from, to);
 }
 
 // ---- between the lexemes ----
 
-// Keeps the items of which `kept` says so; the same frame when that is all.
-static const struct frame *keep_items(struct chunks *mem, const struct frame *f, const bool *kept,
-                                      uint32_t n_kept)
+// Items that can go on with one more element, taken apart by it; NULL: none can.
+static const struct frame *next_element(grammar *g, struct chunks *mem, const struct pos *from,
+                                        const struct text_byte *start)
 {
-    if (n_kept == f->n) return f;
-    struct frame *next = frame_new(mem, (enum frame_kind)f->kind, n_kept, f->parent);
-    next->used = f->used;
-    uint32_t n = 0;
+    const struct frame *f = from->top;
+    uint32_t n = 0, cap = f->n + 8;
+    struct frame *next = frame_like(mem, f, cap);
     for (uint32_t i = 0; i < f->n; i++) {
-        if (!kept[i]) continue;
-        FRAME_ITEMS(next)[n] = FRAME_ITEMS(f)[i];
-        memcpy(FRAME_SERVES(next) + (size_t)n * f->words, FRAME_SERVES(f) + (size_t)i * f->words,
-               f->words * sizeof(uint64_t));
-        n++;
+        form_id form = FRAME_ITEMS(f)[i].form;
+        uint32_t m;
+        if (deep_enough(g, f, i)) continue;
+        bool compares = f->record && form_compares(g, form);
+        const struct term *t = form_terms(g, form, NULL, f->count, &m);
+        for (uint32_t k = 0; k < m; k++) {
+            set_id s = t[k].value;
+            if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
+            if (values_cost(g, s) >= FAR) continue;
+            if (array_rest(g, t[k].rest, f->count + 1, f->used) >= FAR) continue;
+            if (n == cap) {
+                cap *= 2;
+                struct frame *more = frame_like(mem, f, cap);
+                memcpy(FRAME_ITEMS(more), FRAME_ITEMS(next), n * sizeof(struct item));
+                memcpy(FRAME_SERVES(more), FRAME_SERVES(next), (size_t)n * f->words * 8);
+                next = more;
+            }
+            FRAME_ITEMS(next)[n] = (struct item){.form = t[k].rest, .child = s};
+            copy_row(next, n++, f, i);
+        }
     }
-    return next;
+    if (n == 0) return NULL;
+    struct frame *exact = frame_like(mem, f, n);
+    memcpy(FRAME_ITEMS(exact), FRAME_ITEMS(next), n * sizeof(struct item));
+    memcpy(FRAME_SERVES(exact), FRAME_SERVES(next), (size_t)n * f->words * sizeof(uint64_t));
+    exact->start = f->record ? start : NULL;
+    return frame_seal(exact);
 }
 
-static bool step_comma(const struct grammar *g, struct chunks *mem, const struct frame *f,
+// Some key may come.
+static bool key_possible(grammar *g, struct chunks *mem, const struct frame *f)
+{
+    const struct keys *k = f->keys;
+    struct pos p = {.top = f};
+    for (uint32_t c = 0; c < k->n_class; c++)
+        if (symbol_allowed(g, mem, f, k->n + c) && class_alive(g, &p, c, k->cls[c].start))
+            return true;
+    for (uint32_t i = f->next; i < k->n; i++)
+        if (symbol_allowed(g, mem, f, i)) return true;
+    return false;
+}
+
+static bool step_comma(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    const struct frame *f = from->top;
+    bool array = f->kind == FRAME_ARRAY;
+    *to = (struct pos){.mode = python(g) ? M_COMMA
+                               : array   ? M_VALUE
+                                         : M_QUOTE,
+                       .top = f,
+                       .text = from->text};
+    if (!array) return key_possible(g, mem, f);
+    to->top = next_element(g, mem, from, from->text);
+    return to->top != NULL;
+}
+
+static bool step_first(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                        struct pos *to)
 {
-    bool *kept = chunk_alloc(mem, f->n);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < f->n; i++) {
-        const struct item *it = &FRAME_ITEMS(f)[i];
-        kept[i] = f->kind == FRAME_ARRAY ? it->child != NONE
-                                         : key_possible(f, g->s.alt[it->alt].object, it);
-        n += kept[i];
-    }
-    if (n == 0) return false;
-    enum mode next = f->kind == FRAME_ARRAY ? M_VALUE : M_QUOTE;
-    *to = (struct pos){.mode = python(&g->s) ? M_COMMA : next, .top = keep_items(mem, f, kept, n)};
-    return true;
-}
-
-static bool step_first(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                       uint8_t c, struct pos *to)
-{
     const struct frame *f = from->top;
-    if (c == (f->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, f, to);
-    if (f->kind == FRAME_ARRAY) return begin_value(g, mem, f, c, to);
-    return c == '"' && begin_key(g, mem, f, to);
+    if (c == (f->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, from, to);
+    if (f->kind == FRAME_OBJECT) return c == '"' && begin_key(g, mem, from, to);
+    const struct text_byte *before = f->record ? from->text->before : NULL;
+    struct pos first = {
+        .mode = M_VALUE, .top = next_element(g, mem, from, before), .text = from->text};
+    return first.top && begin_value(g, mem, &first, c, to);
 }
 
-static bool step_next(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                      uint8_t c, struct pos *to)
+static bool step_next(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                      struct pos *to)
 {
-    const struct frame *f = from->top;
-    if (c == (f->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, f, to);
-    return c == ',' && step_comma(g, mem, f, to);
+    if (c == (from->top->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, from, to);
+    return c == ',' && step_comma(g, mem, from, to);
 }
 
-static bool step_colon(const struct grammar *g, const struct pos *from, uint8_t c, struct pos *to)
+static bool step_colon(const grammar *g, const struct pos *from, uint8_t c, struct pos *to)
 {
     *to = *from;
     if (c != ": "[from->off]) return false;
     to->off++;
-    if (to->off < comma_bytes(&g->s)) return true;
-    *to = (struct pos){.mode = M_VALUE, .top = from->top};
+    to->space = 0;
+    if (to->off < comma_bytes(g)) return true;
+    to->mode = M_VALUE;
+    to->off = 0;
     return true;
 }
 
-// ---- text, literals, tool calls ----
+// ---- the steps ----
 
-static void enter_literal(const struct grammar *g, enum literal which, struct pos *to)
+void pos_start(grammar *g, struct chunks *mem, struct pos *p)
 {
-    *to = (struct pos){.mode = M_LITERAL, .literal = (uint8_t)which};
-    if (g->tools.literal[which].len) return;
-    *to = (struct pos){0};
-    switch (which) { // an empty literal is passed at once
-    case LIT_OPEN:
-    case LIT_RETRY: *to = (struct pos){.mode = M_NAME, .b = g->tools.names.n}; break;
-    case LIT_CLOSE: to->mode = M_AFTER; break;
-    default: to->mode = M_BEGIN; break;
+    if (g->tools.on) {
+        tools_start(g, p);
+        return;
     }
+    *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root, 0)};
 }
 
-static bool step_literal(const struct grammar *g, const struct pos *from, uint8_t c, struct pos *to)
-{
-    const struct literal_text *l = &g->tools.literal[from->literal];
-    if ((uint8_t)l->text[from->off] != c) return false;
-    *to = *from;
-    if (++to->off < l->len) return true;
-    bool name = from->literal == LIT_OPEN || from->literal == LIT_RETRY ||
-                (from->literal == LIT_BETWEEN && g->tools.begin_token < 0);
-    *to = (struct pos){.mode = name ? M_NAME : from->literal == LIT_CLOSE ? M_AFTER : M_BEGIN};
-    if (name) to->b = g->tools.names.n;
-    return true;
-}
-
-static void enter_arguments(const struct grammar *g, struct chunks *mem, uint32_t tool,
-                            struct pos *to)
-{
-    struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL);
-    f->tool = tool;
-    FRAME_ITEMS(f)[0] = (struct item){.alt = NONE, .child = g->tools.node[tool]};
-    FRAME_ITEMS(f)[0].after = g->tools.literal[LIT_CLOSE].cost[0];
-    *to = (struct pos){.mode = M_VALUE, .top = f};
-}
-
-static bool step_name(const struct grammar *g, struct chunks *mem, const struct pos *from,
-                      uint8_t c, struct pos *to)
-{
-    const struct words *w = &g->tools.names;
-    *to = *from;
-    if (!words_narrow(w, &to->a, &to->b, from->off, c)) return false;
-    to->off++;
-    if (w->len[to->a] == to->off) enter_arguments(g, mem, w->id[to->a], to);
-    return true;
-}
-
-static bool may_call(const struct tools *t)
-{
-    return t->choice != CHOICE_NONE && t->names.n > 0;
-}
-
-// The bytes that open a call are recognised wherever they end.
-static bool step_trigger(const struct grammar *g, struct pos *to, uint8_t c)
-{
-    const struct tools *t = &g->tools;
-    if (t->trigger_len == 0) return true;
-    uint32_t k = to->off;
-    while (k > 0 && (uint8_t)t->trigger[k] != c) k = t->failure[k];
-    if ((uint8_t)t->trigger[k] == c) k++;
-    to->off = k;
-    if (k < t->trigger_len) return true;
-    if (!may_call(t)) return false;
-    enter_literal(g, LIT_RETRY, to);
-    return true;
-}
-
-static bool step_text(const struct grammar *g, const struct pos *from, uint8_t c, struct pos *to)
-{
-    int sub = utf8_step(from->sub, c);
-    if (sub < 0) return false;
-    *to = *from;
-    to->sub = (uint8_t)sub;
-    return g->tools.anchored || step_trigger(g, to, c);
-}
-
-static bool step_anchor(const struct grammar *g, const struct pos *from, uint8_t c, struct pos *to)
-{
-    const struct tools *t = &g->tools;
-    if ((uint8_t)t->trigger[from->off] == c) {
-        *to = *from;
-        if (++to->off < t->trigger_len) return true;
-        *to = (struct pos){.mode = M_NAME, .b = t->names.n};
-        return may_call(t);
-    }
-    struct pos text = {.mode = M_TEXT};
-    return (t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE) && step_text(g, &text, c, to);
-}
-
-static bool step_after(const struct grammar *g, const struct pos *from, uint8_t c, struct pos *to)
-{
-    (void)from;
-    if (!g->tools.parallel) return false;
-    struct pos between;
-    enter_literal(g, LIT_BETWEEN, &between);
-    return between.mode == M_LITERAL && step_literal(g, &between, c, to);
-}
-
-// ---- the public steps ----
-
-void pos_start(const grammar *g, struct chunks *mem, struct pos *p)
-{
-    *p = (struct pos){.mode = g->tools.anchored ? M_ANCHOR : M_TEXT};
-    if (g->tools.on) return;
-    struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL);
-    FRAME_ITEMS(f)[0] = (struct item){.alt = NONE, .child = g->root};
-    *p = (struct pos){.mode = M_VALUE, .top = f};
-}
-
-bool pos_step(const grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
-              struct pos *to)
+static bool step_json(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                      struct pos *to)
 {
     switch (from->mode) {
-    case M_VALUE: return begin_value(g, mem, from->top, c, to);
+    case M_VALUE: return begin_value(g, mem, from, c, to);
     case M_FIRST: return step_first(g, mem, from, c, to);
     case M_NEXT: return step_next(g, mem, from, c, to);
     case M_COMMA:
-        *to = (struct pos){.mode = from->top->kind == FRAME_ARRAY ? M_VALUE : M_QUOTE,
-                           .top = from->top};
+        *to = *from;
+        to->mode = from->top->kind == FRAME_ARRAY ? M_VALUE : M_QUOTE;
         return c == ' ';
-    case M_QUOTE: return c == '"' && begin_key(g, mem, from->top, to);
+    case M_QUOTE: return c == '"' && begin_key(g, mem, from, to);
     case M_KEY: return step_key(g, mem, from, c, to);
     case M_COLON: return step_colon(g, from, c, to);
     case M_STRING: return step_string(g, mem, from, c, to);
     case M_NUMBER: return step_number(g, mem, from, c, to);
     case M_WORD: return step_word(g, mem, from, c, to);
-    case M_TEXT: return step_text(g, from, c, to);
-    case M_ANCHOR: return step_anchor(g, from, c, to);
-    case M_LITERAL: return step_literal(g, from, c, to);
-    case M_NAME: return step_name(g, mem, from, c, to);
-    case M_AFTER: return step_after(g, from, c, to);
     default: return false;
     }
 }
 
-// An added token counts as its content within a literal, and as the begin tag where one may come.
-bool pos_added(const grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
-               struct pos *to)
+bool pos_may_begin(const grammar *g, const struct pos *p, uint8_t c)
 {
-    const struct tools *t = &g->tools;
-    if (!t->on) return false;
-    bool begins = from->mode == M_BEGIN ||
-                  (from->mode == M_TEXT && from->sub == STR_PLAIN && may_call(t)) ||
-                  (from->mode == M_AFTER && t->parallel && t->literal[LIT_BETWEEN].len == 0);
-    if (begins && token == t->begin_token) {
-        enter_literal(g, LIT_OPEN, to);
+    bool space = g->o.spacing == SPACING_FLEXIBLE && is_space(c);
+    bool array = p->top && p->top->kind == FRAME_ARRAY;
+    switch (p->mode) {
+    case M_FIRST:
+        if (space || c == (array ? ']' : '}')) return true;
+        if (!array) return c == '"';
+        break;
+    case M_VALUE: break;
+    case M_NEXT: return space || c == ',' || c == (array ? ']' : '}');
+    case M_COMMA: return c == ' ';
+    case M_QUOTE: return space || c == '"';
+    case M_COLON: return space || c == (uint8_t) ": "[p->off];
+    case M_WORD: return c == (uint8_t)word_text[p->literal][p->off];
+    case M_DONE: return space;
+    default: return true;
+    }
+    return space || (c >= '0' && c <= '9') || c == '-' || c == '"' || c == '[' || c == '{' ||
+           c == 't' || c == 'f' || c == 'n';
+}
+
+static bool may_space(const struct pos *p)
+{
+    return p->mode == M_VALUE || p->mode == M_FIRST || p->mode == M_NEXT || p->mode == M_QUOTE ||
+           p->mode == M_COLON || p->mode == M_DONE;
+}
+
+bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c, struct pos *to)
+{
+    if (from->mode >= M_TEXT) return tools_step(g, mem, from, c, to);
+    struct pos at = *from;
+    bool record = from->top && from->top->record;
+    if (record) {
+        struct text_byte *b = chunk_alloc(mem, sizeof *b);
+        *b = (struct text_byte){from->text, (from->text ? from->text->len : 0) + 1, (char)c};
+        at.text = b;
+    }
+    if (g->o.spacing == SPACING_FLEXIBLE && is_space(c) && may_space(from)) {
+        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->tools.on)) return false;
+        *to = at;
+        to->space = (uint16_t)(from->space + 1);
         return true;
     }
-    struct pos p = *from;
-    if (p.mode == M_AFTER && t->parallel) enter_literal(g, LIT_BETWEEN, &p);
-    if (p.mode != M_LITERAL) return false;
-    const struct literal_text *l = &t->literal[p.literal];
-    const char *text = g->v->bytes[token];
-    uint32_t n = g->v->len[token];
-    if (n == 0 || n > l->len - p.off || memcmp(l->text + p.off, text, n) != 0) return false;
-    for (uint32_t i = 0; i < n; i++) {
-        struct pos next;
-        if (!pos_step(g, mem, &p, (uint8_t)text[i], &next)) return false;
-        p = next;
-    }
-    *to = p;
+    if (!step_json(g, mem, record ? &at : from, c, to)) return false;
+    if (to->top && !to->top->record) to->text = NULL;
     return true;
 }
 
-bool pos_may_end(const grammar *g, const struct pos *p)
+bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 {
     const struct tools *t = &g->tools;
-    struct chunks scratch = {0};
     struct pos end;
-    bool may;
     switch (p->mode) {
     case M_DONE:
     case M_AFTER: return true;
     case M_TEXT:
         return p->sub == STR_PLAIN && t->choice != CHOICE_REQUIRED && t->choice != CHOICE_NAMED;
     case M_ANCHOR: return t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE;
-    case M_NUMBER:
-        if (p->top->kind != FRAME_ROOT || t->on) return false;
-        may = end_number(g, &scratch, p, &end);
-        chunk_free(&scratch);
-        return may;
+    case M_NUMBER: return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
     default: return false;
     }
 }
 
-static uint32_t names_finish(const struct tools *t, const struct schema *s, uint32_t lo,
-                             uint32_t hi, uint32_t off)
+// ---- the shortest finish ----
+
+// Bytes from after each item's value, or from its present place, to the end of its container.
+static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool value_open)
 {
-    uint32_t best = FAR;
-    for (uint32_t i = lo; i < hi; i++)
-        best =
-            min_of(best, far_add(t->names.len[i] - off, s->node[t->node[t->names.id[i]]].shortest));
-    return far_add(best, t->literal[LIT_CLOSE].cost[0]);
+    form_id form = FRAME_ITEMS(f)[i].form;
+    if (f->kind == FRAME_ROOT) return g->tools.on ? tools_close_cost(g) : 0;
+    uint32_t count = f->count + value_open;
+    if (f->kind == FRAME_ARRAY) return array_rest(g, form, count, f->used);
+    struct object_at at = object_at(f);
+    at.count = count;
+    return object_rest(g, form, &at, false);
 }
 
-static uint32_t literal_finish(const struct grammar *g, const struct pos *p)
+// up[i]: bytes from the end of the value that the frame's item i waits for to the end of all.
+static uint32_t *rests(grammar *g, const struct frame *f)
 {
-    const struct tools *t = &g->tools;
-    uint32_t rest = t->literal[p->literal].cost[p->off],
-             call = names_finish(t, &g->s, 0, t->names.n, 0);
-    if (p->literal == LIT_CLOSE) return rest;
-    if (p->literal == LIT_BETWEEN && t->begin_token >= 0)
-        return far_add(far_add(rest, 1 + t->literal[LIT_OPEN].cost[0]), call);
-    return far_add(rest, call);
-}
-
-static uint32_t text_finish(const struct grammar *g, const struct pos *p)
-{
-    const struct tools *t = &g->tools;
-    bool must_call = t->choice == CHOICE_REQUIRED || t->choice == CHOICE_NAMED;
-    if (!must_call) return p->mode == M_ANCHOR ? 0 : character_rest(p);
-    uint32_t call = names_finish(t, &g->s, 0, t->names.n, 0);
-    if (p->mode == M_ANCHOR) return far_add(t->trigger_len - p->off, call);
-    if (t->begin_token >= 0)
-        return far_add(character_rest(p) + 1 + t->literal[LIT_OPEN].cost[0], call);
-    uint32_t begun = p->sub == STR_PLAIN ? p->off : 0; // a continuation byte breaks off the trigger
-    return far_add(character_rest(p) + t->trigger_len - begun + t->literal[LIT_RETRY].cost[0],
-                   call);
-}
-
-static uint32_t number_choice_rest(const struct alt *a, const struct pos *p,
-                                   const struct choice *ch)
-{
-    if (a->kind == ALT_NUMBER) return number_rest(a->range, p->number);
-    uint32_t best = FAR;
-    for (uint32_t k = ch->a; k < ch->b; k++) best = min_of(best, a->words->len[k] - p->off);
-    return best;
-}
-
-static uint32_t lexeme_finish(const struct grammar *g, const struct pos *p)
-{
-    uint32_t best = FAR;
-    for (uint32_t i = 0; i < p->choices->n; i++) {
-        const struct choice *ch = &CHOICE_LIST(p->choices)[i];
-        if (p->mode == M_KEY) {
-            best = min_of(best, key_choice_finish(&g->s, p, ch));
-            continue;
-        }
-        const struct alt *a = &g->s.alt[ch->alt];
-        uint32_t rest;
-        if (a->kind == ALT_STRING) {
-            uint32_t have = p->points + (p->sub != STR_PLAIN);
-            rest = character_rest(p) + 1 + (a->string.min > have ? a->string.min - have : 0);
-        } else {
-            rest = number_choice_rest(a, p, ch);
-        }
-        best = min_of(best, far_add(rest, ch->tail));
+    uint32_t *up = chunk_alloc(&g->work, (f->n + 1) * sizeof *up);
+    uint32_t *below = f->parent ? rests(g, f->parent) : NULL;
+    for (uint32_t i = 0; i < f->n; i++) {
+        uint32_t best = below ? FAR : 0;
+        for (uint32_t k = 0; below && k < f->parent->n; k++)
+            if (has_bit(FRAME_SERVES(f) + (size_t)i * f->words, k)) best = min_of(best, below[k]);
+        up[i] = far_add(best, rest_of(g, f, i, true));
     }
+    return up;
+}
+
+static uint32_t below_item(const struct frame *f, const uint32_t *below, uint32_t i)
+{
+    uint32_t best = FAR;
+    for (uint32_t k = 0; below && k < f->parent->n; k++)
+        if (has_bit(FRAME_SERVES(f) + (size_t)i * f->words, k)) best = min_of(best, below[k]);
     return best;
 }
 
-static uint32_t frame_finish(const struct grammar *g, const struct pos *p)
+// Bytes of a declared name from what is written of it on, with the closing quote.
+static uint32_t name_rest(grammar *g, const struct pos *p, uint32_t symbol)
+{
+    const struct name *x = &g->names[p->top->keys->name[symbol]];
+    uint32_t written = p->key ? p->key->len : 0;
+    char *raw = chunk_alloc(&g->work, 2 * (size_t)written + 2);
+    uint32_t m = decode_key(p, raw, raw + written + 1);
+    return m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1;
+}
+
+// Bytes until the key is complete, if it becomes this symbol.
+static uint32_t key_rest(grammar *g, const struct pos *p, uint32_t symbol)
+{
+    const struct keys *k = p->top->keys;
+    if (p->mode != M_KEY) return symbol_bytes(g, k, symbol);
+    if (symbol >= k->n) {
+        lex_state s = class_state(p, symbol - k->n);
+        return s == LEX_DEAD ? FAR : far_add(lex_rest(g->x, s), 1 + 5);
+    }
+    if (p->s == LEX_DEAD) return FAR;
+    uint32_t lo, hi;
+    if (!lex_words_range(g->x, p->s, &lo, &hi)) return FAR;
+    for (uint32_t i = lo; i < hi; i++)
+        if (k->by_bytes[i] == symbol) return name_rest(g, p, symbol);
+    return FAR;
+}
+
+static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *below);
+
+// Within an escape of a declared name: which names it can still be part of shows at its end.
+static uint32_t escape_finish(grammar *g, const struct pos *p, const uint32_t *below)
+{
+    struct pos q = *p;
+    uint32_t best = FAR;
+    q.other = LEX_DEAD;
+    q.choices = NULL;
+    if (p->choices) q.choices = choices_new(&g->work, p->choices->n, 0); // all dead
+    for (int c = 0; c < 256; c++) {
+        struct text_byte b = {p->key, (p->key ? p->key->len : 0) + 1, (char)c};
+        q.s = lex_step(g->x, p->s, (uint8_t)c);
+        q.key = &b;
+        if (q.s != LEX_DEAD) best = min_of(best, key_finish(g, &q, below));
+    }
+    return far_add(best, 1);
+}
+
+static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *below)
 {
     const struct frame *f = p->top;
-    uint32_t best = FAR;
-    for (uint32_t i = 0; i < f->n; i++) {
-        const struct item *it = &FRAME_ITEMS(f)[i];
-        uint32_t n = FAR;
-        bool value = p->mode == M_VALUE || p->mode == M_COLON ||
-                     (p->mode == M_COMMA && f->kind == FRAME_ARRAY);
-        if (value)
-            n = it->child == NONE ? FAR : far_add(g->s.node[it->child].shortest, it->after);
-        else if (p->mode == M_FIRST)
-            n = first_finish(&g->s, f, it);
-        else if (p->mode == M_NEXT)
-            n = next_finish(&g->s, f, it);
-        else
-            n = key_finish(&g->s, f, it);
-        best = min_of(best, n);
+    const struct keys *k = f->keys;
+    uint64_t *seen = chunk_alloc(&g->work, (f->n_seen + 1) * sizeof *seen);
+    bool within = p->mode == M_KEY && p->s != LEX_DEAD && !lex_between(g->x, p->s);
+    uint32_t best = within ? escape_finish(g, p, below) : FAR;
+    for (uint32_t symbol = within ? k->n : 0; symbol < k->n + k->n_class; symbol++) {
+        if (symbol < k->n && !declared_can_come(f, symbol)) continue;
+        uint32_t key = key_rest(g, p, symbol);
+        if (key >= best) continue;
+        for (uint32_t i = 0; i < f->n; i++) {
+            uint32_t n;
+            const struct term *t = form_terms(g, FRAME_ITEMS(f)[i].form, k, symbol, &n);
+            struct object_at at = after_symbol(g, f, symbol, seen, f->count + 1);
+            for (uint32_t x = 0; x < n; x++) {
+                uint32_t cost =
+                    far_add(values_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
+                cost = far_add(far_add(cost, key + comma_bytes(g)), below_item(f, below, i));
+                best = min_of(best, cost);
+            }
+        }
     }
-    if (p->mode == M_COLON) best = far_add(best, comma_bytes(&g->s) - p->off);
+    return best;
+}
+
+static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *up)
+{
+    const struct choices *x = p->choices;
+    uint32_t best = FAR;
+    for (uint32_t i = 0; x && i < x->n; i++) {
+        lex_state s = x->n == 1 ? p->s : CHOICE_STATES(x)[i];
+        uint32_t tail = FAR;
+        for (uint32_t k = 0; k < p->top->n; k++)
+            if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k)) tail = min_of(tail, up[k]);
+        best = min_of(best, far_add(lex_rest(g->x, s), tail));
+    }
+    return far_add(best, p->mode == M_STRING);
+}
+
+static uint32_t word_finish(const grammar *g, const struct pos *p, const uint32_t *up)
+{
+    uint32_t tail = FAR;
+    for (uint32_t k = 0; k < p->top->n; k++)
+        if (g->sets[FRAME_ITEMS(p->top)[k].child].literals >> p->literal & 1)
+            tail = min_of(tail, up[k]);
+    return far_add((uint32_t)strlen(word_text[p->literal]) - p->off, tail);
+}
+
+static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up)
+{
+    uint32_t best = FAR;
+    for (uint32_t i = 0; i < p->top->n; i++)
+        best = min_of(best, far_add(values_cost(g, FRAME_ITEMS(p->top)[i].child), up[i]));
+    if (p->mode == M_COLON) best = far_add(best, comma_bytes(g) - p->off);
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }
 
-uint32_t pos_finish(const grammar *g, const struct pos *p)
+uint32_t pos_finish(grammar *g, const struct pos *p)
 {
-    const struct tools *t = &g->tools;
-    switch (p->mode) {
-    case M_DONE:
-    case M_AFTER:
-    case M_ENDED: return 0;
-    case M_TEXT:
-    case M_ANCHOR: return text_finish(g, p);
-    case M_LITERAL: return literal_finish(g, p);
-    case M_NAME: return names_finish(t, &g->s, p->a, p->b, p->off);
-    case M_BEGIN:
-        return far_add(1 + t->literal[LIT_OPEN].cost[0], names_finish(t, &g->s, 0, t->names.n, 0));
-    case M_STRING:
-    case M_NUMBER:
-    case M_WORD:
-    case M_KEY: return lexeme_finish(g, p);
-    default: return frame_finish(g, p);
+    if (p->mode >= M_TEXT) return tools_finish(g, p);
+    if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
+    const struct frame *f = p->top;
+    bool key =
+        p->mode == M_QUOTE || p->mode == M_KEY || (p->mode == M_COMMA && f->kind == FRAME_OBJECT);
+    bool between = p->mode == M_FIRST || p->mode == M_NEXT;
+    if (!key && !between) {
+        const uint32_t *up = rests(g, f);
+        return p->mode == M_STRING || p->mode == M_NUMBER ? lexeme_finish(g, p, up)
+               : p->mode == M_WORD                        ? word_finish(g, p, up)
+                                                          : value_finish(g, p, up);
     }
+    const uint32_t *below = rests(g, f->parent);
+    if (key) return far_add(key_finish(g, p, below), p->mode == M_COMMA);
+    uint32_t best = FAR;
+    for (uint32_t i = 0; i < f->n; i++)
+        best = min_of(best, far_add(rest_of(g, f, i, false), below_item(f, below, i)));
+    return best;
 }
 
-// ---- copies and comparison ----
+// ---- positions that stay ----
 
-static const struct used_keys *copy_used(struct chunks *mem, const struct used_keys *u)
+static const struct seen_key *keep_seen(const struct seen_key *x)
 {
-    if (!u) return NULL;
-    struct used_keys *copy = chunk_alloc(mem, sizeof *copy);
-    *copy = *u;
-    for (uint32_t i = 0; i < u->n; i++) {
-        char *text = chunk_alloc(mem, u->len[i] + 1);
-        memcpy(text, u->text[i], u->len[i]);
-        copy->text[i] = text;
-    }
+    if (!x) return NULL;
+    struct seen_key *copy = mem_new(sizeof *copy + x->len + 1);
+    memcpy(copy, x, sizeof *x + x->len);
+    copy->before = keep_seen(x->before);
     return copy;
 }
 
-static size_t frame_bytes(const struct frame *f)
+static void drop_seen(const struct seen_key *x)
 {
-    return sizeof *f + f->n * sizeof(struct item) + (size_t)f->n * f->words * sizeof(uint64_t);
-}
-
-static size_t choices_bytes(const struct choices *x)
-{
-    return sizeof *x + x->n * sizeof(struct choice) + (size_t)x->n * x->words * sizeof(uint64_t);
-}
-
-void pos_copy(struct chunks *mem, const struct pos *from, struct pos *to)
-{
-    struct pos p = *from;
-    const struct frame **link = &p.top;
-    for (const struct frame *f = from->top; f; f = f->parent) {
-        struct frame *copy = chunk_alloc(mem, frame_bytes(f));
-        memcpy(copy, f, frame_bytes(f));
-        copy->used = copy_used(mem, f->used);
-        *link = copy;
-        link = &copy->parent;
+    for (const struct seen_key *next; x; x = next) {
+        next = x->before;
+        free((void *)x);
     }
-    if (from->choices) {
-        struct choices *x = chunk_alloc(mem, choices_bytes(from->choices));
-        memcpy(x, from->choices, choices_bytes(from->choices));
-        p.choices = x;
-    }
-    if (from->number) {
-        struct number *n = chunk_alloc(mem, sizeof *n);
-        *n = *from->number;
-        p.number = n;
-    }
-    const struct key_byte **key = &p.key;
-    for (const struct key_byte *b = from->key; b; b = b->before) {
-        struct key_byte *copy = chunk_alloc(mem, sizeof *copy);
-        *copy = *b;
-        *key = copy;
-        key = &copy->before;
-    }
-    *to = p;
 }
 
-static bool used_equal(const struct used_keys *a, const struct used_keys *b)
+// A text is copied as one piece of bytes, each pointing to the one before it.
+static const struct text_byte *keep_text(const struct text_byte *b)
 {
-    if (!a || !b) return a == b;
-    if (a->n != b->n) return false;
-    for (uint32_t i = 0; i < a->n; i++)
-        if (a->len[i] != b->len[i] || memcmp(a->text[i], b->text[i], a->len[i]) != 0) return false;
-    return true;
-}
-
-static bool frame_equal(const struct frame *a, const struct frame *b)
-{
-    for (; a && b; a = a->parent, b = b->parent) {
-        if (a == b) return true;
-        if (a->kind != b->kind || a->depth != b->depth || a->n != b->n || a->tool != b->tool)
-            return false;
-        size_t n = frame_bytes(a) - sizeof *a;
-        if (memcmp(FRAME_ITEMS(a), FRAME_ITEMS(b), n) != 0 || !used_equal(a->used, b->used))
-            return false;
+    if (!b) return NULL;
+    uint32_t n = b->len;
+    struct text_byte *copy = mem_new(n * sizeof *copy);
+    for (uint32_t i = n; i-- > 0; b = b->before) {
+        copy[i] = *b;
+        copy[i].before = i ? &copy[i - 1] : NULL;
     }
-    return a == b;
+    return &copy[n - 1];
 }
 
-bool pos_equal(const struct pos *a, const struct pos *b)
+static void drop_text(const struct text_byte *b)
 {
-    if (a->mode != b->mode || a->sub != b->sub || a->digits != b->digits ||
-        a->literal != b->literal || a->unit != b->unit || a->high != b->high || a->off != b->off ||
-        a->points != b->points || a->similar != b->similar || a->a != b->a || a->b != b->b)
-        return false;
-    if (!a->choices != !b->choices || !a->number != !b->number) return false;
-    if (a->choices && (a->choices->n != b->choices->n || a->choices->words != b->choices->words ||
-                       memcmp(CHOICE_LIST(a->choices), CHOICE_LIST(b->choices),
-                              choices_bytes(a->choices) - sizeof *a->choices) != 0))
-        return false;
-    if (a->number && memcmp(a->number, b->number, sizeof *a->number) != 0) return false;
-    const struct key_byte *x = a->key, *y = b->key;
-    for (; x && y; x = x->before, y = y->before)
-        if (x->byte != y->byte) return false;
-    return !x && !y && frame_equal(a->top, b->top);
+    if (b) free((void *)(b - (b->len - 1)));
 }
 
-static uint64_t mix(uint64_t h, uint64_t v)
+static const struct frame *keep_frame(const struct frame *f)
 {
-    h = (h ^ v) * 0x9e3779b97f4a7c15u;
-    return h ^ h >> 29;
-}
-
-uint64_t pos_hash(const struct pos *p)
-{
-    uint64_t h = mix(p->mode, (uint64_t)p->sub << 32 | (uint64_t)p->unit << 8 | p->digits);
-    h = mix(h, (uint64_t)p->off << 32 | p->points);
-    h = mix(h, p->similar + p->literal);
-    h = mix(h, (uint64_t)p->a << 32 | p->b);
-    for (uint32_t i = 0; p->choices && i < p->choices->n; i++)
-        h = mix(h, (uint64_t)CHOICE_LIST(p->choices)[i].alt << 32 | CHOICE_LIST(p->choices)[i].a);
-    if (p->number)
-        h = mix(h, (uint64_t)p->number->n_int << 16 | (uint64_t)p->number->n_frac << 8 |
-                       p->number->sub);
-    for (const struct frame *f = p->top; f; f = f->parent) {
-        const struct item *it = FRAME_ITEMS(f);
-        h = mix(h, (uint64_t)f->kind << 32 | f->n);
-        h = mix(h, (uint64_t)it->alt << 32 | it->child);
-        h = mix(h, (uint64_t)it->next << 32 | it->count);
+    if (!f) return NULL;
+    if (f->kept) {
+        atomic_fetch_add_explicit(&((struct frame *)f)->refs, 1, memory_order_relaxed);
+        return f;
     }
-    return h;
+    size_t n = frame_bytes(f->n, f->words, f->n_seen);
+    struct frame *copy = mem_new(n);
+    memcpy(copy, f, n);
+    copy->kept = true;
+    copy->extra = keep_seen(f->extra);
+    copy->start = keep_text(f->start);
+    copy->parent = keep_frame(f->parent);
+    atomic_init(&copy->refs, 1);
+    return copy;
+}
+
+static void drop_frame(const struct frame *f)
+{
+    while (f &&
+           atomic_fetch_sub_explicit(&((struct frame *)f)->refs, 1, memory_order_acq_rel) == 1) {
+        const struct frame *parent = f->parent;
+        drop_seen(f->extra);
+        drop_text(f->start);
+        free((void *)f);
+        f = parent;
+    }
+}
+
+static const struct choices *keep_choices(const struct choices *x)
+{
+    if (!x) return NULL;
+    size_t n = sizeof *x + ((x->n + 1) & ~1u) * sizeof(lex_state) +
+               (size_t)x->n * x->words * sizeof(uint64_t);
+    struct choices *copy = mem_new(n);
+    memcpy(copy, x, n);
+    return copy;
+}
+
+struct pos pos_keep(const struct pos *p)
+{
+    struct pos q = *p;
+    q.top = keep_frame(p->top);
+    q.choices = keep_choices(p->choices);
+    q.key = keep_text(p->key);
+    q.text = keep_text(p->text);
+    return q;
+}
+
+void pos_drop(struct pos *p)
+{
+    drop_frame(p->top);
+    free((void *)p->choices);
+    drop_text(p->key);
+    drop_text(p->text);
+    *p = (struct pos){0};
+}
+
+struct digest pos_digest(const struct pos *p)
+{
+    uint64_t h = mix((uint64_t)p->mode << 32 | (uint64_t)p->sub << 16 | p->literal,
+                     (uint64_t)p->space << 32 | p->off);
+    uint64_t k = mix((uint64_t)p->a << 32 | p->b, (uint64_t)p->s << 32 | p->other);
+    for (uint32_t i = 0; p->choices && i < p->choices->n; i++) {
+        h = mix(h, CHOICE_STATES(p->choices)[i]);
+        for (uint32_t w = 0; w < p->choices->words; w++)
+            k = mix(k, CHOICE_SERVES(p->choices)[(size_t)i * p->choices->words + w]);
+    }
+    for (const struct text_byte *b = p->key; b; b = b->before) k = mix(k, (uint8_t)b->byte);
+    if (p->top && p->top->record)
+        for (const struct text_byte *b = p->text; b; b = b->before) h = mix(h, (uint8_t)b->byte);
+    if (p->top) {
+        h = mix(h, p->top->hash[0]);
+        k = mix(k, p->top->hash[1]);
+    }
+    return (struct digest){{h, mix(k, h)}};
 }

@@ -1,11 +1,10 @@
 // What all grammars over one vocabulary share: the text tokens as a trie, so that a mask is one
 // walk that leaves a branch at the first byte that cannot be; and masks that are known beforehand.
 // Nearly every token is string-safe: whole characters, no quote, backslash or control character.
-// Inside a string such a token is allowed exactly when its characters fit the maximum length, so
-// these are kept as one mask for each number of characters, and only the few others are walked.
-// In a string without a maximum, and in a key that may be any, all that a token without a quote
-// does is known too; then only those with a quote are walked, for what comes after the string's
-// end.
+// Inside a string of free content such a token is allowed exactly when its characters fit the
+// maximum length, so these are kept as one mask for each number of characters. Of the tokens that
+// end a string only what comes after the quote matters, and there are few such suffixes: each is
+// tried once for all tokens that share it.
 #include "base/mem.h"
 #include "engine/grammar_private.h"
 
@@ -95,6 +94,51 @@ static uint32_t common(const struct entry *a, const struct entry *b)
     return n;
 }
 
+static bool is_unsafe(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+// Is p[0..n) the beginning of UTF-8 text, from between two characters?
+static bool goes_on(const char *p, uint32_t n)
+{
+    int sub = STR_PLAIN;
+    for (uint32_t i = 0; i < n && sub >= 0; i++) sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
+    return sub >= 0;
+}
+
+static uint8_t safe_from(const char *p, uint32_t n)
+{
+    uint32_t from = n;
+    while (from > 0 && !is_unsafe((uint8_t)p[from - 1])) from--;
+    while (from < n && !goes_on(p + from, n - from)) from++;
+    return from < 255 ? (uint8_t)from : 255;
+}
+
+static uint32_t kind_of(uint8_t c)
+{
+    if (c >= 0x80) return KIND_BEYOND;
+    if (c >= 'a' && c <= 'z') return KIND_LOWER;
+    if (c >= 'A' && c <= 'Z') return KIND_UPPER;
+    if (c >= '0' && c <= '9') return KIND_DIGIT;
+    switch (c) {
+    case ' ': return KIND_SPACE;
+    case '_': return KIND_UNDERSCORE;
+    case '-': return KIND_HYPHEN;
+    case '.': return KIND_DOT;
+    case '/': return KIND_SLASH;
+    case ':': return KIND_COLON;
+    default: return is_unsafe(c) || c == 0x7f ? KIND_UNSAFE : KIND_MARK;
+    }
+}
+
+static struct token_kinds token_kinds(const char *p, uint32_t n)
+{
+    struct token_kinds k = {(uint16_t)kind_of((uint8_t)p[0]), goes_on(p, n) ? 0 : KIND_UNSAFE};
+    for (uint32_t i = 1; i < n; i++) k.rest |= (uint16_t)kind_of((uint8_t)p[i]);
+    return k;
+}
+
 // The entries are sorted, so each adds the nodes after what it shares with the one before.
 static void trie_build(struct trie *t, struct entry *v, uint32_t n)
 {
@@ -104,8 +148,10 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         total += v[i].n - (i ? common(&v[i - 1], &v[i]) : 0);
         if (v[i].n > t->depth) t->depth = v[i].n;
     }
+    t->n_token = n;
     t->node = mem_new((total + 1) * sizeof *t->node);
     t->token = mem_new((n + 1) * sizeof *t->token);
+    t->safe_from = mem_new(n + 1);
     uint32_t *open = mem_new((t->depth + 1) * sizeof *open); // node at each depth of the last entry
     uint32_t depth = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -114,12 +160,28 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         for (; depth < v[i].n; t->n++) {
             open[++depth] = t->n;
             t->node[t->n] =
-                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1], .depth = depth, .token = i};
+                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1],
+                                   .depth = (uint16_t)depth,
+                                   .token = i,
+                                   .kind = (uint16_t)kind_of((uint8_t)v[i].p[depth - 1])};
         }
         t->token[i] = v[i].token;
-        t->node[open[depth]].n_token++;
+        t->safe_from[i] = safe_from(v[i].p, v[i].n);
+        if (depth) t->node[open[depth]].n_token++;
+        uint32_t below = goes_on(v[i].p, v[i].n) ? 0 : KIND_UNSAFE;
+        for (uint32_t d = depth; d > 0; d--) {
+            struct trie_node *at = &t->node[open[d]];
+            if (at->safe_from < t->safe_from[i]) at->safe_from = t->safe_from[i];
+            at->below |= (uint16_t)below;
+            below |= kind_of((uint8_t)v[i].p[d - 1]);
+        }
     }
     for (; depth > 0; depth--) t->node[open[depth]].skip = t->n;
+    t->node[t->n].token = n; // the end of the last subtree's tokens
+    for (uint32_t b = 0, i = 0; b <= 256; b++) {
+        while (i < t->n && t->node[i].byte < b) i = t->node[i].skip;
+        t->first[b] = i;
+    }
     free(open);
 }
 
@@ -127,7 +189,13 @@ static void trie_release(struct trie *t)
 {
     free(t->node);
     free(t->token);
+    free(t->safe_from);
     *t = (struct trie){0};
+}
+
+static size_t trie_bytes(const struct trie *t)
+{
+    return t->n * sizeof *t->node + t->n_token * (sizeof *t->token + 1);
 }
 
 // ---- classes of tokens ----
@@ -138,25 +206,25 @@ static uint32_t safe_points(const char *p, uint32_t n)
     uint32_t points = 0;
     int sub = STR_PLAIN;
     for (uint32_t i = 0; i < n; i++) {
-        uint8_t c = (uint8_t)p[i];
-        if (sub == STR_PLAIN && (c < 0x20 || c == '"' || c == '\\')) return 0;
-        sub = utf8_step((uint8_t)sub, c);
+        if (sub == STR_PLAIN && is_unsafe((uint8_t)p[i])) return 0;
+        sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
         if (sub < 0) return 0;
         points += sub == STR_PLAIN;
     }
-    return sub == STR_PLAIN && points <= SAFE_POINTS ? points : 0;
+    return sub == STR_PLAIN ? points : 0;
 }
 
-static bool begins_text(const char *p, uint32_t n)
+static uint32_t begun_points(const char *p, uint32_t n)
 {
-    int sub = STR_PLAIN;
-    for (uint32_t i = 0; i < n && sub >= 0; i++) sub = utf8_step((uint8_t)sub, (uint8_t)p[i]);
-    return sub >= 0 && n > 0;
+    uint32_t points = 0;
+    for (uint32_t i = 0; i < n; i++) points += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return points;
 }
 
-static void set_token(uint64_t *bits, int32_t token)
+static void set_token(uint64_t *bits, int *n, int32_t token)
 {
     bits[token / 64] |= 1ull << (token % 64);
+    ++*n;
 }
 
 static int check(const grammar_vocab *v, err *e)
@@ -183,33 +251,162 @@ static int longest_first(const void *a, const void *b, void *vocab)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+struct quoted {
+    int32_t token;
+    uint32_t quote; // where it stands
+    uint32_t points;
+};
+
+static uint32_t skip_of(const char *p, uint32_t n, uint32_t i, const char *set)
+{
+    while (i < n && p[i] && strchr(set, p[i])) i++;
+    return i;
+}
+
+// Once a comma stands, is there at most the beginning of another value?
+static bool is_simple(const char *p, uint32_t n)
+{
+    const char *comma = memchr(p, ',', n);
+    if (!comma) return true;
+    uint32_t i = skip_of(p, n, (uint32_t)(comma - p) + 1, " \t\r\n");
+    if (i < n && strchr("\"[{", p[i])) i++;
+    return i == n;
+}
+
+// Groups the tokens that end a string by what they have after the quote.
+static void group_quotes(const grammar_vocab *v, struct string_tables *t, const struct quoted *q,
+                         uint32_t n)
+{
+    struct entry *e = mem_new(((size_t)n + 1) * sizeof *e), *distinct;
+    uint32_t n_group = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = q[i].quote + 1;
+        e[i] = (struct entry){v->bytes[q[i].token] + from, v->len[q[i].token] - from, (int32_t)i};
+    }
+    if (n) qsort(e, n, sizeof *e, compare_entry);
+    distinct = mem_new(((size_t)n + 1) * sizeof *distinct);
+    t->group = mem_new(((size_t)n + 2) * sizeof *t->group);
+    t->quote = mem_new(((size_t)n + 1) * sizeof *t->quote);
+    t->simple = mem_new(((size_t)n + 1) * sizeof *t->simple);
+    t->n_quote = n;
+    for (uint32_t i = 0; i < n; i++) {
+        bool same = i && e[i].n == e[i - 1].n && memcmp(e[i].p, e[i - 1].p, e[i].n) == 0;
+        if (!same) {
+            distinct[n_group] = (struct entry){e[i].p, e[i].n, (int32_t)n_group};
+            t->simple[n_group] = is_simple(e[i].p, e[i].n);
+            t->group[n_group++] = i;
+        }
+        const struct quoted *x = &q[e[i].token];
+        t->quote[i] = (struct quote_token){x->token, n_group - 1, x->points,
+                                           memchr(v->bytes[x->token], '\\', x->quote) != NULL};
+    }
+    t->group[n_group] = n;
+    trie_build(&t->suffixes, distinct, n_group);
+    free(distinct);
+    free(e);
+}
+
+// Each token is read as the content of a string from between two characters.
+static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
+                             enum lex_escapes escapes)
+{
+    struct string_tables *t = &all->string[escapes];
+    struct quoted *q = mem_new(((size_t)v->n_token + 1) * sizeof *q);
+    lex *x = lex_new(escapes);
+    uint32_t n = 0;
+    t->open = mem_new((size_t)all->words * sizeof(uint64_t));
+    t->closed = mem_new((size_t)all->words * sizeof(uint64_t));
+    for (int32_t i = 0; i < v->n_token; i++) {
+        if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
+        lex_state s = lex_start(x, LEX_ANY_STRING);
+        uint32_t at = 0, points = 0;
+        for (; at < v->len[i]; at++) {
+            uint8_t c = (uint8_t)v->bytes[i][at];
+            lex_state next = lex_step(x, s, c);
+            if (next == LEX_DEAD && (c != '"' || !lex_accepts(x, s))) break;
+            if (next == LEX_DEAD) {
+                q[n++] = (struct quoted){i, at, points};
+                if (at + 1 == v->len[i]) set_token(t->closed, &t->n_closed, i);
+                break;
+            }
+            s = next;
+            points += lex_between(x, s);
+        }
+        if (at < v->len[i]) continue;
+        set_token(t->open, &t->n_open, i);
+        set_token(t->closed, &t->n_closed, i);
+    }
+    lex_free(x);
+    group_quotes(v, t, q, n);
+    free(q);
+    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group); // by token
+    memset(group, 0xff, (size_t)v->n_token * sizeof *group);
+    for (uint32_t i = 0; i < t->n_quote; i++)
+        if (t->quote[i].suffix < NONE_GROUP)
+            group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
+    t->group_of = mem_new((all->all.n_token + 1) * sizeof *t->group_of);
+    for (uint32_t i = 0; i < all->all.n_token; i++) t->group_of[i] = group[all->all.token[i]];
+    free(group);
+}
+
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds)
+{
+    struct vocab_tables *t = v->prepared;
+    const struct kind_mask *found = NULL;
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->n_kinds && !found; i++)
+        if (t->kinds[i].kinds == kinds && t->kinds[i].first == first) found = &t->kinds[i];
+    if (!found && t->n_kinds < KINDS_MAX) {
+        struct kind_mask *m = &t->kinds[t->n_kinds++];
+        m->first = first;
+        m->kinds = kinds;
+        m->bits = mem_new((size_t)t->words * sizeof *m->bits);
+        for (uint32_t i = 0; i < t->all.n_token; i++)
+            if (!(t->kinds_of[i].rest & ~kinds) && (t->kinds_of[i].first & first))
+                set_token(m->bits, &m->n, t->all.token[i]);
+        found = m;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return found;
+}
+
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
 {
     struct entry *all = mem_new(((size_t)v->n_token + 1) * sizeof *all);
-    struct entry *unsafe = mem_new(((size_t)v->n_token + 1) * sizeof *unsafe);
-    struct entry *quoted = mem_new(((size_t)v->n_token + 1) * sizeof *quoted);
-    uint32_t n_all = 0, n_unsafe = 0, n_quoted = 0;
+    struct entry *escaped = mem_new(((size_t)v->n_token + 1) * sizeof *escaped);
+    t->odd = mem_new(((size_t)v->n_token + 1) * sizeof *t->odd);
+    uint32_t n_all = 0, n_escaped = 0;
     for (int32_t i = 0; i < v->n_token; i++) {
         if (v->kind[i] == VOCAB_ADDED) t->added[t->n_added++] = i;
         if (v->kind[i] != VOCAB_TEXT || v->len[i] == 0) continue;
         struct entry entry = {v->bytes[i], v->len[i], i};
         all[n_all++] = entry;
-        uint32_t points = safe_points(v->bytes[i], v->len[i]);
-        if (points == 0) unsafe[n_unsafe++] = entry;
-        for (uint32_t k = points; points && k <= SAFE_POINTS; k++) set_token(t->safe[k - 1], i);
-        if (memchr(v->bytes[i], '"', v->len[i]))
-            quoted[n_quoted++] = entry;
-        else if (string_goes_on(v->bytes[i], v->len[i]))
-            set_token(t->open, i);
-        if (begins_text(v->bytes[i], v->len[i])) set_token(t->text, i);
+        uint32_t first = 0, points = safe_points(v->bytes[i], v->len[i]);
+        while (first < v->len[i] && !is_unsafe((uint8_t)v->bytes[i][first])) first++;
+        bool whole = first == 0 || safe_points(v->bytes[i], first) > 0;
+        for (uint32_t k = points; points && k <= SAFE_POINTS; k++)
+            set_token(t->safe[k - 1], &t->n_safe[k - 1], i);
+        if (first == v->len[i] && goes_on(v->bytes[i], v->len[i])) {
+            uint32_t all_points = begun_points(v->bytes[i], v->len[i]);
+            if (all_points > t->points_max) t->points_max = all_points;
+            if (points == 0 || points > SAFE_POINTS)
+                t->odd[t->n_odd++] = (struct quote_token){.token = i, .points = all_points};
+        }
+        if (first < v->len[i] && whole && v->bytes[i][first] == '\\') escaped[n_escaped++] = entry;
+        if (goes_on(v->bytes[i], v->len[i])) set_token(t->text, &t->n_text, i);
     }
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
-    trie_build(&t->unsafe, unsafe, n_unsafe);
-    trie_build(&t->quoted, quoted, n_quoted);
+    trie_build(&t->escaped, escaped, n_escaped);
+    t->kinds_of = mem_new((n_all + 1) * sizeof *t->kinds_of);
+    for (uint32_t i = 0; i < n_all; i++)
+        t->kinds_of[i] = token_kinds(v->bytes[t->all.token[i]], v->len[t->all.token[i]]);
+    classify_strings(v, t, ESCAPES_ANY);
+    classify_strings(v, t, ESCAPES_MINIMAL);
+    t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
+    t->added = mem_grow(t->added, ((size_t)t->n_added + 1) * sizeof *t->added);
     free(all);
-    free(unsafe);
-    free(quoted);
+    free(escaped);
 }
 
 int grammar_vocab_prepare(grammar_vocab *v, err *e)
@@ -218,8 +415,9 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     if (check(v, e) < 0) return -1;
     struct vocab_tables *t = mem_new(sizeof *t);
     t->words = (v->n_token + 63) / 64;
+    t->kinds = mem_new(KINDS_MAX * sizeof *t->kinds);
+    pthread_mutex_init(&t->lock, NULL);
     for (int i = 0; i < SAFE_POINTS; i++) t->safe[i] = mem_new((size_t)t->words * sizeof(uint64_t));
-    t->open = mem_new((size_t)t->words * sizeof(uint64_t));
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
     classify(v, t);
@@ -227,15 +425,38 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     return 0;
 }
 
+size_t grammar_vocab_bytes(const grammar_vocab *v)
+{
+    const struct vocab_tables *t = v->prepared;
+    size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
+    n += 4 * t->all.n_token * sizeof(uint16_t);
+    for (int i = 0; i < 2; i++)
+        n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
+    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
+           (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
+}
+
 void grammar_vocab_release(grammar_vocab *v)
 {
     struct vocab_tables *t = v->prepared;
     if (!t) return;
     trie_release(&t->all);
-    trie_release(&t->unsafe);
-    trie_release(&t->quoted);
+    trie_release(&t->escaped);
+    for (int i = 0; i < 2; i++) {
+        trie_release(&t->string[i].suffixes);
+        free(t->string[i].group);
+        free(t->string[i].quote);
+        free(t->string[i].simple);
+        free(t->string[i].open);
+        free(t->string[i].closed);
+        free(t->string[i].group_of);
+    }
+    for (uint32_t i = 0; i < t->n_kinds; i++) free(t->kinds[i].bits);
+    free(t->kinds);
+    free(t->kinds_of);
+    pthread_mutex_destroy(&t->lock);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
-    free(t->open);
+    free(t->odd);
     free(t->text);
     free(t->added);
     free(t);

@@ -22,6 +22,25 @@ int vocab_make(grammar_vocab *v, const tokenizer *t, int n_token, int32_t end, e
     return grammar_vocab_prepare(v, e);
 }
 
+int vocab_of_bytes(grammar_vocab *v, err *e)
+{
+    enum { N = 257, END = 256 };
+    static char text[256];
+    const char **bytes = mem_new(N * sizeof *bytes);
+    uint32_t *len = mem_new(N * sizeof *len);
+    uint8_t *kind = mem_new(N * sizeof *kind);
+    for (int c = 0; c < 256; c++) {
+        text[c] = (char)c;
+        bytes[c] = &text[c];
+        len[c] = 1;
+        kind[c] = VOCAB_TEXT;
+    }
+    bytes[END] = "";
+    kind[END] = VOCAB_SPECIAL;
+    *v = (grammar_vocab){.n_token = N, .bytes = bytes, .len = len, .kind = kind, .end = END};
+    return grammar_vocab_prepare(v, e);
+}
+
 void vocab_free(grammar_vocab *v)
 {
     grammar_vocab_release(v);

@@ -9,3 +9,7 @@
 // Prepared on success.
 int vocab_make(grammar_vocab *v, const tokenizer *t, int n_token, int32_t end, err *e);
 void vocab_free(grammar_vocab *v);
+
+// A vocabulary of the 256 bytes and an end token: what a grammar says without any model's habits.
+// Prepared on success.
+int vocab_of_bytes(grammar_vocab *v, err *e);

@@ -4,7 +4,7 @@
 set -eu
 
 packages="gcc libc6-dev cmake make pkg-config liblua5.4-dev libseccomp-dev libjansson-dev
-          libpcre2-dev libutf8proc-dev libsqlite3-dev libedit-dev"
+          libpcre2-dev liblzma-dev libutf8proc-dev libsqlite3-dev libedit-dev"
 [ "${1:-}" = tests ] && packages="$packages libcmocka-dev xz-utils"
 
 missing=""

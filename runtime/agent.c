@@ -46,6 +46,9 @@ struct agent {
     bool torn;       // a call's result could not be journaled
 };
 
+// A small model does best when it sees little choice: keys in the schema's order, none of its own.
+static const struct grammar_options json_options = {.spacing = SPACING_PYTHON, .closed = true};
+
 static void emit(agent *a, struct agent_event ev)
 {
     ev.run = a->run;
@@ -111,7 +114,7 @@ static int compile_grammars(agent *a, err *e)
                                       .n_tool = a->n_tool,
                                       .choice = CHOICE_AUTO,
                                       .parallel = true,
-                                      .spacing = SPACING_PYTHON};
+                                      .json = json_options};
     if (chat_call_format(a->o.chat, &o, e) == 0) a->with_calls = grammar_from_tools(v, &o, e);
     free(tools);
     return a->with_calls ? 0 : -1;
@@ -629,7 +632,7 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     // have run.
     grammar_free(a->answer);
     a->answer =
-        schema ? grammar_from_schema(engine_vocab(a->o.en), schema, SPACING_PYTHON, e) : NULL;
+        schema ? grammar_from_schema(engine_vocab(a->o.en), schema, &json_options, e) : NULL;
     if (schema && !a->answer) return err_wrap(e, "the answer's schema");
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/schema.h"
 #include "paths.h"
 
 #include <limits.h>

@@ -1,12 +1,9 @@
-// hearth bench decode|kernel|tool|mask: the measurements, each printed by itself and as JSON. What
-// is measured is in the parts themselves
+// hearth bench decode|kernel|tool: the measurements, each printed by itself and as JSON. What is
+// measured is in the parts themselves
 #include "app.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
-#include "engine/mask_bench.h"
 #include "engine/product_bench.h"
-#include "engine/vocab.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
 #include "verbs.h"
@@ -188,102 +185,4 @@ const struct verb verb_bench_tool = {
     .help = "time of a tool call through the whole sandbox",
     .options = tool_options,
     .run = bench_tool,
-};
-
-// ---- mask ----
-
-static const struct option_row mask_options[] = {
-    {"data", OPTION_TEXT, "FILE",
-     "lines of {id, schema, tests: [{valid, data}]} (maskbench's format, .jsonl)", NULL},
-    {"vocab", OPTION_TEXT, "FILE", "a tokenizer.json (without it: the built-in model's)", NULL},
-    {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
-    {"failures", OPTION_FLAG, NULL,
-     "name each schema refused and each instance judged wrongly (on stderr)", NULL},
-    {0},
-};
-
-static void report_failure(void *context, const char *id, const char *what)
-{
-    (void)context;
-    fprintf(stderr, "%s: ", id);
-    screen_text(stderr, what, strlen(what));
-    fputc('\n', stderr);
-}
-
-// The token that ends a turn, by the names that families give it.
-static int32_t end_token(const tokenizer *t)
-{
-    static const char *const names[] = {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>",
-                                        "<|endoftext|>", "</s>"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (tokenizer_id(t, names[i]) >= 0) return tokenizer_id(t, names[i]);
-    return -1;
-}
-
-static int print_masks(const struct command *c, const struct mask_bench_result *r)
-{
-    if (c->json)
-        return print_json(json_pack(
-            "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, "
-            "s:f, s:I}",
-            "schemas", (json_int_t)r->schemas, "compiled", (json_int_t)r->compiled,
-            "compile_errors", (json_int_t)r->refused, "unreadable", (json_int_t)r->unreadable,
-            "valid", (json_int_t)r->valid, "valid_rejected", (json_int_t)r->valid_rejected,
-            "invalid", (json_int_t)r->invalid, "invalid_accepted", (json_int_t)r->invalid_accepted,
-            "masks", (json_int_t)r->masks, "avg_us", r->avg_us, "p50_us", r->p50_us, "p90_us",
-            r->p90_us, "p99_us", r->p99_us, "max_us", r->max_us, "slowest", r->slowest,
-            "compile_p50_ms", r->compile_p50_ms, "compile_p99_ms", r->compile_p99_ms,
-            "compile_max_ms", r->compile_max_ms, "grammar_bytes_max",
-            (json_int_t)r->grammar_bytes_max));
-    printf("%zu schemas: %zu compiled, %zu refused", r->schemas, r->compiled, r->refused);
-    if (r->unreadable) printf(", %zu left out (integers beyond 64 bits)", r->unreadable);
-    printf("\n  instances  %zu valid, %zu of them rejected; %zu invalid, %zu of them accepted\n",
-           r->valid, r->valid_rejected, r->invalid, r->invalid_accepted);
-    printf("  mask+accept  avg %.1f us, p50 %.1f, p90 %.1f, p99 %.1f, max %.1f (%s); %zu masks\n",
-           r->avg_us, r->p50_us, r->p90_us, r->p99_us, r->max_us, r->slowest, r->masks);
-    printf("  compile      p50 %.3f ms, p99 %.3f, max %.3f; largest grammar %.1f KB\n",
-           r->compile_p50_ms, r->compile_p99_ms, r->compile_max_ms,
-           (double)r->grammar_bytes_max / 1024);
-    return 0;
-}
-
-static int bench_mask(struct command *c, err *e)
-{
-    struct mask_bench_options o = {.path = cli_text(c, "data"),
-                                   .report = cli_flag(c, "failures") ? report_failure : NULL};
-    struct mask_bench_result r;
-    grammar_vocab v = {0};
-    tokenizer *t = NULL;
-    int max = 0, rc = -1;
-    if (!o.path)
-        return err_set(e, ERR_USAGE,
-                       "--data: expected a file of schemas and instances, one JSON object a line");
-    if (in_range(c, "max", 0, INT32_MAX, &max, e)) return -1;
-    o.max_schemas = (size_t)max;
-    char *dir = cli_text(c, "vocab") ? NULL : paths_model(NULL, e);
-    char *path = cli_text(c, "vocab") ? mem_str(cli_text(c, "vocab"))
-                 : dir                ? path_join(dir, "tokenizer.json")
-                                      : NULL;
-    if (path) t = tokenizer_open(path, e);
-    if (t && end_token(t) < 0)
-        err_set(e, ERR_INPUT, "%s: added_tokens: expected one that ends a turn, such as <|im_end|>",
-                path);
-    else if (t && vocab_make(&v, t, tokenizer_size(t), end_token(t), e) == 0) {
-        o.tokenizer = t;
-        o.vocab = &v;
-        rc = mask_bench(&o, &r, e);
-    }
-    vocab_free(&v);
-    tokenizer_close(t);
-    free(path);
-    free(dir);
-    return rc ? -1 : print_masks(c, &r);
-}
-
-const struct verb verb_bench_mask = {
-    .name = "bench mask",
-    .arguments = "",
-    .help = "time and truth of constrained decoding over a file of schemas",
-    .options = mask_options,
-    .run = bench_mask,
 };

@@ -32,7 +32,7 @@ struct tool_host {
     void *user;
     json_t *(*remember)(void *user, const char *text, err *why);
     json_t *(*recall)(void *user, const char *query, int k, err *why);
-    // Checks arguments against a tool's schema (schema_validate of engine/grammar.h): 0, or -1 and
+    // Checks arguments against a tool's schema (schema_validate of engine/schema.h): 0, or -1 and
     // *e with the JSON pointer. Without it no tool is called: ERR_REFUSED.
     int (*validate)(const json_t *schema, const json_t *doc, err *e);
 };

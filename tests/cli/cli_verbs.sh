@@ -4,7 +4,7 @@
 export HOME="$T"
 
 for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' doctor 'bench decode' 'bench tool' 'bench mask'; do
+    'model quantize' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -61,6 +61,43 @@ expect 0 '12.15' cat "$T/ws/report.txt"
 "$hearth" chat --json --tool calculate "How much is 2 + 3?" >"$T/events" 2>&1
 expect 1 "" grep -v "^{\"event\":" "$T/events"
 expect 0 "\"event\":\"result\"" cat "$T/events"
+
+# Schemas: what is enforced, random documents of one, and whether documents satisfy it.
+cat >"$T/person.json" <<'JSON'
+{"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0}},
+ "required": ["name"], "additionalProperties": false, "x-note": 1}
+JSON
+echo '{"name": "Ada", "age": 36}' >"$T/ada.json"
+echo '{"name": "Ada", "age": -1}' >"$T/wrong.json"
+expect 0 'enforced exactly' "$hearth" schema check "$T/person.json"
+expect 0 'ignored  x-note' "$hearth" schema check "$T/person.json" --vocab bytes --spacing python
+expect 0 '"enforceable": true' "$hearth" schema check --json "$T/person.json"
+expect 0 'ada.json: valid' "$hearth" schema validate "$T/person.json" "$T/ada.json"
+expect 1 'wrong.json: /age: must be at least 0 (schema: #/properties/age/minimum)' \
+    "$hearth" schema validate "$T/person.json" "$T/ada.json" "$T/wrong.json"
+expect 1 '1 of 2 documents do not satisfy' "$hearth" schema validate "$T/person.json" "$T/ada.json" "$T/wrong.json"
+"$hearth" schema validate --json "$T/person.json" "$T/wrong.json" >"$T/said" 2>"$T/err"
+expect 0 '"schema": "/properties/age/minimum"' cat "$T/said"
+expect 0 '"code":1' cat "$T/err"
+expect 0 '-: valid' sh -c "'$hearth' schema validate '$T/person.json' - <'$T/ada.json'"
+echo '{"format": "date"}' >"$T/date.json" && echo '"2024-02-30"' >"$T/day.json"
+expect 1 'expected the format date' "$hearth" schema validate "$T/date.json" "$T/day.json"
+expect 0 'valid' "$hearth" schema validate --ignore-formats "$T/date.json" "$T/day.json"
+echo '{"$ref": "person#/properties/age"}' >"$T/part.json" && sed 's/^{/{"$id": "person", /' "$T/person.json" >"$T/named.json"
+expect 1 '(schema: #person#/properties/age/type)' "$hearth" schema validate --with "$T/named.json" "$T/part.json" "$T/day.json"
+for how in uniform rarest; do
+    for vocab in bytes "$root/engine/builtin-model/tokenizer.json"; do
+        "$hearth" schema sample "$T/person.json" --n 20 --seed 7 --how $how --vocab "$vocab" --max-tokens 60 --escapes minimal >"$T/docs" 2>&1
+        expect 0 20 grep -c . "$T/docs"
+        expect 1 '' grep -v '^{"name":"' "$T/docs"
+    done
+done
+"$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs1" && "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs2"
+expect 0 '' cmp "$T/docs1" "$T/docs2"
+expect 0 '{"name":' "$hearth" schema sample "$T/person.json" --n 2 --how model --max-tokens 30 --escapes minimal
+printf '{"id":"a","schema":{"type":"boolean"}}\n{"id":"b","schema":{"$ref":"http://x"}}\n' >"$T/many.jsonl"
+expect 0 '{"id":"a","docs":[' "$hearth" schema sample --data "$T/many.jsonl" --n 3
+expect 0 '{"id":"b","docs":[],"failures":[],"unjudged":0,"error":"' "$hearth" schema sample --data "$T/many.jsonl" --n 3
 
 # After an install, scripts, model and box are found from there.
 if cmake --install "$build" --prefix "$T/inst" >"$T/out" 2>&1; then

@@ -124,6 +124,69 @@ printf 'return { name = "x y", description = "d", parameters = { type = "object"
 expect 3 'name' "$hearth" tool ls --tools "$T/bad3"
 expect 3 '/nowhere' "$hearth" tool ls --tools /nowhere
 
+# ---- the mask bench
+echo '{"id":"a","origin":"o","schema":{"type":"integer"},"tests":[{"valid":true,"data":1},{"valid":false,"data":"x"}]}' >"$T/data.jsonl"
+mask="$hearth bench mask --data"
+expect 0 '"passed": 1' $mask "$T/data.jsonl" --json
+expect 0 '"end_wrong": 0' $mask "$T/data.jsonl" --json --mode strict
+echo '{"id":"a","origin":"o","schema":{"type":["boolean","null"]},"tests":[{"valid":true,"data":true},{"valid":false,"data":1}]}' >"$T/flags.jsonl"
+for expected in '"passed": 1' '"valid_rejected": 0' '"invalid_accepted": 0' '"check_failures": 0'; do
+    expect 0 "$expected" $mask "$T/flags.jsonl" --json --mode adversarial
+done
+xz -k "$T/data.jsonl" && expect 0 '"passed": 1' $mask "$T/data.jsonl.xz" --json
+xz -dc "$T/data.jsonl.xz" >/dev/null && head -c 90 "$T/data.jsonl.xz" >"$T/cut.xz"
+expect 3 'cut.xz: expected an xz file' $mask "$T/cut.xz"
+expect 2 '--data: expected a file' "$hearth" bench mask
+expect 2 '--mode: expected' $mask "$T/data.jsonl" --mode fast
+expect 2 '--tokens: the adversarial mode' $mask "$T/data.jsonl" --mode adversarial --tokens "$T/data.jsonl"
+expect 2 '--vocab: expected a tokenizer.json' $mask "$T/data.jsonl" --vocab bytes
+expect 2 '--max: expected 0 or more, found -1' $mask "$T/data.jsonl" --max -1
+expect 3 '/nowhere' $mask /nowhere
+expect 3 'expected a file, found a folder' $mask "$T"
+echo '{"id": "a"}' >"$T/noschema.jsonl"
+expect 3 'noschema.jsonl:1: expected {schema, tests}: no schema' $mask "$T/noschema.jsonl"
+tokens="$mask $T/data.jsonl --tokens $T/tokens.jsonl"
+echo '{"id":"b","t":[]}' >"$T/tokens.jsonl"
+expect 3 'expected the ids of a behind' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]}]}' >"$T/tokens.jsonl"
+expect 3 'tokens.jsonl:1: expected the ids of 2 tests of a, found 1' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]},{"py":[1]}]}' >"$T/tokens.jsonl"
+expect 3 'a: expected {py, compact}' $tokens
+echo '{"id":"a","t":[{"py":[1],"compact":[1]},{"py":[-1],"compact":[]}]}' >"$T/tokens.jsonl"
+expect 3 'expected ids from 0 to' $tokens
+
+# ---- schemas
+echo '{"type": "object"}' >"$T/schema.json"
+echo '{"type": "object", "type": "array"}' >"$T/twice.json"
+echo '{"a": 1' >"$T/cut.json"
+echo '[1]' >"$T/list.json"
+for v in 'schema check' 'schema sample' 'schema validate'; do
+    expect 3 '/nowhere' "$hearth" $v /nowhere $(test "$v" = 'schema validate' && echo "$T/schema.json")
+    expect 3 'cut.json:2:0: expected a JSON document' "$hearth" $v "$T/cut.json" $(test "$v" = 'schema validate' && echo "$T/schema.json")
+done
+expect 3 'duplicate object key' "$hearth" schema check "$T/twice.json"
+expect 2 'expected FILE DOC...' "$hearth" schema validate "$T/schema.json"
+expect 3 'list.json: schema: expected an object, true or false, found array' "$hearth" schema validate "$T/list.json" "$T/schema.json"
+expect 3 'cut.json:2:0' "$hearth" schema validate "$T/schema.json" "$T/cut.json"
+echo '{"properties": {"a": {"$ref": "http://x/y"}}}' >"$T/remote.json"
+echo '{"a": 1}' >"$T/a.json"
+expect 3 'remote.json: #/properties/a/$ref: http://x/y leads out of the schema' "$hearth" schema validate "$T/remote.json" "$T/a.json"
+expect 1 'cannot be enforced: schema: #/properties/a/$ref' "$hearth" schema check "$T/remote.json"
+"$hearth" schema check --json "$T/remote.json" >"$T/said" 2>/dev/null
+expect 0 '"pointer": "#/properties/a/$ref"' cat "$T/said"
+expect 3 'expected a schema that has an $id' "$hearth" schema validate --with "$T/schema.json" "$T/schema.json" "$T/a.json"
+expect 2 '--spacing: expected one of compact, python, flexible; found `wide`' "$hearth" schema check --spacing wide "$T/schema.json"
+expect 2 '--order: expected one of' "$hearth" schema sample --order none "$T/schema.json"
+expect 2 '--escapes: expected one of' "$hearth" schema sample --escapes none "$T/schema.json"
+expect 2 '--how: expected uniform, rarest or model' "$hearth" schema sample --how best "$T/schema.json"
+expect 2 '--n: expected 1 to' "$hearth" schema sample --n 0 "$T/schema.json"
+expect 2 '--max-tokens: expected 1 to' "$hearth" schema sample --max-tokens 0 "$T/schema.json"
+expect 2 'expected a FILE or --data FILE' "$hearth" schema sample
+expect 2 'expected a FILE or --data FILE' "$hearth" schema sample --data "$T/data.jsonl" "$T/schema.json"
+expect 2 '--vocab: a model brings its own' "$hearth" schema sample --how model --vocab bytes "$T/schema.json"
+expect 3 'noschema.jsonl:1: expected {id, schema}: no schema' "$hearth" schema sample --data "$T/noschema.jsonl"
+expect 3 '/nowhere' "$hearth" schema check --vocab /nowhere "$T/schema.json"
+
 # ---- models
 model() { # NAME: a copy of the built-in model to break
     cp -r "$root/engine/builtin-model" "$T/$1"

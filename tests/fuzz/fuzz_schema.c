@@ -1,6 +1,7 @@
 // libs: engine
 // Any bytes as a JSON Schema: it compiles or is refused; what compiles is walked at random under a
 // budget to a finished document, fast and slow masks agreeing, and the validator accepts it.
+#include "engine/schema.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -95,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     json_t *schema = json_loadb((const char *)data, n, JSON_DECODE_ANY, NULL);
     if (!schema) return 0;
     grammar *g =
-        grammar_from_schema(vocabulary(), schema, seed % 2 ? SPACING_PYTHON : SPACING_COMPACT, &e);
+        grammar_from_schema(vocabulary(), schema, &(struct grammar_options){.spacing = (enum grammar_spacing)(seed % 3), .order = (enum grammar_order)(seed / 3 % 3), .escapes = (enum lex_escapes)(seed / 9 % 2), .space_max = 3}, &e);
     if (g) {
         walk(g, schema, &r);
         grammar_free(g);

@@ -168,6 +168,177 @@ json_t *random_schema(rng *r)
     return s;
 }
 
+// ---- small schemas of all keywords ----
+
+static json_t *small(rng *r, int depth);
+
+static const char *const letters[] = {"a", "b", "c", "ab"};
+
+static const char *letter(rng *r)
+{
+    return letters[rng_below(r, 4)];
+}
+
+static json_t *small_value(rng *r)
+{
+    static const char *const values[] = {"null", "true", "1",  "2",   "\"a\"",     "\"ab\"",
+                                         "\"\"", "1.5",  "[]", "[1]", "{\"a\":1}", "{}"};
+    return json_loads(values[rng_below(r, 12)], JSON_DECODE_ANY, NULL);
+}
+
+static json_t *small_list(rng *r, int depth, json_t *make(rng *, int))
+{
+    json_t *list = json_array();
+    for (uint64_t n = 1 + rng_below(r, 3); n > 0; n--) json_array_append_new(list, make(r, depth));
+    return list;
+}
+
+static json_t *small_constant(rng *r, int depth)
+{
+    (void)depth;
+    return small_value(r);
+}
+
+static json_t *small_name(rng *r, int depth)
+{
+    (void)depth;
+    return json_string(letter(r));
+}
+
+static void set_count(json_t *s, rng *r, const char *key, uint64_t below)
+{
+    json_object_set_new(s, key, json_integer((int)rng_below(r, below)));
+}
+
+static void add_type(json_t *s, rng *r)
+{
+    static const char *const types[] = {"object", "array", "object",  "string",
+                                        "number", "array", "integer", "null"};
+    const char *type = types[rng_below(r, 8)];
+    if (rng_below(r, 3))
+        json_object_set_new(s, "type", json_string(type));
+    else
+        json_object_set_new(s, "type", json_pack("[s,s]", type, types[rng_below(r, 8)]));
+}
+
+static void add_scalar_keyword(json_t *s, rng *r)
+{
+    static const char *const patterns[] = {"^a", "b$", "^(a|b)*$", "a", "^.$", "^[^b]*$", "é|^$"};
+    switch (rng_below(r, 6)) {
+    case 0: json_object_set_new(s, "pattern", json_string(patterns[rng_below(r, 7)])); break;
+    case 1: set_count(s, r, "minLength", 3); break;
+    case 2: set_count(s, r, "maxLength", 3); break;
+    case 3: set_count(s, r, rng_below(r, 2) ? "minimum" : "exclusiveMinimum", 3); break;
+    case 4: set_count(s, r, rng_below(r, 2) ? "maximum" : "exclusiveMaximum", 12); break;
+    default: json_object_set_new(s, "multipleOf", json_pack("f", rng_below(r, 2) ? 2 : 0.5));
+    }
+}
+
+static void add_array_keyword(json_t *s, rng *r, int depth)
+{
+    switch (rng_below(r, 7)) {
+    case 0: json_object_set_new(s, "prefixItems", small_list(r, depth - 1, small)); break;
+    case 1: json_object_set_new(s, "items", small(r, depth - 1)); break;
+    case 2: set_count(s, r, "minItems", 3); break;
+    case 3: set_count(s, r, "maxItems", 4); break;
+    case 4: json_object_set_new(s, "uniqueItems", json_true()); break;
+    case 5:
+        json_object_set_new(s, "contains", small(r, depth - 1));
+        if (rng_below(r, 2)) set_count(s, r, "minContains", 3);
+        if (rng_below(r, 2)) set_count(s, r, "maxContains", 3);
+        break;
+    default:
+        if (rng_below(r, 2))
+            json_object_set_new(s, "unevaluatedItems", small(r, depth - 2));
+        else
+            json_object_set_new(s, "items", small(r, depth - 1));
+    }
+}
+
+static void add_object_keyword(json_t *s, rng *r, int depth)
+{
+    static const char *const patterns[] = {"^a", "b", "^.$", "c$"};
+    json_t *map = json_object();
+    switch (rng_below(r, 9)) {
+    case 0: json_object_set_new(s, "required", small_list(r, depth, small_name)); break;
+    case 1: json_object_set_new(s, "additionalProperties", small(r, depth - 1)); break;
+    case 2:
+        json_object_set_new(map, patterns[rng_below(r, 4)], small(r, depth - 1));
+        json_object_set(s, "patternProperties", map);
+        break;
+    case 3: json_object_set_new(s, "propertyNames", small(r, 0)); break;
+    case 4: set_count(s, r, rng_below(r, 2) ? "minProperties" : "maxProperties", 3); break;
+    case 5:
+        json_object_set_new(map, letter(r), small_list(r, depth, small_name));
+        json_object_set(s, "dependentRequired", map);
+        break;
+    case 6:
+        json_object_set_new(map, letter(r), small(r, depth - 1));
+        json_object_set(s, "dependentSchemas", map);
+        break;
+    case 7:
+        if (rng_below(r, 2)) {
+            json_object_set_new(s, "unevaluatedProperties", small(r, depth - 2));
+            break;
+        } // fall through
+    default:
+        for (uint64_t n = 1 + rng_below(r, 3); n > 0; n--)
+            json_object_set_new(map, letter(r), small(r, depth - 1));
+        json_object_set(s, "properties", map);
+    }
+    json_decref(map);
+}
+
+static void add_combination(json_t *s, rng *r, int depth)
+{
+    static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
+    switch (rng_below(r, 6)) {
+    case 0: json_object_set_new(s, "not", small(r, depth - 1)); break;
+    case 1:
+        json_object_set_new(s, "if", small(r, depth - 1));
+        if (rng_below(r, 4)) json_object_set_new(s, "then", small(r, depth - 1));
+        if (rng_below(r, 2)) json_object_set_new(s, "else", small(r, depth - 1));
+        break;
+    case 2:
+        json_object_set_new(s, "$ref", json_string(rng_below(r, 6) ? "#/$defs/d0" : "#"));
+        break;
+    default: json_object_set_new(s, lists[rng_below(r, 3)], small_list(r, depth - 1, small));
+    }
+}
+
+// A few keywords beside one another, whatever they are.
+static json_t *small(rng *r, int depth)
+{
+    json_t *s = json_object();
+    if (rng_below(r, 12) == 0) {
+        json_decref(s);
+        return json_boolean(rng_below(r, 2));
+    }
+    if (rng_below(r, 2)) add_type(s, r);
+    if (rng_below(r, 10) == 0) json_object_set_new(s, "const", small_value(r));
+    if (rng_below(r, 8) == 0) json_object_set_new(s, "enum", small_list(r, 0, small_constant));
+    for (uint64_t n = 1 + rng_below(r, depth > 0 ? 4 : 2); n > 0; n--) {
+        uint64_t kind = depth > 0 ? rng_below(r, 8) : 0;
+        if (kind < 2)
+            add_scalar_keyword(s, r);
+        else if (kind < 4)
+            add_array_keyword(s, r, depth);
+        else if (kind < 6)
+            add_object_keyword(s, r, depth);
+        else
+            add_combination(s, r, depth);
+    }
+    return s;
+}
+
+json_t *random_small_schema(rng *r)
+{
+    json_t *s;
+    while (!json_is_object(s = small(r, 3))) json_decref(s);
+    json_object_set_new(s, "$defs", json_pack("{s:o}", "d0", small(r, 1)));
+    return s;
+}
+
 // ---- documents ----
 
 struct writer {
@@ -284,7 +455,7 @@ static bool write_object(struct writer *w, const json_t *s)
                  *required = json_object_get(s, "required");
     const json_t *extra = json_object_get(s, "additionalProperties"),
                  *max = json_object_get(s, "maxProperties");
-    const json_t *others = extra ? extra : properties ? json_false() : json_true();
+    const json_t *others = extra ? extra : json_true();
     size_t count = 0, i;
     const char *key;
     json_t *sub, *name;

@@ -2,6 +2,8 @@
 // vocabularies of the other tests does not hold for a model's own.
 #include "test.h"
 
+#include "engine/schema.h"
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -76,7 +78,8 @@ static void walks(struct real *x, int n_schema)
     for (int i = 0; i < n_schema; i++) {
         err e;
         json_t *schema = random_schema(&r);
-        grammar *g = grammar_from_schema(&x->v, schema, SPACING_PYTHON, &e);
+        grammar *g = grammar_from_schema(&x->v, schema,
+                                         &(struct grammar_options){.spacing = SPACING_PYTHON}, &e);
         grammar_state *s = g ? grammar_start(g) : NULL;
         buf text = buf_new(1 << 20);
         int budget = g ? grammar_shortest_finish(s) + (int)rng_below(&r, 30) : 0;

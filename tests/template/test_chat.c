@@ -40,7 +40,7 @@ static void formats_are_recognised(void **state)
         assert_string_equal(o.after_name, "\", \"arguments\": ");
         assert_string_equal(o.end, "\n</tool_call>");
         assert_string_equal(o.between, "\n");
-        assert_int_equal(o.spacing, SPACING_PYTHON);
+        assert_int_equal(o.json.spacing, SPACING_PYTHON);
         chat_close(c);
     }
     struct grammar_tools_options o = {0};

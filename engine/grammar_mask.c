@@ -1,0 +1,1066 @@
+// Masks. A mask is a walk over the token trie from the current position; most of it is never
+// walked:
+//   - Inside a string of free content all string-safe tokens are allowed at once, from a mask made
+//     beforehand; of those that end the string, each suffix after the quote is tried once for all.
+//   - The same holds for keys that an object does not declare; only tokens that would complete a
+//     name which is declared, or taken, are looked at one by one.
+//   - Where a walk comes upon such a string below a token's beginning ({"…), the safe tokens of
+//   that
+//     branch are allowed without a step.
+// A mask is kept as a base and a list of single tokens, under a digest of the position it was made
+// for, since the same positions come again and again.
+//
+// The budget takes part only near its end: the longest finish that any token of a mask leads to is
+// found once for each mask that is asked for with a budget, and only when that no longer fits are
+// the tokens looked at one by one.
+#include "base/mem.h"
+#include "engine/grammar_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_BYTES ((size_t)4 << 20)
+#define NO_LIMIT    UINT32_MAX
+#define DEPTH_MAX   255  // bytes of a token that are looked at
+#define LIST_MAX    1500 // tokens of a mask that are kept one by one
+#define SLACK       16   // bytes by which a token without a quote can make the finish longer
+
+struct mask {
+    const uint64_t *base; // NULL: nothing
+    uint64_t *own;        // the base when it is this mask's own
+    int n_base;
+    uint32_t n_less, n;
+    int32_t *token;   // [n_less] not to be taken from the base, then [n] beside it
+    uint32_t longest; // finish of the costliest token; NO_LIMIT: not known
+};
+
+struct cache_entry {
+    struct digest key;
+    struct mask mask; // mask.token NULL and n 0 with base NULL: empty
+    bool used;
+};
+
+// Memory of walks, kept between them: they do not overlap.
+struct walk_room {
+    uint32_t levels;
+    struct pos *at;
+    struct chunk_mark *mark;
+    uint8_t *done;
+};
+
+struct mask_cache {
+    struct cache_entry *entry;
+    uint32_t n, cap; // cap: a power of two
+    size_t bytes;
+};
+
+static const struct vocab_tables *tables(const grammar *g)
+{
+    return g->v->prepared;
+}
+
+static const struct string_tables *strings(const grammar *g)
+{
+    return &tables(g)->string[g->o.escapes];
+}
+
+// ---- walks ----
+
+struct fill {
+    grammar *g;
+    uint32_t limit; // largest finish that a token may lead to; NO_LIMIT: any
+    bool measure;   // find the longest finish
+    uint32_t longest;
+    const uint64_t *base;
+    int n_base;
+    int32_t *token;
+    uint32_t n, cap;
+    int32_t *except; // tokens that are looked at on their own
+    uint32_t n_except;
+    int32_t *less; // those of the base that are out
+    uint32_t n_less;
+    uint64_t *dense; // [words] instead of the list, where that grew long
+};
+
+static void make_dense(struct fill *f)
+{
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < f->n; i++) set_bit(f->dense, (uint32_t)f->token[i]);
+    f->n = 0;
+}
+
+static void put(struct fill *f, int32_t token)
+{
+    if (f->n == LIST_MAX && !f->dense) make_dense(f);
+    if (f->dense) {
+        set_bit(f->dense, (uint32_t)token);
+        return;
+    }
+    if (f->n == f->cap) {
+        f->cap = f->cap ? f->cap * 2 : 128;
+        f->token = mem_grow(f->token, f->cap * sizeof *f->token);
+    }
+    f->token[f->n++] = token;
+}
+
+// May tokens that lead to `p` be allowed?
+static bool fits(struct fill *f, const struct pos *p)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    struct chunk_mark mark = chunk_mark(&f->g->work);
+    uint32_t finish = pos_finish(f->g, p);
+    chunk_rewind(&f->g->work, mark);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+// A string or key that may go on with any characters, at most *room of them.
+static bool is_free(struct fill *f, const struct pos *p, uint32_t *min, uint32_t *room)
+{
+    grammar *g = f->g;
+    if (p->mode == M_KEY)
+        return !p->choices && p->other != LEX_DEAD && lex_is_free(g->x, p->other, min, room) &&
+               *min == 0 && *room == NONE;
+    return p->mode == M_STRING && p->choices->n == 1 && lex_is_free(g->x, p->s, min, room) &&
+           *room > 0;
+}
+
+// Whether all string-safe tokens may be allowed from here without a look at their finish.
+static bool fits_freely(struct fill *f, const struct pos *p)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    struct chunk_mark mark = chunk_mark(&f->g->work);
+    uint32_t finish = far_add(pos_finish(f->g, p), SLACK);
+    chunk_rewind(&f->g->work, mark);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+static uint32_t count_points(const char *p, uint32_t n)
+{
+    uint32_t points = 0;
+    for (uint32_t i = 0; i < n; i++) points += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return points;
+}
+
+// The safe tokens of the subtree at node i, but for those that end there.
+static void put_subtree(struct fill *f, const struct trie *t, uint32_t i, uint32_t room)
+{
+    const struct trie_node *n = &t->node[i];
+    uint32_t end = t->node[n->skip].token;
+    for (uint32_t k = n->token + n->n_token; k < end; k++) {
+        int32_t token = t->token[k];
+        if (t->safe_from[k] > n->depth) continue;
+        uint32_t len = f->g->v->len[token] - n->depth;
+        if (len > room && count_points(f->g->v->bytes[token] + n->depth, len) > room) continue;
+        put(f, token);
+    }
+}
+
+static struct walk_room *walk_room(grammar *g, uint32_t levels)
+{
+    struct walk_room *r = g->room;
+    if (!r) r = g->room = mem_new(sizeof *r);
+    if (r->levels >= levels) return r;
+    r->levels = levels;
+    r->at = mem_grow(r->at, levels * sizeof *r->at);
+    r->mark = mem_grow(r->mark, levels * sizeof *r->mark);
+    r->done = mem_grow(r->done, levels);
+    return r;
+}
+
+void walk_room_free(struct walk_room *r)
+{
+    if (!r) return;
+    free(r->at);
+    free(r->mark);
+    free(r->done);
+    free(r);
+}
+
+// Walks the nodes [i, end) of the trie from `from`, where the first ones have depth `depth` + 1.
+static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end, uint32_t depth,
+                 const struct pos *from)
+{
+    struct chunks *mem = &f->g->step;
+    struct walk_room *room_of = walk_room(f->g, t->depth - depth + 1);
+    struct pos *at = room_of->at; // at[d - depth]: after d bytes
+    struct chunk_mark *mark = room_of->mark;
+    uint8_t *done = room_of->done; // tokens safe from here on have been put already
+    bool ids_are_tokens = t != &strings(f->g)->suffixes; // else characters cannot be counted
+    at[0] = *from;
+    mark[0] = chunk_mark(mem);
+    done[0] = 0;
+    while (i < end) {
+        const struct trie_node *n = &t->node[i];
+        uint32_t d = n->depth - depth;
+        if (done[d - 1] && n->safe_from <= done[d - 1]) {
+            i = n->skip;
+            continue;
+        }
+        if (!pos_may_begin(f->g, &at[d - 1], n->byte)) {
+            i = n->skip;
+            continue;
+        }
+        chunk_rewind(mem, mark[d - 1]);
+        if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d])) {
+            i = n->skip;
+            continue;
+        }
+        mark[d] = chunk_mark(mem);
+        done[d] = done[d - 1];
+        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) && fits(f, &at[d]))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        uint32_t min, room;
+        if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
+            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth)) &&
+            fits_freely(f, &at[d])) {
+            put_subtree(f, t, i, room);
+            done[d] = (uint8_t)n->depth;
+        }
+        i++;
+    }
+    chunk_rewind(mem, mark[0]);
+}
+
+static bool is_excepted(const struct fill *f, int32_t token)
+{
+    for (uint32_t i = 0; i < f->n_except; i++)
+        if (f->except[i] == token) return true;
+    return false;
+}
+
+// Looks at a token on its own.
+static void put_alone(struct fill *f, const struct pos *from, int32_t token)
+{
+    const grammar_vocab *v = f->g->v;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos at = *from, next;
+    bool alive = true;
+    for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
+        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
+    if (alive && fits(f, &at)) put(f, token);
+    chunk_rewind(&f->g->step, mark);
+}
+
+// Where elements are compared, what comes before the quote matters to a value after it.
+static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
+{
+    return p->top->record && !strings(f->g)->simple[group];
+}
+
+// Tokens with this suffix after their quote, of min to room characters before it.
+static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint32_t min,
+                      uint32_t room)
+{
+    const struct string_tables *t = strings(f->g);
+    bool look = must_look(f, p, group);
+    for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++) {
+        if (t->quote[i].points < min || t->quote[i].points > room ||
+            (f->n_except && is_excepted(f, t->quote[i].token)))
+            continue;
+        if (look)
+            put_alone(f, p, t->quote[i].token);
+        else
+            put(f, t->quote[i].token);
+    }
+}
+
+// All tokens that end the lexeme with a quote, which leads to `closed`. Where any number of
+// characters may come before it, those that have nothing after it are in the base.
+static void put_quotes(struct fill *f, const struct pos *p, const struct pos *closed, uint32_t min,
+                       uint32_t room)
+{
+    const struct string_tables *t = strings(f->g);
+    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    bool empty = t->suffixes.n_token && t->suffixes.node[0].token == 1; // stands above the trie
+    if (empty && fits(f, closed)) {
+        if (min == 0 && f->base == t->open) {
+            f->base = t->closed;
+            f->n_base = t->n_closed;
+            for (uint32_t i = 0; i < f->n_except; i++)
+                if (has_bit(t->closed, (uint32_t)f->except[i]) &&
+                    !has_bit(t->open, (uint32_t)f->except[i]))
+                    f->less[f->n_less++] = f->except[i];
+        } else {
+            put_group(f, p, 0, min, room);
+        }
+    }
+    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
+    for (uint32_t i = 0; i < suffixes.n; i++)
+        if (!must_look(f, p, (uint32_t)suffixes.token[i]))
+            put_group(f, p, (uint32_t)suffixes.token[i], min, room);
+    for (uint32_t i = 0; p->top->record && i < t->suffixes.n_token; i++)
+        if (must_look(f, p, i)) put_group(f, p, i, min, room);
+    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
+    free(suffixes.token);
+}
+
+// The same where tokens with a backslash have been walked.
+static void put_plain_quotes(struct fill *f, const struct pos *p, const struct pos *closed,
+                             uint32_t min, uint32_t room)
+{
+    struct fill all = *f;
+    all.token = NULL;
+    all.n = all.cap = 0;
+    all.base = NULL;
+    put_quotes(&all, p, closed, min, room);
+    for (uint32_t i = 0; i < all.n; i++) {
+        const char *text = f->g->v->bytes[all.token[i]];
+        const char *end = memchr(text, '"', f->g->v->len[all.token[i]]);
+        if (!memchr(text, '\\', (size_t)(end - text))) put(f, all.token[i]);
+    }
+    f->longest = all.longest;
+    free(all.token);
+}
+
+// ---- lexemes ----
+
+// A string, or a key that is not declared, of a language that is not free: only its own states
+// matter until the quote, and what comes after the quote is the same wherever that stands. Tokens
+// made of kinds of characters that lead from the state back to it are in the base.
+struct lexeme {
+    lex_state start;
+    lex_state next;           // where the kinds `first` lead from the start
+    uint32_t first, loops;    // kinds that loop there
+    uint32_t tail;            // finish from the closing quote on; NO_LIMIT: not asked for
+    bool counts;              // states of few members have to be looked at one by one
+    const struct pos *at;     // for those
+    const struct pos *closed; // after the quote
+    bool closes;              // the lexeme may end at all
+    uint8_t *allowed;         // [groups] 1: may come after the quote, 2: perhaps
+};
+
+static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
+{
+    if (x->tail == NO_LIMIT) return true;
+    uint32_t finish = far_add(lex_rest(f->g->x, s), x->tail);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+static void put_range(struct fill *f, uint32_t from, uint32_t to)
+{
+    const int32_t *token = tables(f->g)->all.token;
+    for (uint32_t k = from; k < to; k++) put(f, token[k]);
+}
+
+static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const uint16_t *group = strings(f->g)->group_of;
+    if (!lex_between(f->g->x, x->start)) { // the groups are of tokens that begin between characters
+        const struct trie_node *n = &t->node[i];
+        if (n->n_token && fits(f, x->closed)) put_range(f, n->token, n->token + n->n_token);
+        walk(f, t, i + 1, n->skip, n->depth, x->closed);
+        return;
+    }
+    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
+        if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
+            !(f->n_except && is_excepted(f, t->token[k]))) {
+            if (x->allowed[group[k]] == 2)
+                put_alone(f, x->at, t->token[k]);
+            else
+                put(f, t->token[k]);
+        }
+}
+
+// Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
+static lex_state kind_leads(lex *l, lex_state s, uint32_t kind)
+{
+    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz",
+                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                                     "0123456789",
+                                     " ",
+                                     "_",
+                                     "-",
+                                     ".",
+                                     "/",
+                                     ":"};
+    lex_state to = LEX_DEAD;
+    for (const char *c = of[kind]; *c; c++) {
+        lex_state next = lex_step(l, s, (uint8_t)*c);
+        if (next == LEX_DEAD || (to != LEX_DEAD && next != to)) return LEX_DEAD;
+        to = next;
+    }
+    return to;
+}
+
+// The state that the first character leads to most often, if something loops there.
+static void find_next(lex *l, struct lexeme *x)
+{
+    enum { N = 9 };
+    lex_state to[N];
+    uint32_t best = 0;
+    for (uint32_t k = 0; k < N; k++) to[k] = kind_leads(l, x->start, k);
+    for (uint32_t k = 0; k < 3; k++) { // letters and digits are what counts
+        if (to[k] == LEX_DEAD || !lex_loops(l, to[k])) continue;
+        uint32_t first = 0;
+        for (uint32_t i = 0; i < N; i++) first |= to[i] == to[k] ? 1u << i : 0;
+        if (first <= best) continue;
+        best = x->first = first;
+        x->next = to[k];
+        x->loops = lex_loops(l, to[k]);
+    }
+}
+
+// Whether all tokens that stay at s may be allowed without a look at their finish; those that end
+// within a character need up to three bytes more.
+static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
+{
+    if (x->tail == NO_LIMIT) return true;
+    uint32_t finish = far_add(far_add(lex_rest(f->g->x, s), x->tail), 3);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
+static void lexeme_base(struct fill *f, struct lexeme *x)
+{
+    lex *l = f->g->x;
+    if (!lex_between(l, x->start)) return;
+    x->first = x->loops = lex_loops(l, x->start);
+    x->next = x->start;
+    if (!x->loops) find_next(l, x);
+    if (!x->loops || !loops_fit(f, x, x->next)) return;
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
+    if (!m) return;
+    f->base = m->bits;
+    f->n_base = m->n;
+}
+
+static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const struct trie_node *n = &t->node[i];
+    bool few = x->counts && lex_count(f->g->x, s) != LEX_MANY;
+    if (!few && !lexeme_fits(f, x, s)) return;
+    for (uint32_t k = n->token; k < n->token + n->n_token; k++) {
+        if (few)
+            put_alone(f, x->at, t->token[k]);
+        else
+            put(f, t->token[k]);
+    }
+}
+
+static void walk_lexeme(struct fill *f, const struct lexeme *x)
+{
+    lex *l = f->g->x;
+    const struct trie *t = &tables(f->g)->all;
+    struct {
+        lex_state s;
+        bool pure; // all bytes so far are of the kinds in the base
+    } at[DEPTH_MAX + 1];
+    at[0].s = x->start;
+    at[0].pure = f->base != NULL;
+    for (uint32_t i = 0; i < t->n;) {
+        const struct trie_node *n = &t->node[i];
+        uint32_t d = n->depth;
+        if (d > DEPTH_MAX) { // no token of sense is that long
+            i = n->skip;
+            continue;
+        }
+        lex_state before = at[d - 1].s;
+        at[d].pure = at[d - 1].pure && !(n->kind & ~(d == 1 ? x->first : x->loops));
+        if (at[d].pure && !(n->below & ~x->loops)) { // all of it is in the base
+            i = n->skip;
+            continue;
+        }
+        bool known = at[d].pure && n->kind != KIND_BEYOND && (d > 1 || before == x->next);
+        lex_state s = known ? before : lex_step(l, before, n->byte);
+        if (s == LEX_DEAD) {
+            if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
+            i = n->skip;
+            continue;
+        }
+        at[d].s = s;
+        if (n->n_token && !at[d].pure) put_node(f, x, i, s);
+        // Where something loops there are infinitely many members: none has to be looked at alone.
+        if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
+            loops_fit(f, x, s)) {
+            put_range(f, n->token + n->n_token, t->node[n->skip].token);
+            i = n->skip;
+            continue;
+        }
+        i++;
+    }
+}
+
+static bool is_all_free(const lex *l, lex_state s)
+{
+    uint32_t min, max;
+    return lex_is_free(l, s, &min, &max) && min == 0 && max == NONE;
+}
+
+// Nearly every character leads to a state from which all is free.
+static bool soon_free(lex *l, lex_state s)
+{
+    uint32_t n = 0;
+    if (!lex_between(l, s)) return false;
+    for (uint8_t c = ' '; c < 127; c++) n += is_all_free(l, lex_step(l, s, c));
+    return n > 60;
+}
+
+static void clear_range(struct fill *f, uint32_t from, uint32_t to)
+{
+    const int32_t *token = tables(f->g)->all.token;
+    for (uint32_t k = from; k < to; k++) f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
+}
+
+// Begins with what a free string allows, and takes out what this lexeme does not.
+static void walk_exceptions(struct fill *f, const struct lexeme *x)
+{
+    lex *l = f->g->x;
+    const struct trie *t = &tables(f->g)->all;
+    const struct string_tables *q = strings(f->g);
+    lex_state at[DEPTH_MAX + 1];
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
+    memcpy(f->dense, q->open, (size_t)tables(f->g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < q->n_quote; i++)
+        if (x->closes && x->allowed[q->quote[i].suffix] == 1) put(f, q->quote[i].token);
+    at[0] = x->start;
+    for (uint32_t i = 0; i < t->n;) {
+        const struct trie_node *n = &t->node[i];
+        uint32_t d = n->depth;
+        lex_state s = d > DEPTH_MAX ? (lex_state)LEX_DEAD : lex_step(l, at[d - 1], n->byte);
+        bool ends = n->byte == '"' && d <= DEPTH_MAX && x->closes && lex_accepts(l, at[d - 1]);
+        if (s == LEX_DEAD || is_all_free(l, s)) {
+            if (s == LEX_DEAD && !ends) clear_range(f, n->token, t->node[n->skip].token);
+            i = n->skip;
+            continue;
+        }
+        at[d] = s;
+        clear_range(f, n->token, n->token + n->n_token);
+        put_node(f, x, i, s);
+        i++;
+    }
+    for (uint32_t i = 0; i < q->n_quote; i++)
+        if (x->closes && x->allowed[q->quote[i].suffix] == 2)
+            put_alone(f, x->at, q->quote[i].token);
+    for (uint32_t i = 0; i < f->n_except; i++)
+        f->dense[f->except[i] / 64] &= ~(1ull << (f->except[i] % 64));
+}
+
+static void fill_walk(struct fill *f, struct lexeme *x)
+{
+    if (x->tail == NO_LIMIT && soon_free(f->g->x, x->start)) {
+        walk_exceptions(f, x);
+        return;
+    }
+    lexeme_base(f, x);
+    walk_lexeme(f, x);
+}
+
+// Fills in what may come after the quote, which leads to `closed`.
+static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *closed)
+{
+    const struct string_tables *t = strings(f->g);
+    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    x->closes = true;
+    x->closed = closed;
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
+    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
+    for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
+    for (uint32_t i = 0; x->at->top->record && i < t->suffixes.n_token; i++)
+        if (!t->simple[i]) x->allowed[i] = 2; // looked at one by one
+    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
+    free(suffixes.token);
+}
+
+static bool fill_lexeme(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    if (p->mode != M_STRING || p->choices->n != 1) return false;
+    struct lexeme x = {.start = p->s, .tail = NO_LIMIT, .at = p};
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos closed = *p, after;
+    if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
+    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
+    if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
+    fill_walk(f, &x);
+    free(x.allowed);
+    chunk_rewind(&g->step, mark);
+    return true;
+}
+
+// ---- masks known beforehand ----
+
+static bool fill_string(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    uint32_t min, room;
+    struct pos at = *p, next, closed;
+    if (p->mode != M_STRING || !is_free(f, p, &min, &room) || !fits_freely(f, p)) return false;
+    if (room == NONE) {
+        f->base = strings(f->g)->open;
+        f->n_base = strings(f->g)->n_open;
+    } else {
+        uint32_t at_most = min_of(room, SAFE_POINTS);
+        f->base = t->safe[at_most - 1];
+        f->n_base = t->n_safe[at_most - 1];
+        for (uint32_t i = 0; i < t->n_odd; i++)
+            if (t->odd[i].points <= room) put(f, t->odd[i].token);
+        walk(f, &t->escaped, 0, t->escaped.n, 0, p);
+    }
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    bool ends = min <= SAFE_POINTS;
+    for (uint32_t i = 0; i < min && ends; i++, at = next)
+        ends = pos_step(f->g, &f->g->step, &at, 'a', &next);
+    if (ends && pos_step(f->g, &f->g->step, &at, '"', &closed)) {
+        if (room == NONE)
+            put_quotes(f, p, &closed, min, room);
+        else
+            put_plain_quotes(f, p, &closed, min, room);
+    }
+    chunk_rewind(&f->g->step, mark);
+    return true;
+}
+
+// Adds what another fill found to the mask of f.
+static void absorb(struct fill *f, struct fill *one)
+{
+    int words = tables(f->g)->words;
+    const uint64_t *base = one->base, *dense = one->dense;
+    for (int w = 0; w < words && base; w++) f->dense[w] |= base[w];
+    for (int w = 0; w < words && dense; w++) f->dense[w] |= dense[w];
+    for (uint32_t k = 0; k < one->n; k++) set_bit(f->dense, (uint32_t)one->token[k]);
+    if (one->longest > f->longest) f->longest = one->longest;
+    free(one->token);
+    free(one->dense);
+}
+
+// A string that can be read in several ways may go on as any of them does.
+static bool fill_readings(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    if (p->mode != M_STRING || p->choices->n < 2) return false;
+    struct chunk_mark mark = chunk_mark(&g->step);
+    f->dense = mem_new((size_t)tables(g)->words * sizeof *f->dense);
+    for (uint32_t i = 0; i < p->choices->n; i++) {
+        struct fill one = {.g = g, .limit = f->limit, .measure = f->measure};
+        struct pos reading = pos_reading(&g->step, p, i);
+        if (!fill_string(&one, &reading)) fill_lexeme(&one, &reading);
+        absorb(f, &one);
+    }
+    chunk_rewind(&g->step, mark);
+    return true;
+}
+
+// Follows text and then a quote from the root of the trie; the node they end at, or NONE.
+static uint32_t follow(const struct trie *t, const char *text, uint32_t n)
+{
+    uint8_t c = n ? (uint8_t)text[0] : '"';
+    uint32_t i = t->first[c], end = t->first[c + 1];
+    for (uint32_t k = 0;; k++) {
+        c = k < n ? (uint8_t)text[k] : '"';
+        while (i < end && t->node[i].byte < c) i = t->node[i].skip;
+        if (i >= end || t->node[i].byte != c) return NONE;
+        if (k == n) return i;
+        end = t->node[i].skip;
+        i++;
+    }
+}
+
+struct special { // a key that is not like any other, as far as it is still to be written
+    const char *text;
+    uint32_t len;
+    uint32_t points; // characters
+};
+
+static void add_special(struct special *v, uint32_t *n, const char *prefix, uint32_t n_prefix,
+                        const char *name, uint32_t len)
+{
+    // With a backslash in it, it is among the escaped ones.
+    if (len < n_prefix || memcmp(name, prefix, n_prefix) != 0 || quoted_bytes(name, len) != len + 2)
+        return;
+    struct special *s = &v[(*n)++];
+    s->text = name + n_prefix;
+    s->len = len - n_prefix;
+    s->points = count_points(s->text, s->len);
+}
+
+// Declared names and taken keys that begin as the key written so far does.
+static struct special *specials(struct fill *f, const struct pos *p, uint32_t *n)
+{
+    const struct keys *k = p->top->keys;
+    uint32_t lo = 0, hi = 0, n_extra = 0, len = p->key ? p->key->len : 0;
+    char *prefix = chunk_alloc(&f->g->step, len + 1);
+    const struct text_byte *b = p->key;
+    for (uint32_t i = len; i-- > 0; b = b->before) prefix[i] = b->byte;
+    lex_state s = k->words; // whether or not one of them is still allowed
+    for (uint32_t i = 0; i < len && s != LEX_DEAD; i++)
+        s = lex_step(f->g->x, s, (uint8_t)prefix[i]);
+    if (s == LEX_DEAD || !lex_words_range(f->g->x, s, &lo, &hi)) lo = hi = 0;
+    for (const struct seen_key *x = p->top->extra; x; x = x->before) n_extra++;
+    struct special *v = chunk_alloc(&f->g->step, (hi - lo + n_extra + 1) * sizeof *v);
+    for (uint32_t i = lo; i < hi; i++) {
+        const struct name *x = &f->g->names[k->name[k->by_bytes[i]]];
+        add_special(v, n, prefix, len, x->text, x->len);
+    }
+    for (const struct seen_key *x = p->top->extra; x; x = x->before)
+        add_special(v, n, prefix, len, x->text, x->len);
+    return v;
+}
+
+static void put_special(struct fill *f, const struct pos *p, const struct special *s, uint32_t node)
+{
+    const struct trie *t = &tables(f->g)->all;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos at = *p, next;
+    bool alive = true;
+    for (uint32_t i = 0; i <= s->len && alive; i++, at = next) {
+        uint8_t c = i < s->len ? (uint8_t)s->text[i] : '"';
+        alive = pos_step(f->g, &f->g->step, &at, c, &next);
+    }
+    if (alive) {
+        const struct trie_node *n = &t->node[node];
+        if (n->n_token && fits(f, &at))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        walk(f, t, node + 1, n->skip, n->depth, &at);
+    }
+    chunk_rewind(&f->g->step, mark);
+}
+
+static bool plain_prefix(const struct pos *p)
+{
+    for (const struct text_byte *b = p->key; b; b = b->before)
+        if (b->byte == '\\') return false;
+    return true;
+}
+
+// The tokens of the subtrees at `node` are left to put_special.
+static void except_specials(struct fill *f, const struct special *v, const uint32_t *node,
+                            uint32_t n)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const struct string_tables *q = strings(f->g);
+    uint32_t m = q->n_quote;
+    for (uint32_t i = 0; i < n; i++)
+        if (node[i] != NONE) m += t->node[t->node[node[i]].skip].token - t->node[node[i]].token;
+    f->except = mem_new((m + 1) * sizeof *f->except);
+    f->less = mem_new((m + 1) * sizeof *f->less);
+    for (uint32_t i = 0; i < n; i++) {
+        if (node[i] == NONE) continue;
+        uint32_t end = t->node[t->node[node[i]].skip].token;
+        for (uint32_t k = t->node[node[i]].token; k < end; k++)
+            f->except[f->n_except++] = t->token[k];
+    }
+    for (uint32_t i = 0; i < q->n_quote && n; i++) // a name may be spelt with escapes
+        for (uint32_t k = 0; k < n && q->quote[i].escaped; k++)
+            if (q->quote[i].points == v[k].points && !is_excepted(f, q->quote[i].token)) {
+                f->except[f->n_except++] = q->quote[i].token;
+                break;
+            }
+}
+
+// Tokens that spell the end of some key with escapes, one by one.
+static void put_escaped(struct fill *f, const struct pos *p)
+{
+    const grammar_vocab *v = f->g->v;
+    for (uint32_t i = 0; i < f->n_except; i++)
+        if (memchr(v->bytes[f->except[i]], '\\', v->len[f->except[i]]))
+            put_alone(f, p, f->except[i]);
+}
+
+// Undeclared keys that may be any: all that a token without a quote does is known.
+static bool fill_free_keys(struct fill *f, const struct pos *p)
+{
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos closed;
+    f->base = strings(f->g)->open;
+    f->n_base = strings(f->g)->n_open;
+    if (pos_close_key(f->g, &f->g->step, p, p->top->keys->n, &closed))
+        put_quotes(f, p, &closed, 0, NONE);
+    chunk_rewind(&f->g->step, mark);
+    return true;
+}
+
+// Undeclared keys of a class, the one with number c.
+static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
+{
+    grammar *g = f->g;
+    struct lexeme x = {.start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos closed;
+    struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
+    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
+    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed))
+        lexeme_suffixes(&one, &x, &closed);
+    fill_walk(&one, &x);
+    absorb(f, &one);
+    free(x.allowed);
+    chunk_rewind(&g->step, mark);
+}
+
+static void fill_classes(struct fill *f, const struct pos *p)
+{
+    const struct trie *all = &tables(f->g)->all;
+    uint32_t n = p->top->keys->n_class;
+    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
+    for (uint32_t c = 0; c < n; c++) {
+        lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
+        if (s != LEX_DEAD) fill_class(f, p, c, s);
+    }
+    if (p->s == LEX_DEAD) return;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos names = *p; // declared names
+    names.other = LEX_DEAD;
+    names.choices = NULL;
+    if (n > 1) {
+        struct choices *none =
+            chunk_alloc(&f->g->step, sizeof *none + ((n + 1) & ~1u) * sizeof(lex_state));
+        none->n = n;
+        names.choices = none;
+    }
+    walk(f, all, 0, all->n, 0, &names);
+    chunk_rewind(&f->g->step, mark);
+}
+
+static bool fill_key(struct fill *f, const struct pos *p)
+{
+    const struct trie *all = &tables(f->g)->all;
+    uint32_t min, room, n = 0;
+    if (p->mode != M_KEY || !plain_prefix(p) || !p->top->keys->n_class) return false;
+    bool free_keys = is_free(f, p, &min, &room) && fits_freely(f, p);
+    if (!free_keys && (f->limit != NO_LIMIT || f->measure)) return false;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct special *v = specials(f, p, &n);
+    uint32_t *node = chunk_alloc(&f->g->step, (n + 1) * sizeof *node);
+    for (uint32_t i = 0; i < n; i++) node[i] = follow(all, v[i].text, v[i].len);
+    except_specials(f, v, node, n);
+    if (free_keys)
+        fill_free_keys(f, p);
+    else
+        fill_classes(f, p);
+    put_escaped(f, p);
+    for (uint32_t i = 0; i < n; i++)
+        if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
+    free(f->except);
+    f->n_except = 0;
+    chunk_rewind(&f->g->step, mark);
+    return true;
+}
+
+// Free text in which only a token opens calls.
+static bool fill_text(struct fill *f, const struct pos *p)
+{
+    if (p->mode != M_TEXT || p->sub != STR_PLAIN) return false;
+    if (!f->g->tools.anchored && f->g->tools.trigger_len) return false;
+    if (!fits_freely(f, p)) return false;
+    f->base = tables(f->g)->text;
+    f->n_base = tables(f->g)->n_text;
+    return true;
+}
+
+static void fill_added(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    struct chunks mem = {0};
+    struct pos to;
+    for (int i = 0; i < t->n_added && f->g->tools.on; i++)
+        if (pos_added(f->g, &mem, p, t->added[i], &to) && fits(f, &to)) put(f, t->added[i]);
+    if (pos_may_end(f->g, &mem, p)) put(f, f->g->v->end);
+    chunk_free(&mem);
+}
+
+// Where few bytes can come, only their branches are gone to.
+static void walk_branches(struct fill *f, const struct pos *p)
+{
+    const struct trie *t = &tables(f->g)->all;
+    for (uint32_t b = 0; b < 256; b++)
+        if (t->first[b] < t->first[b + 1] && pos_may_begin(f->g, p, (uint8_t)b))
+            walk(f, t, t->first[b], t->first[b + 1], 0, p);
+}
+
+static void fill_all(struct fill *f, const struct pos *p)
+{
+    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
+        !fill_text(f, p))
+        walk_branches(f, p);
+    fill_added(f, p);
+}
+
+static int count_bits(const uint64_t *bits, int words)
+{
+    uint64_t n = 0;
+    for (int w = 0; w < words; w++) {
+        uint64_t x = bits[w]; // without the popcnt instruction the builtin is a call
+        x -= x >> 1 & 0x5555555555555555u;
+        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+    }
+    return (int)n;
+}
+
+static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
+{
+    size_t bytes = (size_t)tables(g)->words * sizeof *bits;
+    if (m->base)
+        memcpy(bits, m->base, bytes);
+    else
+        memset(bits, 0, bytes);
+    const int32_t *t = m->token;
+    for (uint32_t i = 0; i < m->n_less; i++, t++) bits[*t / 64] &= ~(1ull << (*t % 64));
+    for (uint32_t i = 0; i < m->n; i++, t++) bits[*t / 64] |= 1ull << (*t % 64);
+    return m->n_base - (int)m->n_less + (int)m->n;
+}
+
+// What was filled as one list of its own, or as one mask.
+static struct mask finished_mask(struct fill *f, bool measured)
+{
+    int words = tables(f->g)->words;
+    struct mask m = {.base = f->base, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
+    m.longest = measured ? f->longest : NO_LIMIT;
+    if (f->dense) {
+        for (int w = 0; w < words && f->base; w++) f->dense[w] |= f->base[w];
+        m = (struct mask){.base = f->dense, .own = f->dense, .longest = m.longest};
+        m.n_base = count_bits(f->dense, words);
+    } else {
+        m.token = mem_grow(NULL, (f->n_less + f->n + 1) * sizeof *m.token);
+        if (f->n_less) memcpy(m.token, f->less, f->n_less * sizeof *m.token);
+        if (f->n) memcpy(m.token + f->n_less, f->token, f->n * sizeof *m.token);
+    }
+    free(f->less);
+    free(f->token);
+    return m;
+}
+
+static void mask_release(struct mask *m)
+{
+    free(m->token);
+    free(m->own);
+}
+
+// ---- the cache ----
+
+struct mask_cache *mask_cache_new(void)
+{
+    return mem_new(sizeof(struct mask_cache));
+}
+
+static void cache_clear(struct mask_cache *c)
+{
+    for (uint32_t i = 0; i < c->cap; i++) mask_release(&c->entry[i].mask);
+    free(c->entry);
+    *c = (struct mask_cache){0};
+}
+
+void mask_cache_free(struct mask_cache *c)
+{
+    if (c) cache_clear(c);
+    free(c);
+}
+
+size_t mask_cache_bytes(const struct mask_cache *c)
+{
+    return c->bytes + c->cap * sizeof *c->entry;
+}
+
+static struct mask *cache_find(struct mask_cache *c, struct digest key)
+{
+    for (uint32_t i = (uint32_t)key.h[0] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
+        struct cache_entry *x = &c->entry[i];
+        if (!x->used) return NULL;
+        if (x->key.h[0] == key.h[0] && x->key.h[1] == key.h[1]) return &x->mask;
+    }
+    return NULL;
+}
+
+static void cache_insert(struct mask_cache *c, struct cache_entry e)
+{
+    uint32_t i = (uint32_t)e.key.h[0] & (c->cap - 1);
+    while (c->entry[i].used) i = (i + 1) & (c->cap - 1);
+    c->entry[i] = e;
+    c->n++;
+}
+
+static struct mask *cache_put(struct mask_cache *c, struct digest key, struct mask m, size_t words)
+{
+    size_t bytes = (m.n_less + m.n + 1) * sizeof *m.token + (m.own ? words * sizeof(uint64_t) : 0);
+    if (c->bytes + bytes > CACHE_BYTES) cache_clear(c);
+    if ((c->n + 1) * 2 > c->cap) {
+        struct mask_cache old = *c;
+        c->cap = old.cap ? old.cap * 2 : 16;
+        c->entry = mem_new(c->cap * sizeof *c->entry);
+        c->n = 0;
+        for (uint32_t i = 0; i < old.cap; i++)
+            if (old.entry[i].used) cache_insert(c, old.entry[i]);
+        free(old.entry);
+    }
+    c->bytes += bytes;
+    cache_insert(c, (struct cache_entry){key, m, true});
+    return cache_find(c, key);
+}
+
+static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure)
+{
+    struct digest key = pos_digest(p);
+    struct mask *m = cache_find(g->cache, key);
+    if (m && (!measure || m->longest != NO_LIMIT)) return m;
+    struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
+    fill_all(&f, p);
+    struct mask made = finished_mask(&f, measure);
+    if (!m) return cache_put(g->cache, key, made, (size_t)tables(g)->words);
+    m->longest = made.longest; // it was made without a measure
+    mask_release(&made);
+    return m;
+}
+
+int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
+{
+    size_t bytes = (size_t)tables(g)->words * sizeof *bits;
+    chunk_rewind(&g->work, (struct chunk_mark){0});
+    if (p->mode == M_ENDED || (budget >= 0 && (uint32_t)budget < pos_finish(g, p) + 1)) {
+        memset(bits, 0, bytes);
+        return 0;
+    }
+    const struct mask *m = unlimited_mask(g, p, budget >= 0);
+    if (budget < 0 || (uint32_t)budget >= m->longest + 2) return write_mask(g, m, bits);
+    if (budget < 2) { // only the end token is left
+        int32_t end = g->v->end;
+        return write_mask(g, &(struct mask){.n = 1, .token = &end}, bits);
+    }
+    // After a token, its finish and the end token have to fit. The finish is an upper bound, so it
+    // can happen that no token brings it down fast enough: then those that do best.
+    int n = 0;
+    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < NO_LIMIT / 4;
+         limit += limit / 4 + 2) {
+        struct fill f = {.g = g, .limit = limit};
+        fill_all(&f, p);
+        struct mask near = finished_mask(&f, false);
+        n = write_mask(g, &near, bits);
+        mask_release(&near);
+    }
+    return n;
+}
+
+int mask_make_slow(grammar *g, const struct pos *from, int budget, uint64_t *bits)
+{
+    const grammar_vocab *v = g->v;
+    struct chunks mem = {0};
+    int n = 0;
+    memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
+    for (int32_t t = 0; t < v->n_token && from->mode != M_ENDED; t++) {
+        struct pos p = *from, next;
+        bool may =
+            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
+        chunk_rewind(&mem, (struct chunk_mark){0});
+        chunk_rewind(&g->work, (struct chunk_mark){0});
+        if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {
+            may = pos_added(g, &mem, from, t, &p);
+        } else if (t != v->end) {
+            for (uint32_t i = 0; may && i < v->len[t]; i++, p = next)
+                may = pos_step(g, &mem, &p, (uint8_t)v->bytes[t][i], &next);
+        }
+        uint32_t tokens = !may || budget < 0 ? 0 : t == v->end ? 1 : pos_finish(g, &p) + 2;
+        if (!may || (budget >= 0 && tokens > (uint32_t)budget)) continue;
+        bits[t / 64] |= 1ull << (t % 64);
+        n++;
+    }
+    chunk_free(&mem);
+    return n;
+}
