@@ -196,47 +196,73 @@ static int read_rope(const struct reader *r, struct config *c)
                    r->where, show(type, shown));
 }
 
+static bool is_one_of(const char *name, const char *const *known)
+{
+    for (; name && *known; known++)
+        if (!strcmp(name, *known)) return true;
+    return false;
+}
+
+static bool is_square(const json_t *block) // [128, 128]
+{
+    return json_array_size(block) == 2 &&
+           json_integer_value(json_array_get(block, 0)) == K_E4M3_BLOCK &&
+           json_integer_value(json_array_get(block, 1)) == K_E4M3_BLOCK;
+}
+
+// The `weights` of a group of compressed-tensors.
+static bool is_known_group(const json_t *w)
+{
+    static const char *const whole[] = {"channel", "tensor", NULL};
+    static const char *const grouped[] = {"group", "tensor_group", NULL};
+    const char *type = json_string_value(json_object_get(w, "type"));
+    const char *strategy = json_string_value(json_object_get(w, "strategy"));
+    json_int_t n_bit = json_integer_value(json_object_get(w, "num_bits"));
+    json_int_t size = json_integer_value(json_object_get(w, "group_size"));
+    if (!type || strcmp(type, "float") || !strategy) return false;
+    if (n_bit == 4)
+        return is_one_of(strategy, grouped) && (size == K_NVFP4_BLOCK || size == K_MXFP4_BLOCK);
+    if (n_bit != 8) return false;
+    return is_one_of(strategy, whole) ||
+           (!strcmp(strategy, "block") && is_square(json_object_get(w, "block_structure")));
+}
+
 // The kinds of quantisation are recognised by the tensors themselves; here only those are refused
 // whose tensors could be taken for something else.
 static int check_quantization(const struct reader *r)
 {
-    static const char *const known[] = {"compressed-tensors", "fp8", "modelopt"};
+    static const char *const known[] = {"compressed-tensors", "fp8", "modelopt", NULL};
+    static const char *const algos[] = {"FP8", "NVFP4", "W4A16_NVFP4", "MIXED_PRECISION", NULL};
     char shown[64];
     json_t *q = json_object_get(r->doc, "quantization_config");
     if (!q || json_is_null(q)) return 0;
     const char *method = json_string_value(json_object_get(q, "quant_method"));
-    bool found = false;
-    for (size_t i = 0; method && i < sizeof known / sizeof *known; i++)
-        found |= !strcmp(method, known[i]);
-    if (!found)
+    if (!is_one_of(method, known))
         return err_set(r->e, ERR_INPUT,
                        "%s: quantization_config: quant_method: expected \"compressed-tensors\", "
                        "\"fp8\" or \"modelopt\", found %s",
                        r->where, show(json_object_get(q, "quant_method"), shown));
     json_t *block = json_object_get(q, "weight_block_size");
-    if (block && !json_is_null(block))
+    if (block && !json_is_null(block) && !is_square(block))
         return err_set(r->e, ERR_INPUT,
-                       "%s: quantization_config: weight_block_size: scales per block are not "
-                       "supported, found %s",
+                       "%s: quantization_config: weight_block_size: expected [128, 128], found %s",
                        r->where, show(block, shown));
     json_t *algo = json_object_get(q, "quant_algo");
-    if (algo && (!json_is_string(algo) || strcmp(json_string_value(algo), "FP8")))
+    if (algo && !is_one_of(json_string_value(algo), algos))
         return err_set(r->e, ERR_INPUT,
-                       "%s: quantization_config: quant_algo: expected \"FP8\", found %s", r->where,
-                       show(algo, shown));
+                       "%s: quantization_config: quant_algo: expected \"FP8\", \"NVFP4\", "
+                       "\"W4A16_NVFP4\" or \"MIXED_PRECISION\", found %s",
+                       r->where, show(algo, shown));
     const char *key;
     json_t *group;
     json_object_foreach(json_object_get(q, "config_groups"), key, group)
     {
         json_t *w = json_object_get(group, "weights");
-        const char *type = json_string_value(json_object_get(w, "type"));
-        const char *strategy = json_string_value(json_object_get(w, "strategy"));
-        if (!type || strcmp(type, "float") ||
-            json_integer_value(json_object_get(w, "num_bits")) != 8 || !strategy ||
-            (strcmp(strategy, "channel") && strcmp(strategy, "tensor")))
+        if (!is_known_group(w))
             return err_set(r->e, ERR_INPUT,
-                           "%s: quantization_config: config_groups: %s: weights: expected 8-bit "
-                           "float with strategy \"channel\" or \"tensor\", found %s",
+                           "%s: quantization_config: config_groups: %s: weights: expected floats "
+                           "of 8 bits with strategy \"channel\", \"tensor\" or \"block\" "
+                           "[128, 128], or of 4 bits in groups of 16 or 32, found %s",
                            r->where, key, show(w, shown));
     }
     return 0;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "engine/forward.h"
 #include "engine/session.h"
 
 #include <math.h>
@@ -86,6 +87,35 @@ static const struct {
       .head_dim = 128,
       .ffn_dim = 14336,
       .n_vocab = 128256}},
+    {"qwen3-8b",
+     {.architecture = "qwen3",
+      .qk_norm = true,
+      .n_layer = 36,
+      .dim = 4096,
+      .n_head = 32,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 12288,
+      .n_vocab = 151936}},
+    {"qwen3-32b",
+     {.architecture = "qwen3",
+      .qk_norm = true,
+      .n_layer = 64,
+      .dim = 5120,
+      .n_head = 64,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 25600,
+      .n_vocab = 151936}},
+    {"llama-3.3-70b",
+     {.architecture = "llama",
+      .n_layer = 80,
+      .dim = 8192,
+      .n_head = 64,
+      .n_kv_head = 8,
+      .head_dim = 128,
+      .ffn_dim = 28672,
+      .n_vocab = 128256}},
 };
 enum { N_SHAPE = sizeof shapes / sizeof *shapes };
 
@@ -103,26 +133,41 @@ static int check_options(const struct decode_bench_options *o, err *e)
     if (o->n_prompt < 1 || o->n_decode < 1 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
         return err_set(e, ERR_USAGE, "tokens: expected 1 to %d, found %d and %d", TOKENS_MAX,
                        o->n_prompt, o->n_decode);
+    if (o->n_row < 1 || o->n_row > STEP_ROWS)
+        return err_set(e, ERR_USAGE, "rows: expected 1 to %d, found %d", STEP_ROWS, o->n_row);
     if (o->repeat < 1 || o->repeat > REPEAT_MAX)
         return err_set(e, ERR_USAGE, "repeat: expected 1 to %d, found %d", REPEAT_MAX, o->repeat);
     return 0;
 }
 
+static int read_type(const char *name, const char *what, enum k_type *type, err *e)
+{
+    static const struct {
+        const char *name;
+        enum k_type type;
+    } known[] = {{"fp8", K_E4M3}, {"bf16", K_BF16}, {"nvfp4", K_NVFP4}, {"mxfp4", K_MXFP4}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name, known[i].name)) {
+            *type = known[i].type;
+            return 0;
+        }
+    return err_set(e, ERR_USAGE, "%s: expected fp8, bf16, nvfp4 or mxfp4, found \"%s\"", what,
+                   name);
+}
+
 static struct model *open_shape(const struct decode_bench_options *o, err *e)
 {
-    bool bf16 = o->weights && !strcmp(o->weights, "bf16");
-    if (o->weights && !bf16 && strcmp(o->weights, "fp8")) {
-        err_set(e, ERR_USAGE, "weights: expected fp8 or bf16, found \"%s\"", o->weights);
-        return NULL;
-    }
+    enum k_type type = K_E4M3, head = K_BF16;
+    if (read_type(o->weights ? o->weights : "fp8", "weights", &type, e)) return NULL;
+    bool fp4 = type == K_NVFP4 || type == K_MXFP4;
+    if (read_type(o->head ? o->head : fp4 ? "fp8" : "bf16", "head", &head, e)) return NULL;
     for (int i = 0; o->shape && i < N_SHAPE; i++) {
         if (strcmp(o->shape, shapes[i].name)) continue;
         struct config c = shapes[i].config;
         c.norm_eps = 1e-6f;
         c.ctx_max = 2 * TOKENS_MAX;
         for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
-        return model_synthetic(&c, bf16 ? K_BF16 : K_E4M3, k_ops_find(o->backend), o->n_thread, 1,
-                               e);
+        return model_synthetic(&c, type, head, k_ops_find(o->backend), o->n_thread, 1, e);
     }
     err_set(e, ERR_USAGE, "shape: found unknown \"%s\"", o->shape ? o->shape : "");
     return NULL;
@@ -131,11 +176,15 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
 struct bench {
     struct model *model;
     session *session;
-    int32_t *prompt; // [n_prompt]
-    char *buffer;    // device memory for plain reading
+    int32_t *prompt;          // [n_prompt]
+    int n_context, n_decoded; // tokens, at the end of a repetition
+    char *buffer;             // device memory for plain reading
     size_t n_buffer;
     double *prefill, *decode, *read; // [repeat]
 };
+
+// The instance's own answer to the tokens before it: the whole of what a step costs a greedy run.
+static const struct sample_options greedy = {0};
 
 static double seconds_since(int64_t start)
 {
@@ -160,8 +209,11 @@ static int measure_once(struct bench *b, const struct decode_bench_options *o, i
 
     start = clock_us();
     for (int t = 0; t < o->n_decode; t++) {
+        int32_t row[STEP_ROWS];
         if (cancel && *cancel) return err_set(e, ERR_CANCELLED, "cancelled");
-        if (session_step(b->session, b->prompt[t % o->n_prompt], e)) return -1;
+        row[0] = session_sample(b->session, &greedy, NULL);
+        for (int k = 1; k < o->n_row; k++) row[k] = b->prompt[(t + k) % o->n_prompt];
+        if (session_steps(b->session, row, o->n_row, e)) return -1;
     }
     b->decode[i] = o->n_decode / seconds_since(start);
     return 0;
@@ -192,6 +244,10 @@ static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
     snprintf(r->weight_type, sizeof r->weight_type, "%s", k_type_name(m->weight_type));
     r->decode_spread = (b->decode[n - 1] - b->decode[0]) / r->decode_tps;
     r->ratio = r->decode_tps * (double)r->weight_bytes_per_token / 1e9 / r->read_gbps;
+    const struct config *c = &m->config;
+    r->kv_bytes_per_token = 2.0 * c->n_layer * c->n_kv_head * (b->n_context - b->n_decoded / 2.0) *
+                            (double)k_row_bytes(m->ops->kv_type, c->head_dim);
+    r->full_ratio = r->ratio * (1 + r->kv_bytes_per_token / (double)r->weight_bytes_per_token);
 }
 
 static int open_bench(struct bench *b, const struct decode_bench_options *o, err *e)
@@ -199,7 +255,9 @@ static int open_bench(struct bench *b, const struct decode_bench_options *o, err
     b->model = o->model_dir ? model_open(o->model_dir, k_ops_find(o->backend), o->n_thread, e)
                             : open_shape(o, e);
     if (!b->model) return -1;
-    int ctx = o->n_prompt + o->n_decode;
+    int ctx = o->n_prompt + o->n_decode * o->n_row;
+    b->n_context = ctx;
+    b->n_decoded = o->n_decode * o->n_row;
     if (ctx > b->model->config.ctx_max)
         return err_set(e, ERR_USAGE, "tokens: %d do not fit the model's context of %d", ctx,
                        b->model->config.ctx_max);
@@ -208,13 +266,9 @@ static int open_bench(struct bench *b, const struct decode_bench_options *o, err
     uint64_t n = b->model->weight_bytes_per_token;
     b->n_buffer = n < read_bytes_min ? read_bytes_min : n > read_bytes_max ? read_bytes_max : n;
     b->buffer = b->model->ops->alloc(b->model->device, b->n_buffer);
-    char *page = mem_new(1 << 16);
-    memset(page, 1, 1 << 16); // written, so that no two pages are one page of zeros
-    for (size_t at = 0; b->buffer && at < b->n_buffer; at += 1 << 16)
-        b->model->ops->upload(b->model->device, b->buffer + at, page,
-                              b->n_buffer - at < 1 << 16 ? b->n_buffer - at : 1 << 16);
-    free(page);
     if (!b->buffer) return err_set(e, ERR_SYSTEM, "no memory for %zu bytes to read", b->n_buffer);
+    // Written, so that no two pages are one page of zeros.
+    b->model->ops->fill(b->model->device, b->buffer, b->n_buffer, 1, UINT64_MAX, 0);
 
     rng r = rng_seed(1);
     b->prompt = mem_new((size_t)o->n_prompt * sizeof *b->prompt);

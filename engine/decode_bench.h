@@ -6,12 +6,14 @@
 #include <stdint.h>
 
 struct decode_bench_options {
-    const char *model_dir;  // a model to load, or NULL: a shape with random weights
-    const char *shape;      // one of decode_bench_shape; without model_dir only
-    const char *weights;    // "fp8" (NULL: this) or "bf16"; without model_dir only
-    const char *backend;    // as engine_options
-    int n_thread;           // 0: one per CPU
+    const char *model_dir; // a model to load, or NULL: a shape with random weights
+    const char *shape;     // one of decode_bench_shape; without model_dir only
+    const char *weights;   // "fp8" (NULL: this), "bf16", "nvfp4" or "mxfp4"; without model_dir only
+    const char *head;      // the same for the output head; NULL: bf16, fp8 with nvfp4 and mxfp4
+    const char *backend;   // as engine_options
+    int n_thread;          // 0: one per CPU
     int n_prompt, n_decode; // tokens, each at least 1
+    int n_row;              // tokens per step, 1 to 8
     int repeat;             // at least 1
 };
 
@@ -19,10 +21,12 @@ struct decode_bench_result {
     char backend[32], weight_type[16];
     int n_thread;
     uint64_t n_parameter, weight_bytes_per_token;
-    double prefill_tps, decode_tps; // tokens per second: the median of the repetitions
+    double prefill_tps, decode_tps; // tokens and steps per second: medians of the repetitions
     double decode_spread;           // (largest - smallest) / median of decode_tps
     double read_gbps;               // plain reading: the median
     double ratio;                   // weight bytes read while decoding / plain reading
+    double kv_bytes_per_token; // of keys and values that a step reads, in the middle of decoding
+    double full_ratio;         // with those bytes, too
 };
 
 const char *decode_bench_shape(int i); // "builtin", "llama-3.2-1b", ...; NULL past the end

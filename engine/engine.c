@@ -129,7 +129,7 @@ static int check_options(const struct engine_options *o, err *e)
 {
     if (!k_ops_find(o->backend))
         return err_set(e, ERR_USAGE,
-                       "backend: expected cpu, ref, cpu-avx2 or cpu-plain, found \"%s\"",
+                       "backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found \"%s\"",
                        o->backend);
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);

@@ -15,9 +15,10 @@ typedef struct session session;
 
 struct engine_options {
     const char *model_dir; // a Hugging Face directory: config.json, tokenizer.json, *.safetensors
-    const char *backend; // "cpu" (threads and SIMD, the default when NULL) or "ref" (scalar oracle)
-    int n_thread;        // 0: one per online CPU
-    int ctx_max;         // tokens a session can hold; 0: what config.json says, at most 8192
+    const char *backend;   // "cuda" (one NVIDIA GPU), "cpu" (threads and SIMD) or "ref" (scalar
+                           // oracle); NULL: cuda where build and machine have it, else cpu
+    int n_thread;          // 0: one per online CPU
+    int ctx_max;           // tokens a session can hold; 0: what config.json says, at most 8192
 };
 
 struct engine_info {
@@ -66,7 +67,7 @@ int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
                  const volatile int *cancel, err *e);
 
 const float *
-session_logits(const session *s); // [n_vocab] after the last token; valid until the next call
+session_logits(session *s); // [n_vocab] after the last token; valid until the next call
 size_t session_length(const session *s); // tokens in the timeline
 int session_ctx_max(const session *s);
 

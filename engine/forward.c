@@ -4,11 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
-
-// Tokens per chunk: enough that unpacking weights is small beside multiplying, few enough that a
-// cancel is seen soon.
-enum { CHUNK_TOKENS = 256 };
-static_assert((int)CHUNK_TOKENS <= (int)K_BATCH_MAX, "a chunk is one call of each operation");
+#include <string.h>
 
 static float *room(const struct model *m, int n_row, int n_col)
 {
@@ -18,8 +14,8 @@ static float *room(const struct model *m, int n_row, int n_col)
 static bool open_caches(struct work *w, const struct model *m)
 {
     const struct config *c = &m->config;
-    size_t n_bytes = (size_t)c->n_kv_head * (size_t)w->ctx_max * (size_t)c->head_dim *
-                     k_type_bytes(m->ops->kv_type);
+    size_t n_bytes =
+        (size_t)c->n_kv_head * (size_t)w->ctx_max * k_row_bytes(m->ops->kv_type, c->head_dim);
     bool ok = true;
     w->caches = mem_new((size_t)c->n_layer * sizeof *w->caches);
     for (int l = 0; l < c->n_layer; l++) {
@@ -41,27 +37,33 @@ static int max_int(int a, int b)
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
 {
     const struct config *c = &m->config;
-    int n = ctx_max < CHUNK_TOKENS ? ctx_max : CHUNK_TOKENS;
+    int n = ctx_max < m->ops->batch_max ? ctx_max : m->ops->batch_max;
     int n_q = c->n_head * c->head_dim, n_kv = c->n_kv_head * c->head_dim;
+    size_t freq_bytes = (size_t)c->head_dim / 2 * sizeof *w->inv_freq;
     *w = (struct work){.chunk_max = n,
                        .ctx_max = ctx_max,
+                       .host_place = mem_new((size_t)(n + 1) * sizeof *w->place),
+                       .place = m->ops->alloc(m->device, (size_t)(n + 1) * sizeof *w->place),
+                       .inv_freq = m->ops->alloc(m->device, freq_bytes),
                        .x = room(m, n, c->dim),
-                       .h = room(m, n, c->dim),
+                       .h = m->ops->act_new(m->device, n, c->dim),
+                       .attn = m->ops->act_new(m->device, n, n_q),
+                       .ffn = m->ops->act_new(m->device, n, c->ffn_dim),
                        .q = room(m, n, n_q),
-                       .attn = room(m, n, n_q),
                        .k = room(m, n, n_kv),
                        .v = room(m, n, n_kv),
                        .gate = room(m, n, c->ffn_dim),
                        .up = room(m, n, c->ffn_dim),
                        .rope = room(m, n, c->head_dim),
-                       .logits = room(m, 1, c->n_vocab),
+                       .logits = room(m, STEP_ROWS, c->n_vocab),
                        .pooled = room(m, 1, c->dim)};
-    bool ok = open_caches(w, m) && w->x && w->h && w->q && w->attn && w->k && w->v && w->gate &&
-              w->up && w->rope && w->logits && w->pooled;
+    bool ok = open_caches(w, m) && w->place && w->inv_freq && w->x && w->h && w->attn && w->ffn &&
+              w->q && w->k && w->v && w->gate && w->up && w->rope && w->logits && w->pooled;
     if (!ok) {
         work_close(w, m);
         return err_set(e, ERR_SYSTEM, "no memory for a context of %d tokens", ctx_max);
     }
+    m->ops->upload(m->device, w->inv_freq, c->inv_freq, freq_bytes);
     if (m->ops->reserve(m->device, n, max_int(max_int(c->dim, n_q), c->ffn_dim), e)) {
         work_close(w, m);
         return -1;
@@ -71,77 +73,125 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
 
 void work_close(struct work *w, const struct model *m)
 {
-    float *rooms[] = {w->x,  w->h,    w->q,    w->attn,   w->k,     w->v,
-                      w->up, w->gate, w->rope, w->logits, w->pooled};
+    void *rooms[] = {w->place, w->inv_freq, w->x,    w->q,      w->k,     w->v,
+                     w->up,    w->gate,     w->rope, w->logits, w->pooled};
+    k_act *acts[] = {w->h, w->attn, w->ffn};
+    for (int i = 0; i < STEP_ROWS; i++) m->ops->forget(m->device, w->steps[i]);
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) m->ops->release(m->device, rooms[i]);
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) m->ops->act_free(m->device, acts[i]);
     for (int l = 0; w->caches && l < m->config.n_layer; l++) {
         m->ops->release(m->device, w->caches[l].k);
         m->ops->release(m->device, w->caches[l].v);
     }
     free(w->caches);
+    free(w->host_place);
     *w = (struct work){0};
 }
 
-static void attention_block(struct work *w, const struct model *m, int l, int n, int pos)
+// From h, the normed input of the layer, to the normed input of its second half.
+static void attention_block(struct work *w, const struct model *m, int l, int n)
 {
     const struct config *c = &m->config;
     const struct k_ops *op = m->ops;
     const struct layer *y = &m->layers[l];
-    k_device *d = m->device;
     const struct k_product qkv[] = {{.w = &y->q, .bias = y->q_bias, .out = w->q},
                                     {.w = &y->k, .bias = y->k_bias, .out = w->k},
                                     {.w = &y->v, .bias = y->v_bias, .out = w->v}};
-    const struct k_product back = {.w = &y->o, .out = w->x, .add = true};
-
-    op->rms_norm(d, w->h, w->x, y->attn_norm, n, c->dim, c->norm_eps);
-    op->matmul(d, w->h, n, qkv, 3);
-    if (c->qk_norm) {
-        op->rms_norm(d, w->q, w->q, y->q_norm, n * c->n_head, c->head_dim, c->norm_eps);
-        op->rms_norm(d, w->k, w->k, y->k_norm, n * c->n_kv_head, c->head_dim, c->norm_eps);
-    }
-    op->rope(d, w->q, w->rope, n, c->n_head, c->head_dim);
-    op->rope(d, w->k, w->rope, n, c->n_kv_head, c->head_dim);
-    op->kv_store(d, &w->caches[l], w->k, w->v, pos, n);
-    op->attention(d, w->attn, w->q, &w->caches[l], c->n_head, pos, n);
-    op->matmul(d, w->attn, n, &back, 1);
+    const struct k_attend attend = {.q = w->q,
+                                    .k = w->k,
+                                    .v = w->v,
+                                    .q_norm = c->qk_norm ? y->q_norm : NULL,
+                                    .k_norm = c->qk_norm ? y->k_norm : NULL,
+                                    .eps = c->norm_eps,
+                                    .rope = w->rope,
+                                    .cache = &w->caches[l],
+                                    .n_head = c->n_head,
+                                    .pos = w->place};
+    const struct k_add back = {
+        .w = &y->o, .x = w->x, .next = w->h, .gain = y->ffn_norm, .eps = c->norm_eps};
+    op->project(m->device, w->h, n, qkv, 3);
+    op->attend(m->device, w->attn, &attend, n);
+    op->add(m->device, w->attn, &back, n);
 }
 
+// From there to the normed input of the next layer, if there is one.
 static void ffn_block(struct work *w, const struct model *m, int l, int n)
 {
-    const struct config *c = &m->config;
-    const struct k_ops *op = m->ops;
     const struct layer *y = &m->layers[l];
-    k_device *d = m->device;
-    const struct k_product in[] = {{.w = &y->gate, .out = w->gate}, {.w = &y->up, .out = w->up}};
-    const struct k_product back = {.w = &y->down, .out = w->x, .add = true};
-
-    op->rms_norm(d, w->h, w->x, y->ffn_norm, n, c->dim, c->norm_eps);
-    op->matmul(d, w->h, n, in, 2);
-    op->swiglu(d, w->gate, w->up, n, c->ffn_dim);
-    op->matmul(d, w->gate, n, &back, 1);
+    bool is_last = l + 1 == m->config.n_layer;
+    const struct k_gate in = {.gate = &y->gate, .up = &y->up, .room = {w->gate, w->up}};
+    const struct k_add back = {.w = &y->down,
+                               .x = w->x,
+                               .next = is_last ? NULL : w->h,
+                               .gain = is_last ? NULL : y[1].attn_norm,
+                               .eps = m->config.norm_eps};
+    m->ops->gate(m->device, w->ffn, w->h, &in, n);
+    m->ops->add(m->device, w->ffn, &back, n);
 }
 
-int forward_chunk(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos,
-                  const volatile int *cancel)
+static void set_place(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos)
+{
+    assert(n >= 1 && n <= w->chunk_max && pos + n <= w->ctx_max);
+    w->host_place[0] = pos;
+    memcpy(w->host_place + 1, tokens, (size_t)n * sizeof *tokens);
+    m->ops->upload(m->device, w->place, w->host_place, (size_t)(n + 1) * sizeof *w->place);
+}
+
+// The chunk whose place is set.
+static int run_layers(struct work *w, const struct model *m, int n, const volatile int *cancel)
 {
     const struct config *c = &m->config;
-    assert(n >= 1 && n <= w->chunk_max && pos + n <= w->ctx_max);
-    m->ops->embed(m->device, w->x, &m->embedding, tokens, n);
-    m->ops->rope_table(m->device, w->rope, c->inv_freq, c->head_dim / 2, pos, n);
+    m->ops->embed(m->device, w->x, &m->embedding, w->place + 1, n);
+    m->ops->rope_table(m->device, w->rope, w->inv_freq, c->head_dim / 2, w->place, n);
+    m->ops->norm(m->device, w->h, w->x, m->layers[0].attn_norm, n, c->dim, c->norm_eps);
     for (int l = 0; l < c->n_layer; l++) {
         if (cancel && *cancel) return -1;
-        attention_block(w, m, l, n, pos);
+        attention_block(w, m, l, n);
         if (cancel && *cancel) return -1;
         ffn_block(w, m, l, n);
     }
     return 0;
 }
 
-void forward_head(struct work *w, const struct model *m, int t)
+int forward_chunk(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos,
+                  const volatile int *cancel)
+{
+    set_place(w, m, tokens, n, pos);
+    return run_layers(w, m, n, cancel);
+}
+
+// The logits after n tokens of the chunk that ran last, from token t on.
+static void run_head(struct work *w, const struct model *m, int t, int n)
 {
     const struct config *c = &m->config;
     const struct k_product head = {.w = &m->head, .out = w->logits};
     const float *x = w->x + (size_t)t * (size_t)c->dim;
-    m->ops->rms_norm(m->device, w->h, x, m->final_norm, 1, c->dim, c->norm_eps);
-    m->ops->matmul(m->device, w->h, 1, &head, 1);
+    m->ops->norm(m->device, w->h, x, m->final_norm, n, c->dim, c->norm_eps);
+    m->ops->project(m->device, w->h, n, &head, 1);
+}
+
+void forward_head(struct work *w, const struct model *m, int t)
+{
+    run_head(w, m, t, 1);
+}
+
+struct step {
+    struct work *work;
+    const struct model *model;
+    int n;
+};
+
+static void issue_step(void *context)
+{
+    struct step *s = context;
+    run_layers(s->work, s->model, s->n, NULL);
+    run_head(s->work, s->model, 0, s->n);
+}
+
+void forward_step(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos)
+{
+    struct step s = {.work = w, .model = m, .n = n};
+    assert(n >= 1 && n <= STEP_ROWS);
+    set_place(w, m, tokens, n, pos);
+    m->ops->replay(m->device, &w->steps[n - 1], issue_step, &s);
 }

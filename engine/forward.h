@@ -2,18 +2,26 @@
 #pragma once
 #include "engine/model.h"
 
+enum { STEP_ROWS = 8 }; // tokens that a step takes at most
+
 // Activations of one chunk and the cache of one timeline; all in the device's memory.
 struct work {
     int chunk_max, ctx_max;
+    int32_t *host_place;    // [1 + chunk_max] what place is filled from
+    int32_t *place;         // [1 + chunk_max] the chunk's first position, then its tokens
+    double *inv_freq;       // [head_dim / 2]
     float *x;               // [chunk_max, dim] the residual stream
-    float *h;               // [chunk_max, dim] normed
-    float *q, *attn;        // [chunk_max, n_head * head_dim]
+    k_act *h;               // [chunk_max, dim] normed
+    k_act *attn;            // [chunk_max, n_head * head_dim]
+    k_act *ffn;             // [chunk_max, ffn_dim]
+    float *q;               // [chunk_max, n_head * head_dim]
     float *k, *v;           // [chunk_max, n_kv_head * head_dim]
     float *gate, *up;       // [chunk_max, ffn_dim]
     float *rope;            // [chunk_max, head_dim]
-    float *logits;          // [n_vocab]
+    float *logits;          // [STEP_ROWS, n_vocab]
     float *pooled;          // [dim]
     struct k_cache *caches; // [n_layer]
+    void *steps[STEP_ROWS]; // the recordings of chunks of 1 .. STEP_ROWS tokens and their heads
 };
 
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e);
@@ -27,3 +35,7 @@ int forward_chunk(struct work *w, const struct model *m, const int32_t *tokens, 
 
 // The logits after token `t` of the chunk that ran last, into w->logits.
 void forward_head(struct work *w, const struct model *m, int t);
+
+// forward_chunk of n <= STEP_ROWS tokens and the head for each, logits in row t, in one piece that
+// the device may record.
+void forward_step(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos);

@@ -65,6 +65,7 @@ static const struct {
 } harmless[] = {
     {".rotary_emb.inv_freq", false},
     {".input_scale", false},
+    {".input_global_scale", false},
     {".k_scale", false},
     {".v_scale", false},
     {".q_scale", false},
@@ -159,7 +160,7 @@ static struct tensor *take_tensor(struct model *m, const char *name, int n_row, 
 // A vector, or the scales of a matrix, as f32; `values` has room for n.
 static int read_floats(const struct tensor *t, float *values, size_t n, err *e)
 {
-    if (t->type == TENSOR_F8_E4M3 || t->type == TENSOR_OTHER)
+    if (t->type == TENSOR_F8_E4M3 || t->type == TENSOR_U8 || t->type == TENSOR_OTHER)
         return err_set(e, ERR_INPUT, "%s: tensor %s: expected F32, F16 or BF16, found %s", t->file,
                        t->name, t->type_name);
     for (size_t i = 0; i < n; i++) {
@@ -182,55 +183,187 @@ static int bind_vector(struct model *m, float **out, const char *name, int n, er
     return *out ? 0 : -1;
 }
 
-// The scale of an e4m3 matrix: one for all rows ([] or [1]) or one per row ([N] or [N, 1]).
-static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *of, err *e)
+// Scales, by the names and shapes that quantisers give them. P is the name without ".weight":
+//
+//   F8_E4M3  P.weight           P.weight_scale [], [1], [N], [N, 1]: of the whole or of rows
+//                               P.weight_scale or P.weight_scale_inv [N / 128, K / 128], rounded up
+//   NVFP4    P.weight U8        P.weight_scale F8_E4M3 [N, K / 16], P.weight_scale_2, a factor
+//            P.weight_packed U8 P.weight_scale F8_E4M3 [N, K / 16], P.weight_global_scale, a
+//            divisor
+//   MXFP4    P.weight_packed U8 P.weight_scale U8 [N, K / 32]
+struct matrix_names {
+    char weight[192], packed[192], scale[192], scale_inv[192], scale_2[192], global[192];
+};
+
+static struct matrix_names names_of(const char *weight)
 {
-    char name[256], shape[128];
-    snprintf(name, sizeof name, "%s_scale", of->name);
-    struct tensor *t = weights_find(m->weights, name);
-    if (!t)
-        return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 but there is no %s", of->file,
-                       of->name, name);
-    uint64_t n = 1, n_row = (uint64_t)w->n_row;
-    bool one_long = true; // at most one size differs from 1
-    for (int i = 0; i < t->n_dim; i++) {
-        one_long &= n == 1 || t->shape[i] == 1;
-        if (__builtin_mul_overflow(n, t->shape[i], &n)) one_long = false;
-    }
-    bool rows_last = t->n_dim == 2 && t->shape[0] == 1 && n_row != 1 && n == n_row; // [1, N]
-    if (!one_long || rows_last || t->n_dim > 2 || (n != 1 && n != n_row))
-        return err_set(e, ERR_INPUT,
-                       "%s: tensor %s: expected shape [], [1], [%d] or [%d, 1], "
-                       "found %s",
-                       t->file, name, w->n_row, w->n_row, tensor_shape_text(t, shape));
-    float *values = mem_new((size_t)n_row * sizeof *values);
-    int rc = read_floats(t, values, (size_t)n, e);
-    for (uint64_t i = 0; !rc && i < n; i++)
+    struct matrix_names n;
+    snprintf(n.weight, sizeof n.weight, "%.160s", weight);
+    snprintf(n.packed, sizeof n.packed, "%.160s_packed", weight);
+    snprintf(n.scale, sizeof n.scale, "%.160s_scale", weight);
+    snprintf(n.scale_inv, sizeof n.scale_inv, "%.160s_scale_inv", weight);
+    snprintf(n.scale_2, sizeof n.scale_2, "%.160s_scale_2", weight);
+    snprintf(n.global, sizeof n.global, "%.160s_global_scale", weight);
+    return n;
+}
+
+// n finite scales that are not negative, as f32, or NULL.
+static float *read_scales(struct tensor *t, size_t n, err *e)
+{
+    float *values = mem_new(n * sizeof *values);
+    int rc = read_floats(t, values, n, e);
+    for (size_t i = 0; !rc && i < n; i++)
         if (values[i] < 0)
-            rc = err_set(e, ERR_INPUT, "%s: tensor %s: scale %llu is negative", t->file, name,
-                         (unsigned long long)i);
-    for (uint64_t i = n; i < n_row; i++) values[i] = values[0];
-    if (!rc) w->scale = own_floats(m, values, (size_t)n_row, e);
-    free(values);
+            rc = err_set(e, ERR_INPUT, "%s: tensor %s: scale %zu is negative", t->file, t->name, i);
     t->used = true;
+    if (!rc) return values;
+    free(values);
+    return NULL;
+}
+
+static bool is_grid(const struct tensor *t, uint64_t n_row, uint64_t n_col)
+{
+    return t->n_dim == 2 && t->shape[0] == n_row && t->shape[1] == n_col;
+}
+
+// Scales of blocks of 128 rows and columns.
+static int bind_block_scale(struct model *m, struct k_matrix *w, struct tensor *t, err *e)
+{
+    size_t n = (size_t)(t->shape[0] * t->shape[1]);
+    float *values = read_scales(t, n, e);
+    if (values) w->block = own_floats(m, values, n, e);
+    free(values);
+    count_bytes(m, 0, n * sizeof *values);
+    return w->block ? 0 : -1;
+}
+
+// Whether a tensor holds one scale for all ([] or [1]) or one per row ([N] or [N, 1]); how many.
+static bool is_row_scale(const struct tensor *t, uint64_t n_row, uint64_t *n)
+{
+    bool one_long = t->n_dim <= 2; // at most one size differs from 1
+    *n = 1;
+    for (int i = 0; i < t->n_dim && i < 2; i++) {
+        one_long &= *n == 1 || t->shape[i] == 1;
+        if (__builtin_mul_overflow(*n, t->shape[i], n)) return false;
+    }
+    bool rows_last = t->n_dim == 2 && t->shape[0] == 1 && n_row != 1 && *n == n_row; // [1, N]
+    return one_long && !rows_last && (*n == 1 || *n == n_row);
+}
+
+static int bind_row_scale(struct model *m, struct k_matrix *w, struct tensor *t, uint64_t n, err *e)
+{
+    uint64_t n_row = (uint64_t)w->n_row;
+    float *values = read_scales(t, (size_t)n, e);
+    if (!values) return -1;
+    values = mem_grow(values, (size_t)n_row * sizeof *values);
+    for (uint64_t i = n; i < n_row; i++) values[i] = values[0];
+    w->scale = own_floats(m, values, (size_t)n_row, e);
+    free(values);
     count_bytes(m, 0, n_row * sizeof *values);
     return w->scale ? 0 : -1;
 }
 
+static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *of,
+                      const struct matrix_names *names, err *e)
+{
+    uint64_t n, n_row = (uint64_t)w->n_row, b = K_E4M3_BLOCK;
+    uint64_t down = (n_row + b - 1) / b, across = ((uint64_t)w->n_col + b - 1) / b;
+    char shape[128];
+    struct tensor *t = weights_find(m->weights, names->scale);
+    if (!t) t = weights_find(m->weights, names->scale_inv);
+    if (!t)
+        return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 but there is no %s", of->file,
+                       of->name, names->scale);
+    if (is_row_scale(t, n_row, &n)) return bind_row_scale(m, w, t, n, e);
+    if (is_grid(t, down, across)) return bind_block_scale(m, w, t, e);
+    return err_set(e, ERR_INPUT,
+                   "%s: tensor %s: expected shape [], [1], [%d], [%d, 1] or [%llu, %llu], found %s",
+                   t->file, t->name, w->n_row, w->n_row, (unsigned long long)down,
+                   (unsigned long long)across, tensor_shape_text(t, shape));
+}
+
 // NaN has two codes in e4m3; the fast paths read them as a number, so they must not be there.
-// Reading all of it also brings the pages in.
-static int check_e4m3(const struct tensor *t, err *e)
+// Reading all of it also brings the pages in. `allowed` masks the bits a code may have.
+static int check_codes(const struct tensor *t, uint8_t nan, uint8_t allowed, err *e)
 {
     const uint8_t *p = t->data;
     for (uint64_t at = 0; at < t->n_bytes;) {
         uint64_t n = t->n_bytes - at < 4096 ? t->n_bytes - at : 4096;
         uint8_t any = 0;
-        for (uint64_t i = 0; i < n; i++) any |= (uint8_t)((p[at + i] & 0x7f) == 0x7f);
+        for (uint64_t i = 0; i < n; i++)
+            any |= (uint8_t)((p[at + i] & nan) == nan || (p[at + i] & ~allowed));
         if (any)
-            return err_set(e, ERR_INPUT, "%s: tensor %s: holds NaN near element %llu", t->file,
-                           t->name, (unsigned long long)at);
+            return err_set(e, ERR_INPUT, "%s: tensor %s: holds NaN%s near element %llu", t->file,
+                           t->name, allowed == 0xff ? "" : " or a negative scale",
+                           (unsigned long long)at);
         at += n;
     }
+    return 0;
+}
+
+static int place_tensor(struct model *m, const void **out, const struct tensor *t, err *e)
+{
+    *out = m->ops->place(m->device, t->data, t->n_bytes);
+    if (*out) return 0;
+    return err_set(e, ERR_SYSTEM, "%s: tensor %s: no device memory for %llu bytes", t->file,
+                   t->name, (unsigned long long)t->n_bytes);
+}
+
+// The one factor of an NVFP4 matrix, for each row: the operations know no other.
+static int bind_global_scale(struct model *m, struct k_matrix *w, const struct matrix_names *names,
+                             bool is_packed, err *e)
+{
+    const char *name = is_packed ? names->global : names->scale_2;
+    struct tensor *t = weights_find(m->weights, name);
+    uint64_t n;
+    char shape[128];
+    if (!t) return err_set(e, ERR_INPUT, "tensor %s is missing from the safetensors files", name);
+    if (!is_row_scale(t, 1, &n) || n != 1)
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected shape [] or [1], found %s", t->file,
+                       name, tensor_shape_text(t, shape));
+    float *value = read_scales(t, 1, e);
+    if (!value) return -1;
+    float factor = is_packed ? 1 / *value : *value;
+    free(value);
+    if (!isfinite(factor))
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected more than 0", t->file, name);
+    float *values = mem_new((size_t)w->n_row * sizeof *values);
+    for (int i = 0; i < w->n_row; i++) values[i] = factor;
+    w->scale = own_floats(m, values, (size_t)w->n_row, e);
+    free(values);
+    count_bytes(m, 0, (uint64_t)w->n_row * sizeof *values);
+    return w->scale ? 0 : -1;
+}
+
+// A matrix of e2m1 codes, two in a byte, and its scales.
+static int bind_fp4(struct model *m, struct k_matrix *w, struct tensor *t, int n_row, int n_col,
+                    const struct matrix_names *names, bool is_packed, err *e)
+{
+    char shape[128];
+    struct tensor *s = weights_find(m->weights, names->scale);
+    if (!s)
+        return err_set(e, ERR_INPUT, "%s: tensor %s is U8 but there is no %s", t->file, t->name,
+                       names->scale);
+    bool is_nv = s->type == TENSOR_F8_E4M3;
+    int block = is_nv ? K_NVFP4_BLOCK : K_MXFP4_BLOCK;
+    if (!is_nv && s->type != TENSOR_U8)
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected F8_E4M3 or U8, found %s", s->file,
+                       s->name, s->type_name);
+    if (n_col % block || !is_grid(t, (uint64_t)n_row, (uint64_t)n_col / 2))
+        return err_set(e, ERR_INPUT,
+                       "%s: tensor %s: expected shape [%d, %d] by config.json, in blocks of %d "
+                       "columns, found %s",
+                       t->file, t->name, n_row, n_col / 2, block, tensor_shape_text(t, shape));
+    if (!is_grid(s, (uint64_t)n_row, (uint64_t)(n_col / block)))
+        return err_set(e, ERR_INPUT, "%s: tensor %s: expected shape [%d, %d], found %s", s->file,
+                       s->name, n_row, n_col / block, tensor_shape_text(s, shape));
+    *w = (struct k_matrix){.type = is_nv ? K_NVFP4 : K_MXFP4, .n_row = n_row, .n_col = n_col};
+    t->used = s->used = true;
+    if (check_codes(s, is_nv ? 0x7f : 0xff, is_nv ? 0x7f : 0xff, e) ||
+        (is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
+        place_tensor(m, &w->data, t, e) || place_tensor(m, &w->block, s, e))
+        return -1;
+    count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes + s->n_bytes);
     return 0;
 }
 
@@ -241,23 +374,43 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
                                           [TENSOR_F16] = K_F16,
                                           [TENSOR_BF16] = K_BF16,
                                           [TENSOR_F8_E4M3] = K_E4M3};
-    struct tensor *t = take_tensor(m, name, n_row, n_col, e);
-    if (!t) return -1;
+    struct matrix_names names = names_of(name);
+    struct tensor *t = weights_find(m->weights, name);
+    struct tensor *packed = weights_find(m->weights, names.packed);
+    if (!t && packed && packed->type == TENSOR_U8)
+        return bind_fp4(m, w, packed, n_row, n_col, &names, true, e);
+    if (t && t->type == TENSOR_U8) return bind_fp4(m, w, t, n_row, n_col, &names, false, e);
+    if (!(t = take_tensor(m, name, n_row, n_col, e))) return -1;
     if (t->type == TENSOR_OTHER)
-        return err_set(e, ERR_INPUT, "%s: tensor %s: expected F32, F16, BF16 or F8_E4M3, found %s",
-                       t->file, name, t->type_name);
+        return err_set(e, ERR_INPUT,
+                       "%s: tensor %s: expected F32, F16, BF16, F8_E4M3 or U8, found %s", t->file,
+                       name, t->type_name);
     *w = (struct k_matrix){.type = k_types[t->type], .n_row = n_row, .n_col = n_col};
-    if (t->type == TENSOR_F8_E4M3 && (check_e4m3(t, e) || bind_scale(m, w, t, e))) return -1;
-    w->data = m->ops->place(m->device, t->data, t->n_bytes);
-    if (!w->data)
-        return err_set(e, ERR_SYSTEM, "%s: tensor %s: no device memory for %llu bytes", t->file,
-                       name, (unsigned long long)t->n_bytes);
+    if (t->type == TENSOR_F8_E4M3 &&
+        (check_codes(t, 0x7f, 0xff, e) || bind_scale(m, w, t, &names, e)))
+        return -1;
+    if (place_tensor(m, &w->data, t, e)) return -1;
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes);
     return 0;
 }
 
 // Synthetic tensors: a random sign and fraction, an exponent that puts the size in [0.5, 1), and a
 // scale that keeps activations near 1.
+
+// Block scales of 1, where the type has them.
+static int fill_blocks(struct model *m, void **block, int n_row, int n_col, enum k_type type,
+                       err *e)
+{
+    static const uint64_t one[K_N_TYPE] = {
+        [K_NVFP4] = 0x3838383838383838, [K_MXFP4] = 0x7f7f7f7f7f7f7f7f};
+    *block = NULL;
+    if (!one[type]) return 0;
+    struct k_matrix w = {.type = type, .n_row = n_row, .n_col = n_col, .block = block};
+    if (!(*block = own_alloc(m, k_block_bytes(&w), e))) return -1;
+    m->ops->fill(m->device, *block, k_block_bytes(&w), 0, 0, one[type]);
+    count_bytes(m, 0, k_block_bytes(&w));
+    return 0;
+}
 
 static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col, enum k_type type,
                        rng *r, err *e)
@@ -269,24 +422,22 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
         [K_F16] = {0x83ff83ff83ff83ff, 0x3800380038003800},
         [K_BF16] = {0x807f807f807f807f, 0x3f003f003f003f00},
         [K_E4M3] = {0x8787878787878787, 0x3030303030303030},
+        [K_NVFP4] = {0x9999999999999999, 0x1111111111111111}, // +-0.5 or 1
+        [K_MXFP4] = {0x9999999999999999, 0x1111111111111111},
     };
-    enum { PIECE = 1 << 16 };
-    size_t n_bytes = (size_t)n_row * (size_t)n_col * k_type_bytes(type);
+    size_t n_bytes = (size_t)n_row * k_row_bytes(type, n_col);
     char *data = own_alloc(m, n_bytes, e);
     if (!data) return -1;
-    uint64_t *piece = mem_new(PIECE);
-    for (size_t at = 0; at < n_bytes; at += PIECE) {
-        for (size_t i = 0; i < PIECE / 8; i++)
-            piece[i] = (rng_u64(r) & bits[type].keep) | bits[type].set;
-        m->ops->upload(m->device, data + at, piece, n_bytes - at < PIECE ? n_bytes - at : PIECE);
-    }
-    free(piece);
+    m->ops->fill(m->device, data, n_bytes, rng_u64(r), bits[type].keep, bits[type].set);
+    void *block;
+    if (fill_blocks(m, &block, n_row, n_col, type, e)) return -1;
     float *scale = mem_new((size_t)n_row * sizeof *scale);
     for (int i = 0; i < n_row; i++) scale[i] = 1 / sqrtf((float)n_col);
     *w = (struct k_matrix){.type = type,
                            .n_row = n_row,
                            .n_col = n_col,
                            .data = data,
+                           .block = block,
                            .scale = own_floats(m, scale, (size_t)n_row, e)};
     free(scale);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);
@@ -307,7 +458,8 @@ static int fill_vector(struct model *m, float **out, int n, float value, err *e)
 
 struct source {
     enum k_type type; // synthetic: of the layers' matrices
-    rng *random;      // NULL: from the checkpoint
+    enum k_type embedding, head;
+    rng *random; // NULL: from the checkpoint
 };
 
 static int bind_slot(struct model *m, const struct slot *s, void *base, const char *name,
@@ -321,9 +473,9 @@ static int bind_slot(struct model *m, const struct slot *s, void *base, const ch
         return is_vector ? bind_vector(m, place, name, n_row, e)
                          : bind_matrix(m, place, name, n_row, n_col, e);
     if (is_vector) return fill_vector(m, place, n_row, strstr(name, "bias") ? 0 : 1, e);
-    // FP8 checkpoints leave the embedding and the head in bf16.
-    bool outside = s->n_row == SIZE_VOCAB && from->type == K_E4M3;
-    return fill_matrix(m, place, n_row, n_col, outside ? K_BF16 : from->type, from->random, e);
+    enum k_type type = from->type;
+    if (s->n_row == SIZE_VOCAB) type = place == &m->head ? from->head : from->embedding;
+    return fill_matrix(m, place, n_row, n_col, type, from->random, e);
 }
 
 static int bind_all(struct model *m, const struct source *from, err *e)
@@ -366,8 +518,8 @@ static int check_leftover(struct model *m, err *e)
 
 static uint64_t matrix_bytes(const struct k_matrix *w)
 {
-    return (uint64_t)w->n_row *
-           ((uint64_t)w->n_col * k_type_bytes(w->type) + (w->scale ? sizeof(float) : 0));
+    return (uint64_t)w->n_row * (k_row_bytes(w->type, w->n_col) + (w->scale ? sizeof(float) : 0)) +
+           k_block_bytes(w);
 }
 
 // What one decode step reads, and which type most of the bytes have.
@@ -419,12 +571,13 @@ struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread,
     return m;
 }
 
-struct model *model_synthetic(const struct config *c, enum k_type type, const struct k_ops *ops,
-                              int n_thread, uint64_t seed, err *e)
+struct model *model_synthetic(const struct config *c, enum k_type type, enum k_type head,
+                              const struct k_ops *ops, int n_thread, uint64_t seed, err *e)
 {
     struct model *m = mem_new(sizeof *m);
     rng r = rng_seed(seed);
-    const struct source random = {.type = type, .random = &r};
+    const struct source random = {
+        .type = type, .embedding = c->tied ? head : K_BF16, .head = head, .random = &r};
     m->ops = ops;
     m->config = *c;
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {

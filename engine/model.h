@@ -36,8 +36,9 @@ struct model {
 
 struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e);
 
-// The same shape filled with random weights, all matrices of `type` except the embedding of an
-// untied e4m3 model and norms, as checkpoints have it. For measuring speed without a download.
-struct model *model_synthetic(const struct config *c, enum k_type type, const struct k_ops *ops,
-                              int n_thread, uint64_t seed, err *e);
+// The same shape filled with random weights: the layers' matrices of `type`, the head of `head`,
+// the embedding of an untied model bf16, as checkpoints have it. For measuring speed without a
+// download.
+struct model *model_synthetic(const struct config *c, enum k_type type, enum k_type head,
+                              const struct k_ops *ops, int n_thread, uint64_t seed, err *e);
 void model_close(struct model *m);

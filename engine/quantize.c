@@ -261,8 +261,10 @@ int model_quantize(const char *in_dir, const char *out_dir, err *e)
     struct model *m = model_open(in_dir, &k_ref, 1, e); // checks every tensor
     if (!m) return -1;
     char *attempt = mem_printf("%s.tmp.%ld", out_dir, (long)getpid());
-    if (m->layers[0].q.type == K_E4M3) {
-        err_set(e, ERR_INPUT, "%s: expected bf16, f16 or f32 weights, found F8_E4M3", in_dir);
+    enum k_type type = m->layers[0].q.type;
+    if (type != K_F32 && type != K_F16 && type != K_BF16) {
+        err_set(e, ERR_INPUT, "%s: expected bf16, f16 or f32 weights, found %s", in_dir,
+                type == K_E4M3 ? "F8_E4M3" : k_type_name(type));
     } else if (mkdir(attempt, 0755) != 0) {
         err_sys(e, errno, "%s", attempt);
     } else {

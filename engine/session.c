@@ -1,6 +1,7 @@
 // A timeline is the list of tokens whose keys and values the cache holds, and nothing else: to go
 // back is to shorten the list, and a call that fails half-way leaves the list as long as what was
-// computed. `has_logits` says whether `logits` belongs to the last token of the list.
+// computed. `has_logits` says whether the device's logits belong to the last token of the list,
+// `is_fetched` whether the host's copy does: a greedy choice is made on the device and needs none.
 #include "engine/session.h"
 
 #include "base/mem.h"
@@ -19,7 +20,8 @@ struct session {
     int32_t *tokens; // [ctx_max]
     size_t n_token;
     float *logits; // [n_vocab] on the host
-    bool has_logits;
+    bool has_logits, is_fetched;
+    int last_row; // of the device's logits that belongs to the last token
     int n_usable;
     struct candidate *room; // [n_vocab] for sampling
     rng random;
@@ -77,13 +79,12 @@ static int append_chunk(session *s, const int32_t *tokens, size_t n, const volat
     return k;
 }
 
-static void fetch_logits(session *s, int t)
+static int end_with_logits(session *s, err *e)
 {
     const struct model *m = s->model;
-    forward_head(&s->work, m, t);
-    m->ops->download(m->device, s->logits, s->work.logits,
-                     (size_t)m->config.n_vocab * sizeof *s->logits);
-    s->has_logits = true;
+    s->is_fetched = false;
+    s->has_logits = m->ops->finish(m->device, e) == 0;
+    return s->has_logits ? 0 : -1;
 }
 
 int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
@@ -104,22 +105,46 @@ int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
     while (s->n_token < n) {
         int k = append_chunk(s, tokens + s->n_token, n - s->n_token, cancel, e);
         if (k < 0) return -1;
-        if (s->n_token == n) fetch_logits(s, k - 1);
+        if (s->n_token < n) continue;
+        forward_head(&s->work, s->model, k - 1);
+        s->last_row = 0;
+        return end_with_logits(s, e);
     }
+    return 0;
+}
+
+int session_steps(session *s, const int32_t *tokens, int n, err *e)
+{
+    if (s->n_token + (size_t)n > (size_t)s->work.ctx_max)
+        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
+    if (check_tokens(s, tokens, (size_t)n, e)) return -1;
+    s->has_logits = false;
+    forward_step(&s->work, s->model, tokens, n, (int)s->n_token);
+    s->last_row = n - 1;
+    if (end_with_logits(s, e)) return -1;
+    memcpy(s->tokens + s->n_token, tokens, (size_t)n * sizeof *tokens);
+    s->n_token += (size_t)n;
     return 0;
 }
 
 int session_step(session *s, int32_t token, err *e)
 {
-    if (s->n_token == (size_t)s->work.ctx_max)
-        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
-    if (check_tokens(s, &token, 1, e) || append_chunk(s, &token, 1, NULL, e) < 0) return -1;
-    fetch_logits(s, 0);
-    return 0;
+    return session_steps(s, &token, 1, e);
 }
 
-const float *session_logits(const session *s)
+// On the device.
+static const float *last_logits(const session *s)
 {
+    return s->work.logits + (size_t)s->last_row * (size_t)s->model->config.n_vocab;
+}
+
+const float *session_logits(session *s)
+{
+    const struct model *m = s->model;
+    if (!s->is_fetched)
+        m->ops->download(m->device, s->logits, last_logits(s),
+                         (size_t)m->config.n_vocab * sizeof *s->logits);
+    s->is_fetched = true;
     return s->logits;
 }
 
@@ -140,7 +165,9 @@ void session_seed(session *s, uint64_t seed)
 
 int32_t session_sample(session *s, const struct sample_options *o, const uint64_t *mask)
 {
-    return sample_token(s->logits, s->n_usable, mask, o, &s->random, s->room);
+    const struct model *m = s->model;
+    if (o->temperature <= 0) return m->ops->argmax(m->device, last_logits(s), s->n_usable, mask);
+    return sample_token(session_logits(s), s->n_usable, mask, o, &s->random, s->room);
 }
 
 static int pool_tokens(session *s, const int32_t *tokens, size_t n, float *out, err *e)
@@ -159,12 +186,13 @@ static int pool_tokens(session *s, const int32_t *tokens, size_t n, float *out, 
     while (at < n) {
         int k = append_chunk(s, tokens + at, n - at, NULL, e);
         if (k < 0) return -1;
-        m->ops->rms_norm(m->device, s->work.h, s->work.x, m->final_norm, k, c->dim, c->norm_eps);
-        m->ops->sum_rows(m->device, s->work.pooled, s->work.h, k, c->dim);
+        m->ops->rms_norm(m->device, s->work.x, s->work.x, m->final_norm, k, c->dim, c->norm_eps);
+        m->ops->sum_rows(m->device, s->work.pooled, s->work.x, k, c->dim);
         at += (size_t)k;
     }
-    m->ops->download(m->device, out, s->work.pooled, dim * sizeof *out);
     s->n_token = 0;
+    if (m->ops->finish(m->device, e)) return -1;
+    m->ops->download(m->device, out, s->work.pooled, dim * sizeof *out);
     for (size_t i = 0; i < dim; i++) length += (double)out[i] * (double)out[i];
     for (size_t i = 0; i < dim && length > 0; i++) out[i] = (float)(out[i] / sqrt(length));
     return 0;

@@ -43,7 +43,7 @@ static const struct {
     {"F8_E4M3", TENSOR_F8_E4M3, 1}, {"F8_E5M2", TENSOR_OTHER, 1}, {"F8_E8M0", TENSOR_OTHER, 1},
     {"F64", TENSOR_OTHER, 8},       {"I64", TENSOR_OTHER, 8},     {"U64", TENSOR_OTHER, 8},
     {"I32", TENSOR_OTHER, 4},       {"U32", TENSOR_OTHER, 4},     {"I16", TENSOR_OTHER, 2},
-    {"U16", TENSOR_OTHER, 2},       {"I8", TENSOR_OTHER, 1},      {"U8", TENSOR_OTHER, 1},
+    {"U16", TENSOR_OTHER, 2},       {"I8", TENSOR_OTHER, 1},      {"U8", TENSOR_U8, 1},
     {"BOOL", TENSOR_OTHER, 1},
 };
 
@@ -169,7 +169,9 @@ static int check_tiling(struct extent *x, size_t n, uint64_t data_bytes, const c
 // elements.
 static int set_data(struct weights *w, struct tensor *t, const char *data, err *e)
 {
-    unsigned align = t->type == TENSOR_F32 ? 4 : t->type == TENSOR_F8_E4M3 ? 1 : 2;
+    unsigned align = t->type == TENSOR_F32                               ? 4
+                     : t->type == TENSOR_F8_E4M3 || t->type == TENSOR_U8 ? 1
+                                                                         : 2;
     t->data = data;
     if (t->type == TENSOR_OTHER || (uintptr_t)data % align == 0) return 0;
     void *copy = mem_try(t->n_bytes);

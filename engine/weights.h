@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_F8_E4M3, TENSOR_OTHER };
+enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_F8_E4M3, TENSOR_U8, TENSOR_OTHER };
 enum { TENSOR_DIM_MAX = 8 };
 
 struct tensor {

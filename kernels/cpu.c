@@ -4,6 +4,7 @@
 #include "kernels/cpu_table.h"
 
 #include "base/mem.h"
+#include "kernels/composed.h"
 #include "kernels/pool.h"
 
 #include <assert.h>
@@ -258,6 +259,11 @@ static void run_product_one(void *arg, int item, int worker)
         j->d->simd->product_one(&p, j->d->packed + (size_t)t * arranged_size(p.w->n_col), row, end);
 }
 
+static bool is_alike(const struct k_matrix *a, const struct k_matrix *b)
+{
+    return a->type == b->type && !a->block == !b->block;
+}
+
 // A few tokens: products of one type go together, as x is arranged for a type.
 static void product_few(struct product_job *j)
 {
@@ -266,12 +272,12 @@ static void product_few(struct product_job *j)
     while (j->p < end) {
         w = j->p->w;
         j->n_product = 0;
-        while (j->p + j->n_product < end && j->p[j->n_product].w->type == w->type) j->n_product++;
-        size_t row_bytes = (size_t)w->n_col * k_type_bytes(w->type);
+        while (j->p + j->n_product < end && is_alike(j->p[j->n_product].w, w)) j->n_product++;
+        size_t row_bytes = k_row_bytes(w->type, w->n_col);
         j->rows_per_item = (int)round_up((size_t)ITEM_BYTES / row_bytes + 1, 4);
         for (int t = 0; t < j->n_token; t++)
             j->d->simd->arrange(j->d->packed + (size_t)t * arranged_size(w->n_col),
-                                j->x + (size_t)t * (size_t)w->n_col, w->type, w->n_col);
+                                j->x + (size_t)t * (size_t)w->n_col, w);
         pool_run(j->d->pool, count_items(j), run_product_one, j);
         j->p += j->n_product;
     }
@@ -307,7 +313,7 @@ static void cpu_matmul(k_device *d, const float *x, int n_token, const struct k_
 {
     struct product_job j = {.d = d, .x = x, .n_token = n_token, .p = p, .n_product = n_product};
     pthread_mutex_lock(&d->panels);
-    assert(n_token <= K_BATCH_MAX && packed_size(d, n_token, p->w->n_col) <= d->n_packed);
+    assert(n_token <= CPU_BATCH_MAX && packed_size(d, n_token, p->w->n_col) <= d->n_packed);
     if (n_token <= FEW_TOKENS)
         product_few(&j);
     else
@@ -340,11 +346,11 @@ static void run_attend_one(void *arg, int item, int worker)
 }
 
 static void cpu_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
-                          int n_head, int pos, int n_token)
+                          int n_head, const int32_t *pos, int n_token)
 {
     struct attention_job j = {
         .d = d,
-        .a = {.out = out, .q = q, .cache = c, .n_head = n_head, .pos = pos, .n_token = n_token}};
+        .a = {.out = out, .q = q, .cache = c, .n_head = n_head, .pos = *pos, .n_token = n_token}};
     if (n_token >= ATTEND_TOGETHER) {
         int n_panel = (n_token + d->simd->panel - 1) / d->simd->panel;
         pool_run(d->pool, n_panel * n_head, run_attend_panel, &j);
@@ -438,15 +444,15 @@ static void rope_table_row(const struct row_job *j, size_t r)
     }
 }
 
-static void cpu_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, int pos,
-                           int n_token)
+static void cpu_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+                           const int32_t *pos, int n_token)
 {
     enum { SLOWNESS = 64 }; // a sine costs as much as that many plain elements
     struct row_job j = {.d = d,
                         .out = out,
                         .inv_freq = inv_freq,
                         .dim = 2 * n_half,
-                        .pos = pos,
+                        .pos = *pos,
                         .n_row = n_token,
                         .row = rope_table_row};
     for_rows(&j, (size_t)n_half * SLOWNESS);
@@ -472,13 +478,13 @@ static void cpu_rope(k_device *d, float *x, const float *table, int n_token, int
 }
 
 static void cpu_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
-                         int pos, int n_token)
+                         const int32_t *pos, int n_token)
 {
     (void)d;
     size_t dim = (size_t)c->head_dim;
     for (size_t t = 0; t < (size_t)n_token; t++)
         for (size_t h = 0; h < (size_t)c->n_kv_head; h++, k += dim, v += dim) {
-            size_t to = (h * (size_t)c->ctx_max + (size_t)pos + t) * dim;
+            size_t to = (h * (size_t)c->ctx_max + (size_t)*pos + t) * dim;
             memcpy((float *)c->k + to, k, dim * sizeof *k);
             memcpy((float *)c->v + to, v, dim * sizeof *v);
         }
@@ -529,13 +535,20 @@ static uint64_t cpu_read_all(k_device *d, const void *p, size_t n_bytes)
     return j.sum;
 }
 
+static int32_t cpu_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
+{
+    return k_ref.argmax(d, x, n, mask); // one pass, and not through a device
+}
+
+DEFINE_COMPOSED(k_cpu)
+
 #define CPU_OPERATIONS                                                                             \
-    .kv_type = K_F32, .close = cpu_close, .describe = cpu_describe, .n_thread = cpu_n_thread,      \
-    .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy, .download = cpu_copy,          \
-    .place = cpu_place, .reserve = cpu_reserve, .embed = cpu_embed, .rms_norm = cpu_rms_norm,      \
-    .matmul = cpu_matmul, .rope_table = cpu_rope_table, .rope = cpu_rope,                          \
-    .kv_store = cpu_kv_store, .attention = cpu_attention, .swiglu = cpu_swiglu,                    \
-    .sum_rows = cpu_sum_rows, .read_all = cpu_read_all
+    .kv_type = K_F32, .batch_max = CPU_BATCH_MAX, .close = cpu_close, .describe = cpu_describe,    \
+    .n_thread = cpu_n_thread, .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy,      \
+    .download = cpu_copy, .place = cpu_place, .reserve = cpu_reserve, .embed = cpu_embed,          \
+    .rms_norm = cpu_rms_norm, .matmul = cpu_matmul, .rope_table = cpu_rope_table,                  \
+    .rope = cpu_rope, .kv_store = cpu_kv_store, .attention = cpu_attention, .swiglu = cpu_swiglu,  \
+    .sum_rows = cpu_sum_rows, .argmax = cpu_argmax, .read_all = cpu_read_all, COMPOSED_OPERATIONS
 
 const struct k_ops k_cpu = {.name = "cpu", .open = cpu_open, CPU_OPERATIONS};
 const struct k_ops k_cpu_avx2 = {.name = "cpu-avx2", .open = avx2_open, CPU_OPERATIONS};

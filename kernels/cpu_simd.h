@@ -84,14 +84,32 @@ V_INLINE void v_weights_tail(enum k_type type, size_t type_bytes, const void *ro
 }
 
 // What v_weights leaves out of a value: see simd_avx2.h.
-static float weight_unit(enum k_type type)
+static float weight_unit(const struct k_matrix *w)
 {
-    return type == K_E4M3 ? 256.0f : 1.0f;
+    return w->type == K_E4M3 && !w->block ? 256.0f : 1.0f;
 }
 
 V_INLINE const char *row_start(const struct k_matrix *w, size_t type_bytes, size_t row)
 {
     return (const char *)w->data + row * (size_t)w->n_col * type_bytes;
+}
+
+// n weights of a row with their block scales, from column `col` on.
+static void unpack_blocks(float *out, const struct k_matrix *w, size_t row, size_t col, size_t n)
+{
+    size_t n_col = (size_t)w->n_col, n_across = (n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK;
+    const uint8_t *data = (const uint8_t *)w->data + row * k_row_bytes(w->type, w->n_col);
+    const uint8_t *block = w->block;
+    const float *big = (const float *)w->block + row / K_E4M3_BLOCK * n_across;
+    for (size_t i = col; i < col + n; i++) {
+        uint8_t code = data[i / 2] >> i % 2 * 4;
+        if (w->type == K_NVFP4)
+            *out++ = e2m1_to_f32(code) * e4m3_to_f32(block[row * (n_col / 16) + i / 16]);
+        else if (w->type == K_MXFP4)
+            *out++ = e2m1_to_f32(code) * e8m0_to_f32(block[row * (n_col / 32) + i / 32]);
+        else
+            *out++ = e4m3_to_f32(data[i]) * big[i / K_E4M3_BLOCK];
+    }
 }
 
 // One token. Its values come arranged: in the order in which a step's vectors hold the weights, and
@@ -119,10 +137,10 @@ static float half_unit(enum k_type type)
     return type == K_E4M3 ? QUAD_HALF_UNIT : 1.0f;
 }
 
-static void arrange(float *out, const float *x, enum k_type type, int n_col)
+static void arrange(float *out, const float *x, const struct k_matrix *w)
 {
-    int step = step_vecs(type) * VL;
-    if (type != K_E4M3) {
+    int n_col = w->n_col, step = step_vecs(w->type) * VL;
+    if (w->type != K_E4M3 || w->block) {
         memcpy(out, x, (size_t)n_col * sizeof *x);
         for (int i = n_col; i % step; i++) out[i] = 0;
         return;
@@ -193,8 +211,28 @@ V_INLINE void product_one_of(enum k_type type, size_t type_bytes, const struct k
     }
 }
 
+// Block-scaled weights are made f32 a piece at a time: they are here to be right, not fast.
+static void product_one_blocks(const struct k_product *p, const float *x, int row, int end)
+{
+    float piece[BLOCK_COLS];
+    for (; row < end; row++) {
+        float sum = 0, part;
+        for (int col = 0; col < p->w->n_col; col += BLOCK_COLS) {
+            int n = p->w->n_col - col < BLOCK_COLS ? p->w->n_col - col : BLOCK_COLS;
+            unpack_blocks(piece, p->w, (size_t)row, (size_t)col, (size_t)n);
+            dot_rows(K_F32, 4, 1, (const char *)piece, (size_t)n, x + col, &part);
+            sum += part;
+        }
+        finish_one(p, p->out + row, sum, row);
+    }
+}
+
 static void product_one(const struct k_product *p, const float *x, int row, int end)
 {
+    if (p->w->block) {
+        product_one_blocks(p, x, row, end);
+        return;
+    }
     switch (p->w->type) {
     case K_F32: product_one_of(K_F32, 4, p, x, row, end); break;
     case K_F16: product_one_of(K_F16, 2, p, x, row, end); break;
@@ -232,7 +270,11 @@ V_INLINE void unpack_of(enum k_type type, size_t type_bytes, float *out, const c
 // Columns [col, col + n) of one row, without scale and unit.
 static void unpack_part(float *out, const struct k_matrix *w, int row, size_t col, size_t n)
 {
-    size_t type_bytes = k_type_bytes(w->type);
+    if (w->block) {
+        unpack_blocks(out, w, (size_t)row, col, n);
+        return;
+    }
+    size_t type_bytes = k_row_bytes(w->type, 1);
     const char *from = row_start(w, type_bytes, (size_t)row) + col * type_bytes;
     switch (w->type) {
     case K_F32: unpack_of(K_F32, 4, out, from, n); break;
@@ -244,7 +286,7 @@ static void unpack_part(float *out, const struct k_matrix *w, int row, size_t co
 
 static void unpack_row(float *out, const struct k_matrix *w, int row)
 {
-    float scale = weight_unit(w->type) * (w->scale ? w->scale[row] : 1.0f);
+    float scale = weight_unit(w) * (w->scale ? w->scale[row] : 1.0f);
     unpack_part(out, w, row, 0, (size_t)w->n_col);
     for (int i = 0; i < w->n_col; i++) out[i] *= scale;
 }
@@ -292,7 +334,7 @@ static void finish_block(const struct k_product *p, struct scratch *s, size_t c_
 {
     size_t step = (size_t)p->w->n_row;
     for (int r = 0; r < n_row; r++) {
-        float by = weight_unit(p->w->type) * (p->w->scale ? p->w->scale[row + r] : 1.0f);
+        float by = weight_unit(p->w) * (p->w->scale ? p->w->scale[row + r] : 1.0f);
         float bias = p->bias ? p->bias[row + r] : 0;
         float *sums = s->sums + (size_t)r * c_step;
         for (size_t t = 0; t < c_step; t += VL)

@@ -6,6 +6,8 @@
 #include <assert.h>
 
 enum {
+    CPU_BATCH_MAX = 256, // tokens in one call: unpacking weights is small beside multiplying, and a
+                         // cancel is seen soon
     BLOCK_ROWS = 24,                // weight rows unpacked together; a multiple of every TILE_ROWS
     BLOCK_COLS = 1024,              // and columns: 24 x 1024 floats stay in the second-level cache
     PANEL_MAX = 32,                 // tokens in one panel, at most
@@ -18,7 +20,7 @@ enum {
 // Scratch of one worker; every function may use all of it.
 struct scratch {
     _Alignas(64) float unpacked[BLOCK_ROWS * UNPACKED_STEP];
-    _Alignas(64) float sums[BLOCK_ROWS * (K_BATCH_MAX + PANEL_MAX)]; // [row][token]
+    _Alignas(64) float sums[BLOCK_ROWS * (CPU_BATCH_MAX + PANEL_MAX)]; // [row][token]
     _Alignas(64) float query[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
     _Alignas(64) float value[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
     _Alignas(64) float score[KEY_BLOCK * PANEL_MAX];                 // [key][panel]
@@ -36,9 +38,9 @@ struct attention {
 struct cpu_table {
     const char *name;
     int panel; // tokens in one panel
-    // One token's x for product_one, in the order that suits weights of `type`; out has room for
-    // n_col rounded up to STEP_MAX
-    void (*arrange)(float *out, const float *x, enum k_type type, int n_col);
+    // One token's x for product_one, in the order that suits w's type; out has room for n_col
+    // rounded up to STEP_MAX
+    void (*arrange)(float *out, const float *x, const struct k_matrix *w);
     // Rows [row, end) of one product for one token, arranged for the product's type
     void (*product_one)(const struct k_product *p, const float *x, int row, int end);
     // x [n, n_col], n <= panel, to out [n_col, panel], zero where there is no token

@@ -1,10 +1,12 @@
-// The read roof of a GPU: every thread XORs 16-byte words of a buffer several times the size of the L2 cache and writes one word
-// only when the sum is a value it cannot be, so that nothing but reads counts. Bound by bytes; on GB10 273 GB/s are on paper and
-// 231 to 234 have been measured by such kernels, on an H200 4.8 TB/s on paper.
+// The read roof of a GPU: every thread XORs 16-byte words of a buffer several times the size of the
+// L2 cache and writes one word only when the sum is a value it cannot be, so that nothing but reads
+// counts. Bound by bytes; on GB10 273 GB/s are on paper and 231 to 234 have been measured by such
+// kernels, on an H200 4.8 TB/s on paper.
 #include "kernels/cuda_probe.h"
 
 #include <cstdio>
 #include <cuda_runtime.h>
+#include <unistd.h>
 
 enum { THREADS = 256, UNROLL = 8, PASSES = 8 };
 
@@ -13,7 +15,8 @@ __global__ void read_all_kernel(const uint4 *__restrict__ p, size_t n, unsigned 
     size_t stride = (size_t)gridDim.x * blockDim.x;
     unsigned sum = 0;
     size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    // UNROLL independent loads in flight per thread: latency times bandwidth is what must be covered.
+    // UNROLL independent loads in flight per thread: latency times bandwidth is what must be
+    // covered.
     for (; i + (UNROLL - 1) * stride < n; i += UNROLL * stride) {
         uint4 v[UNROLL];
 #pragma unroll
@@ -95,4 +98,10 @@ extern "C" int cuda_probe(struct cuda_device *out, int max, char *why, size_t n)
         }
     }
     return count;
+}
+
+// The driver's device files are there when a GPU is.
+extern "C" int cuda_is_here(void)
+{
+    return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvgpu", F_OK) == 0;
 }

@@ -24,6 +24,9 @@ struct cuda_device {
 // when the driver or a device does not answer.
 int cuda_probe(struct cuda_device *out, int max, char *why, size_t n);
 
+// Whether there is a GPU that could be asked: quick, and it opens nothing.
+int cuda_is_here(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,20 +1,20 @@
 #include "kernels/kernels.h"
 
+#include "kernels/cuda_probe.h"
+
 #include <string.h>
 
 static const struct {
     const char *name;
-    size_t n_bytes;
+    int n_bit;
 } types[K_N_TYPE] = {
-    [K_F32] = {"f32", 4},
-    [K_F16] = {"f16", 2},
-    [K_BF16] = {"bf16", 2},
-    [K_E4M3] = {"fp8_e4m3", 1},
+    [K_F32] = {"f32", 32},      [K_F16] = {"f16", 16},    [K_BF16] = {"bf16", 16},
+    [K_E4M3] = {"fp8_e4m3", 8}, [K_NVFP4] = {"nvfp4", 4}, [K_MXFP4] = {"mxfp4", 4},
 };
 
-size_t k_type_bytes(enum k_type type)
+size_t k_row_bytes(enum k_type type, int n_col)
 {
-    return types[type].n_bytes;
+    return ((size_t)n_col * (size_t)types[type].n_bit + 7) / 8;
 }
 
 const char *k_type_name(enum k_type type)
@@ -22,9 +22,29 @@ const char *k_type_name(enum k_type type)
     return types[type].name;
 }
 
+size_t k_block_bytes(const struct k_matrix *w)
+{
+    size_t n_row = (size_t)w->n_row, n_col = (size_t)w->n_col;
+    if (!w->block) return 0;
+    switch (w->type) {
+    case K_NVFP4: return n_row * (n_col / K_NVFP4_BLOCK);
+    case K_MXFP4: return n_row * (n_col / K_MXFP4_BLOCK);
+    default:
+        return (n_row + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK *
+               ((n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK) * sizeof(float);
+    }
+}
+
 const struct k_ops *k_ops_find(const char *name)
 {
-    static const struct k_ops *const all[] = {&k_cpu, &k_ref, &k_cpu_avx2, &k_cpu_plain};
+    static const struct k_ops *const all[] = {&k_cpu, &k_ref, &k_cpu_avx2, &k_cpu_plain,
+#ifdef HEARTH_CUDA
+                                              &k_cuda
+#endif
+    };
+#ifdef HEARTH_CUDA
+    if (!name && cuda_is_here()) return &k_cuda;
+#endif
     if (!name) return all[0];
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];

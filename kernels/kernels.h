@@ -1,6 +1,6 @@
 // Every numeric operation of a forward pass, as one flat table. `ref` is the oracle: one scalar
-// loop per operation, obviously right. `cpu` is the same operations with threads and SIMD. The
-// engine is written once against the table and never asks which instance it holds.
+// loop per operation, obviously right. `cpu` is the same operations with threads and SIMD, `cuda`
+// with a GPU. The engine is written once against the table and never asks which instance it holds.
 //
 // Memory: an operation's pointers are in memory that the instance owns (alloc) or has agreed to
 // read (place); the engine moves bytes in and out with upload and download only, so an instance may
@@ -13,24 +13,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum k_type { K_F32, K_F16, K_BF16, K_E4M3, K_N_TYPE };
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-size_t k_type_bytes(enum k_type type);
-const char *k_type_name(enum k_type type); // "f32", "f16", "bf16", "fp8_e4m3"
+enum k_type { K_F32, K_F16, K_BF16, K_E4M3, K_NVFP4, K_MXFP4, K_N_TYPE };
+
+size_t k_row_bytes(enum k_type type, int n_col); // of a row of values, without scales
+const char *k_type_name(enum k_type type); // "f32", "f16", "bf16", "fp8_e4m3", "nvfp4", "mxfp4"
 
 enum {
-    K_BATCH_MAX = 512,    // tokens in one call
     K_HEAD_DIM_MAX = 512, // head_dim, a multiple of 2
     K_GROUP_MAX = 64      // query heads that share one key head
 };
 
-// A weight matrix as the checkpoint stores it. Its value at (r, c) is data[r, c] * scale[r].
+// A weight matrix as the checkpoint stores it. Its value at (r, c) is data[r, c] * block scale *
+// scale[r]. The FP4 types pack two values in a byte, the even column in the low half. Block scales:
+//
+//   K_E4M3    f32   [ceil(n_row / 128), ceil(n_col / 128)], or NULL: all 1
+//   K_NVFP4   e4m3  [n_row, n_col / 16]
+//   K_MXFP4   e8m0  [n_row, n_col / 32]: 2^(byte - 127)
 struct k_matrix {
     enum k_type type;
     int n_row, n_col;
     const void *data;   // [n_row, n_col]
+    const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
 };
+
+enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };
+size_t k_block_bytes(const struct k_matrix *w); // of w's block scales; 0 when it has none
 
 // One product of a call of matmul: out = x W^T + bias, or added to what out holds.
 struct k_product {
@@ -49,9 +61,43 @@ struct k_cache {
 
 typedef struct k_device k_device; // threads, streams, scratch: one per loaded model
 
+// What the products of a layer read: [n_token, n_col] activations in the form that suits the
+// instance (f32 on a CPU; a GPU splits each into two bf16, or leaves the factor of a norm to its
+// reader). Only the instance looks inside.
+typedef struct k_act k_act;
+
+// Attention of one layer, from the products q, k, v to what the output projection reads: norm of
+// each head (if the model has it), rotation, the cache's new rows, and the attention itself. q, k
+// and v may be overwritten. Token t stands at *pos + t.
+struct k_attend {
+    float *q, *k, *v;             // [n_token, n_head or n_kv_head, head_dim]
+    const float *q_norm, *k_norm; // [head_dim], or NULL
+    float eps;
+    const float *rope; // made by rope_table
+    const struct k_cache *cache;
+    int n_head;
+    const int32_t *pos;
+};
+
+// The first half of a feed-forward block: silu(a gate^T) * (a up^T).
+struct k_gate {
+    const struct k_matrix *gate, *up; // of one shape
+    float *room[2];                   // [n_token, gate->n_row] each, for the instance's use
+};
+
+// The end of a block: x += a w^T, and what the next block reads, next = norm(x) * gain.
+struct k_add {
+    const struct k_matrix *w;
+    float *x;          // [n_token, w->n_row]
+    k_act *next;       // or NULL: no norm follows
+    const float *gain; // [w->n_row]
+    float eps;
+};
+
 struct k_ops {
     const char *name;
     enum k_type kv_type;
+    int batch_max; // tokens in one call, at most
 
     k_device *(*open)(int n_thread, err *e); // n_thread 0: one per CPU this process may use
     void (*close)(k_device *d);
@@ -68,9 +114,17 @@ struct k_ops {
     // Scratch for calls of up to n_token tokens and matrices of up to n_col columns; called before
     // the first operation and whenever these grow. After it no operation allocates.
     int (*reserve)(k_device *d, int n_token, int n_col, err *e);
+    // Waits for what was issued; -1 when any operation since the last call failed.
+    int (*finish)(k_device *d, err *e);
 
-    // The forward pass, in its order. `tokens` and the tables made by rope_table are host input
-    // and op-owned memory respectively.
+    // Issues what `issue` issues. *recording begins as NULL and belongs to the caller until forget;
+    // calls with one recording issue the same operations on the same memory with the same sizes, so
+    // an instance may keep the first and repeat it.
+    void (*replay)(k_device *d, void **recording, void (*issue)(void *context), void *context);
+    void (*forget)(k_device *d, void *recording); // NULL is allowed
+
+    // The forward pass. `tokens` and `pos` are in the instance's memory, too, so that a recording
+    // finds there what has changed.
     void (*embed)(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
                   int n_token); // out [n_token, table->n_col]
     // out[i] = x[i] / sqrt(mean(x[i]^2) + eps) * gain, for rows of `dim`; out may be x
@@ -78,20 +132,39 @@ struct k_ops {
                      float eps);
     void (*matmul)(k_device *d, const float *x, int n_token, const struct k_product *p,
                    int n_product); // x [n_token, n_col], the same n_col in all products
-    // out [n_token, 2, n_half]: cos, then sin, of (pos + t) * inv_freq[i]; inv_freq is host memory
-    void (*rope_table)(k_device *d, float *out, const double *inv_freq, int n_half, int pos,
-                       int n_token);
+    // out [n_token, 2, n_half]: cos, then sin, of (*pos + t) * inv_freq[i]
+    void (*rope_table)(k_device *d, float *out, const double *inv_freq, int n_half,
+                       const int32_t *pos, int n_token);
     // Turns the pair (x[i], x[i + half]) of every head by its angle, in place
     void (*rope)(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
-    void (*kv_store)(k_device *d, const struct k_cache *c, const float *k, const float *v, int pos,
-                     int n_token); // k, v [n_token, n_kv_head, head_dim]
-    // Token t stands at pos + t and sees positions 0 .. pos + t. q, out [n_token, n_head, head_dim]
+    void (*kv_store)(k_device *d, const struct k_cache *c, const float *k, const float *v,
+                     const int32_t *pos, int n_token); // k, v [n_token, n_kv_head, head_dim]
+    // Token t stands at *pos + t and sees positions 0 .. *pos + t. q, out [n_token, n_head,
+    // head_dim]
     void (*attention)(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
-                      int pos, int n_token);
+                      const int32_t *pos, int n_token);
     // gate = gate * sigmoid(gate) * up
     void (*swiglu)(k_device *d, float *gate, const float *up, int n_token, int dim);
     void (*sum_rows)(k_device *d, float *out, const float *x, int n_row,
                      int dim); // out [dim] += each row
+
+    // The same steps fused, as the engine issues them.
+    k_act *(*act_new)(k_device *d, int n_token, int n_col); // for up to n_token; NULL: no memory
+    void (*act_free)(k_device *d, k_act *a);                // NULL is allowed
+    void (*norm)(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
+                 float eps); // a = rms_norm(x)
+    void (*project)(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                    int n_product); // matmul of an act
+    void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
+    void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
+    void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+
+    // The index of the largest of x[0..n), the lowest among equals; NaN counts as -infinity. `mask`
+    // is host memory, a bit for each index that may be chosen, or NULL. -1 when there is none.
+    int32_t (*argmax)(k_device *d, const float *x, int n, const uint64_t *mask);
+
+    // Word i of 8 bytes becomes (k_random_word(seed, i) & keep) | set: weights for measuring speed.
+    void (*fill)(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);
 
     // Reads n_bytes once with all threads at full width: what decode speed is measured against.
     // The number depends on every byte and on the instance.
@@ -101,5 +174,12 @@ struct k_ops {
 extern const struct k_ops k_ref;
 extern const struct k_ops k_cpu;                   // with the best instructions this machine has
 extern const struct k_ops k_cpu_avx2, k_cpu_plain; // with given ones: open fails where they lack
+extern const struct k_ops k_cuda; // one NVIDIA GPU; only in a build with HEARTH_CUDA
 
-const struct k_ops *k_ops_find(const char *name); // by .name; NULL: k_cpu. NULL when unknown
+// By .name; NULL: k_cuda where this build has it and the machine has a GPU, else k_cpu. NULL when
+// unknown
+const struct k_ops *k_ops_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,4 +1,4 @@
-// The four number formats that weights are stored in, one value at a time: what the fast paths are
+// The number formats that weights are stored in, one value at a time: what the fast paths are
 // compared with.
 //
 //   name   sign exponent fraction  bias  largest        special
@@ -6,6 +6,8 @@
 //   f16       1        5       10    15  65504          inf, NaN
 //   bf16      1        8        7   127  3.4e38         inf, NaN: the upper half of an f32
 //   e4m3      1        4        3     7  448            NaN is 0x7f and 0xff; there is no infinity
+//   e2m1      1        2        1     1  6              none
+//   e8m0      0        8        0   127  1.7e38         NaN is 0xff: a scale, a power of two
 #pragma once
 #include <math.h>
 #include <stdbool.h>
@@ -57,6 +59,17 @@ static inline float e4m3_to_f32(uint8_t b)
     return b & 0x80 ? -size : size;
 }
 
+static inline float e2m1_to_f32(uint8_t code) // the low four bits
+{
+    static const float size[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    return code & 8 ? -size[code & 7] : size[code & 7];
+}
+
+static inline float e8m0_to_f32(uint8_t b)
+{
+    return b == 0xff ? NAN : ldexpf(1, (int)b - 127);
+}
+
 // To the nearest, ties to even. NaN stays NaN (quiet).
 static inline uint16_t f32_to_bf16(float x)
 {
@@ -80,4 +93,13 @@ static inline uint8_t f32_to_e4m3(float x)
     if (size < 0x1p-6f) exponent = -5; // also for 0, of which frexpf says 0
     int quotient = (int)nearbyintf(ldexpf(size, 4 - exponent));
     return (uint8_t)(sign | (quotient + ((exponent + 5) << 3)));
+}
+
+// Word i of an endless random sequence: any word can be had without those before it.
+static inline uint64_t k_random_word(uint64_t seed, uint64_t i)
+{
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
 }

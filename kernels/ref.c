@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 
 #include "base/mem.h"
+#include "kernels/composed.h"
 #include "kernels/number.h"
 
 #include <assert.h>
@@ -80,15 +81,30 @@ static int ref_reserve(k_device *d, int n_token, int n_col, err *e)
     return 0;
 }
 
-static float weight_at(const k_device *d, const struct k_matrix *w, size_t i)
+static float weight_at(const k_device *d, const struct k_matrix *w, size_t row, size_t col)
 {
+    size_t n_col = (size_t)w->n_col, i = row * n_col + col;
+    const uint8_t *bytes = w->data, *block = w->block;
+    uint8_t code = w->type == K_NVFP4 || w->type == K_MXFP4
+                       ? bytes[row * k_row_bytes(w->type, w->n_col) + col / 2] >> col % 2 * 4 & 15
+                       : 0;
     switch (w->type) {
     case K_F32: return ((const float *)w->data)[i];
     case K_F16: return f16_to_f32(((const uint16_t *)w->data)[i]);
     case K_BF16: return bf16_to_f32(((const uint16_t *)w->data)[i]);
-    case K_E4M3: return d->e4m3[((const uint8_t *)w->data)[i]];
+    case K_NVFP4:
+        return e2m1_to_f32(code) *
+               d->e4m3[block[row * (n_col / K_NVFP4_BLOCK) + col / K_NVFP4_BLOCK]];
+    case K_MXFP4:
+        return e2m1_to_f32(code) *
+               e8m0_to_f32(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
+    case K_E4M3: break;
     default: assert(!"a weight type without a reference"); return 0;
     }
+    if (!block) return d->e4m3[bytes[i]];
+    size_t n_block = (n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK;
+    return d->e4m3[bytes[i]] *
+           ((const float *)w->block)[row / K_E4M3_BLOCK * n_block + col / K_E4M3_BLOCK];
 }
 
 static void ref_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
@@ -98,8 +114,7 @@ static void ref_embed(k_device *d, float *out, const struct k_matrix *table, con
     for (size_t t = 0; t < (size_t)n_token; t++) {
         size_t row = (size_t)tokens[t];
         float scale = table->scale ? table->scale[row] : 1.0f;
-        for (size_t i = 0; i < dim; i++)
-            out[t * dim + i] = weight_at(d, table, row * dim + i) * scale;
+        for (size_t i = 0; i < dim; i++) out[t * dim + i] = weight_at(d, table, row, i) * scale;
     }
 }
 
@@ -133,8 +148,7 @@ static void ref_matmul(k_device *d, const float *x, int n_token, const struct k_
         size_t n_row = (size_t)p->w->n_row, n_col = (size_t)p->w->n_col;
         assert(p->w->n_col <= d->row_cap);
         for (size_t r = 0; r < n_row; r++) {
-            for (size_t c = 0; c < n_col; c++)
-                d->row[c] = (double)weight_at(d, p->w, r * n_col + c);
+            for (size_t c = 0; c < n_col; c++) d->row[c] = (double)weight_at(d, p->w, r, c);
             double scale = p->w->scale ? (double)p->w->scale[r] : 1;
             for (size_t t = 0; t < (size_t)n_token; t++) {
                 float *out = p->out + t * n_row + r;
@@ -146,13 +160,13 @@ static void ref_matmul(k_device *d, const float *x, int n_token, const struct k_
     }
 }
 
-static void ref_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, int pos,
-                           int n_token)
+static void ref_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+                           const int32_t *pos, int n_token)
 {
     (void)d;
     for (int t = 0; t < n_token; t++, out += 2 * n_half)
         for (int i = 0; i < n_half; i++) {
-            double angle = (double)(pos + t) * inv_freq[i];
+            double angle = (double)(*pos + t) * inv_freq[i];
             out[i] = (float)cos(angle);
             out[n_half + i] = (float)sin(angle);
         }
@@ -174,13 +188,13 @@ static void ref_rope(k_device *d, float *x, const float *table, int n_token, int
 }
 
 static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
-                         int pos, int n_token)
+                         const int32_t *pos, int n_token)
 {
     (void)d;
     size_t dim = (size_t)c->head_dim;
     for (size_t t = 0; t < (size_t)n_token; t++)
         for (size_t h = 0; h < (size_t)c->n_kv_head; h++) {
-            size_t to = (h * (size_t)c->ctx_max + (size_t)pos + t) * dim;
+            size_t to = (h * (size_t)c->ctx_max + (size_t)*pos + t) * dim;
             size_t from = (t * (size_t)c->n_kv_head + h) * dim;
             memcpy((float *)c->k + to, k + from, dim * sizeof *k);
             memcpy((float *)c->v + to, v + from, dim * sizeof *v);
@@ -210,7 +224,7 @@ static void attend(float *out, const float *q, const float *k, const float *v, i
 }
 
 static void ref_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
-                          int n_head, int pos, int n_token)
+                          int n_head, const int32_t *pos, int n_token)
 {
     (void)d;
     int group = n_head / c->n_kv_head;
@@ -219,7 +233,7 @@ static void ref_attention(k_device *d, float *out, const float *q, const struct 
         for (int h = 0; h < n_head; h++, q += c->head_dim, out += c->head_dim) {
             size_t at = (size_t)(h / group) * head_bytes;
             attend(out, q, (const float *)c->k + at, (const float *)c->v + at, c->head_dim,
-                   pos + t + 1);
+                   *pos + t + 1);
         }
 }
 
@@ -242,6 +256,21 @@ static void ref_sum_rows(k_device *d, float *out, const float *x, int n_row, int
     }
 }
 
+static int32_t ref_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
+{
+    (void)d;
+    int32_t best = -1;
+    float largest = 0;
+    for (int i = 0; i < n; i++) {
+        if (mask && !(mask[i / 64] >> i % 64 & 1)) continue;
+        float value = x[i] == x[i] ? x[i] : -INFINITY;
+        if (best >= 0 && value <= largest) continue;
+        best = i;
+        largest = value;
+    }
+    return best;
+}
+
 static uint64_t ref_read_all(k_device *d, const void *p, size_t n_bytes)
 {
     (void)d;
@@ -250,9 +279,12 @@ static uint64_t ref_read_all(k_device *d, const void *p, size_t n_bytes)
     return sum;
 }
 
+DEFINE_COMPOSED(k_ref)
+
 const struct k_ops k_ref = {
     .name = "ref",
     .kv_type = K_F32,
+    .batch_max = 256,
     .open = ref_open,
     .close = ref_close,
     .describe = ref_describe,
@@ -272,5 +304,7 @@ const struct k_ops k_ref = {
     .attention = ref_attention,
     .swiglu = ref_swiglu,
     .sum_rows = ref_sum_rows,
+    .argmax = ref_argmax,
     .read_all = ref_read_all,
+    COMPOSED_OPERATIONS,
 };

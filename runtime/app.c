@@ -15,7 +15,8 @@ volatile int app_cancel;
 const struct option_row app_model_options[] = {
     {"model", OPTION_TEXT, "DIR",
      "Hugging Face model directory (or HEARTH_MODEL; without: the built-in model)", NULL},
-    {"backend", OPTION_TEXT, "NAME", "cpu, or ref: the slow scalar reference", NULL},
+    {"backend", OPTION_TEXT, "NAME",
+     "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
     {0},
@@ -24,7 +25,8 @@ const struct option_row app_model_options[] = {
 const struct option_row app_agent_options[] = {
     {"model", OPTION_TEXT, "DIR",
      "Hugging Face model directory (or HEARTH_MODEL; without: the built-in model)", NULL},
-    {"backend", OPTION_TEXT, "NAME", "cpu, or ref: the slow scalar reference", NULL},
+    {"backend", OPTION_TEXT, "NAME",
+     "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
     {"store", OPTION_TEXT, "FILE",

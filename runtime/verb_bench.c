@@ -1,8 +1,9 @@
-// hearth bench decode|tool: the measurements, each printed by itself and as JSON. What is
+// hearth bench decode|kernel|tool: the measurements, each printed by itself and as JSON. What is
 // measured is in the parts themselves
 #include "app.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
+#include "engine/product_bench.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
 #include "verbs.h"
@@ -36,11 +37,14 @@ static const struct option_row decode_options[] = {
      "model directory (without it and without --shape: the built-in model)", NULL},
     {"shape", OPTION_TEXT, "NAME",
      "random weights in the shape of a known model: llama-3.2-1b, ...", NULL},
-    {"weights", OPTION_TEXT, "TYPE", "of a shape: fp8 or bf16", "fp8"},
-    {"backend", OPTION_TEXT, "NAME", "cpu, or ref: the slow scalar reference", NULL},
+    {"weights", OPTION_TEXT, "TYPE", "of a shape: fp8, bf16, nvfp4 or mxfp4", "fp8"},
+    {"head", OPTION_TEXT, "TYPE", "of a shape's output head (without: bf16; fp8 with nvfp4, mxfp4)",
+     NULL},
+    {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
     {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
     {"prompt", OPTION_INT, "N", "tokens of prompt", "512"},
-    {"decode", OPTION_INT, "N", "tokens decoded behind it", "64"},
+    {"decode", OPTION_INT, "N", "steps decoded behind it", "64"},
+    {"rows", OPTION_INT, "N", "tokens in one step, 1 to 8", "1"},
     {"repeat", OPTION_INT, "N", "repetitions; the median counts", "5"},
     {0},
 };
@@ -49,6 +53,7 @@ static int bench_decode(struct command *c, err *e)
 {
     struct decode_bench_options o = {.shape = cli_text(c, "shape"),
                                      .weights = cli_text(c, "weights"),
+                                     .head = cli_text(c, "head"),
                                      .backend = cli_text(c, "backend")};
     struct decode_bench_result r;
     char *dir = NULL;
@@ -57,7 +62,7 @@ static int bench_decode(struct command *c, err *e)
     if (in_range(c, "threads", 0, 1024, &o.n_thread, e) ||
         in_range(c, "prompt", 1, 1 << 20, &o.n_prompt, e) ||
         in_range(c, "decode", 1, 1 << 20, &o.n_decode, e) ||
-        in_range(c, "repeat", 1, 1000, &o.repeat, e))
+        in_range(c, "rows", 1, 8, &o.n_row, e) || in_range(c, "repeat", 1, 1000, &o.repeat, e))
         return -1;
     if (!o.shape && !(dir = paths_model(cli_text(c, "model"), e))) return -1;
     o.model_dir = dir;
@@ -66,21 +71,23 @@ static int bench_decode(struct command *c, err *e)
     if (rc) return -1;
     if (c->json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "model",
-            o.shape ? o.shape : "directory", "backend", r.backend, "weight_type", r.weight_type,
-            "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_tokens", o.n_decode,
-            "parameters", (json_int_t)r.n_parameter, "weight_bytes_per_token",
-            (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s", r.prefill_tps,
-            "decode_tokens_per_s", r.decode_tps, "decode_spread", r.decode_spread, "read_gb_per_s",
-            r.read_gbps, "ratio", r.ratio));
+            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+            "model", o.shape ? o.shape : "directory", "backend", r.backend, "weight_type",
+            r.weight_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_steps",
+            o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
+            "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s",
+            r.prefill_tps, "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread,
+            "read_gb_per_s", r.read_gbps, "ratio", r.ratio, "kv_bytes_per_token",
+            r.kv_bytes_per_token, "full_ratio", r.full_ratio));
     printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
            r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
-    printf("  decode    %10.1f tokens/s (%d tokens, spread %.0f %%)\n", r.decode_tps, o.n_decode,
-           100 * r.decode_spread);
+    printf("  decode    %10.1f steps/s of %d token%s (%d steps, spread %.0f %%)\n", r.decode_tps,
+           o.n_row, o.n_row == 1 ? "" : "s", o.n_decode, 100 * r.decode_spread);
     printf("  weights   %10.1f MB read per token\n", (double)r.weight_bytes_per_token / 1e6);
     printf("  memory    %10.1f GB/s read by the same threads in this run\n", r.read_gbps);
-    printf("  ratio     %10.1f %% of it reached by decoding\n", 100 * r.ratio);
+    printf("  ratio     %10.1f %% of it reached by decoding, %.1f %% with keys and values\n",
+           100 * r.ratio, 100 * r.full_ratio);
     return 0;
 }
 
@@ -90,6 +97,50 @@ const struct verb verb_bench_decode = {
     .help = "tokens per second, and how near the memory's speed",
     .options = decode_options,
     .run = bench_decode,
+};
+
+// ---- kernel ----
+
+static const struct option_row kernel_options[] = {
+    {"weights", OPTION_TEXT, "TYPE", "fp8, bf16, nvfp4 or mxfp4", "fp8"},
+    {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
+    {"n", OPTION_INT, "N", "rows of the matrix", "4096"},
+    {"k", OPTION_INT, "N", "columns of the matrix", "4096"},
+    {"rows", OPTION_INT, "N", "tokens, 1 to 8", "1"},
+    {"repeat", OPTION_INT, "N", "repetitions; the median counts", "5"},
+    {0},
+};
+
+static int bench_kernel(struct command *c, err *e)
+{
+    struct product_bench_options o = {.weights = cli_text(c, "weights"),
+                                      .backend = cli_text(c, "backend")};
+    struct product_bench_result r;
+    if (in_range(c, "threads", 0, 1024, &o.n_thread, e) ||
+        in_range(c, "n", 1, 1 << 20, &o.n_row, e) || in_range(c, "k", 1, 1 << 20, &o.n_col, e) ||
+        in_range(c, "rows", 1, 8, &o.n_token, e) || in_range(c, "repeat", 1, 1000, &o.repeat, e) ||
+        product_bench(&o, &r, e))
+        return -1;
+    if (c->json)
+        return print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "backend",
+                                    r.backend, "weights", o.weights, "n", o.n_row, "k", o.n_col,
+                                    "rows", o.n_token, "us", r.us, "gb_per_s", r.gbps,
+                                    "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
+    printf("[%d, %d] in %s times %d token%s on %s\n", o.n_row, o.n_col, o.weights, o.n_token,
+           o.n_token == 1 ? "" : "s", r.backend);
+    printf("  product   %10.1f us, %.1f GB/s of weights\n", r.us, r.gbps);
+    printf("  memory    %10.1f GB/s read plainly in this run\n", r.read_gbps);
+    printf("  ratio     %10.1f %%\n", 100 * r.ratio);
+    return 0;
+}
+
+const struct verb verb_bench_kernel = {
+    .name = "bench kernel",
+    .arguments = "",
+    .help = "one product for a few tokens, and how near the memory's speed",
+    .options = kernel_options,
+    .run = bench_kernel,
 };
 
 // ---- tool ----

@@ -89,12 +89,11 @@ static void check_gpu(struct report *r)
     if (n < 0) line(r, NOTE, "gpu", "not usable: %s", why);
     for (int i = 0; i < n && i < 8; i++) {
         const struct cuda_device *d = &devices[i];
-        line(r, NOTE, "gpu",
-             "%s, sm_%d%d, %d SMs, %.1f GB (%.1f free)%s, reads %.0f GB/s%s; the engine uses the "
-             "CPU",
-             d->name, d->major, d->minor, d->n_sm, (double)d->total_bytes / 1e9,
-             (double)d->free_bytes / 1e9, d->integrated ? ", shared with the host" : "",
-             d->read_gb_s, d->code_present ? "" : " (this build has no code for it)");
+        line(r, d->code_present ? FINE : NOTE, "gpu",
+             "%s, sm_%d%d, %d SMs, %.1f GB (%.1f free)%s, reads %.0f GB/s%s", d->name, d->major,
+             d->minor, d->n_sm, (double)d->total_bytes / 1e9, (double)d->free_bytes / 1e9,
+             d->integrated ? ", shared with the host" : "", d->read_gb_s,
+             d->code_present ? "" : " (this build has no code for it)");
     }
     if (n == 0) line(r, FINE, "gpu", "none; the CPU is used");
 #else

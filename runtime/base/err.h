@@ -4,6 +4,10 @@
 #pragma once
 #include <stdarg.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // The values are the exit codes of the command line; they are documented in README.md.
 enum err_code {
     ERR_NONE = 0,
@@ -30,3 +34,7 @@ int err_sys(err *e, int errno_value, const char *fmt, ...) __attribute__((format
 
 // Puts `context: ` in front of the message that is already there; keeps the code. Returns -1.
 int err_wrap(err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#ifdef __cplusplus
+}
+#endif

@@ -235,7 +235,7 @@ static const struct edit config_edits[] = {
     {"vocab_size", "290", "expected shape [290, 8] by config.json, found [300, 8]"},
     {"eos_token_id", "300", "eos_token_id"},
     {"quantization_config", "{\"quant_method\": \"gptq\"}", "quant_method"},
-    {"quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 128]}",
+    {"quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [64, 128]}",
      "weight_block_size"},
     {"intermediate_size", "12",
      "mlp.gate_proj.weight: expected shape [12, 8] by config.json, found [10, 8]"},
@@ -251,7 +251,7 @@ static const struct edit header_edits[] = {
     {"model.norm.weight/dtype", "\"U16\"",
      "model.norm.weight: expected F32, F16 or BF16, found U16"},
     {"model.layers.0.mlp.up_proj.weight/dtype", "\"I16\"",
-     "expected F32, F16, BF16 or F8_E4M3, found I16"},
+     "expected F32, F16, BF16, F8_E4M3 or U8, found I16"},
     {"model.layers.0.mlp.up_proj.weight/shape", "[8, 10]",
      "expected shape [10, 8] by config.json, found [8, 10]"},
     {"model.norm.weight/shape", "[-8]", "size 0 is not one"},
@@ -353,10 +353,10 @@ static void test_bad_values(void **state)
     set_at(t.header, "model.layers.0.mlp.up_proj.weight_scale/shape", "[1, 10]");
     tiny_write(&t);
     expect_refusal(&t, "scales per column",
-                   "expected shape [], [1], [10] or [10, 1], found [1, 10]");
+                   "expected shape [], [1], [10], [10, 1] or [1, 1], found [1, 10]");
     json_t *moved = json_incref(json_object_get(t.header, scale));
     json_object_del(t.header, scale);
-    json_object_set_new(t.header, "model.layers.0.mlp.up_proj.weight_scale_inv", moved);
+    json_object_set_new(t.header, "model.layers.0.mlp.up_proj.weight_scales", moved);
     tiny_write(&t);
     expect_refusal(&t, "no scale",
                    "is F8_E4M3 but there is no model.layers.0.mlp.up_proj.weight_scale");

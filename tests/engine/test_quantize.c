@@ -71,7 +71,7 @@ struct side {
 static struct side open_side(const char *dir)
 {
     err e = {0};
-    struct engine_options o = {.model_dir = dir};
+    struct engine_options o = {.model_dir = dir, .backend = "cpu"};
     struct side x = {.en = engine_open(&o, &e)};
     if (!x.en) fail_msg("%s", e.msg);
     x.s = session_new(x.en, &e);

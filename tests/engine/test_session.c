@@ -8,7 +8,9 @@
 #include "engine/config.h"
 #include "engine/decode_bench.h"
 #include "engine/engine.h"
+#include "engine/product_bench.h"
 #include "engine/sample.h"
+#include "engine/session.h"
 #include "tiny_model.h"
 
 #include <math.h>
@@ -24,7 +26,7 @@ static int open_engine(void **state)
 {
     (void)state;
     err e = {0};
-    struct engine_options o = {.model_dir = builtin, .ctx_max = 600};
+    struct engine_options o = {.model_dir = builtin, .backend = "cpu", .ctx_max = 600};
     en = engine_open(&o, &e);
     if (!en) fail_msg("%s", e.msg);
     n_vocab = engine_info(en)->n_vocab;
@@ -52,7 +54,7 @@ static void random_tokens(int32_t *tokens, size_t n, uint64_t seed)
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)rng_below(&r, 8176);
 }
 
-static double logits_differ(const session *s, const float *want)
+static double logits_differ(session *s, const float *want)
 {
     double worst = 0;
     for (int i = 0; i < n_vocab; i++)
@@ -60,7 +62,7 @@ static double logits_differ(const session *s, const float *want)
     return worst;
 }
 
-static float *keep_logits(const session *s)
+static float *keep_logits(session *s)
 {
     float *p = mem_new((size_t)n_vocab * sizeof *p);
     memcpy(p, session_logits(s), (size_t)n_vocab * sizeof *p);
@@ -377,7 +379,7 @@ static void test_sessions_in_threads(void **state)
 // What the shipped model said, by the scalar backend, when it was made: greedy ids token for token,
 // and the log-probability of each, to 1e-3 (float32 sums in another order differ by some 1e-5).
 
-static double log_prob(const session *s, int32_t id)
+static double log_prob(session *s, int32_t id)
 {
     const float *x = session_logits(s);
     double largest = -INFINITY, sum = 0;
@@ -473,13 +475,59 @@ static void test_llama3_rope(void **state)
     assert_true(n_kept && n_slowed && n_blended);
 }
 
+static void test_product_bench(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct product_bench_result r;
+    struct product_bench_options o = {.weights = "nvfp4",
+                                      .backend = "cpu",
+                                      .n_thread = 1,
+                                      .n_row = 48,
+                                      .n_col = 64,
+                                      .n_token = 2,
+                                      .repeat = 2};
+    if (product_bench(&o, &r, &e)) fail_msg("%s", e.msg);
+    assert_true(r.us > 0 && r.gbps > 0 && r.read_gbps > 0);
+    o.weights = "fp5";
+    assert_int_equal(product_bench(&o, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "fp5"));
+    o.n_col = 33;
+    assert_int_equal(product_bench(&o, &r, &e), -1);
+    assert_int_equal(e.code, ERR_USAGE);
+}
+
+// A step of several tokens is as many steps of one.
+static void test_steps_of_several(void **state)
+{
+    (void)state;
+    err e = {0};
+    const int32_t tokens[] = {5, 900, 17, 4, 4, 1200, 77, 300, 12, 13, 14};
+    session *one = session_new(en, &e), *many = session_new(en, &e);
+    for (int at = 0, n = 1; at < 10; at += n, n = n % 4 + 1) {
+        if (session_steps(many, tokens + at, n, &e)) fail_msg("%s", e.msg);
+        for (int i = 0; i < n; i++)
+            if (session_step(one, tokens[at + i], &e)) fail_msg("%s", e.msg);
+        assert_int_equal(session_length(many), session_length(one));
+        const float *a = session_logits(one), *b = session_logits(many);
+        for (int i = 0; i < engine_info(en)->n_vocab; i++)
+            assert_true(fabs((double)a[i] - (double)b[i]) < 1e-3);
+    }
+    session_free(one);
+    session_free(many);
+}
+
 static void test_decode_bench(void **state)
 {
     (void)state;
     err e = {0};
     struct decode_bench_result r;
-    struct decode_bench_options o = {
-        .shape = "builtin", .weights = "fp8", .n_prompt = 20, .n_decode = 5, .repeat = 3};
+    struct decode_bench_options o = {.shape = "builtin",
+                                     .weights = "fp8",
+                                     .n_prompt = 20,
+                                     .n_decode = 5,
+                                     .n_row = 1,
+                                     .repeat = 3};
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     assert_true(r.prefill_tps > 0 && r.decode_tps > 0 && r.read_gbps > 0);
     assert_true(r.decode_spread >= 0 && r.ratio > 0);
@@ -488,6 +536,12 @@ static void test_decode_bench(void **state)
     double same =
         (double)r.weight_bytes_per_token / (double)engine_info(en)->weight_bytes_per_token;
     assert_true(fabs(same - 1) < 0.01);
+    o.n_row = 3;
+    if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
+    o.n_row = 9;
+    assert_int_equal(decode_bench(&o, &r, NULL, &e), -1);
+    assert_non_null(strstr(e.msg, "rows"));
+    o.n_row = 1;
     o.model_dir = builtin;
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     o.n_decode = 5000;
@@ -513,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_shipped_model_says_what_it_said),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_product_bench),
+        cmocka_unit_test(test_steps_of_several),
         cmocka_unit_test(test_decode_bench),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

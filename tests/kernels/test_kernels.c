@@ -1,10 +1,13 @@
 // If this fails, a fast operation gives other numbers than its definition. Every operation of every
-// cpu instance is compared with `ref` on random inputs: all weight types, shapes that are no
-// multiple of anything, outputs filled with NaN before, and guards behind them.
+// instance is compared with `ref` on random inputs: all weight types, shapes that are no multiple
+// of anything, outputs filled with NaN before, and guards behind them. Everything passes through
+// the instance's own memory, whether that is the host's or a GPU's.
 //
 // Tolerances are relative to the size of the terms, not of the result: a sum of n products in f32
 // is off by at most about n * 2^-24 times the sum of their sizes, in practice sqrt(n) of that; the
 // limit is 2e-6 times the sum of sizes. Operations without long sums get 2e-6 of their own size.
+// Fused operations of a GPU hand each other pairs of bf16 (few tokens: 1e-4 of the terms) or bf16
+// (many: 1e-2), and keep keys and values in bf16, which the reference then gets, too.
 #include "test.h"
 
 #include "base/mem.h"
@@ -22,6 +25,29 @@ struct pair {
     k_device *fast_device, *ref_device;
     rng random;
 };
+
+// The instance's copy of n host floats, guard and all when `guarded`; and back.
+static float *sent(struct pair *x, const float *host, size_t n)
+{
+    float *p = x->fast->alloc(x->fast_device, n * sizeof *p);
+    assert_non_null(p);
+    x->fast->upload(x->fast_device, p, host, n * sizeof *p);
+    return p;
+}
+
+// Into host, which has room for n, and gives the instance's copy back.
+static void fetched(struct pair *x, float *host, float *p, size_t n)
+{
+    err e = {0};
+    if (x->fast->finish(x->fast_device, &e)) fail_msg("%s", e.msg);
+    x->fast->download(x->fast_device, host, p, n * sizeof *p);
+    x->fast->release(x->fast_device, p);
+}
+
+static void dropped(struct pair *x, const void *p)
+{
+    x->fast->release(x->fast_device, (void *)p);
+}
 
 static float *floats(struct pair *x, size_t n, double scale)
 {
@@ -45,17 +71,23 @@ static float *copy_floats(const float *from, size_t n)
 }
 
 // size[i] (NULL: the reference itself) is what an error is relative to.
-static void check_close(const char *what, const float *fast, const float *ref, const float *size,
-                        size_t n)
+static void check_within(const char *what, const float *fast, const float *ref, const float *size,
+                         size_t n, double relative)
 {
     for (size_t i = 0; i < n; i++) {
-        double limit = 2e-6 * fabs((double)(size ? size[i] : ref[i])) + 1e-30;
+        double limit = relative * fabs((double)(size ? size[i] : ref[i])) + 1e-30;
         if (!(fabs((double)fast[i] - (double)ref[i]) <= limit))
             fail_msg("%s: element %zu of %zu: %g, reference %g, limit %g", what, i, n,
                      (double)fast[i], (double)ref[i], limit);
     }
     for (size_t i = n; i < n + GUARD; i++)
         if (fast[i] != guard_value) fail_msg("%s: wrote behind its output", what);
+}
+
+static void check_close(const char *what, const float *fast, const float *ref, const float *size,
+                        size_t n)
+{
+    check_within(what, fast, ref, size, n, 2e-6);
 }
 
 static size_t pick(struct pair *x, size_t low, size_t high)
@@ -65,34 +97,84 @@ static size_t pick(struct pair *x, size_t low, size_t high)
 
 // Weights
 
-static void *random_weights(struct pair *x, enum k_type type, size_t n)
+// One random code of a byte or more.
+static void random_code(struct pair *x, enum k_type type, unsigned char *to)
 {
-    unsigned char *p = mem_new(n * k_type_bytes(type) + 1);
-    for (size_t i = 0; i < n; i++) {
-        float v = (float)rng_normal(&x->random);
-        uint32_t bits = f32_bits(v);
-        uint16_t half = (uint16_t)(rng_u64(&x->random) & 0xbfff); // any f16 below 2, subnormals too
-        uint16_t bf16 = f32_to_bf16(v);
-        uint8_t code = (uint8_t)rng_u64(&x->random); // any code that is no NaN
-        if (e4m3_is_nan(code)) code ^= 0x40;
-        const void *from[] = {[K_F32] = &bits, [K_F16] = &half, [K_BF16] = &bf16, [K_E4M3] = &code};
-        memcpy(p + i * k_type_bytes(type), from[type], k_type_bytes(type));
-    }
+    float v = (float)rng_normal(&x->random);
+    uint32_t bits = f32_bits(v);
+    uint16_t half = (uint16_t)(rng_u64(&x->random) & 0xbfff); // any f16 below 2, subnormals too
+    uint16_t bf16 = f32_to_bf16(v);
+    uint8_t code = (uint8_t)rng_u64(&x->random);
+    if (type == K_E4M3 && e4m3_is_nan(code)) code ^= 0x40;
+    const void *from[] = {[K_F32] = &bits,  [K_F16] = &half,   [K_BF16] = &bf16,
+                          [K_E4M3] = &code, [K_NVFP4] = &code, [K_MXFP4] = &code};
+    memcpy(to, from[type], k_row_bytes(type, 1));
+}
+
+static void *random_weights(struct pair *x, enum k_type type, size_t n_row, size_t n_col)
+{
+    size_t code_bytes = k_row_bytes(type, 1), n_bytes = n_row * k_row_bytes(type, (int)n_col);
+    unsigned char *p = mem_new(n_bytes + 1);
+    for (size_t i = 0; i < n_bytes; i += code_bytes) random_code(x, type, p + i);
     return p;
 }
 
+// Columns of the FP4 types are rounded up to whole blocks.
 static struct k_matrix random_matrix(struct pair *x, enum k_type type, size_t n_row, size_t n_col)
 {
     struct k_matrix w = {.type = type, .n_row = (int)n_row, .n_col = (int)n_col};
-    w.data = random_weights(x, type, n_row * n_col);
+    w.data = random_weights(x, type, n_row, n_col);
+    if (type == K_NVFP4 || type == K_MXFP4 || (type == K_E4M3 && rng_below(&x->random, 2))) {
+        w.block = w.data; // for its size
+        size_t n = k_block_bytes(&w);
+        unsigned char *block = mem_new(n + 4);
+        for (size_t i = 0; i < n; i++) // nvfp4: any scale, subnormals too; mxfp4: 2^-8 .. 2^7
+            block[i] = (uint8_t)(type == K_NVFP4 ? rng_below(&x->random, 0x7f)
+                                                 : 119 + rng_below(&x->random, 16));
+        for (size_t i = 0; type == K_E4M3 && i < n / 4; i++)
+            ((float *)block)[i] = (float)(rng_normal(&x->random) * 0.1);
+        w.block = block;
+    }
     if (type == K_E4M3 || rng_below(&x->random, 2)) w.scale = floats(x, n_row, 0.01);
     return w;
+}
+
+static enum k_type random_type(struct pair *x, size_t n_col)
+{
+    enum k_type type = (enum k_type)rng_below(&x->random, K_N_TYPE);
+    if ((type == K_NVFP4 && n_col % K_NVFP4_BLOCK) || (type == K_MXFP4 && n_col % K_MXFP4_BLOCK))
+        return K_E4M3;
+    return type;
 }
 
 static void free_matrix(struct k_matrix *w)
 {
     free((void *)w->data);
+    free((void *)w->block);
     free((void *)w->scale);
+}
+
+// The matrix in the instance's memory.
+static struct k_matrix sent_matrix(struct pair *x, const struct k_matrix *w)
+{
+    struct k_matrix s = *w;
+    k_device *d = x->fast_device;
+    size_t n_bytes = (size_t)w->n_row * k_row_bytes(w->type, w->n_col);
+    s.data = x->fast->alloc(d, n_bytes);
+    x->fast->upload(d, (void *)s.data, w->data, n_bytes);
+    if (w->block) {
+        s.block = x->fast->alloc(d, k_block_bytes(w));
+        x->fast->upload(d, (void *)s.block, w->block, k_block_bytes(w));
+    }
+    if (w->scale) s.scale = sent(x, w->scale, (size_t)w->n_row);
+    return s;
+}
+
+static void drop_matrix(struct pair *x, struct k_matrix *w)
+{
+    dropped(x, w->data);
+    dropped(x, w->block);
+    dropped(x, w->scale);
 }
 
 // |x| |W|^T |scale| + |bias| + |old|: what the error of each output is relative to.
@@ -122,41 +204,69 @@ static float *term_sizes(struct pair *x, const struct k_matrix *w, const float *
 }
 
 // Up to three products of one input, of mixed types, with and without bias and adding.
-static void check_matmul(struct pair *x, size_t n_token, size_t n_col)
+struct products {
+    struct k_matrix w[3], sent_w[3];
+    struct k_product fast[3], ref[3];
+    float *host[3], *size[3];
+    int n;
+};
+
+static void make_products(struct pair *x, struct products *s, const float *in, size_t n_token,
+                          size_t n_col)
 {
     err e = {0};
-    struct k_matrix w[3];
-    struct k_product fast[3], ref[3];
-    float *size[3], *in = floats(x, n_token * n_col, 1);
-    int n = (int)pick(x, 1, 3);
     assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, (int)n_col, &e), 0);
     assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)n_col, &e), 0);
-    for (int i = 0; i < n; i++) {
-        w[i] =
-            random_matrix(x, (enum k_type)rng_below(&x->random, K_N_TYPE), pick(x, 1, 90), n_col);
-        size_t n_row = (size_t)w[i].n_row, n_out = n_token * n_row;
-        fast[i] = (struct k_product){.w = &w[i], .add = rng_below(&x->random, 2)};
-        if (rng_below(&x->random, 2)) fast[i].bias = floats(x, n_row, 1);
-        float *old = fast[i].add ? floats(x, n_out, 1) : NULL;
-        fast[i].out = old ? copy_floats(old, n_out) : poisoned(n_out);
-        ref[i] = fast[i];
-        ref[i].out = old ? copy_floats(old, n_out) : poisoned(n_out);
-        size[i] = term_sizes(x, &w[i], in, n_token, fast[i].bias, old);
+    s->n = (int)pick(x, 1, 3);
+    for (int i = 0; i < s->n; i++) {
+        s->w[i] = random_matrix(x, random_type(x, n_col), pick(x, 1, 90), n_col);
+        size_t n_row = (size_t)s->w[i].n_row, n_out = n_token * n_row;
+        s->ref[i] = (struct k_product){.w = &s->w[i], .add = rng_below(&x->random, 2)};
+        if (rng_below(&x->random, 2)) s->ref[i].bias = floats(x, n_row, 1);
+        float *old = s->ref[i].add ? floats(x, n_out, 1) : NULL;
+        s->host[i] = old ? copy_floats(old, n_out) : poisoned(n_out);
+        s->ref[i].out = old ? copy_floats(old, n_out) : poisoned(n_out);
+        s->size[i] = term_sizes(x, &s->w[i], in, n_token, s->ref[i].bias, old);
+        s->sent_w[i] = sent_matrix(x, &s->w[i]);
+        s->fast[i] = s->ref[i];
+        s->fast[i].w = &s->sent_w[i];
+        s->fast[i].out = sent(x, s->host[i], n_out + GUARD);
+        if (s->ref[i].bias) s->fast[i].bias = sent(x, s->ref[i].bias, n_row);
         free(old);
     }
-    x->fast->matmul(x->fast_device, in, (int)n_token, fast, n);
-    k_ref.matmul(x->ref_device, in, (int)n_token, ref, n);
-    for (int i = 0; i < n; i++) {
-        char what[96];
-        snprintf(what, sizeof what, "%s matmul %s [%d, %d] x %zu", x->fast->name,
-                 k_type_name(w[i].type), w[i].n_row, w[i].n_col, n_token);
-        check_close(what, fast[i].out, ref[i].out, size[i], n_token * (size_t)w[i].n_row);
-        free(fast[i].out);
-        free(ref[i].out);
-        free((void *)fast[i].bias);
-        free(size[i]);
-        free_matrix(&w[i]);
+}
+
+static void check_products(struct pair *x, struct products *s, const char *what, size_t n_token,
+                           double limit)
+{
+    for (int i = 0; i < s->n; i++) {
+        char text[128];
+        size_t n_out = n_token * (size_t)s->w[i].n_row;
+        fetched(x, s->host[i], s->fast[i].out, n_out + GUARD);
+        snprintf(text, sizeof text, "%s %s %s%s [%d, %d] x %zu", x->fast->name, what,
+                 k_type_name(s->w[i].type), s->w[i].block ? " in blocks" : "", s->w[i].n_row,
+                 s->w[i].n_col, n_token);
+        check_within(text, s->host[i], s->ref[i].out, s->size[i], n_out, limit);
+        drop_matrix(x, &s->sent_w[i]);
+        dropped(x, s->fast[i].bias);
+        free(s->host[i]);
+        free(s->ref[i].out);
+        free((void *)s->ref[i].bias);
+        free(s->size[i]);
+        free_matrix(&s->w[i]);
     }
+}
+
+static void check_matmul(struct pair *x, size_t n_token, size_t n_col)
+{
+    struct products s;
+    float *in = floats(x, n_token * n_col, 1);
+    make_products(x, &s, in, n_token, n_col);
+    float *sent_in = sent(x, in, n_token * n_col);
+    x->fast->matmul(x->fast_device, sent_in, (int)n_token, s.fast, s.n);
+    k_ref.matmul(x->ref_device, in, (int)n_token, s.ref, s.n);
+    check_products(x, &s, "matmul", n_token, 2e-6);
+    dropped(x, sent_in);
     free(in);
 }
 
@@ -166,7 +276,7 @@ static void test_matmul(struct pair *x)
     static const size_t cols[] = {1, 7, 8, 31, 32, 33, 64, 100, 255, 512, 1023, 1025, 2100};
     for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++)
         for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) check_matmul(x, tokens[t], cols[c]);
-    check_matmul(x, K_BATCH_MAX, 96);
+    check_matmul(x, (size_t)x->fast->batch_max, 96);
     for (int i = 0; i < 40; i++) check_matmul(x, pick(x, 1, 40), pick(x, 1, 300));
 }
 
@@ -179,15 +289,20 @@ static void test_every_code_in_every_lane(struct pair *x)
     float in[N_COL] = {0}, *out = poisoned(256);
     for (int c = 0; c < 256; c++) memset(codes + c * N_COL, e4m3_is_nan((uint8_t)c) ? 0 : c, N_COL);
     struct k_matrix w = {.type = K_E4M3, .n_row = 256, .n_col = N_COL, .data = codes};
-    struct k_product p = {.w = &w, .out = out};
+    struct k_matrix sent_w = sent_matrix(x, &w);
     assert_int_equal(x->fast->reserve(x->fast_device, 1, N_COL, &e), 0);
     for (int lane = 0; lane < N_COL; lane++) {
         in[lane] = 1;
-        x->fast->matmul(x->fast_device, in, 1, &p, 1);
+        struct k_product p = {.w = &sent_w, .out = sent(x, out, 256)};
+        float *sent_in = sent(x, in, N_COL);
+        x->fast->matmul(x->fast_device, sent_in, 1, &p, 1);
+        fetched(x, out, p.out, 256);
+        dropped(x, sent_in);
         for (int c = 0; c < 256; c++)
             assert_true(e4m3_is_nan((uint8_t)c) ? out[c] == 0 : out[c] == e4m3_to_f32((uint8_t)c));
         in[lane] = 0;
     }
+    drop_matrix(x, &sent_w);
     free(codes);
     free(out);
 }
@@ -197,13 +312,20 @@ static void test_embed(struct pair *x)
     for (int type = 0; type < K_N_TYPE; type++)
         for (int i = 0; i < 10; i++) {
             size_t dim = pick(x, 1, 700), n = pick(x, 1, 60);
-            struct k_matrix w = random_matrix(x, (enum k_type)type, 50, dim);
-            int32_t ids[60];
-            for (size_t t = 0; t < n; t++) ids[t] = (int32_t)rng_below(&x->random, 50);
+            if (type == K_NVFP4 || type == K_MXFP4) dim = (dim + 31) / 32 * 32;
+            struct k_matrix w = random_matrix(x, (enum k_type)type, 150, dim);
+            struct k_matrix sent_w = sent_matrix(x, &w);
+            int32_t ids[60], *sent_ids = x->fast->alloc(x->fast_device, sizeof ids);
+            for (size_t t = 0; t < n; t++) ids[t] = (int32_t)rng_below(&x->random, 150);
+            x->fast->upload(x->fast_device, sent_ids, ids, sizeof ids);
             float *fast = poisoned(n * dim), *ref = poisoned(n * dim);
-            x->fast->embed(x->fast_device, fast, &w, ids, (int)n);
+            float *out = sent(x, fast, n * dim + GUARD);
+            x->fast->embed(x->fast_device, out, &sent_w, sent_ids, (int)n);
             k_ref.embed(x->ref_device, ref, &w, ids, (int)n);
+            fetched(x, fast, out, n * dim + GUARD);
             check_close("embed", fast, ref, NULL, n * dim);
+            drop_matrix(x, &sent_w);
+            dropped(x, sent_ids);
             free(fast);
             free(ref);
             free_matrix(&w);
@@ -216,13 +338,18 @@ static void test_rms_norm(struct pair *x)
         size_t dim = pick(x, 1, 1200), n = pick(x, 1, 50);
         float *in = floats(x, n * dim, pow(10, (double)pick(x, 0, 6) - 3)),
               *gain = floats(x, dim, 1);
-        float *fast = poisoned(n * dim), *ref = poisoned(n * dim);
-        x->fast->rms_norm(x->fast_device, fast, in, gain, (int)n, (int)dim, 1e-6f);
+        float *fast = poisoned(n * dim), *ref = poisoned(n * dim), *same = copy_floats(in, n * dim);
+        float *sent_in = sent(x, in, n * dim), *sent_gain = sent(x, gain, dim);
+        float *out = sent(x, fast, n * dim + GUARD), *place = sent(x, same, n * dim + GUARD);
+        x->fast->rms_norm(x->fast_device, out, sent_in, sent_gain, (int)n, (int)dim, 1e-6f);
+        x->fast->rms_norm(x->fast_device, place, place, sent_gain, (int)n, (int)dim, 1e-6f);
         k_ref.rms_norm(x->ref_device, ref, in, gain, (int)n, (int)dim, 1e-6f);
+        fetched(x, fast, out, n * dim + GUARD);
+        fetched(x, same, place, n * dim + GUARD);
         check_close("rms_norm", fast, ref, NULL, n * dim);
-        float *same = copy_floats(in, n * dim);
-        x->fast->rms_norm(x->fast_device, same, same, gain, (int)n, (int)dim, 1e-6f);
         check_close("rms_norm in place", same, ref, NULL, n * dim);
+        dropped(x, sent_in);
+        dropped(x, sent_gain);
         free(in);
         free(gain);
         free(fast);
@@ -231,35 +358,84 @@ static void test_rms_norm(struct pair *x)
     }
 }
 
+static int32_t *sent_position(struct pair *x, int32_t pos)
+{
+    int32_t *p = x->fast->alloc(x->fast_device, sizeof *p);
+    x->fast->upload(x->fast_device, p, &pos, sizeof pos);
+    return p;
+}
+
+static void check_rope(struct pair *x, size_t half, size_t n_head, size_t n, int32_t pos)
+{
+    double inv_freq[70], *sent_freq = x->fast->alloc(x->fast_device, sizeof inv_freq);
+    for (size_t k = 0; k < half; k++) inv_freq[k] = pow(1e4, -(double)k / (double)half);
+    x->fast->upload(x->fast_device, sent_freq, inv_freq, half * sizeof *inv_freq);
+    int32_t *sent_pos = sent_position(x, pos);
+    size_t n_table = 2 * n * half, count = n_table * n_head;
+    float *fast_table = poisoned(n_table), *table = poisoned(n_table);
+    float *out = sent(x, fast_table, n_table + GUARD);
+    x->fast->rope_table(x->fast_device, out, sent_freq, (int)half, sent_pos, (int)n);
+    k_ref.rope_table(x->ref_device, table, inv_freq, (int)half, &pos, (int)n);
+    fetched(x, fast_table, out, n_table + GUARD);
+    for (size_t k = 0; k < n_table; k++) // near 0 a cosine's last bit is that of its angle
+        if (fabsf(table[k]) < 1e-4f && fabsf(fast_table[k] - table[k]) < 1e-9f)
+            fast_table[k] = table[k];
+    check_close("rope_table", fast_table, table, NULL, n_table);
+
+    float *in = floats(x, count, 1), *size = mem_new(count * sizeof *size);
+    float *fast = copy_floats(in, count), *ref = copy_floats(in, count);
+    for (size_t k = 0; k < count; k++) { // a rotation's error is relative to the pair's length
+        size_t partner = k / half % 2 ? k - half : k + half;
+        size[k] = hypotf(in[k], in[partner]);
+    }
+    float *sent_table = sent(x, table, n_table), *turned = sent(x, fast, count + GUARD);
+    x->fast->rope(x->fast_device, turned, sent_table, (int)n, (int)n_head, (int)(2 * half));
+    k_ref.rope(x->ref_device, ref, table, (int)n, (int)n_head, (int)(2 * half));
+    fetched(x, fast, turned, count + GUARD);
+    check_close("rope", fast, ref, size, count);
+    dropped(x, sent_table);
+    dropped(x, sent_freq);
+    dropped(x, sent_pos);
+    free(fast_table);
+    free(table);
+    free(in);
+    free(size);
+    free(fast);
+    free(ref);
+}
+
 static void test_rope(struct pair *x)
 {
-    for (int i = 0; i < 40; i++) {
-        size_t half = pick(x, 1, 70), n_head = pick(x, 1, 9), n = pick(x, 1, 40);
-        int pos = (int)pick(x, 0, 100000);
-        double inv_freq[70];
-        for (size_t k = 0; k < half; k++) inv_freq[k] = pow(1e4, -(double)k / (double)half);
-        float *fast_table = poisoned(2 * n * half), *table = poisoned(2 * n * half);
-        x->fast->rope_table(x->fast_device, fast_table, inv_freq, (int)half, pos, (int)n);
-        k_ref.rope_table(x->ref_device, table, inv_freq, (int)half, pos, (int)n);
-        check_close("rope_table", fast_table, table, NULL, 2 * n * half);
+    for (int i = 0; i < 40; i++)
+        check_rope(x, pick(x, 1, 70), pick(x, 1, 9), pick(x, 1, 40), (int32_t)pick(x, 0, 100000));
+}
 
-        size_t count = 2 * n * n_head * half;
-        float *in = floats(x, count, 1), *size = mem_new(count * sizeof *size);
-        float *fast = copy_floats(in, count), *ref = copy_floats(in, count);
-        for (size_t k = 0; k < count; k++) { // a rotation's error is relative to the pair's length
-            size_t partner = k / half % 2 ? k - half : k + half;
-            size[k] = hypotf(in[k], in[partner]);
-        }
-        x->fast->rope(x->fast_device, fast, table, (int)n, (int)n_head, (int)(2 * half));
-        k_ref.rope(x->ref_device, ref, table, (int)n, (int)n_head, (int)(2 * half));
-        check_close("rope", fast, ref, size, count);
-        free(fast_table);
-        free(table);
-        free(in);
-        free(size);
-        free(fast);
-        free(ref);
-    }
+// Values that the instance's cache holds exactly.
+static float *cache_floats(struct pair *x, size_t n)
+{
+    float *p = floats(x, n, 1);
+    for (size_t i = 0; x->fast->kv_type == K_BF16 && i < n; i++)
+        p[i] = bf16_to_f32(f32_to_bf16(p[i]));
+    return p;
+}
+
+static float cache_value(const struct pair *x, const void *cache, size_t i)
+{
+    return x->fast->kv_type == K_BF16 ? bf16_to_f32(((const uint16_t *)cache)[i])
+                                      : ((const float *)cache)[i];
+}
+
+// The instance's cache and ref's are the same, but for what the former's type cannot hold.
+static void check_cache(struct pair *x, const void *fast, const float *ref, size_t n)
+{
+    size_t n_bytes = k_row_bytes(x->fast->kv_type, (int)n);
+    void *host = mem_new(n_bytes);
+    x->fast->download(x->fast_device, host, fast, n_bytes);
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(ref[i]) && cache_value(x, host, i) != ref[i])
+            fail_msg("cache: element %zu is %g, reference %g", i, (double)cache_value(x, host, i),
+                     (double)ref[i]);
+    free(host);
 }
 
 // Stores a history in pieces and lets the last n_token tokens attend to it, sharply or evenly.
@@ -268,29 +444,47 @@ static void check_attention(struct pair *x, size_t group, size_t n_kv, size_t di
 {
     size_t ctx = pos + n_token + pick(x, 0, 3), n_head = group * n_kv, n_all = pos + n_token;
     size_t n_cache = ctx * n_kv * dim, n_out = n_token * n_head * dim;
-    float *q = floats(x, n_out, sharpness), *k = floats(x, n_all * n_kv * dim, 1);
-    float *v = floats(x, n_all * n_kv * dim, 1), *size = mem_new(n_out * sizeof *size);
-    float *caches[4], *fast = poisoned(n_out), *ref = poisoned(n_out);
-    for (int i = 0; i < 4; i++) caches[i] = poisoned(n_cache);
-    struct k_cache a = {caches[0], caches[1], (int)n_kv, (int)dim, (int)ctx};
-    struct k_cache b = {caches[2], caches[3], (int)n_kv, (int)dim, (int)ctx};
+    float *q = floats(x, n_out, sharpness), *k = cache_floats(x, n_all * n_kv * dim);
+    float *v = cache_floats(x, n_all * n_kv * dim), *size = mem_new(n_out * sizeof *size);
+    float *fast = poisoned(n_out), *ref = poisoned(n_out);
+    struct k_cache a = {.n_kv_head = (int)n_kv, .head_dim = (int)dim, .ctx_max = (int)ctx}, b = a;
+    size_t n_bytes = k_row_bytes(x->fast->kv_type, (int)n_cache);
+    a.k = x->fast->alloc(x->fast_device, n_bytes);
+    a.v = x->fast->alloc(x->fast_device, n_bytes);
+    b.k = poisoned(n_cache);
+    b.v = poisoned(n_cache);
     for (size_t at = 0; at < n_all;) {
-        size_t n = pick(x, 1, n_all - at), from = at * n_kv * dim;
-        x->fast->kv_store(x->fast_device, &a, k + from, v + from, (int)at, (int)n);
-        k_ref.kv_store(x->ref_device, &b, k + from, v + from, (int)at, (int)n);
+        size_t n = pick(x, 1, n_all - at), from = at * n_kv * dim, n_float = n * n_kv * dim;
+        if (n > (size_t)x->fast->batch_max)
+            n = (size_t)x->fast->batch_max, n_float = n * n_kv * dim;
+        int32_t here = (int32_t)at, *sent_here = sent_position(x, here);
+        float *sent_k = sent(x, k + from, n_float), *sent_v = sent(x, v + from, n_float);
+        x->fast->kv_store(x->fast_device, &a, sent_k, sent_v, sent_here, (int)n);
+        k_ref.kv_store(x->ref_device, &b, k + from, v + from, &here, (int)n);
+        dropped(x, sent_k);
+        dropped(x, sent_v);
+        dropped(x, sent_here);
         at += n;
     }
-    assert_memory_equal(caches[0], caches[2], n_cache * sizeof **caches);
-    assert_memory_equal(caches[1], caches[3], n_cache * sizeof **caches);
-    x->fast->attention(x->fast_device, fast, q, &a, (int)n_head, (int)pos, (int)n_token);
-    k_ref.attention(x->ref_device, ref, q, &b, (int)n_head, (int)pos, (int)n_token);
+    check_cache(x, a.k, b.k, n_cache);
+    check_cache(x, a.v, b.v, n_cache);
+    int32_t start = (int32_t)pos, *sent_start = sent_position(x, start);
+    float *sent_q = sent(x, q, n_out), *out = sent(x, fast, n_out + GUARD);
+    x->fast->attention(x->fast_device, out, sent_q, &a, (int)n_head, sent_start, (int)n_token);
+    k_ref.attention(x->ref_device, ref, q, &b, (int)n_head, &start, (int)n_token);
+    fetched(x, fast, out, n_out + GUARD);
     // Relative to the values' size, times what an error of the scores' last bits does to e^score.
     for (size_t i = 0; i < n_out; i++) size[i] = (float)(4 + 4 * sharpness);
     char what[128];
     snprintf(what, sizeof what, "%s attention group %zu, %zu kv heads of %zu, %zu tokens at %zu",
              x->fast->name, group, n_kv, dim, n_token, pos);
     check_close(what, fast, ref, size, n_out);
-    for (int i = 0; i < 4; i++) free(caches[i]);
+    dropped(x, a.k);
+    dropped(x, a.v);
+    dropped(x, sent_q);
+    dropped(x, sent_start);
+    free(b.k);
+    free(b.v);
     free(q);
     free(k);
     free(v);
@@ -311,22 +505,25 @@ static void test_attention(struct pair *x)
                                 (double)pick(x, 0, 2) * 2 + 0.1);
     check_attention(x, K_GROUP_MAX, 1, 6, 100, 2, 1);
     check_attention(x, 1, 1, K_HEAD_DIM_MAX, 20, 40, 1);
-    check_attention(x, 2, 1, 16, 0, K_BATCH_MAX, 1);
+    check_attention(x, 2, 1, 16, 0, 256, 1);
 }
 
 static void test_swiglu(struct pair *x)
 {
     for (int i = 0; i < 40; i++) {
-        size_t dim = pick(x, 1, 900), n = pick(x, 1, 60);
-        float *gate = floats(x, n * dim, i % 4 ? 3 : 60), *up = floats(x, n * dim, 1);
+        size_t dim = pick(x, 1, 900), n = pick(x, 1, 60), count = n * dim;
+        float *gate = floats(x, count, i % 4 ? 3 : 60), *up = floats(x, count, 1);
         gate[0] = i % 2 ? 1e4f : -1e4f;
-        float *fast = copy_floats(gate, n * dim), *ref = copy_floats(gate, n * dim);
-        float *size = mem_new(n * dim * sizeof *size);
-        x->fast->swiglu(x->fast_device, fast, up, (int)n, (int)dim);
+        float *fast = copy_floats(gate, count), *ref = copy_floats(gate, count);
+        float *size = mem_new(count * sizeof *size);
+        float *out = sent(x, fast, count + GUARD), *sent_up = sent(x, up, count);
+        x->fast->swiglu(x->fast_device, out, sent_up, (int)n, (int)dim);
         k_ref.swiglu(x->ref_device, ref, up, (int)n, (int)dim);
+        fetched(x, fast, out, count + GUARD);
         // Below -87 the fast exponential's limit shows, in values of 1e-36.
-        for (size_t k = 0; k < n * dim; k++) size[k] = fabsf(ref[k]) + 1e-24f;
-        check_close("swiglu", fast, ref, size, n * dim);
+        for (size_t k = 0; k < count; k++) size[k] = fabsf(ref[k]) + 1e-24f;
+        check_close("swiglu", fast, ref, size, count);
+        dropped(x, sent_up);
         free(gate);
         free(up);
         free(fast);
@@ -342,9 +539,12 @@ static void test_sum_rows(struct pair *x)
           *size = mem_new(dim * sizeof *size);
     float *fast = copy_floats(start, dim), *ref = copy_floats(start, dim);
     for (size_t i = 0; i < dim; i++) size[i] = (float)n;
-    x->fast->sum_rows(x->fast_device, fast, in, (int)n, (int)dim);
+    float *sent_in = sent(x, in, n * dim), *out = sent(x, fast, dim + GUARD);
+    x->fast->sum_rows(x->fast_device, out, sent_in, (int)n, (int)dim);
     k_ref.sum_rows(x->ref_device, ref, in, (int)n, (int)dim);
+    fetched(x, fast, out, dim + GUARD);
     check_close("sum_rows", fast, ref, size, dim);
+    dropped(x, sent_in);
     free(in);
     free(start);
     free(size);
@@ -352,17 +552,59 @@ static void test_sum_rows(struct pair *x)
     free(ref);
 }
 
+// Ties, NaN, -0, masks and nothing to choose from.
+static void test_argmax(struct pair *x)
+{
+    enum { N = 3000 };
+    for (int i = 0; i < 60; i++) {
+        int n = (int)pick(x, 1, N);
+        float *in = floats(x, (size_t)n, 1);
+        uint64_t mask[(N + 63) / 64] = {0};
+        for (int k = 0; k < n; k++) {
+            if (i % 3 == 0) in[k] = (float)pick(x, 0, 3) - 2; // many equals
+            if (i % 5 == 0 && pick(x, 0, 3) == 0) in[k] = NAN;
+            if (i % 7 == 0) in[k] = k % 2 ? -0.0f : 0.0f;
+            if (i % 11 == 0) in[k] = -INFINITY;
+            if (i % 4 == 1 && pick(x, 0, 9) == 0) mask[k / 64] |= (uint64_t)1 << k % 64;
+        }
+        const uint64_t *m = i % 4 == 1 || i % 4 == 3 ? mask : NULL; // i % 4 == 3: an empty one
+        float *sent_in = sent(x, in, (size_t)n);
+        assert_int_equal(x->fast->argmax(x->fast_device, sent_in, n, m),
+                         k_ref.argmax(x->ref_device, in, n, m));
+        dropped(x, sent_in);
+        free(in);
+    }
+}
+
+static void test_fill(struct pair *x)
+{
+    size_t n = 1003;
+    unsigned char *got = mem_new(n), *want = mem_new(n);
+    void *p = x->fast->alloc(x->fast_device, n);
+    x->fast->fill(x->fast_device, p, n, 5, 0x8787878787878787u, 0x3030303030303030u);
+    k_ref.fill(x->ref_device, want, n, 5, 0x8787878787878787u, 0x3030303030303030u);
+    x->fast->download(x->fast_device, got, p, n);
+    assert_memory_equal(got, want, n);
+    dropped(x, p);
+    free(got);
+    free(want);
+}
+
 static void test_read_all_reads_all(struct pair *x)
 {
     size_t n = (2 << 20) + 77;
-    unsigned char *p = mem_new(n);
-    uint64_t before = x->fast->read_all(x->fast_device, p, n);
+    unsigned char *p = mem_new(n), *there = x->fast->alloc(x->fast_device, n);
+    x->fast->upload(x->fast_device, there, p, n);
+    uint64_t before = x->fast->read_all(x->fast_device, there, n);
     for (int i = 0; i < 200; i++) {
         size_t at = i == 0 ? 0 : i == 1 ? n - 1 : pick(x, 0, n - 1);
         p[at] ^= 1;
-        assert_true(x->fast->read_all(x->fast_device, p, n) != before);
+        x->fast->upload(x->fast_device, there + at, p + at, 1);
+        assert_true(x->fast->read_all(x->fast_device, there, n) != before);
         p[at] ^= 1;
+        x->fast->upload(x->fast_device, there + at, p + at, 1);
     }
+    dropped(x, there);
     free(p);
 }
 
@@ -372,6 +614,7 @@ static void test_threads_change_nothing(struct pair *x)
     enum { N_COL = 300, N_ROW = 500 };
     static const int tokens[] = {1, 40};
     err e = {0};
+    if (x->fast->n_thread(x->fast_device) == 1) return; // no threads, then
     k_device *alone = x->fast->open(1, &e);
     struct k_matrix w = random_matrix(x, K_E4M3, N_ROW, N_COL);
     for (size_t i = 0; i < 2; i++) {
@@ -391,6 +634,215 @@ static void test_threads_change_nothing(struct pair *x)
     x->fast->close(alone);
 }
 
+// The fused operations, with the shapes of a real layer in small
+
+// How near a fused operation must come, relative to the terms it sums.
+static double fused_limit(const struct pair *x, size_t n_token)
+{
+    if (x->fast->kv_type == K_F32) return 4e-6;
+    return n_token <= 8 ? 1e-4 : 1e-2;
+}
+
+static void check_project(struct pair *x, size_t n_token, size_t dim)
+{
+    struct products s;
+    float *in = floats(x, n_token * dim, 2), *gain = floats(x, dim, 1);
+    float *normed = mem_new(n_token * dim * sizeof *normed);
+    k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)dim, 1e-6f);
+    make_products(x, &s, normed, n_token, dim);
+    float *sent_in = sent(x, in, n_token * dim), *sent_gain = sent(x, gain, dim);
+    k_act *a = x->fast->act_new(x->fast_device, (int)n_token, (int)dim);
+    x->fast->norm(x->fast_device, a, sent_in, sent_gain, (int)n_token, (int)dim, 1e-6f);
+    x->fast->project(x->fast_device, a, (int)n_token, s.fast, s.n);
+    k_ref.matmul(x->ref_device, normed, (int)n_token, s.ref, s.n);
+    check_products(x, &s, "project", n_token, fused_limit(x, n_token));
+    x->fast->act_free(x->fast_device, a);
+    dropped(x, sent_in);
+    dropped(x, sent_gain);
+    free(in);
+    free(gain);
+    free(normed);
+}
+
+// What a chain of fused operations gives an identity matrix to print: [n_token, dim].
+static float *act_values(struct pair *x, const k_act *a, size_t n_token, size_t dim)
+{
+    float *one = mem_new(dim * dim * sizeof *one), *out = poisoned(n_token * dim);
+    uint16_t *bits = mem_new(dim * dim * sizeof *bits);
+    for (size_t i = 0; i < dim; i++) one[i * dim + i] = 1, bits[i * dim + i] = f32_to_bf16(1);
+    struct k_matrix w = {.type = K_BF16, .n_row = (int)dim, .n_col = (int)dim, .data = bits};
+    struct k_matrix sent_w = sent_matrix(x, &w);
+    struct k_product p = {.w = &sent_w, .out = sent(x, out, n_token * dim + GUARD)};
+    err e = {0};
+    assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, (int)dim, &e), 0);
+    x->fast->project(x->fast_device, a, (int)n_token, &p, 1);
+    fetched(x, out, p.out, n_token * dim + GUARD);
+    for (size_t i = n_token * dim; i < n_token * dim + GUARD; i++)
+        assert_true(out[i] == guard_value);
+    drop_matrix(x, &sent_w);
+    free(one);
+    free(bits);
+    return out;
+}
+
+static float *largest_of(const float *p, size_t n)
+{
+    float *size = mem_new(n * sizeof *size), largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmaxf(largest, fabsf(p[i]));
+    for (size_t i = 0; i < n; i++) size[i] = largest;
+    return size;
+}
+
+static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token, size_t dim,
+                               size_t ffn)
+{
+    err e = {0};
+    struct k_matrix w[3] = {random_matrix(x, type, ffn, dim), random_matrix(x, type, ffn, dim),
+                            random_matrix(x, type, dim, ffn)};
+    struct k_matrix s[3];
+    for (int i = 0; i < 3; i++) {
+        // Sums that stay near 1, as a model's do: e4m3 codes reach 448, and so do NVFP4's scales.
+        static const double largest[K_N_TYPE] = {1, 1, 1, 200, 1000, 100};
+        free((void *)w[i].scale);
+        w[i].scale = floats(x, (size_t)w[i].n_row, 1 / largest[type] / sqrt((double)w[i].n_col));
+        s[i] = sent_matrix(x, &w[i]);
+    }
+    size_t n_in = n_token * dim, n_mid = n_token * ffn, wide = dim > ffn ? dim : ffn;
+    float *in = floats(x, n_in, 1), *gain = floats(x, dim, 1),
+          *room = mem_new(n_mid * sizeof *room);
+    float *normed = mem_new(n_in * sizeof *normed), *mid = mem_new(n_mid * sizeof *mid);
+    float *up = mem_new(n_mid * sizeof *up), *after = copy_floats(in, n_in);
+    float *sent_in = sent(x, in, n_in), *sent_gain = sent(x, gain, dim), *fast = poisoned(n_in);
+    k_device *d = x->fast_device;
+    k_act *a = x->fast->act_new(d, (int)n_token, (int)dim);
+    k_act *b = x->fast->act_new(d, (int)n_token, (int)ffn);
+    struct k_gate g = {&s[0], &s[1], {sent(x, room, n_mid), sent(x, room, n_mid)}};
+    struct k_add p = {.w = &s[2], .x = sent_in, .next = a, .gain = sent_gain, .eps = 1e-6f};
+    assert_int_equal(x->fast->reserve(d, (int)n_token, (int)wide, &e), 0);
+    assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)wide, &e), 0);
+    x->fast->norm(d, a, sent_in, sent_gain, (int)n_token, (int)dim, 1e-6f);
+    x->fast->gate(d, b, a, &g, (int)n_token);
+    x->fast->add(d, b, &p, (int)n_token);
+
+    k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)dim, 1e-6f);
+    struct k_product both[] = {{.w = &w[0], .out = mid}, {.w = &w[1], .out = up}};
+    k_ref.matmul(x->ref_device, normed, (int)n_token, both, 2);
+    k_ref.swiglu(x->ref_device, mid, up, (int)n_token, (int)ffn);
+    struct k_product down = {.w = &w[2], .out = after, .add = true};
+    k_ref.matmul(x->ref_device, mid, (int)n_token, &down, 1);
+
+    char what[128];
+    snprintf(what, sizeof what, "%s gate and add %s%s [%zu, %zu] x %zu", x->fast->name,
+             k_type_name(type), w[0].block ? " in blocks" : "", ffn, dim, n_token);
+    float *next = act_values(x, a, n_token, dim);
+    k_ref.rms_norm(x->ref_device, normed, after, gain, (int)n_token, (int)dim, 1e-6f);
+    float *size = largest_of(normed, n_in), *size_x = largest_of(after, n_in);
+    check_within(what, next, normed, size, n_in, 10 * fused_limit(x, n_token));
+    fetched(x, fast, sent_in, n_in);
+    check_within(what, fast, after, size_x, n_in, 10 * fused_limit(x, n_token));
+    x->fast->act_free(d, a);
+    x->fast->act_free(d, b);
+    for (int i = 0; i < 3; i++) {
+        drop_matrix(x, &s[i]);
+        free_matrix(&w[i]);
+    }
+    dropped(x, g.room[0]);
+    dropped(x, g.room[1]);
+    dropped(x, sent_gain);
+    float *all[] = {in, gain, room, normed, mid, up, after, fast, next, size, size_x};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+// attend against the small operations of ref, over a history that a first call of it stored.
+static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, size_t pos,
+                         size_t n_token, bool with_norm)
+{
+    size_t n_head = group * n_kv, ctx = pos + n_token + 2, n_cache = ctx * n_kv * dim;
+    size_t n_q = n_token * n_head * dim, n_kv_all = n_token * n_kv * dim, half = dim / 2;
+    float *q = floats(x, n_q, 1), *k = floats(x, n_kv_all, 1), *v = floats(x, n_kv_all, 1);
+    float *table = floats(x, n_token * dim, 1), *ref = poisoned(n_q);
+    float *gain = floats(x, dim, 1), *sent_gain = sent(x, gain, dim);
+    float *history = cache_floats(x, n_cache), *size = mem_new(n_q * sizeof *size);
+    for (size_t i = 0; i < n_token * half; i++) { // true cosines and sines
+        float angle = table[i];
+        table[i / half * dim + i % half] = cosf(angle);
+        table[i / half * dim + half + i % half] = sinf(angle);
+    }
+    struct k_cache a = {.n_kv_head = (int)n_kv, .head_dim = (int)dim, .ctx_max = (int)ctx}, b = a;
+    b.k = copy_floats(history, n_cache);
+    b.v = copy_floats(history, n_cache);
+    size_t n_bytes = k_row_bytes(x->fast->kv_type, (int)n_cache);
+    unsigned char *raw = mem_new(n_bytes);
+    for (size_t i = 0; i < n_cache; i++) {
+        uint16_t bits = f32_to_bf16(history[i]);
+        if (x->fast->kv_type == K_BF16)
+            memcpy(raw + 2 * i, &bits, 2);
+        else
+            memcpy(raw + 4 * i, &history[i], 4);
+    }
+    a.k = x->fast->alloc(x->fast_device, n_bytes);
+    a.v = x->fast->alloc(x->fast_device, n_bytes);
+    x->fast->upload(x->fast_device, a.k, raw, n_bytes);
+    x->fast->upload(x->fast_device, a.v, raw, n_bytes);
+    int32_t start = (int32_t)pos;
+    struct k_attend at = {.q = sent(x, q, n_q),
+                          .k = sent(x, k, n_kv_all),
+                          .v = sent(x, v, n_kv_all),
+                          .q_norm = with_norm ? sent_gain : NULL,
+                          .k_norm = with_norm ? sent_gain : NULL,
+                          .eps = 1e-6f,
+                          .rope = sent(x, table, n_token * dim),
+                          .cache = &a,
+                          .n_head = (int)n_head,
+                          .pos = sent_position(x, start)};
+    struct k_attend ref_at = at;
+    ref_at.q = q, ref_at.k = k, ref_at.v = v, ref_at.rope = table, ref_at.cache = &b;
+    ref_at.q_norm = ref_at.k_norm = with_norm ? gain : NULL, ref_at.pos = &start;
+    err e = {0};
+    int width = (int)(n_head * dim);
+    assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, width, &e), 0);
+    k_act *act = x->fast->act_new(x->fast_device, (int)n_token, width);
+    k_act *ref_act = k_ref.act_new(x->ref_device, (int)n_token, width);
+    x->fast->attend(x->fast_device, act, &at, (int)n_token);
+    k_ref.attend(x->ref_device, ref_act, &ref_at, (int)n_token);
+    k_ref.download(x->ref_device, ref, *(float **)ref_act, n_q * sizeof *ref);
+    float *fast = act_values(x, act, n_token, n_head * dim);
+    // Values are of size 1; keys and values of this call's tokens are rounded to the cache's type.
+    for (size_t i = 0; i < n_q; i++) size[i] = 2;
+    char what[128];
+    snprintf(what, sizeof what, "%s attend group %zu, %zu kv heads of %zu, %zu tokens at %zu",
+             x->fast->name, group, n_kv, dim, n_token, pos);
+    check_within(what, fast, ref, size, n_q, x->fast->kv_type == K_F32 ? 1e-5 : 1e-2);
+    x->fast->act_free(x->fast_device, act);
+    k_ref.act_free(x->ref_device, ref_act);
+    const void *on_device[] = {a.k, a.v, at.q, at.k, at.v, at.rope, at.pos, sent_gain};
+    void *on_host[] = {q, k, v, table, ref, gain, history, size, b.k, b.v, raw, fast};
+    for (size_t i = 0; i < sizeof on_device / sizeof *on_device; i++) dropped(x, on_device[i]);
+    for (size_t i = 0; i < sizeof on_host / sizeof *on_host; i++) free(on_host[i]);
+}
+
+static void test_fused(struct pair *x)
+{
+    static const size_t tokens[] = {1, 2, 4, 5, 8, 9, 40};
+    static const size_t dims[] = {40, 64, 128, 192, 512, 1152};
+    for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
+        for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+            check_project(x, tokens[t], dims[i]);
+            check_project(x, tokens[t], dims[i]);
+        }
+        for (int type = 0; type < K_N_TYPE; type++) {
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 128, 256);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 384, 640);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 96, 32);
+        }
+        check_attend(x, 4, 2, 64, 0, tokens[t], true);
+        check_attend(x, 2, 3, 128, 37, tokens[t], false);
+        check_attend(x, 8, 1, 128, 700, tokens[t], true);
+        check_attend(x, 3, 2, 64, 1029, tokens[t], false);
+        check_attend(x, 1, 2, 80, 33, tokens[t], true);
+    }
+}
+
 static void test_instance(void **state)
 {
     static void (*const tests[])(struct pair *) = {
@@ -402,6 +854,9 @@ static void test_instance(void **state)
         test_attention,
         test_swiglu,
         test_sum_rows,
+        test_argmax,
+        test_fill,
+        test_fused,
         test_read_all_reads_all,
         test_threads_change_nothing,
     };
@@ -419,8 +874,25 @@ static void test_instance(void **state)
     k_ref.close(x.ref_device);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+#ifdef HEARTH_CUDA
+    const struct CMUnitTest on_gpu[] = {
+        cmocka_unit_test_prestate(test_instance, (void *)&k_cuda),
+    };
+    if (argc > 1 && !strcmp(argv[1], "cuda")) {
+        err e = {0};
+        k_device *d = k_cuda.open(0, &e);
+        if (!d) {
+            printf("skipped: %s\n", e.msg);
+            return TEST_SKIPPED;
+        }
+        k_cuda.close(d);
+        return cmocka_run_group_tests(on_gpu, NULL, NULL);
+    }
+#else
+    (void)argc, (void)argv;
+#endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_instance, (void *)&k_cpu),
         cmocka_unit_test_prestate(test_instance, (void *)&k_cpu_avx2),

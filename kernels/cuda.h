@@ -1,0 +1,310 @@
+// What the .cu files of the cuda instance share: the device, the forms of an act, and the few
+// device functions that more than one family uses. Included by CUDA code only.
+//
+// A product's input comes in one of three forms, and whoever makes an act chooses by the number of
+// tokens and columns (act_form), so that producer and reader agree without asking:
+//
+//   FORM_PAIR   few tokens: x * gain as the sum of two short numbers, hi + lo, so that tensor cores
+//               can take it and 16 bits (bf16) or 22 (f16) of it are left. The factor 1/rms of a
+//               norm is not in it: its writer leaves sums of squares behind, one per tile of rows,
+//               and the reader multiplies.
+//   FORM_SHORT  many tokens: hi alone, finished
+//   FORM_F32    shapes that the fast kernels do not take: f32, finished
+//
+// Short numbers are written both as bf16, for bf16 weights, and as f16, for the others. f16 is
+// scaled by 2^-4: up to 2^20 it holds, and down to 2^-21 of absolute error.
+//
+// Decode kernels are launched with programmatic dependence: each may begin while its predecessor
+// runs, fetches weights (which nobody writes), and only then waits for its predecessor's results.
+#pragma once
+#include "kernels/cuda_probe.h"
+#include "kernels/kernels.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+#include <cuda_runtime.h>
+#include <mutex>
+
+enum {
+    FEW_TOKENS = 8,       // up to here products are bound by the bytes of weights
+    COLUMNS_STEP = 64,    // the fast kernels take multiples of this many columns
+    ATTEND_SPLIT_MAX = 64 // parts of a context that are attended to side by side
+};
+
+enum form { FORM_PAIR, FORM_SHORT, FORM_F32 };
+enum { X_BF16, X_F16, X_N_KIND };
+#define F16_UNIT 0x1p-4f
+
+struct k_act {
+    enum form form; // of what was written last
+    int n_col;
+    float *x;               // FORM_F32 [n_token, n_col]
+    uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
+    uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
+    float *sums;            // FORM_PAIR [n_sum, FEW_TOKENS] sums of squares
+    int n_sum;              // 0: no norm
+    int norm_dim;           // of which the sums are
+    float eps;
+};
+
+struct k_device {
+    int index, n_sm, major, minor, integrated;
+    size_t shared_max;   // bytes of shared memory that one block may use
+    size_t shared_sm;    // and that one multiprocessor has
+    cudaStream_t stream; // everything is issued here
+    cudaError_t failed;  // the first error, and where
+    char failed_at[128];
+    char name[192];
+    std::recursive_mutex lock; // held by an operation that issues
+
+    float *scratch[3]; // [n_token, n_col] each, for the forms in between
+    size_t scratch_size;
+    float *parts;         // attention: what the parts of a context found
+    unsigned *counters;   // attention: how many parts have arrived; zero between launches
+    void *argmax_mask;    // a mask's copy
+    size_t argmax_mask_n; // its bytes
+    unsigned long long *argmax_best; // the best so far, and how many blocks have had their say
+    unsigned long long *argmax_host; // mapped host memory: the result
+    unsigned *read_sum;
+};
+
+// Remembers the first failure; true when there is none now.
+bool cuda_check(k_device *d, cudaError_t rc, const char *where);
+
+// Launches a kernel that may begin before its predecessor has ended: it must execute
+// griddepcontrol.wait before it touches what another kernel writes or reads.
+template <typename... Formal, typename... Actual>
+void cuda_launch_early(k_device *d, const char *where, void (*kernel)(Formal...), dim3 grid,
+                       int block, size_t shared, Actual... args)
+{
+    cudaLaunchConfig_t config = {};
+    cudaLaunchAttribute early = {};
+    config.gridDim = grid;
+    config.blockDim = dim3((unsigned)block);
+    config.dynamicSmemBytes = shared;
+    config.stream = d->stream;
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = &early;
+    config.numAttrs = 1;
+    cuda_check(d, cudaLaunchKernelEx(&config, kernel, Formal(args)...), where);
+}
+
+static inline enum form act_form(int n_token, int n_col)
+{
+    if (n_col % COLUMNS_STEP) return FORM_F32;
+    return n_token <= FEW_TOKENS ? FORM_PAIR : FORM_SHORT;
+}
+
+// The families' host sides, of the operations that kernels.h describes.
+void cuda_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
+                int n_token);
+void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, int n_row, int dim,
+                   float eps);
+void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+                     const int32_t *pos, int n_token);
+void cuda_rope(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
+void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim);
+void cuda_sum_rows(k_device *d, float *out, const float *x, int n_row, int dim);
+int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask);
+uint64_t cuda_read_all(k_device *d, const void *p, size_t n_bytes);
+void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);
+
+void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
+               float eps);
+void cuda_act_write(k_device *d, k_act *a, const float *x, int n_token); // from f32, no norm
+const float *cuda_act_read(k_device *d, const k_act *a, int n_token);    // into scratch[2], or a->x
+void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, int n_token);
+
+void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_product *p,
+                 int n_product);
+bool cuda_gemm_takes(const struct k_matrix *w);
+void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p); // FORM_SHORT
+
+void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
+                   const int32_t *pos, int n_token);
+void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
+                    const int32_t *pos, int n_token);
+bool cuda_attend_takes(const struct k_attend *at, int n_token);
+void cuda_attend_few(k_device *d, k_act *a, const struct k_attend *at, int n_token);
+void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token);
+
+// Products of FORM_PAIR.
+bool cuda_stream_takes(const struct k_matrix *w);
+bool cuda_stream_init(k_device *d);
+void cuda_stream_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                         int n_product);
+void cuda_stream_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
+void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+
+#ifdef __CUDACC__
+static __device__ __forceinline__ void early_trigger()
+{
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+static __device__ __forceinline__ void early_wait()
+{
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+static __device__ __forceinline__ uint16_t bf16_bits(float x)
+{
+    return __bfloat16_as_ushort(__float2bfloat16_rn(x));
+}
+
+static __device__ __forceinline__ float bf16_value(uint16_t bits)
+{
+    return __bfloat162float(__ushort_as_bfloat16(bits));
+}
+
+static __device__ __forceinline__ uint16_t f16_bits(float x)
+{
+    return __half_as_ushort(__float2half_rn(x));
+}
+
+static __device__ __forceinline__ float f16_value(uint16_t bits)
+{
+    return __half2float(__ushort_as_half(bits));
+}
+
+// Where short numbers go.
+struct short_out {
+    uint16_t *hi[X_N_KIND], *lo[X_N_KIND];
+};
+
+static __device__ __forceinline__ void write_short(const struct short_out &o, size_t at, float x)
+{
+    o.hi[X_BF16][at] = bf16_bits(x);
+    o.hi[X_F16][at] = f16_bits(x * F16_UNIT);
+}
+
+static __device__ __forceinline__ void write_pair(const struct short_out &o, size_t at, float x)
+{
+    float scaled = x * F16_UNIT;
+    uint16_t b = bf16_bits(x), h = f16_bits(scaled);
+    o.hi[X_BF16][at] = b;
+    o.lo[X_BF16][at] = bf16_bits(x - bf16_value(b));
+    o.hi[X_F16][at] = h;
+    o.lo[X_F16][at] = f16_bits(scaled - f16_value(h));
+}
+
+// Sum over the 32 lanes, in all of them, in an order that never changes.
+static __device__ __forceinline__ float warp_sum(float x)
+{
+#pragma unroll
+    for (int i = 16; i; i /= 2) x += __shfl_xor_sync(~0u, x, i);
+    return x;
+}
+
+static __device__ __forceinline__ float warp_max(float x)
+{
+#pragma unroll
+    for (int i = 16; i; i /= 2) x = fmaxf(x, __shfl_xor_sync(~0u, x, i));
+    return x;
+}
+
+static __device__ __forceinline__ float e4m3_value(unsigned char code)
+{
+    __half_raw h = __nv_cvt_fp8_to_halfraw(code, __NV_E4M3);
+    return __half2float(__half(h));
+}
+
+static __device__ __forceinline__ float e2m1_value(unsigned code)
+{
+    // The fields of e2m1 in those of f32, the difference of the biases as a factor.
+    float size = __uint_as_float((code & 7) << 22) * 0x1p126f;
+    return code & 8 ? -size : size;
+}
+
+static __device__ __forceinline__ float e8m0_value(unsigned char b)
+{
+    return b == 255 ? __uint_as_float(0x7fc00000)
+           : b      ? __uint_as_float((unsigned)b << 23)
+                    : 0x1p-127f;
+}
+
+// One weight without its row's scale: the definition, for kernels that need not be fast.
+static __device__ __forceinline__ float weight_value(const struct k_matrix &w, size_t row,
+                                                     size_t col)
+{
+    size_t n_col = (size_t)w.n_col;
+    const unsigned char *bytes = (const unsigned char *)w.data;
+    const unsigned char *block = (const unsigned char *)w.block;
+    switch (w.type) {
+    case K_F32: return ((const float *)w.data)[row * n_col + col];
+    case K_F16: return __half2float(((const __half *)w.data)[row * n_col + col]);
+    case K_BF16: return __bfloat162float(((const __nv_bfloat16 *)w.data)[row * n_col + col]);
+    case K_E4M3: {
+        float x = e4m3_value(bytes[row * n_col + col]);
+        size_t n_across = (n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK;
+        if (!block) return x;
+        return x * ((const float *)w.block)[row / K_E4M3_BLOCK * n_across + col / K_E4M3_BLOCK];
+    }
+    case K_NVFP4:
+        return e2m1_value(bytes[row * (n_col / 2) + col / 2] >> col % 2 * 4 & 15) *
+               e4m3_value(block[row * (n_col / K_NVFP4_BLOCK) + col / K_NVFP4_BLOCK]);
+    default:
+        return e2m1_value(bytes[row * (n_col / 2) + col / 2] >> col % 2 * 4 & 15) *
+               e8m0_value(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
+    }
+}
+
+// D += A B of the tensor cores: A [16, 16] and B [16, 8] bf16, D f32. Lane 4 g + t holds, of A,
+// rows g and g + 8 at columns 2t, 2t + 1 and 8 more; of B, column g at the same rows; of D, rows g
+// and g + 8 at columns 2t and 2t + 1.
+static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0,
+                                               unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+static __device__ __forceinline__ unsigned shared_address(const void *p)
+{
+    return (unsigned)__cvta_generic_to_shared(p);
+}
+
+static __device__ __forceinline__ void copy_16(void *shared, const void *global)
+{
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_8(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_4(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_commit()
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+template <int N> static __device__ __forceinline__ void copy_wait() // all but the last N groups
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+#endif

@@ -1,0 +1,365 @@
+// The cuda instance: its device and memory, the recording of operations as a graph, and the choice
+// of a kernel for each fused operation. The kernels are in the other cuda_*.cu.
+//
+// One stream carries everything in the order of issue. An operation does not fail by itself: the
+// first error is kept, everything after it is in vain, and `finish` reports it.
+#include "kernels/composed_plain.h"
+#include "kernels/cuda.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+enum { PARTS_BYTES = 4096 * 16 * 130 * 4, COUNTERS = 4096 };
+
+bool cuda_check(k_device *d, cudaError_t rc, const char *where)
+{
+    if (rc != cudaSuccess && d->failed == cudaSuccess) {
+        d->failed = rc;
+        snprintf(d->failed_at, sizeof d->failed_at, "%s", where);
+    }
+    return rc == cudaSuccess;
+}
+
+__global__ void nothing_kernel(void) {}
+
+// Which device, and whether this build can run there.
+static int choose_device(k_device *d, err *e)
+{
+    cudaDeviceProp prop;
+    cudaFuncAttributes code;
+    int count = 0, driver = 0, runtime = 0;
+    cudaError_t rc = cudaGetDeviceCount(&count);
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    if (rc == cudaErrorInsufficientDriver && !driver)
+        return err_set(
+            e, ERR_SYSTEM,
+            "backend cuda: no NVIDIA driver (this build needs one for CUDA %d.%d); --backend cpu "
+            "works without",
+            runtime / 1000, runtime % 1000 / 10);
+    if (rc == cudaErrorInsufficientDriver)
+        return err_set(e, ERR_SYSTEM,
+                       "backend cuda: the NVIDIA driver supports CUDA %d.%d, this build needs "
+                       "%d.%d: update the "
+                       "driver, or use --backend cpu",
+                       driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    if (rc == cudaErrorNoDevice || (rc == cudaSuccess && count == 0))
+        return err_set(e, ERR_SYSTEM,
+                       "backend cuda: this machine has no NVIDIA GPU; --backend cpu works without");
+    if (rc != cudaSuccess || (rc = cudaGetDeviceProperties(&prop, 0)) != cudaSuccess ||
+        (rc = cudaSetDevice(0)) != cudaSuccess)
+        return err_set(e, ERR_SYSTEM, "backend cuda: %s", cudaGetErrorString(rc));
+    if (cudaFuncGetAttributes(&code, nothing_kernel) != cudaSuccess)
+        return err_set(e, ERR_SYSTEM,
+                       "backend cuda: %s is sm_%d%d, this build has code for %s: build with "
+                       "-DHEARTH_CUDA_ARCHITECTURES=%d%d-real, or use --backend cpu",
+                       prop.name, prop.major, prop.minor, HEARTH_CUDA_ARCHITECTURES, prop.major,
+                       prop.minor);
+    d->major = prop.major, d->minor = prop.minor, d->n_sm = prop.multiProcessorCount;
+    d->integrated = prop.integrated;
+    d->shared_max = prop.sharedMemPerBlockOptin, d->shared_sm = prop.sharedMemPerMultiprocessor;
+    snprintf(d->name, sizeof d->name, "cuda %.100s", prop.name);
+    return 0;
+}
+
+static void device_close(k_device *d)
+{
+    if (!d) return;
+    if (d->stream) cudaStreamDestroy(d->stream);
+    for (int i = 0; i < 3; i++) cudaFree(d->scratch[i]);
+    cudaFree(d->parts);
+    cudaFree(d->counters);
+    cudaFree(d->argmax_mask);
+    cudaFree(d->argmax_best);
+    cudaFreeHost(d->argmax_host);
+    cudaFree(d->read_sum);
+    delete d;
+}
+
+static k_device *device_open(int n_thread, err *e)
+{
+    (void)n_thread;
+    k_device *d = new k_device();
+    if (choose_device(d, e)) {
+        delete d;
+        return NULL;
+    }
+    bool ok =
+        cuda_check(d, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "stream") &&
+        cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
+        cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
+        cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
+        cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
+        cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
+        cuda_stream_init(d);
+    if (ok) return d;
+    err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
+    device_close(d);
+    return NULL;
+}
+
+static const char *device_describe(const k_device *d)
+{
+    return d->name;
+}
+
+static int device_n_thread(const k_device *d)
+{
+    (void)d;
+    return 1;
+}
+
+// Memory
+
+// What may still be taken. A GPU that shares the host's memory counts the page cache as used and
+// takes what it is asked for until the whole machine stands still: there the host's own figure
+// counts, less a floor for everything else.
+static size_t memory_left(const k_device *d)
+{
+    size_t left = 0, total = 0;
+    if (!d->integrated) return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
+    unsigned long long kb = 0;
+    char line[128];
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu", &kb) == 1) break;
+    if (f) fclose(f);
+    size_t available = (size_t)kb << 10, floor_bytes = (size_t)8 << 30;
+    return available > floor_bytes ? available - floor_bytes : 0;
+}
+
+static void *device_alloc(k_device *d, size_t n_bytes)
+{
+    void *p = NULL;
+    if (d->integrated && n_bytes > memory_left(d)) return NULL;
+    if (cudaMalloc(&p, n_bytes ? n_bytes : 1) != cudaSuccess) {
+        cudaGetLastError(); // NULL says it
+        return NULL;
+    }
+    cuda_check(d, cudaMemsetAsync(p, 0, n_bytes, d->stream), "alloc");
+    return p;
+}
+
+static void device_release(k_device *d, void *p)
+{
+    if (p) cuda_check(d, cudaStreamSynchronize(d->stream), "release");
+    cudaFree(p);
+}
+
+static void device_upload(k_device *d, void *to, const void *host, size_t n_bytes)
+{
+    cuda_check(d, cudaMemcpyAsync(to, host, n_bytes, cudaMemcpyHostToDevice, d->stream), "upload");
+}
+
+static void device_download(k_device *d, void *host, const void *from, size_t n_bytes)
+{
+    cuda_check(d, cudaMemcpyAsync(host, from, n_bytes, cudaMemcpyDeviceToHost, d->stream),
+               "download");
+    cuda_check(d, cudaStreamSynchronize(d->stream), "download");
+}
+
+static const void *device_place(k_device *d, const void *host, size_t n_bytes)
+{
+    void *p = device_alloc(d, n_bytes);
+    if (p) device_upload(d, p, host, n_bytes);
+    return p;
+}
+
+static int device_reserve(k_device *d, int n_token, int n_col, err *e)
+{
+    size_t n = (size_t)n_token * (size_t)n_col;
+    if (n <= d->scratch_size) return 0;
+    for (int i = 0; i < 3; i++) {
+        cudaFree(d->scratch[i]);
+        d->scratch[i] = NULL;
+    }
+    d->scratch_size = 0;
+    for (int i = 0; i < 3; i++)
+        if (cudaMalloc(&d->scratch[i], n * sizeof(float)) != cudaSuccess) {
+            cudaGetLastError();
+            return err_set(e, ERR_SYSTEM,
+                           "no GPU memory for the scratch of %d tokens of %d columns", n_token,
+                           n_col);
+        }
+    d->scratch_size = n;
+    return 0;
+}
+
+static int device_finish(k_device *d, err *e)
+{
+    cuda_check(d, cudaStreamSynchronize(d->stream), "waiting for the GPU");
+    if (d->failed == cudaSuccess) return 0;
+    return err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at,
+                   cudaGetErrorString(d->failed));
+}
+
+// Recordings
+
+static void device_replay(k_device *d, void **recording, void (*issue)(void *context),
+                          void *context)
+{
+    if (!*recording) {
+        cudaGraph_t graph = NULL;
+        cudaGraphExec_t exec = NULL;
+        if (!cuda_check(d, cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeThreadLocal),
+                        "recording"))
+            return;
+        issue(context);
+        bool ok = cuda_check(d, cudaStreamEndCapture(d->stream, &graph), "recording") &&
+                  cuda_check(d, cudaGraphInstantiate(&exec, graph, 0), "recording") &&
+                  cuda_check(d, cudaGraphUpload(exec, d->stream), "recording");
+        if (graph) cudaGraphDestroy(graph);
+        if (!ok) return;
+        *recording = exec;
+    }
+    cuda_check(d, cudaGraphLaunch((cudaGraphExec_t)*recording, d->stream), "a recorded step");
+}
+
+static void device_forget(k_device *d, void *recording)
+{
+    if (!recording) return;
+    cuda_check(d, cudaStreamSynchronize(d->stream), "forget");
+    cudaGraphExecDestroy((cudaGraphExec_t)recording);
+}
+
+// Acts
+
+static void act_free(k_device *d, k_act *a)
+{
+    if (!a) return;
+    device_release(d, a->x);
+    for (int i = 0; i < X_N_KIND; i++) {
+        device_release(d, a->hi[i]);
+        device_release(d, a->lo[i]);
+    }
+    device_release(d, a->sums);
+    free(a);
+}
+
+static k_act *act_new(k_device *d, int n_token, int n_col)
+{
+    k_act *a = (k_act *)calloc(1, sizeof *a);
+    if (!a) return NULL;
+    size_t cols = (size_t)n_col, rows = (size_t)(n_token > FEW_TOKENS ? n_token : FEW_TOKENS);
+    a->n_col = n_col;
+    if (n_col % COLUMNS_STEP) {
+        a->x = (float *)device_alloc(d, (size_t)n_token * cols * sizeof *a->x);
+    } else {
+        for (int i = 0; i < X_N_KIND; i++) {
+            a->hi[i] = (uint16_t *)device_alloc(d, rows * cols * sizeof **a->hi);
+            a->lo[i] = (uint16_t *)device_alloc(d, FEW_TOKENS * cols * sizeof **a->lo);
+        }
+        a->sums = (float *)device_alloc(d, (cols / 16 + 1) * FEW_TOKENS * sizeof *a->sums);
+    }
+    if (a->x || (a->hi[0] && a->hi[1] && a->lo[0] && a->lo[1] && a->sums)) return a;
+    act_free(d, a);
+    return NULL;
+}
+
+// The fused operations: the fast kernel where the shape allows it, else the small operations.
+
+static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                          int n_product)
+{
+    bool few = a->form == FORM_PAIR, many = a->form == FORM_SHORT;
+    for (int i = 0; i < n_product; i++)
+        few &= cuda_stream_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
+    if (few)
+        cuda_stream_project(d, a, n_token, p, n_product);
+    else if (many)
+        for (int i = 0; i < n_product; i++) cuda_gemm(d, a, n_token, p + i);
+    else
+        cuda_matmul(d, cuda_act_read(d, a, n_token), n_token, p, n_product);
+}
+
+static void fused_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token)
+{
+    if (!cuda_attend_takes(at, n_token)) {
+        composed_attend(&k_cuda, d, d->scratch[0], at, n_token);
+        cuda_act_write(d, a, d->scratch[0], n_token);
+    } else if (n_token <= FEW_TOKENS) {
+        cuda_attend_few(d, a, at, n_token);
+    } else {
+        composed_prepare(&k_cuda, d, at, n_token);
+        cuda_attend_many(d, a, at, n_token);
+    }
+}
+
+static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token)
+{
+    const struct k_product both[] = {{g->gate, NULL, g->room[0], false},
+                                     {g->up, NULL, g->room[1], false}};
+    bool alike = g->gate->type == g->up->type && !g->gate->block == !g->up->block;
+    if (a->form == FORM_PAIR && out->n_col % COLUMNS_STEP == 0 && alike &&
+        cuda_stream_takes(g->gate) && cuda_stream_takes(g->up)) {
+        cuda_stream_gate(d, out, a, g, n_token);
+        return;
+    }
+    fused_project(d, a, n_token, both, 2);
+    cuda_gate_act(d, out, g->room[0], g->room[1], n_token);
+}
+
+static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
+{
+    const struct k_product back = {p->w, NULL, p->x, true};
+    if (a->form == FORM_PAIR && cuda_stream_takes(p->w) &&
+        (!p->next || p->next->n_col % COLUMNS_STEP == 0)) {
+        cuda_stream_add(d, a, p, n_token);
+        return;
+    }
+    fused_project(d, a, n_token, &back, 1);
+    if (p->next) cuda_norm(d, p->next, p->x, p->gain, n_token, p->w->n_row, p->eps);
+}
+
+// Sessions may run in threads of their own. One operation at a time issues its kernels, so that a
+// recording and the scratch between two kernels of one operation stay its own.
+template <auto OPERATION> struct locked;
+template <typename Result, typename... Rest, Result (*OPERATION)(k_device *, Rest...)>
+struct locked<OPERATION> {
+    static Result call(k_device *d, Rest... rest)
+    {
+        std::lock_guard<std::recursive_mutex> held(d->lock);
+        return OPERATION(d, rest...);
+    }
+};
+
+extern const struct k_ops k_cuda = {
+    .name = "cuda",
+    .kv_type = K_BF16,
+    .batch_max = 2048,
+    .open = device_open,
+    .close = device_close,
+    .describe = device_describe,
+    .n_thread = device_n_thread,
+    .alloc = locked<device_alloc>::call,
+    .release = locked<device_release>::call,
+    .upload = locked<device_upload>::call,
+    .download = locked<device_download>::call,
+    .place = locked<device_place>::call,
+    .reserve = locked<device_reserve>::call,
+    .finish = locked<device_finish>::call,
+    .replay = locked<device_replay>::call,
+    .forget = locked<device_forget>::call,
+    .embed = locked<cuda_embed>::call,
+    .rms_norm = locked<cuda_rms_norm>::call,
+    .matmul = locked<cuda_matmul>::call,
+    .rope_table = locked<cuda_rope_table>::call,
+    .rope = locked<cuda_rope>::call,
+    .kv_store = locked<cuda_kv_store>::call,
+    .attention = locked<cuda_attention>::call,
+    .swiglu = locked<cuda_swiglu>::call,
+    .sum_rows = locked<cuda_sum_rows>::call,
+    .act_new = locked<act_new>::call,
+    .act_free = locked<act_free>::call,
+    .norm = locked<cuda_norm>::call,
+    .project = locked<fused_project>::call,
+    .attend = locked<fused_attend>::call,
+    .gate = locked<fused_gate>::call,
+    .add = locked<fused_add>::call,
+    .argmax = locked<cuda_argmax>::call,
+    .fill = locked<cuda_fill>::call,
+    .read_all = locked<cuda_read_all>::call,
+};

@@ -1,0 +1,138 @@
+// Weights as tensor cores want them. A unit is 64 bytes of each of 16 rows; lane 4 g + t of a warp
+// holds bytes [16 t, 16 t + 16) of rows g and g + 8. The order of columns in a product is free as
+// long as both factors have the same, so a lane's own 16 bytes make whole fragments, and what an
+// unpacking trick would leave in an odd order stays in that order: x is shuffled instead, once for
+// all rows.
+//
+// bf16 weights stay what they are and meet x in bf16. The others become f16, exactly, times a power
+// of two that the caller puts right at the end, and meet x in f16:
+//
+//   e4m3   by the conversion that the hardware has
+//   e2m1   its fields moved into those of an e4m3 code, which is 2^-6 of the value, then the same;
+//          times the block's scale, both short enough that the product is exact. MXFP4's scales are
+//          taken 2^6 larger; scales below 2^-29 count as 0, those above 2^9 as infinite.
+#pragma once
+#include "kernels/cuda.h"
+
+enum weight_form { W_BF16, W_E4M3, W_E4M3_BLOCK, W_NVFP4, W_MXFP4, W_N_FORM };
+
+enum { UNIT_BYTES = 64, UNIT_ROWS = 16 };
+
+template <int FORM> struct unit {
+    static constexpr bool is_fp4 = FORM == W_NVFP4 || FORM == W_MXFP4;
+    static constexpr int columns = FORM == W_BF16 ? 32 : is_fp4 ? 128 : 64;
+    static constexpr int steps = columns / 16;       // products of 16 columns
+    static constexpr int lane_columns = columns / 4; // that one lane holds of a row
+    static constexpr int scale_bytes = FORM == W_NVFP4 ? 8 : FORM == W_MXFP4 ? 4 : 0; // of a row
+    static constexpr int kind = FORM == W_BF16 ? X_BF16 : X_F16;                      // of x
+    // What a sum of products must be multiplied with.
+    static constexpr float factor = FORM == W_BF16    ? 1.0f
+                                    : FORM == W_NVFP4 ? 0x1p6f / F16_UNIT
+                                                      : 1 / F16_UNIT;
+};
+
+static inline int weight_form(const struct k_matrix *w) // W_N_FORM: none
+{
+    switch (w->type) {
+    case K_BF16: return W_BF16;
+    case K_E4M3: return w->block ? W_E4M3_BLOCK : W_E4M3;
+    case K_NVFP4: return W_NVFP4;
+    case K_MXFP4: return W_MXFP4;
+    default: return W_N_FORM;
+    }
+}
+
+#ifdef __CUDACC__
+static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)
+{
+    unsigned r;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+// Four e4m3 codes, in order.
+static __device__ __forceinline__ void unpack_e4m3(unsigned w, unsigned out[2])
+{
+    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, "
+        "b; }"
+        : "=r"(out[0]), "=r"(out[1])
+        : "r"(w));
+}
+
+// Eight e2m1 codes: (0, 2), (1, 3), (4, 6), (5, 7).
+static __device__ __forceinline__ void unpack_e2m1(unsigned w, unsigned out[4])
+{
+    unsigned even[2], odd[2];
+    unpack_e4m3((w << 2 & 0x1c1c1c1cu) | (w << 4 & 0x80808080u), even);
+    unpack_e4m3((w >> 2 & 0x1c1c1c1cu) | (w & 0x80808080u), odd);
+    out[0] = even[0], out[1] = odd[0], out[2] = even[1], out[3] = odd[1];
+}
+
+// The scales of a lane's two blocks of 16 columns, each twice in a register.
+static __device__ __forceinline__ void nvfp4_scales(unsigned two, unsigned out[2])
+{
+    unsigned s[2];
+    unpack_e4m3(two, s);
+    out[0] = __byte_perm(s[0], 0, 0x1010);
+    out[1] = __byte_perm(s[0], 0, 0x3232);
+}
+
+// 2^(b - 127 + 6), twice.
+static __device__ __forceinline__ unsigned mxfp4_scale(unsigned b)
+{
+    unsigned bits = (unsigned)min(max((int)b - 106, 0), 31) << 10;
+    return bits | bits << 16;
+}
+
+// One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s. `scales` points
+// at the row's scales of this unit (NVFP4 and MXFP4).
+template <int FORM>
+static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char *scales, int t,
+                                                  unsigned out[2 * unit<FORM>::steps])
+{
+    const unsigned w[4] = {raw.x, raw.y, raw.z, raw.w};
+    if constexpr (FORM == W_BF16) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) out[i] = w[i];
+    } else if constexpr (!unit<FORM>::is_fp4) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) unpack_e4m3(w[i], out + 2 * i);
+    } else {
+        unsigned s[2];
+        if constexpr (FORM == W_NVFP4)
+            nvfp4_scales(((const unsigned short *)scales)[t], s);
+        else
+            s[0] = s[1] = mxfp4_scale(scales[t]);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            unpack_e2m1(w[i], out + 4 * i);
+#pragma unroll
+            for (int k = 0; k < 4; k++) out[4 * i + k] = multiply_f16x2(out[4 * i + k], s[i / 2]);
+        }
+    }
+}
+
+// A lane's columns of x in order to the order that unpack_row leaves.
+template <int FORM>
+static __device__ __forceinline__ void shuffle_columns(unsigned x[2 * unit<FORM>::steps])
+{
+    if constexpr (unit<FORM>::is_fp4) {
+#pragma unroll
+        for (int i = 0; i < 16; i += 2) {
+            unsigned a = x[i], b = x[i + 1];
+            x[i] = __byte_perm(a, b, 0x5410);
+            x[i + 1] = __byte_perm(a, b, 0x7632);
+        }
+    }
+}
+
+template <int FORM>
+static __device__ __forceinline__ void mma_unit(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
+{
+    if constexpr (unit<FORM>::kind == X_BF16)
+        mma_bf16(d, a, b0, b1);
+    else
+        mma_f16(d, a, b0, b1);
+}
+#endif
