@@ -107,7 +107,8 @@ static struct universe_doc *add(struct universe *u, enum grammar_spacing spacing
     }
     struct universe_doc d = {.text = spaced(spacing, r, text, &wide)};
     d.n = strlen(d.text);
-    if (valid && !wide) d.doc = json_read(text, strlen(text), JSON_DECODE_ANY, NULL);
+    json_error_t je;
+    if (valid && !wide) d.doc = json_read(text, strlen(text), JSON_DECODE_ANY, &je);
     d.value = d.doc ? value_number(u, d.doc) : u->n_value++;
     u->doc[u->n] = d;
     return &u->doc[u->n++];

@@ -35,6 +35,8 @@ static void refusals(void **state)
          "#/properties/a~1b/items/pattern: a group has no ) (at byte 1 of the pattern)"},
         {"{\"patternProperties\": {\"(\": {}}}",
          "#/patternProperties/(: a group has no ) (at byte 1 of the pattern)"},
+        {"{\"prefixItems\": [{}], \"items\": [{}]}",
+         "#/items: a list beside prefixItems: which of them is meant?"},
         {"{\"patternProperties\": []}", "#/patternProperties: expected an object"},
         {"{\"not\": {\"uniqueItems\": true}}",
          "#/not: that some elements of an array are equal cannot be enforced"},

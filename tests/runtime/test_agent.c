@@ -236,7 +236,7 @@ static void test_an_answer_under_a_schema(void **state)
 
     // One that cannot be enforced is refused before anything is journaled or run.
     int64_t runs = count("SELECT count(*) FROM run");
-    json_t *unenforced = json_pack("{s:s, s:s}", "type", "string", "pattern", "^a+$");
+    json_t *unenforced = json_pack("{s:s, s:s}", "type", "string", "pattern", "(a)\\1");
     assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", unenforced, &r, &e), -1);
     assert_non_null(strstr(e.msg, "pattern"));
     assert_int_equal(count("SELECT count(*) FROM run"), runs);
