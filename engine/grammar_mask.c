@@ -878,6 +878,12 @@ static void walk_branches(struct fill *f, const struct pos *p)
 
 static void fill_all(struct fill *f, const struct pos *p)
 {
+    // Where elements are compared, the finish depends on the very text of this one.
+    if (p->top && p->top->record && (f->limit != NO_LIMIT || f->measure)) {
+        walk_branches(f, p);
+        fill_added(f, p);
+        return;
+    }
     if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
         !fill_text(f, p))
         walk_branches(f, p);
@@ -1010,6 +1016,11 @@ static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure
     return m;
 }
 
+static uint32_t looser(uint32_t limit)
+{
+    return limit + limit / 4 + 2;
+}
+
 int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
 {
     size_t bytes = (size_t)tables(g)->words * sizeof *bits;
@@ -1027,8 +1038,7 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
     // After a token, its finish and the end token have to fit. The finish is an upper bound, so it
     // can happen that no token brings it down fast enough: then those that do best.
     int n = 0;
-    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < NO_LIMIT / 4;
-         limit += limit / 4 + 2) {
+    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < FAR; limit = looser(limit)) {
         struct fill f = {.g = g, .limit = limit};
         fill_all(&f, p);
         struct mask near = finished_mask(&f, false);
@@ -1038,7 +1048,8 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
     return n;
 }
 
-int mask_make_slow(grammar *g, const struct pos *from, int budget, uint64_t *bits)
+// The tokens after which the finish is at most `limit`, one by one.
+static int slow_mask(grammar *g, const struct pos *from, uint32_t limit, uint64_t *bits)
 {
     const grammar_vocab *v = g->v;
     struct chunks mem = {0};
@@ -1056,11 +1067,26 @@ int mask_make_slow(grammar *g, const struct pos *from, int budget, uint64_t *bit
             for (uint32_t i = 0; may && i < v->len[t]; i++, p = next)
                 may = pos_step(g, &mem, &p, (uint8_t)v->bytes[t][i], &next);
         }
-        uint32_t tokens = !may || budget < 0 ? 0 : t == v->end ? 1 : pos_finish(g, &p) + 2;
-        if (!may || (budget >= 0 && tokens > (uint32_t)budget)) continue;
+        if (!may || (limit != NO_LIMIT && t != v->end && pos_finish(g, &p) > limit)) continue;
         bits[t / 64] |= 1ull << (t % 64);
         n++;
     }
     chunk_free(&mem);
+    return n;
+}
+
+int mask_make_slow(grammar *g, const struct pos *p, int budget, uint64_t *bits)
+{
+    if (budget < 0) return slow_mask(g, p, NO_LIMIT, bits);
+    memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
+    chunk_rewind(&g->work, (struct chunk_mark){0});
+    if (p->mode == M_ENDED || (uint32_t)budget < pos_finish(g, p) + 1) return 0;
+    if (budget < 2) { // only the end token is left
+        bits[g->v->end / 64] |= 1ull << (g->v->end % 64);
+        return 1;
+    }
+    int n = 0;
+    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < FAR; limit = looser(limit))
+        n = slow_mask(g, p, limit, bits);
     return n;
 }
