@@ -39,7 +39,7 @@ typedef struct grammar_vocab {
 
 // Builds the token trie. Every byte of UTF-8 text must be a token of its own (byte-level BPE).
 int grammar_vocab_prepare(grammar_vocab *v, err *e);
-void grammar_vocab_release(grammar_vocab *v); // frees what prepare made
+void grammar_vocab_release(grammar_vocab *v);       // frees what prepare made
 size_t grammar_vocab_bytes(const grammar_vocab *v); // memory of what prepare made
 
 typedef struct grammar grammar;
@@ -126,10 +126,3 @@ int grammar_shortest_finish(
 
 // Bytes that must come next whatever the model says; "" when there is a choice. For forcing tokens.
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap);
-
-// Our own validator, which shares no code with the compiler: 0 when `doc` satisfies `schema`,
-// else -1 and *e holds the JSON pointer and what was expected (ERR_FAILED), or says what of the
-// schema is not checked here (ERR_INPUT). Draft 2020-12, format as an annotation; beyond what the
-// grammar enforces also pattern, multipleOf, uniqueItems, contains, oneOf, allOf, not, if,
-// dependent*, patternProperties and propertyNames.
-int schema_validate(const json_t *schema, const json_t *doc, err *e);

@@ -4,7 +4,8 @@
 //     beforehand; of those that end the string, each suffix after the quote is tried once for all.
 //   - The same holds for keys that an object does not declare; only tokens that would complete a
 //     name which is declared, or taken, are looked at one by one.
-//   - Where a walk comes upon such a string below a token's beginning ({"…), the safe tokens of that
+//   - Where a walk comes upon such a string below a token's beginning ({"…), the safe tokens of
+//   that
 //     branch are allowed without a step.
 // A mask is kept as a base and a list of single tokens, under a digest of the position it was made
 // for, since the same positions come again and again.
@@ -21,16 +22,16 @@
 
 #define CACHE_BYTES ((size_t)4 << 20)
 #define NO_LIMIT    UINT32_MAX
-#define DEPTH_MAX   255 // bytes of a token that are looked at
+#define DEPTH_MAX   255  // bytes of a token that are looked at
 #define LIST_MAX    1500 // tokens of a mask that are kept one by one
-#define SLACK       16 // bytes by which a token without a quote can make the finish longer
+#define SLACK       16   // bytes by which a token without a quote can make the finish longer
 
 struct mask {
     const uint64_t *base; // NULL: nothing
     uint64_t *own;        // the base when it is this mask's own
     int n_base;
     uint32_t n_less, n;
-    int32_t *token; // [n_less] not to be taken from the base, then [n] beside it
+    int32_t *token;   // [n_less] not to be taken from the base, then [n] beside it
     uint32_t longest; // finish of the costliest token; NO_LIMIT: not known
 };
 
@@ -46,8 +47,6 @@ struct walk_room {
     struct pos *at;
     struct chunk_mark *mark;
     uint8_t *done;
-    int32_t *token; // lists that are being made
-    uint32_t cap;
 };
 
 struct mask_cache {
@@ -325,14 +324,14 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 // made of kinds of characters that lead from the state back to it are in the base.
 struct lexeme {
     lex_state start;
-    lex_state next;        // where the kinds `first` lead from the start
-    uint32_t first, loops; // kinds that loop there
-    uint32_t tail;        // finish from the closing quote on; NO_LIMIT: not asked for
-    bool counts;          // states of few members have to be looked at one by one
-    const struct pos *at; // for those
+    lex_state next;           // where the kinds `first` lead from the start
+    uint32_t first, loops;    // kinds that loop there
+    uint32_t tail;            // finish from the closing quote on; NO_LIMIT: not asked for
+    bool counts;              // states of few members have to be looked at one by one
+    const struct pos *at;     // for those
     const struct pos *closed; // after the quote
-    bool closes;          // the lexeme may end at all
-    uint8_t *allowed;     // [groups] 1: may come after the quote, 2: perhaps
+    bool closes;              // the lexeme may end at all
+    uint8_t *allowed;         // [groups] 1: may come after the quote, 2: perhaps
 };
 
 static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
@@ -373,8 +372,15 @@ static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
 // Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
 static lex_state kind_leads(lex *l, lex_state s, uint32_t kind)
 {
-    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-                                     "0123456789", " ", "_", "-", ".", "/", ":"};
+    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz",
+                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                                     "0123456789",
+                                     " ",
+                                     "_",
+                                     "-",
+                                     ".",
+                                     "/",
+                                     ":"};
     lex_state to = LEX_DEAD;
     for (const char *c = of[kind]; *c; c++) {
         lex_state next = lex_step(l, s, (uint8_t)*c);
@@ -402,14 +408,26 @@ static void find_next(lex *l, struct lexeme *x)
     }
 }
 
+// Whether all tokens that stay at s may be allowed without a look at their finish; those that end
+// within a character need up to three bytes more.
+static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
+{
+    if (x->tail == NO_LIMIT) return true;
+    uint32_t finish = far_add(far_add(lex_rest(f->g->x, s), x->tail), 3);
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
+    return true;
+}
+
 static void lexeme_base(struct fill *f, struct lexeme *x)
 {
     lex *l = f->g->x;
-    if (x->tail != NO_LIMIT || !lex_between(l, x->start)) return;
+    if (!lex_between(l, x->start)) return;
     x->first = x->loops = lex_loops(l, x->start);
     x->next = x->start;
     if (!x->loops) find_next(l, x);
-    const struct kind_mask *m = x->loops ? vocab_kinds(f->g->v, x->first, x->loops) : NULL;
+    if (!x->loops || !loops_fit(f, x, x->next)) return;
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
     if (!m) return;
     f->base = m->bits;
     f->n_base = m->n;
@@ -462,8 +480,8 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         at[d].s = s;
         if (n->n_token && !at[d].pure) put_node(f, x, i, s);
         // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && x->tail == NO_LIMIT && n->skip > i + 1 &&
-            !(n->below & ~lex_loops(l, s))) {
+        if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
+            loops_fit(f, x, s)) {
             put_range(f, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;
             continue;
@@ -490,8 +508,7 @@ static bool soon_free(lex *l, lex_state s)
 static void clear_range(struct fill *f, uint32_t from, uint32_t to)
 {
     const int32_t *token = tables(f->g)->all.token;
-    for (uint32_t k = from; k < to; k++)
-        f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
+    for (uint32_t k = from; k < to; k++) f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
 }
 
 // Begins with what a free string allows, and takes out what this lexeme does not.
@@ -522,7 +539,8 @@ static void walk_exceptions(struct fill *f, const struct lexeme *x)
         i++;
     }
     for (uint32_t i = 0; i < q->n_quote; i++)
-        if (x->closes && x->allowed[q->quote[i].suffix] == 2) put_alone(f, x->at, q->quote[i].token);
+        if (x->closes && x->allowed[q->quote[i].suffix] == 2)
+            put_alone(f, x->at, q->quote[i].token);
     for (uint32_t i = 0; i < f->n_except; i++)
         f->dense[f->except[i] / 64] &= ~(1ull << (f->except[i] % 64));
 }
@@ -674,7 +692,8 @@ static struct special *specials(struct fill *f, const struct pos *p, uint32_t *n
     const struct text_byte *b = p->key;
     for (uint32_t i = len; i-- > 0; b = b->before) prefix[i] = b->byte;
     lex_state s = k->words; // whether or not one of them is still allowed
-    for (uint32_t i = 0; i < len && s != LEX_DEAD; i++) s = lex_step(f->g->x, s, (uint8_t)prefix[i]);
+    for (uint32_t i = 0; i < len && s != LEX_DEAD; i++)
+        s = lex_step(f->g->x, s, (uint8_t)prefix[i]);
     if (s == LEX_DEAD || !lex_words_range(f->g->x, s, &lo, &hi)) lo = hi = 0;
     for (const struct seen_key *x = p->top->extra; x; x = x->before) n_extra++;
     struct special *v = chunk_alloc(&f->g->step, (hi - lo + n_extra + 1) * sizeof *v);
@@ -792,7 +811,8 @@ static void fill_classes(struct fill *f, const struct pos *p)
     names.other = LEX_DEAD;
     names.choices = NULL;
     if (n > 1) {
-        struct choices *none = chunk_alloc(&f->g->step, sizeof *none + ((n + 1) & ~1u) * sizeof(lex_state));
+        struct choices *none =
+            chunk_alloc(&f->g->step, sizeof *none + ((n + 1) & ~1u) * sizeof(lex_state));
         none->n = n;
         names.choices = none;
     }
@@ -1007,7 +1027,8 @@ int mask_make(grammar *g, const struct pos *p, int budget, uint64_t *bits)
     // After a token, its finish and the end token have to fit. The finish is an upper bound, so it
     // can happen that no token brings it down fast enough: then those that do best.
     int n = 0;
-    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < NO_LIMIT / 4; limit += limit / 4 + 2) {
+    for (uint32_t limit = (uint32_t)budget - 2; n == 0 && limit < NO_LIMIT / 4;
+         limit += limit / 4 + 2) {
         struct fill f = {.g = g, .limit = limit};
         fill_all(&f, p);
         struct mask near = finished_mask(&f, false);
@@ -1025,8 +1046,8 @@ int mask_make_slow(grammar *g, const struct pos *from, int budget, uint64_t *bit
     memset(bits, 0, (size_t)tables(g)->words * sizeof *bits);
     for (int32_t t = 0; t < v->n_token && from->mode != M_ENDED; t++) {
         struct pos p = *from, next;
-        bool may = t == v->end ? pos_may_end(g, &mem, &p)
-                               : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
+        bool may =
+            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
         chunk_rewind(&mem, (struct chunk_mark){0});
         chunk_rewind(&g->work, (struct chunk_mark){0});
         if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {

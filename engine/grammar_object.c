@@ -12,8 +12,9 @@
 #define CLASSES_MAX 64
 #define LANGS_MAX   128
 #define NEEDS_MAX   24
-#define SEARCH_MAX  4000 // completions looked at until one is found
+#define SEARCH_MAX  1500 // completions looked at until one is found
 #define SHORTER_MAX 48   // and after that
+#define TRIES_MAX   4000 // witnesses tried in one search
 #define NEW_KEY     5    // bytes that make an undeclared key a new one: an upper bound
 
 // ---- keys ----
@@ -145,19 +146,22 @@ static lex_lang checked(grammar *g, lex_lang a)
 {
     err e;
     if (a == LEX_FAILED || (a != LEX_EMPTY && lex_prepare(g->x, a, &e) < 0)) {
-        grammar_too_much(g, a == LEX_FAILED ? "patterns of property names: too many states" : e.msg);
+        grammar_too_much(g,
+                         a == LEX_FAILED ? "patterns of property names: too many states" : e.msg);
         return LEX_EMPTY;
     }
     return lex_is_empty(g->x, a) ? LEX_EMPTY : a;
 }
 
-static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint32_t *n, uint32_t lang)
+static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint32_t *n,
+                          uint32_t lang)
 {
     uint32_t old = *n;
     lex_lang in = k->lang[lang], out = lex_not(g->x, in);
     for (uint32_t i = 0; i < old && !g->too_much; i++) {
         lex_lang with = checked(g, lex_and(g->x, v[i].lang, in));
-        lex_lang without = with == LEX_EMPTY ? v[i].lang : checked(g, lex_and(g->x, v[i].lang, out));
+        lex_lang without =
+            with == LEX_EMPTY ? v[i].lang : checked(g, lex_and(g->x, v[i].lang, out));
         if (with != LEX_EMPTY && without != LEX_EMPTY) {
             if (*n == CLASSES_MAX) {
                 grammar_too_much(g, "patterns of property names overlap in more than 64 ways");
@@ -172,8 +176,8 @@ static void split_classes(grammar *g, struct keys *k, struct key_class *v, uint3
     }
 }
 
-// Does any form let in keys of this class? Asked of a draft of k, in which no class has been left out
-// yet, so that a symbol means the same whenever terms are asked for it.
+// Does any form let in keys of this class? Asked of a draft of k, in which no class has been left
+// out yet, so that a symbol means the same whenever terms are asked for it.
 static bool class_is_wanted(grammar *g, const struct keys *draft, uint32_t symbol)
 {
     for (uint32_t i = 0; i < draft->n_form; i++) {
@@ -229,7 +233,8 @@ static struct keys *keys_make(grammar *g, const form_id *f, uint32_t n)
     k->n_form = n;
     bool required_first = g->o.order == ORDER_REQUIRED_FIRST;
     for (uint32_t pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; i < n; i++) gather(g, f[i], required_first ? pass == 1 : pass == 0, &x);
+        for (uint32_t i = 0; i < n; i++)
+            gather(g, f[i], required_first ? pass == 1 : pass == 0, &x);
     if (x.full) grammar_too_much(g, "more than 128 patterns for the keys of one object");
     set_names(g, k, &x);
     k->n_lang = x.n_lang;
@@ -332,6 +337,7 @@ struct search {
     struct need need[NEEDS_MAX];
     uint32_t n_need;
     uint32_t best, left;
+    uint32_t tries; // properties that may still be tried as witnesses
     bool any;
 };
 
@@ -494,12 +500,13 @@ static void judge(struct search *s)
     if (s->best >= FAR && cost < FAR) s->left = min_of(s->left, SHORTER_MAX);
     if (cost < s->best) s->best = cost;
     if (s->left) s->left--;
+    grammar_effort(s->g, 20 + 10 * (uint64_t)s->n_atom);
     if (bits != room) free(bits);
 }
 
 static bool finished(const struct search *s)
 {
-    return (s->any && s->best < FAR) || s->left == 0 || s->g->too_much;
+    return (s->any && s->best < FAR) || s->left == 0 || s->tries == 0 || s->g->too_much;
 }
 
 static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t from)
@@ -509,6 +516,8 @@ static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t fro
         grammar_too_much(s->g, "more than 24 conditions that some property must not meet");
         return;
     }
+    s->tries--;
+    grammar_effort(s->g, 20 + 5 * (uint64_t)s->n_atom);
     s->need[s->n_need++] = (struct need){symbol, set};
     if (value_set(s, symbol) != SET_NONE) witnesses(s, from + 1);
     s->n_need--;
@@ -589,8 +598,7 @@ struct level {
 
 enum outlook { DEAD, OPEN, HOLDS };
 
-static enum outlook has_outlook(const struct search *s, const struct level *l,
-                                const struct form *x)
+static enum outlook has_outlook(const struct search *s, const struct level *l, const struct form *x)
 {
     enum outlook all = HOLDS;
     for (uint32_t i = 0; i < x->n; i++) {
@@ -640,14 +648,15 @@ static enum outlook props_outlook(const struct search *s, const struct level *l,
 static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
 {
     const struct form *x = &s->g->forms[f];
+    grammar_effort(s->g, 2);
     bool and = x->kind == F_AND;
-    enum outlook all = and ? HOLDS : DEAD;
+    enum outlook all = and? HOLDS : DEAD;
     switch (x->kind) {
     case F_AND:
     case F_OR:
         for (uint32_t i = 0; i < x->n; i++) {
             enum outlook o = outlook(s, l, x->list[i]);
-            if (o == (and ? DEAD : HOLDS)) return o;
+            if (o == (and? DEAD : HOLDS)) return o;
             if (o == OPEN) all = OPEN;
             x = &s->g->forms[f];
         }
@@ -765,9 +774,15 @@ static void solve(struct search *s, struct level *l)
 
 uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any)
 {
+    if (g->too_much) return FAR;
     form_id room[24];
-    struct search s = {
-        .g = g, .at = at, .atom = NULL, .best = FAR, .left = SEARCH_MAX, .any = any};
+    struct search s = {.g = g,
+                       .at = at,
+                       .atom = NULL,
+                       .best = FAR,
+                       .left = SEARCH_MAX,
+                       .tries = TRIES_MAX,
+                       .any = any};
     const struct form *x = &g->forms[f];
     if (x->plain && (x->kind != F_AND || x->n <= 24)) {
         s.atom = room;
@@ -790,8 +805,8 @@ uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any
     if (demand(&s, &l, f)) solve(&s, &l);
     free(l.must);
     free(l.either);
-    if (s.left == 0 && s.best >= FAR)
-        grammar_too_much(g, "alternatives of an object: no completion found among 4,000");
+    if ((s.left == 0 || s.tries == 0) && s.best >= FAR)
+        grammar_too_much(g, "alternatives of an object: no completion found among 1,500");
     free(s.atom);
     return s.best;
 }

@@ -12,9 +12,9 @@
 //   grammar.c         the public functions
 //
 // A schema is a set of values. Types are disjoint, so a set is a union of one part for each type:
-// literals by name, numbers and strings as languages (lex.h), arrays and objects as `form`s. and, or
-// and not work on each part alone. A form is a boolean formula over conditions on one container, in
-// negation normal form; a condition that a property or an element has to meet names another set,
+// literals by name, numbers and strings as languages (lex.h), arrays and objects as `form`s. and,
+// or and not work on each part alone. A form is a boolean formula over conditions on one container,
+// in negation normal form; a condition that a property or an element has to meet names another set,
 // through the node of a subschema, so recursion always passes through a container.
 //
 // A position is a stack of frames, one for each open container, with a lexeme on top. JSON's
@@ -157,8 +157,8 @@ struct pattern {
 };
 struct props {
     uint32_t n, n_pattern;
-    struct prop *p;       // [n] in the schema's order
-    uint32_t *by_name;    // [n] indices of p, sorted by name
+    struct prop *p;    // [n] in the schema's order
+    uint32_t *by_name; // [n] indices of p, sorted by name
     struct pattern *pattern;
     uint32_t extra; // node of what neither p nor a pattern names
 };
@@ -194,18 +194,18 @@ struct term {
 struct key_class {
     lex_lang lang;
     lex_state start;
-    uint32_t cost;        // bytes of its shortest key with quotes, and some to make it new
-    uint64_t in[2];       // which of keys.lang hold
+    uint32_t cost;  // bytes of its shortest key with quotes, and some to make it new
+    uint64_t in[2]; // which of keys.lang hold
 };
 struct keys {
     uint32_t n, n_class, n_lang;
-    name_id *name;        // [n] in the order in which they are to be written
-    uint32_t *by_name;    // [n] indices of name, sorted by id
-    uint32_t *by_bytes;   // [n] indices of name in the order of lex_words_range
-    form_id *form;        // [n_form] what these are the keys of
+    name_id *name;      // [n] in the order in which they are to be written
+    uint32_t *by_name;  // [n] indices of name, sorted by id
+    uint32_t *by_bytes; // [n] indices of name in the order of lex_words_range
+    form_id *form;      // [n_form] what these are the keys of
     uint32_t n_form;
-    lex_state words;      // the names as a language; LEX_DEAD: none
-    lex_lang *lang;       // [n_lang] of patterns and property names
+    lex_state words;       // the names as a language; LEX_DEAD: none
+    lex_lang *lang;        // [n_lang] of patterns and property names
     struct key_class *cls; // [n_class]
 };
 
@@ -216,9 +216,8 @@ set_id values_or(struct grammar *g, set_id a, set_id b);
 set_id values_not(struct grammar *g, set_id a);
 set_id values_minus(struct grammar *g, set_id a, set_id b); // a and not b
 uint32_t values_cost(struct grammar *g, set_id a); // bytes of the shortest member; FAR: empty
-bool values_is_scalar(const struct grammar *g, set_id a); // its containers are none or all
+bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are none or all
 set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
-bool values_infinite(struct grammar *g, set_id a, int depth); // surely more than any number of values
 uint32_t values_count(struct grammar *g, set_id a); // of scalars; LEX_MANY where containers may be
 
 form_id form_make(struct grammar *g, struct form f);
@@ -237,6 +236,7 @@ bool symbol_in(struct grammar *g, const struct keys *k, uint32_t symbol, lex_lan
 uint32_t quoted_bytes(const char *p, size_t n); // as a JSON string, quotes included
 void props_sort(struct grammar *g, struct props *p);
 void grammar_too_much(struct grammar *g, const char *why);
+void grammar_effort(struct grammar *g, uint64_t n); // counts work; too much while compiling
 set_id node_set(struct grammar *g, uint32_t node);
 uint32_t node_of_set(struct grammar *g, set_id s);
 uint32_t prop_node(const struct props *p, name_id name);
@@ -325,11 +325,11 @@ struct frame {
     bool record; // the text of each element is needed, here or below
     uint8_t kind;
     uint32_t depth, n, words;
-    uint32_t n_seen;         // words of seen bits
-    uint32_t count;          // elements or properties complete, as far as it matters
-    uint32_t next;           // first declared key that may still come
-    uint32_t tool;           // FRAME_ROOT: which
-    set_id used;             // elements so far, where they are compared
+    uint32_t n_seen;               // words of seen bits
+    uint32_t count;                // elements or properties complete, as far as it matters
+    uint32_t next;                 // first declared key that may still come
+    uint32_t tool;                 // FRAME_ROOT: which
+    set_id used;                   // elements so far, where they are compared
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
 };
@@ -414,8 +414,10 @@ struct word_list {
     uint32_t *len;
     uint32_t *id; // what the word stands for
 };
-struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n);
-bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c);
+struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
+                              uint32_t n);
+bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
+                      uint8_t c);
 
 struct tools {
     bool on;
@@ -428,7 +430,7 @@ struct tools {
     uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
     struct literal_text literal[LIT_COUNT];
     struct word_list names; // name and what follows it; id: tool
-    set_id *set;        // [n_tool] arguments
+    set_id *set;            // [n_tool] arguments
 };
 
 struct mask_cache;
@@ -448,7 +450,7 @@ struct grammar {
     struct chunks mem;    // interned things; they never move
     lex *x;
     struct tools tools;
-    set_id root; // set of the document; with tools not used
+    set_id root;         // set of the document; with tools not used
     bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
@@ -468,8 +470,9 @@ struct grammar {
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
-    bool too_much; // an operation went beyond its cap
-    char why[160]; // and which
+    uint64_t effort; // members of forms looked at while compiling
+    bool too_much;   // an operation went beyond its cap
+    char why[160];   // and which
     struct mask_cache *cache;
     struct walk_room *room; // of mask walks
     struct joined {
@@ -490,7 +493,8 @@ bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, in
                struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
-// A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is, ends.
+// A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
+// ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
                       struct pos *to);
 bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
@@ -521,8 +525,8 @@ const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
 // ---- the vocabulary and masks ----
 
 struct trie_node {
-    uint32_t skip;  // index after the subtree
-    uint32_t token; // first in trie.token; those of a subtree stand together
+    uint32_t skip;    // index after the subtree
+    uint32_t token;   // first in trie.token; those of a subtree stand together
     uint16_t n_token; // how many end here
     uint8_t byte;
     uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
@@ -538,7 +542,7 @@ struct trie {
     // From this byte on a token may stand in a string of any content, begun before: no quote,
     // backslash or control character, and UTF-8 as far as it goes; 255: more
     uint8_t *safe_from;
-    uint32_t depth; // longest token
+    uint32_t depth;      // longest token
     uint32_t first[257]; // [b]: node of the first byte b, or the next there is
 };
 
@@ -564,8 +568,8 @@ struct string_tables {
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
     uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
-    uint64_t *open;   // those that stay in a string of any length
-    uint64_t *closed; // and those that end it with their last byte
+    uint64_t *open;     // those that stay in a string of any length
+    uint64_t *closed;   // and those that end it with their last byte
     int n_open, n_closed;
 };
 struct vocab_tables {
@@ -573,7 +577,7 @@ struct vocab_tables {
     struct trie all;     // text tokens
     struct trie escaped; // those in which a backslash comes before any quote
     struct string_tables string[2];
-    struct quote_token *odd;     // safe ones of more than SAFE_POINTS, or that end within a character
+    struct quote_token *odd; // safe ones of more than SAFE_POINTS, or that end within a character
     uint32_t n_odd, points_max;  // most code points of any token, begun ones included
     uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
     int n_safe[SAFE_POINTS];
@@ -586,7 +590,7 @@ struct vocab_tables {
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for
-    int32_t *added; // every added token, the longest content first
+    int32_t *added;       // every added token, the longest content first
     int n_added;
 };
 

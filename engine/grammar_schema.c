@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define NODES_MAX    400000
-#define BRANCHES_MAX 128   // ways in which unevaluated* can be decided
-#define DEPTH_MAX    400   // in-place subschemas within one another
+#define BRANCHES_MAX 128 // ways in which unevaluated* can be decided
+#define DEPTH_MAX    400 // in-place subschemas within one another
 
 struct compiler {
     grammar *g;
@@ -23,7 +23,7 @@ struct compiler {
     const char *what;
     bool old;    // draft 7 and before: nothing counts beside $ref
     bool draft4; // and before: const, contains, propertyNames and if are unknown
-    bool open; // combined with another schema: nothing closes by itself here
+    bool open;   // combined with another schema: nothing closes by itself here
     int depth;
     bool failed;
     err *e;
@@ -219,15 +219,14 @@ static bool is_list(struct compiler *c, const json_t *schema, const char *key, c
 static const struct {
     const char *name;
     uint8_t bit;
-} types[] = {{"null", 1},   {"boolean", 2}, {"integer", 4}, {"number", 8},
-             {"string", 16}, {"array", 32}, {"object", 64}};
+} types[] = {{"null", 1},    {"boolean", 2}, {"integer", 4}, {"number", 8},
+             {"string", 16}, {"array", 32},  {"object", 64}};
 
 static unsigned type_bit(struct compiler *c, const json_t *schema, const json_t *v)
 {
     for (size_t i = 0; json_is_string(v) && i < sizeof types / sizeof *types; i++)
         if (strcmp(json_string_value(v), types[i].name) == 0) return types[i].bit;
-    refuse(c, schema, "type",
-           "expected null, boolean, integer, number, string, array or object");
+    refuse(c, schema, "type", "expected null, boolean, integer, number, string, array or object");
     return 0;
 }
 
@@ -356,8 +355,7 @@ static form_id item_form(struct compiler *c, const json_t *schema, uint32_t base
     struct items *p = chunk_alloc(&c->g->mem, sizeof *p);
     p->n = (uint32_t)json_array_size(prefix);
     p->prefix = chunk_alloc(&c->g->mem, (p->n + 1) * sizeof *p->prefix);
-    for (uint32_t i = 0; i < p->n; i++)
-        p->prefix[i] = node_for(c, json_array_get(prefix, i), base);
+    for (uint32_t i = 0; i < p->n; i++) p->prefix[i] = node_for(c, json_array_get(prefix, i), base);
     p->rest = items ? node_for(c, items, base) : (uint32_t)NODE_ALL;
     return add_items(c->g, p);
 }
@@ -391,9 +389,18 @@ static form_id array_form(struct compiler *c, const json_t *schema, uint32_t bas
 
 static bool closes(const struct compiler *c, const json_t *schema)
 {
-    static const char *const open[] = {"additionalProperties", "patternProperties", "allOf",
-                                       "anyOf", "oneOf", "$ref", "if", "unevaluatedProperties",
-                                       "$dynamicRef", "not", "dependentSchemas", "dependencies"};
+    static const char *const open[] = {"additionalProperties",
+                                       "patternProperties",
+                                       "allOf",
+                                       "anyOf",
+                                       "oneOf",
+                                       "$ref",
+                                       "if",
+                                       "unevaluatedProperties",
+                                       "$dynamicRef",
+                                       "not",
+                                       "dependentSchemas",
+                                       "dependencies"};
     if (!c->g->o.closed || c->open || !json_object_get(schema, "properties")) return false;
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         if (json_object_get(schema, open[i])) return false;
@@ -472,8 +479,7 @@ static form_id names_form(struct compiler *c, const json_t *schema, const char *
         }
         names[i] = name_of(c->g, json_string_value(v), json_string_length(v));
     }
-    form_id f = c->failed ? (form_id)FORM_FALSE
-                          : form_names(c->g, O_HAS, 0, names, (uint32_t)n);
+    form_id f = c->failed ? (form_id)FORM_FALSE : form_names(c->g, O_HAS, 0, names, (uint32_t)n);
     free(names);
     return f;
 }
@@ -516,8 +522,9 @@ static form_id object_form(struct compiler *c, const json_t *schema, uint32_t ba
     if (names) {
         set_id s = in_place(c, names, base);
         lex_lang lang = g->sets[s].string;
-        f = form_and(g, f, lang == LEX_EMPTY ? form_atom(g, O_MAX, 0, 0, 0)
-                                             : form_atom(g, O_NAMES, lang, 0, 0));
+        f = form_and(g, f,
+                     lang == LEX_EMPTY ? form_atom(g, O_MAX, 0, 0, 0)
+                                       : form_atom(g, O_NAMES, lang, 0, 0));
     }
     static const char *const dependent[] = {"dependentRequired", "dependentSchemas",
                                             "dependencies"};
@@ -549,7 +556,8 @@ static set_id enum_set(struct compiler *c, const json_t *schema, const json_t *l
         text[n_text++] = json_string_value(v);
     }
     if (n_text)
-        s = values_or(g, s, values_make(g, (struct set){.string = lex_words(g->x, text, len, n_text)}));
+        s = values_or(g, s,
+                      values_make(g, (struct set){.string = lex_words(g->x, text, len, n_text)}));
     json_decref(seen);
     free(text);
     free(len);
@@ -655,7 +663,8 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
     grammar *g = c->g;
     const json_t *v;
     for (int i = 0; i < 3 && !c->failed; i++)
-        if (json_object_get(schema, refs[i])) s = values_and(g, s, ref_set(c, schema, refs[i], base));
+        if (json_object_get(schema, refs[i]))
+            s = values_and(g, s, ref_set(c, schema, refs[i], base));
     for (int i = 0; i < 3 && !c->failed; i++) {
         if (!(v = json_object_get(schema, lists[i].key))) continue;
         if (!json_array_size(v))
@@ -667,7 +676,8 @@ static set_id combined(struct compiler *c, const json_t *schema, uint32_t base, 
         s = values_minus(g, s, combined_place(c, v, base));
         went_too_far(c, schema, "not");
     }
-    if (!c->draft4 && json_object_get(schema, "if") && !c->failed) s = values_and(g, s, if_set(c, schema, base));
+    if (!c->draft4 && json_object_get(schema, "if") && !c->failed)
+        s = values_and(g, s, if_set(c, schema, base));
     return s;
 }
 
@@ -685,7 +695,8 @@ static set_id own_set(struct compiler *c, const json_t *schema, uint32_t base)
     set_id s = values_make(g, own);
     const json_t *v = json_object_get(schema, "enum");
     if (v) s = values_and(g, s, enum_set(c, schema, v));
-    if (!c->draft4 && (v = json_object_get(schema, "const"))) s = values_and(g, s, values_of_json(g, v));
+    if (!c->draft4 && (v = json_object_get(schema, "const")))
+        s = values_and(g, s, values_of_json(g, v));
     return s;
 }
 
@@ -735,20 +746,19 @@ static void *joined(struct chunks *mem, const void *a, size_t na, const void *b,
 static struct branch both(struct compiler *c, const struct branch *a, const struct branch *b)
 {
     struct chunks *m = &c->g->mem;
-    return (struct branch){
-        .set = values_and(c->g, a->set, b->set),
-        .prop = joined(m, a->prop, a->n_prop * sizeof *a->prop, b->prop,
-                       b->n_prop * sizeof *b->prop),
-        .n_prop = a->n_prop + b->n_prop,
-        .pattern = joined(m, a->pattern, a->n_pattern * sizeof *a->pattern, b->pattern,
-                          b->n_pattern * sizeof *b->pattern),
-        .n_pattern = a->n_pattern + b->n_pattern,
-        .all_props = a->all_props || b->all_props,
-        .n_items = a->n_items > b->n_items ? a->n_items : b->n_items,
-        .all_items = a->all_items || b->all_items,
-        .contains = joined(m, a->contains, a->n_contains * sizeof *a->contains, b->contains,
-                           b->n_contains * sizeof *b->contains),
-        .n_contains = a->n_contains + b->n_contains};
+    return (struct branch){.set = values_and(c->g, a->set, b->set),
+                           .prop = joined(m, a->prop, a->n_prop * sizeof *a->prop, b->prop,
+                                          b->n_prop * sizeof *b->prop),
+                           .n_prop = a->n_prop + b->n_prop,
+                           .pattern = joined(m, a->pattern, a->n_pattern * sizeof *a->pattern,
+                                             b->pattern, b->n_pattern * sizeof *b->pattern),
+                           .n_pattern = a->n_pattern + b->n_pattern,
+                           .all_props = a->all_props || b->all_props,
+                           .n_items = a->n_items > b->n_items ? a->n_items : b->n_items,
+                           .all_items = a->all_items || b->all_items,
+                           .contains = joined(m, a->contains, a->n_contains * sizeof *a->contains,
+                                              b->contains, b->n_contains * sizeof *b->contains),
+                           .n_contains = a->n_contains + b->n_contains};
 }
 
 static void add_branch(struct compiler *c, const json_t *schema, struct branches *out,
@@ -805,9 +815,9 @@ static void expand_own(struct compiler *c, const json_t *schema, uint32_t base, 
     const json_t *items = json_object_get(schema, "items");
     const json_t *prefix = json_is_array(items) ? items : json_object_get(schema, "prefixItems");
     b->n_items = (uint32_t)json_array_size(prefix);
-    b->all_items = json_object_get(schema, "unevaluatedItems") ||
-                   (json_is_array(items) ? json_object_get(schema, "additionalItems") != NULL
-                                         : items != NULL);
+    b->all_items =
+        json_object_get(schema, "unevaluatedItems") ||
+        (json_is_array(items) ? json_object_get(schema, "additionalItems") != NULL : items != NULL);
     if (!json_object_get(schema, "contains")) return;
     b->contains = chunk_alloc(&c->g->mem, sizeof *b->contains);
     b->contains[b->n_contains++] = node_for(c, json_object_get(schema, "contains"), base);
@@ -823,8 +833,8 @@ static void cross_one_of(struct compiler *c, const json_t *schema, uint32_t base
         for (uint32_t w = 0; w < b->n; w++) {
             for (size_t k = 0; k < json_array_size(list); k++)
                 if (k != i)
-                    b->v[w].set = values_minus(c->g, b->v[w].set,
-                                            in_place(c, json_array_get(list, k), base));
+                    b->v[w].set =
+                        values_minus(c->g, b->v[w].set, in_place(c, json_array_get(list, k), base));
             add_branch(c, schema, ways, b->v[w]);
         }
         free(b);

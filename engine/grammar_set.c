@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TERMS_MAX  600 // of one form and symbol
-#define BESIDE_MAX 300 // members of a form that are compared with one another
+#define TERMS_MAX  600      // of one form and symbol
+#define EFFORT_MAX 30000000 // about a second
+#define BESIDE_MAX 300      // members of a form that are compared with one another
 
 // ---- tables ----
 
@@ -42,17 +43,25 @@ size_t table_bytes(const struct table *t)
 #define GROW(p, n, cap, first)                                                                     \
     do {                                                                                           \
         if ((n) == (cap)) {                                                                        \
-            (cap) = (cap) ? (cap) * 2 : (first);                                                   \
+            (cap) = (cap) ? (cap)*2 : (first);                                                     \
             (p) = mem_grow((p), (cap) * sizeof *(p));                                              \
         }                                                                                          \
     } while (0)
 
-// While a schema is compiled it is refused for this; later, what was given up counts as not allowed.
+// While a schema is compiled it is refused for this; later, what was given up counts as not
+// allowed.
 void grammar_too_much(grammar *g, const char *why)
 {
     if (!g->compiler) return;
     if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
+}
+
+void grammar_effort(grammar *g, uint64_t n)
+{
+    g->effort += n;
+    if (g->compiler && g->effort > EFFORT_MAX)
+        grammar_too_much(g, "combined schemas that take too long to tell apart");
 }
 
 // ---- names ----
@@ -128,7 +137,8 @@ static lex_lang tidy(grammar *g, lex_lang a)
     err e;
     if (a == LEX_EMPTY || a == LEX_ANY_STRING || a == LEX_ANY_NUMBER) return a;
     if (a == LEX_FAILED || lex_prepare(g->x, a, &e) < 0) {
-        grammar_too_much(g, a == LEX_FAILED ? "a language of strings or numbers grows too large" : e.msg);
+        grammar_too_much(g, a == LEX_FAILED ? "a language of strings or numbers grows too large"
+                                            : e.msg);
         return LEX_EMPTY;
     }
     return lex_is_empty(g->x, a) ? LEX_EMPTY : a;
@@ -152,6 +162,7 @@ static uint32_t scalar_cost(grammar *g, const struct set *s)
 
 set_id values_make(grammar *g, struct set s)
 {
+    if (g->too_much) return SET_NONE;
     s.number = tidy(g, s.number);
     s.string = tidy(g, s.string);
     struct table *t = &g->set_table;
@@ -200,10 +211,10 @@ set_id values_or(grammar *g, set_id a, set_id b)
     struct set x = g->sets[a], y = g->sets[b];
     if (x.complement == b) return SET_ALL;
     return values_make(g, (struct set){.literals = x.literals | y.literals,
-                                    .number = lex_or(g->x, x.number, y.number),
-                                    .string = lex_or(g->x, x.string, y.string),
-                                    .array = form_or(g, x.array, y.array),
-                                    .object = form_or(g, x.object, y.object)});
+                                       .number = lex_or(g->x, x.number, y.number),
+                                       .string = lex_or(g->x, x.string, y.string),
+                                       .array = form_or(g, x.array, y.array),
+                                       .object = form_or(g, x.object, y.object)});
 }
 
 static lex_lang string_not(grammar *g, lex_lang a)
@@ -217,10 +228,10 @@ set_id values_not(grammar *g, set_id a)
     if (g->sets[a].complement != NONE) return g->sets[a].complement;
     struct set x = g->sets[a];
     set_id b = values_make(g, (struct set){.literals = LITERAL_ALL & ~x.literals,
-                                        .number = number_not(g, x.number),
-                                        .string = string_not(g, x.string),
-                                        .array = form_not(g, x.array),
-                                        .object = form_not(g, x.object)});
+                                           .number = number_not(g, x.number),
+                                           .string = string_not(g, x.string),
+                                           .array = form_not(g, x.array),
+                                           .object = form_not(g, x.object)});
     g->sets[a].complement = b;
     if (b > SET_ALL && g->sets[b].complement == NONE) g->sets[b].complement = a;
     return b;
@@ -390,11 +401,13 @@ static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b);
 // A member of the other kind is superfluous when one of its own members stands beside it (a and (a
 // or b) is a), and loses those whose complement does (a and (not a or b) is a and b). NONE: it
 // stays as it is, else what takes its place.
-static form_id beside(grammar *g, enum form_kind kind, const uint32_t *v, uint32_t n, form_id member)
+static form_id beside(grammar *g, enum form_kind kind, const uint32_t *v, uint32_t n,
+                      form_id member)
 {
     struct form x = g->forms[member];
     form_id neutral = kind == F_AND ? FORM_TRUE : FORM_FALSE, left = !neutral;
     bool changed = false;
+    grammar_effort(g, x.n);
     for (uint32_t i = 0; i < x.n; i++) {
         if (among(v, n, x.list[i])) return neutral;
         form_id c = g->forms[x.list[i]].complement;
@@ -430,11 +443,12 @@ static form_id join(grammar *g, enum form_kind kind, form_id a, form_id b)
     form_id neutral = kind == F_AND ? FORM_TRUE : FORM_FALSE, absorbing = !neutral;
     if (a == b || b == neutral) return a;
     if (a == neutral) return b;
-    if (a == absorbing || b == absorbing) return absorbing;
+    if (a == absorbing || b == absorbing || g->too_much) return absorbing;
     struct form x = g->forms[a], y = g->forms[b];
     const uint32_t *p = x.kind == kind ? x.list : &a, *q = y.kind == kind ? y.list : &b;
     uint32_t np = x.kind == kind ? x.n : 1, nq = y.kind == kind ? y.n : 1, n = 0;
     uint32_t room[64], *v = np + nq <= 64 ? room : mem_new((np + nq) * sizeof *v);
+    grammar_effort(g, np + nq);
     for (uint32_t i = 0, k = 0; i < np || k < nq;) {
         uint32_t next = k == nq || (i < np && p[i] <= q[k]) ? p[i] : q[k];
         if (i < np && p[i] == next) i++;
@@ -655,8 +669,8 @@ static bool still_bad(grammar *g, const struct form *f, name_id removed)
     if (p->n_pattern || p->extra != NODE_ALL) return true;
     for (uint32_t i = 0; i < p->n; i++) {
         name_id name = p->p[i].name;
-        bool gone = name == removed ||
-                    (f->n && bsearch(&name, f->list, f->n, sizeof name, by_id) != NULL);
+        bool gone =
+            name == removed || (f->n && bsearch(&name, f->list, f->n, sizeof name, by_id) != NULL);
         if (!gone && node_set(g, p->p[i].node) != SET_ALL) return true;
     }
     return false;
@@ -982,15 +996,6 @@ bool forms_disjoint(grammar *g, form_id a, form_id b)
         }
     }
     return false;
-}
-
-bool values_infinite(grammar *g, set_id a, int depth)
-{
-    struct set s = g->sets[a];
-    if (s.number && lex_count(g->x, lex_start(g->x, s.number)) == LEX_MANY) return true;
-    if (s.string && lex_count(g->x, lex_start(g->x, s.string)) == LEX_MANY) return true;
-    if (s.object == FORM_TRUE || s.array == FORM_TRUE) return true;
-    return depth > 0 && (s.object || s.array) && false;
 }
 
 size_t grammar_interned_bytes(const grammar *g)

@@ -109,11 +109,8 @@ const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool)
 
 static struct object_at object_at(const struct frame *f)
 {
-    return (struct object_at){.k = f->keys,
-                              .seen = FRAME_SEEN(f),
-                              .next = f->next,
-                              .count = f->count,
-                              .extra = f->extra};
+    return (struct object_at){
+        .k = f->keys, .seen = FRAME_SEEN(f), .next = f->next, .count = f->count, .extra = f->extra};
 }
 
 static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
@@ -133,7 +130,8 @@ static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
     const struct text_byte *b = p->text;
     for (uint32_t i = n; i-- > 0; b = b->before) text[i] = b->byte;
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    if (!v) v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    if (!v)
+        v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     if (v) f->used = values_or(g, f->used, values_of_json(g, v));
     json_decref(v);
     free(text);
@@ -159,8 +157,7 @@ static uint32_t merge_items(grammar *g, struct frame *f, uint32_t n)
         while (k < m &&
                memcmp(FRAME_SERVES(f) + (size_t)k * f->words, row, f->words * sizeof *row) != 0)
             k++;
-        bool same = k < m && (!form_compares(g, it.form) ||
-                              FRAME_ITEMS(f)[k].form == it.form);
+        bool same = k < m && (!form_compares(g, it.form) || FRAME_ITEMS(f)[k].form == it.form);
         if (same) {
             FRAME_ITEMS(f)[k].form = form_or(g, FRAME_ITEMS(f)[k].form, it.form);
             continue;
@@ -389,8 +386,7 @@ static bool begin_value(grammar *g, struct chunks *mem, const struct pos *from, 
     case 't':
     case 'f': return begin_word(g, from, c, to);
     case '"': return begin_scalar(g, mem, from, c, to);
-    default:
-        return (c == '-' || (c >= '0' && c <= '9')) && begin_scalar(g, mem, from, c, to);
+    default: return (c == '-' || (c >= '0' && c <= '9')) && begin_scalar(g, mem, from, c, to);
     }
 }
 
@@ -654,8 +650,8 @@ static uint32_t whole_length(const char *raw, uint32_t n)
         uint32_t len = 1;
         if (raw[i] == '\\') {
             bool unicode = i + 1 < n && raw[i + 1] == 'u';
-            bool high = unicode && n - i >= 4 && (raw[i + 2] | 32) == 'd' &&
-                        strchr("89abAB", raw[i + 3]);
+            bool high =
+                unicode && n - i >= 4 && (raw[i + 2] | 32) == 'd' && strchr("89abAB", raw[i + 3]);
             len = high ? 12 : unicode ? 6 : 2;
         }
         if (len > n - i) return i;
@@ -682,12 +678,10 @@ static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_cla
     uint32_t m = raw_key(p, key);
     m = decode(key, whole_length(key, m), key);
     for (const struct seen_key *x = p->top->extra; x; x = x->before)
-        n += x->len >= m && memcmp(x->text, key, m) == 0 &&
-             lex_has(g->x, c->lang, x->text, x->len);
+        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
     for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
         const struct name *x = &g->names[k->name[i]];
-        n += x->len >= m && memcmp(x->text, key, m) == 0 &&
-             lex_has(g->x, c->lang, x->text, x->len);
+        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
     }
     free(key);
     return n;
@@ -917,7 +911,9 @@ static bool step_comma(grammar *g, struct chunks *mem, const struct pos *from, s
 {
     const struct frame *f = from->top;
     bool array = f->kind == FRAME_ARRAY;
-    *to = (struct pos){.mode = python(g) ? M_COMMA : array ? M_VALUE : M_QUOTE,
+    *to = (struct pos){.mode = python(g) ? M_COMMA
+                               : array   ? M_VALUE
+                                         : M_QUOTE,
                        .top = f,
                        .text = from->text};
     if (!array) return key_possible(g, mem, f);
@@ -940,8 +936,7 @@ static bool step_first(grammar *g, struct chunks *mem, const struct pos *from, u
 static bool step_next(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                       struct pos *to)
 {
-    if (c == (from->top->kind == FRAME_ARRAY ? ']' : '}'))
-        return close_container(g, mem, from, to);
+    if (c == (from->top->kind == FRAME_ARRAY ? ']' : '}')) return close_container(g, mem, from, to);
     return c == ',' && step_comma(g, mem, from, to);
 }
 
@@ -1002,7 +997,7 @@ bool pos_may_begin(const grammar *g, const struct pos *p, uint8_t c)
     case M_NEXT: return space || c == ',' || c == (array ? ']' : '}');
     case M_COMMA: return c == ' ';
     case M_QUOTE: return space || c == '"';
-    case M_COLON: return space || c == (uint8_t)": "[p->off];
+    case M_COLON: return space || c == (uint8_t) ": "[p->off];
     case M_WORD: return c == (uint8_t)word_text[p->literal][p->off];
     case M_DONE: return space;
     default: return true;
@@ -1048,8 +1043,7 @@ bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
     case M_TEXT:
         return p->sub == STR_PLAIN && t->choice != CHOICE_REQUIRED && t->choice != CHOICE_NAMED;
     case M_ANCHOR: return t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE;
-    case M_NUMBER:
-        return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
+    case M_NUMBER: return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
     default: return false;
     }
 }
@@ -1126,8 +1120,7 @@ static uint32_t escape_finish(grammar *g, const struct pos *p, const uint32_t *b
     uint32_t best = FAR;
     q.other = LEX_DEAD;
     q.choices = NULL;
-    if (p->choices)
-        q.choices = choices_new(&g->work, p->choices->n, 0); // all dead
+    if (p->choices) q.choices = choices_new(&g->work, p->choices->n, 0); // all dead
     for (int c = 0; c < 256; c++) {
         struct text_byte b = {p->key, (p->key ? p->key->len : 0) + 1, (char)c};
         q.s = lex_step(g->x, p->s, (uint8_t)c);
@@ -1153,7 +1146,8 @@ static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *belo
             const struct term *t = form_terms(g, FRAME_ITEMS(f)[i].form, k, symbol, &n);
             struct object_at at = after_symbol(g, f, symbol, seen, f->count + 1);
             for (uint32_t x = 0; x < n; x++) {
-                uint32_t cost = far_add(values_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
+                uint32_t cost =
+                    far_add(values_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
                 cost = far_add(far_add(cost, key + comma_bytes(g)), below_item(f, below, i));
                 best = min_of(best, cost);
             }
@@ -1199,8 +1193,8 @@ uint32_t pos_finish(grammar *g, const struct pos *p)
     if (p->mode >= M_TEXT) return tools_finish(g, p);
     if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
-    bool key = p->mode == M_QUOTE || p->mode == M_KEY ||
-               (p->mode == M_COMMA && f->kind == FRAME_OBJECT);
+    bool key =
+        p->mode == M_QUOTE || p->mode == M_KEY || (p->mode == M_COMMA && f->kind == FRAME_OBJECT);
     bool between = p->mode == M_FIRST || p->mode == M_NEXT;
     if (!key && !between) {
         const uint32_t *up = rests(g, f);
@@ -1273,7 +1267,8 @@ static const struct frame *keep_frame(const struct frame *f)
 
 static void drop_frame(const struct frame *f)
 {
-    while (f && atomic_fetch_sub_explicit(&((struct frame *)f)->refs, 1, memory_order_acq_rel) == 1) {
+    while (f &&
+           atomic_fetch_sub_explicit(&((struct frame *)f)->refs, 1, memory_order_acq_rel) == 1) {
         const struct frame *parent = f->parent;
         drop_seen(f->extra);
         drop_text(f->start);

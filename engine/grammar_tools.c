@@ -20,16 +20,17 @@ static int compare_words(const void *a, const void *b)
     return o ? o : (x->len > y->len) - (x->len < y->len);
 }
 
-struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id, uint32_t n)
+struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
+                              uint32_t n)
 {
     struct word_entry *v = mem_new((n + 1) * sizeof *v);
     for (uint32_t i = 0; i < n; i++)
         v[i] = (struct word_entry){text[i], (uint32_t)strlen(text[i]), id[i]};
     if (n) qsort(v, n, sizeof *v, compare_words);
     struct word_list w = {.n = n,
-                      .text = chunk_alloc(mem, (n + 1) * sizeof *w.text),
-                      .len = chunk_alloc(mem, (n + 1) * sizeof *w.len),
-                      .id = chunk_alloc(mem, (n + 1) * sizeof *w.id)};
+                          .text = chunk_alloc(mem, (n + 1) * sizeof *w.text),
+                          .len = chunk_alloc(mem, (n + 1) * sizeof *w.len),
+                          .id = chunk_alloc(mem, (n + 1) * sizeof *w.id)};
     for (uint32_t i = 0; i < n; i++) {
         char *copy = chunk_alloc(mem, v[i].len + 1);
         memcpy(copy, v[i].text, v[i].len);
@@ -42,7 +43,8 @@ struct word_list word_list_of(struct chunks *mem, const char *const *text, const
 }
 
 // Narrows [*lo, *hi) to the words whose byte at `off` is c; false: none.
-bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off, uint8_t c)
+bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
+                      uint8_t c)
 {
     uint32_t a = *lo, b = *hi;
     while (a < b && (w->len[a] <= off || (uint8_t)w->text[a][off] < c)) a++;
@@ -151,8 +153,8 @@ static int add_tools(grammar *g, const struct grammar_tools_options *o, err *e)
     int rc = 0;
     for (size_t i = 0; i < o->n_tool && rc == 0; i++) {
         char *what = mem_printf("tool %s: parameters", o->tools[i].name);
-        uint32_t node = schema_add(g, o->tools[i].parameters ? o->tools[i].parameters : none, what,
-                                   true, e);
+        uint32_t node =
+            schema_add(g, o->tools[i].parameters ? o->tools[i].parameters : none, what, true, e);
         if (node == NONE)
             rc = -1;
         else
@@ -394,8 +396,7 @@ static uint32_t names_finish(grammar *g, uint32_t lo, uint32_t hi, uint32_t off)
     const struct tools *t = &g->tools;
     uint32_t best = FAR;
     for (uint32_t i = lo; i < hi; i++)
-        best = min_of(best,
-                      far_add(t->names.len[i] - off, values_cost(g, t->set[t->names.id[i]])));
+        best = min_of(best, far_add(t->names.len[i] - off, values_cost(g, t->set[t->names.id[i]])));
     return far_add(best, t->literal[LIT_CLOSE].cost[0]);
 }
 

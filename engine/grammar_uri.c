@@ -33,7 +33,8 @@ static void remove_dots(char *path)
         if (n == 2 && memcmp(in, "/.", 2) == 0) {
             if (last) *out++ = '/';
         } else if (n == 3 && memcmp(in, "/..", 3) == 0) {
-            while (out > path && *--out != '/') {}
+            while (out > path && *--out != '/') {
+            }
             if (last) *out++ = '/';
         } else {
             memmove(out, in, n);
@@ -96,10 +97,18 @@ static const char *own_id(const struct places *p, const json_t *schema)
     return id && id[0] != '#' ? id : NULL;
 }
 
-static const char *const schema_keys[] = {
-    "additionalItems", "additionalProperties",  "contains",         "contentSchema", "else", "if",
-    "items",           "not",                   "propertyNames",    "then",
-    "unevaluatedItems", "unevaluatedProperties"};
+static const char *const schema_keys[] = {"additionalItems",
+                                          "additionalProperties",
+                                          "contains",
+                                          "contentSchema",
+                                          "else",
+                                          "if",
+                                          "items",
+                                          "not",
+                                          "propertyNames",
+                                          "then",
+                                          "unevaluatedItems",
+                                          "unevaluatedProperties"};
 static const char *const list_keys[] = {"allOf", "anyOf", "oneOf", "prefixItems", "items"};
 static const char *const map_keys[] = {"$defs",      "definitions",       "dependencies",
                                        "properties", "patternProperties", "dependentSchemas"};
@@ -118,8 +127,7 @@ static void walk(struct places *p, const json_t *schema, uint32_t base, int dept
     const char *id = own_id(p, schema), *key;
     json_t *value, *sub;
     size_t i;
-    if (id && depth > 0)
-        base = add_place(p, uri_join(p->v[base].uri, id), schema, NONE, false);
+    if (id && depth > 0) base = add_place(p, uri_join(p->v[base].uri, id), schema, NONE, false);
     const char *anchors[] = {text_of(schema, "$anchor"), text_of(schema, "$dynamicAnchor"),
                              text_of(schema, "$id") && text_of(schema, "$id")[0] == '#'
                                  ? text_of(schema, "$id") + 1

@@ -160,7 +160,10 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         for (; depth < v[i].n; t->n++) {
             open[++depth] = t->n;
             t->node[t->n] =
-                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1], .depth = (uint16_t)depth, .token = i, .kind = (uint16_t)kind_of((uint8_t)v[i].p[depth - 1])};
+                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1],
+                                   .depth = (uint16_t)depth,
+                                   .token = i,
+                                   .kind = (uint16_t)kind_of((uint8_t)v[i].p[depth - 1])};
         }
         t->token[i] = v[i].token;
         t->safe_from[i] = safe_from(v[i].p, v[i].n);
@@ -339,7 +342,8 @@ static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
     uint16_t *group = mem_new((size_t)v->n_token * sizeof *group); // by token
     memset(group, 0xff, (size_t)v->n_token * sizeof *group);
     for (uint32_t i = 0; i < t->n_quote; i++)
-        if (t->quote[i].suffix < NONE_GROUP) group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
+        if (t->quote[i].suffix < NONE_GROUP)
+            group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
     t->group_of = mem_new((all->all.n_token + 1) * sizeof *t->group_of);
     for (uint32_t i = 0; i < all->all.n_token; i++) t->group_of[i] = group[all->all.token[i]];
     free(group);
@@ -428,7 +432,8 @@ size_t grammar_vocab_bytes(const grammar_vocab *v)
     n += 4 * t->all.n_token * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
-    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
+    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
+           (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
 }
 
 void grammar_vocab_release(grammar_vocab *v)

@@ -63,7 +63,7 @@ lex_state lex_step_new(lex *x, lex_state s, uint8_t byte)
     struct state from = x->state[s]; // a copy: the array moves when states are made
     for (int i = 0; i < 16; i++) {
         uint8_t c = (uint8_t)((byte & 0xf0) | i);
-        target[i] = is_number(&from) ? number_step(x, &from, c) : string_step(x, &from, c);
+        target[i] = is_number(&from) ? number_read(x, &from, c) : string_step(x, &from, c);
     }
     uint32_t block = block_of(x, target);
     x->hot.row[s][byte >> 4] = block;
@@ -164,7 +164,7 @@ lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n)
 {
     uint32_t *length = mem_new(n * sizeof *length);
     for (size_t i = 0; i < n; i++) length[i] = (uint32_t)len[i];
-    expr a = expr_words(x, words_of(x, text, length, (uint32_t)n));
+    expr a = expr_words(x, wordset_of(x, text, length, (uint32_t)n));
     free(length);
     return string_lang(x, false, a);
 }
@@ -235,7 +235,7 @@ static expr words_within(lex *x, expr a, expr b)
         text[n] = w.text[i];
         len[n++] = w.len[i];
     }
-    expr some = expr_words(x, words_of(x, text, len, n));
+    expr some = expr_words(x, wordset_of(x, text, len, n));
     free(text);
     free(len);
     return some;
@@ -308,7 +308,7 @@ uint32_t lex_rest(lex *x, lex_state s)
     if (p->accepts) return 0;
     if (p->rest != UNKNOWN) return p->rest;
     if (p->stage == STAGE_CHAR) return x->state[s].rest = expr_rest(x, p->a);
-    if (p->stage == STAGE_NUMBER) return x->state[s].rest = number_rest(x, p->a);
+    if (p->stage == STAGE_NUMBER) return x->state[s].rest = number_finish(x, p->a);
     uint32_t least = FAR; // in the middle of a character or an exponent: a few bytes deep at most
     for (int c = 0; c < 256; c++) {
         uint32_t rest = lex_rest(x, lex_step(x, s, (uint8_t)c));
@@ -359,12 +359,13 @@ static uint32_t find_loops(lex *x, lex_state s)
 {
     static const struct {
         uint32_t kind, lo, hi;
-    } spans[] = {{KIND_LOWER, 'a', 'z'},     {KIND_UPPER, 'A', 'Z'},     {KIND_DIGIT, '0', '9'},
-                 {KIND_SPACE, ' ', ' '},     {KIND_UNDERSCORE, '_', '_'}, {KIND_HYPHEN, '-', '-'},
-                 {KIND_DOT, '.', '.'},       {KIND_SLASH, '/', '/'},     {KIND_COLON, ':', ':'},
-                 {KIND_MARK, '!', '!'},      {KIND_MARK, '#', ','},      {KIND_MARK, ';', '@'},
-                 {KIND_MARK, '[', '['},      {KIND_MARK, ']', '^'},      {KIND_MARK, '`', '`'},
-                 {KIND_MARK, '{', '~'},      {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
+    } spans[] = {
+        {KIND_LOWER, 'a', 'z'}, {KIND_UPPER, 'A', 'Z'},      {KIND_DIGIT, '0', '9'},
+        {KIND_SPACE, ' ', ' '}, {KIND_UNDERSCORE, '_', '_'}, {KIND_HYPHEN, '-', '-'},
+        {KIND_DOT, '.', '.'},   {KIND_SLASH, '/', '/'},      {KIND_COLON, ':', ':'},
+        {KIND_MARK, '!', '!'},  {KIND_MARK, '#', ','},       {KIND_MARK, ';', '@'},
+        {KIND_MARK, '[', '['},  {KIND_MARK, ']', '^'},       {KIND_MARK, '`', '`'},
+        {KIND_MARK, '{', '~'},  {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
     if (x->state[s].stage != STAGE_CHAR) return 0;
     expr a = x->state[s].a;
     if (x->expr[a].kind == EXPR_WORDS) return 0;

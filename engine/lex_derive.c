@@ -14,7 +14,7 @@ static expr derive(lex *x, expr a, uint32_t c);
 
 static expr derive_words(lex *x, struct expr_node p, uint32_t c)
 {
-    uint32_t lo = p.b, hi = p.c, n = words_narrow(x, p.a, &lo, &hi, p.d, c);
+    uint32_t lo = p.b, hi = p.c, n = wordset_narrow(x, p.a, &lo, &hi, p.d, c);
     return n ? expr_words_at(x, p.a, lo, hi, p.d + n) : EXPR_NONE;
 }
 
@@ -123,7 +123,7 @@ static void split_words(const lex *x, struct split *s, const struct expr_node *p
             continue;
         }
         split_single(s, c);
-        words_narrow(x, p->a, &lo, &hi, p->d, c);
+        wordset_narrow(x, p->a, &lo, &hi, p->d, c);
         i = hi;
     }
 }

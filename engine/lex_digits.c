@@ -611,7 +611,7 @@ lex_state number_start(lex *x, uint32_t a)
     return digits_state(x, start);
 }
 
-lex_state number_step(lex *x, const struct state *s, uint8_t byte)
+lex_state number_read(lex *x, const struct state *s, uint8_t byte)
 {
     if (s->stage == STAGE_EXPONENT) return exponent_step(x, s, byte);
     if (byte != 'e' && byte != 'E') return digits_state(x, digits_step(x, s->a, byte));
@@ -619,7 +619,7 @@ lex_state number_step(lex *x, const struct state *s, uint8_t byte)
     return set == NO_EXPONENT ? LEX_DEAD : exponent_state(x, set, (struct exponent){0});
 }
 
-uint32_t number_rest(lex *x, uint32_t a)
+uint32_t number_finish(lex *x, uint32_t a)
 {
     return digits_rest(x, a);
 }

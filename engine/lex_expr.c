@@ -140,9 +140,14 @@ static uint32_t rest_of_sized(const struct expr_node *p, const struct expr_node 
 void expr_sized_again(lex *x, expr a)
 {
     struct expr_node *p = &x->expr[a];
+    const struct expr_node *q = &x->expr[p->a];
     if (p->plain || p->rest != UNKNOWN) return;
-    shape_of_sized(p, &x->expr[p->a]);
-    if (p->shape) p->rest = rest_of_sized(p, &x->expr[p->a]);
+    bool none = q->shape && (p->c < q->min_len || p->b > q->max_len);
+    if (!none) shape_of_sized(p, q);
+    if (none || q->rest == FAR)
+        p->rest = FAR;
+    else if (p->shape)
+        p->rest = rest_of_sized(p, q);
 }
 
 // Few words are never all words of a length: see ONE_BYTE_CHARACTERS.
@@ -621,7 +626,7 @@ expr expr_or(lex *x, expr a, expr b)
     struct expr_node p = x->expr[a], q = x->expr[b];
     if (p.kind == EXPR_WORDS && q.kind == EXPR_WORDS && p.d == 0 && q.d == 0 &&
         p.c - p.b == x->words[p.a].n && q.c - q.b == x->words[q.a].n)
-        return expr_words(x, words_union(x, p.a, q.a));
+        return expr_words(x, wordset_union(x, p.a, q.a));
     uint32_t base = x->n_stack;
     push_flat(x, a, EXPR_OR);
     push_flat(x, b, EXPR_OR);

@@ -113,27 +113,53 @@ uint32_t pattern_of(const struct divisor *d, uint32_t n, const struct decimal *v
     return pattern;
 }
 
-// Is every multiple of a one of b?
-static bool implies(const struct divisor *a, const struct divisor *b)
+typedef unsigned __int128 wide;
+
+static wide common_divisor(wide a, wide b)
 {
-    if (b->frac >= a->frac)
-        return (uint64_t)a->size * power_of_ten(b->frac - a->frac, b->size) % b->size == 0;
-    // a/b = a.size / (b.size 10^k), and a.size is no multiple of 10: never whole unless ...
-    return false;
+    while (b) {
+        wide rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
 }
 
-// The patterns that some value may have, as far as pairs of divisors tell.
+// The least that is a multiple of both; false: it does not fit.
+static bool common_multiple(wide a, wide b, wide *out)
+{
+    return !__builtin_mul_overflow(a / common_divisor(a, b), b, out);
+}
+
+// Is there a value that is a multiple of the divisors of pattern p, and of no other? Where there is
+// one, the least common multiple of those divisors is one.
+static bool is_possible(const wide *size, uint32_t n, uint32_t p)
+{
+    wide all = 1;
+    if (p == 0) return true;
+    for (uint32_t i = 0, first = 1; i < n; i++) {
+        if (!(p >> i & 1)) continue;
+        if (first) all = size[i];
+        first = 0;
+        if (!common_multiple(all, size[i], &all)) return true; // cannot tell
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (!(p >> i & 1) && all % size[i] == 0) return false;
+    return true;
+}
+
 static uint32_t possible_patterns(const struct values *v)
 {
-    uint32_t all = 0;
-    for (uint32_t p = 0; p < 1u << v->n_divisor; p++) {
-        bool fits = true;
-        for (uint32_t i = 0; i < v->n_divisor; i++)
-            for (uint32_t k = 0; k < v->n_divisor; k++)
-                if (p >> i & 1 && !(p >> k & 1) && implies(&v->divisor[i], &v->divisor[k]))
-                    fits = false;
-        all |= (uint32_t)fits << p;
+    wide size[DIVISORS_MAX] = {0}; // in units of the last digit that any of them has
+    uint32_t frac = 0, all = 0;
+    for (uint32_t i = 0; i < v->n_divisor; i++)
+        frac = v->divisor[i].frac > frac ? v->divisor[i].frac : frac;
+    for (uint32_t i = 0; i < v->n_divisor; i++) {
+        size[i] = v->divisor[i].size;
+        for (uint32_t k = v->divisor[i].frac; k < frac; k++) size[i] *= 10;
     }
+    for (uint32_t p = 0; p < 1u << v->n_divisor; p++)
+        all |= (uint32_t)is_possible(size, v->n_divisor, p) << p;
     return all;
 }
 

@@ -90,11 +90,11 @@ struct words {
     const char **text; // ascending by bytes, distinct
     uint32_t *len;
 };
-uint32_t words_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
-uint32_t words_union(lex *x, uint32_t a, uint32_t b);
+uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
+uint32_t wordset_union(lex *x, uint32_t a, uint32_t b);
 // Narrows [lo, hi), which share `off` bytes, to those that go on with c; the bytes read, or 0.
-uint32_t words_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
-                      uint32_t c);
+uint32_t wordset_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
+                        uint32_t c);
 
 // ---- expressions ----
 
@@ -193,8 +193,8 @@ lex_lang number_lang(lex *x, uint32_t a);
 bool number_has(lex *x, uint32_t a, const char *text, size_t n);
 bool number_prepare(lex *x, uint32_t a);
 lex_state number_start(lex *x, uint32_t a);
-lex_state number_step(lex *x, const struct state *s, uint8_t byte);
-uint32_t number_rest(lex *x, uint32_t a);
+lex_state number_read(lex *x, const struct state *s, uint8_t byte);
+uint32_t number_finish(lex *x, uint32_t a);
 uint32_t number_count(lex *x, const struct state *s);
 
 // ---- the automaton ----

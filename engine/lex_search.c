@@ -132,21 +132,57 @@ static bool opens(const lex *x, expr a)
     return false;
 }
 
+// A lower bound on the characters of what `to` matches; `fewest` holds those of the nodes.
+static uint32_t least_characters(const lex *x, const uint32_t *fewest, expr to)
+{
+    const struct expr_node *p = &x->expr[to];
+    if (p->rest == FAR) return FAR;
+    if (p->shape) return p->min_len;
+    if (p->seen == x->n_search) return fewest[p->slot];
+    return p->rest > 0;
+}
+
+// Fewest characters of each node, by relaxation: not those of the cheapest text, where characters
+// of several bytes make a shorter one.
+static uint32_t *search_fewest(const lex *x, const struct search *s)
+{
+    uint32_t *fewest = mem_new(s->n * sizeof *fewest);
+    for (uint32_t i = 0; i < s->n; i++) fewest[i] = x->expr[s->node[i]].row ? FAR : 0;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = s->n; i-- > 0;) {
+            const struct expr_node *p = &x->expr[s->node[i]];
+            uint32_t least = p->nullable ? 0 : FAR;
+            for (uint32_t k = 0; p->row && k < p->row->n; k++) {
+                uint32_t n = far_sum(1, least_characters(x, fewest, p->row->to[k]));
+                least = n < least ? n : least;
+            }
+            if (least >= fewest[i]) continue;
+            fewest[i] = least;
+            changed = true;
+        }
+    }
+    return fewest;
+}
+
 // The lengths of the nodes, where there is no end of them: what limits these by a number is then
 // decided without another search.
 static void search_shapes(lex *x, const struct search *s)
 {
+    uint32_t *fewest = search_fewest(x, s);
     for (bool changed = true; changed;) {
         changed = false;
         for (uint32_t i = s->n; i-- > 0;) {
             struct expr_node *p = &x->expr[s->node[i]];
-            if (p->shape || !p->row || p->rest == FAR || !opens(x, s->node[i])) continue;
+            if (p->shape || !p->row || p->rest == FAR || p->rest != fewest[i]) continue;
+            if (!opens(x, s->node[i])) continue;
             p->shape = p->cheap = changed = true;
             p->min_len = p->rest;
             p->max_len = NO_MAX;
             p->gap = 1;
         }
     }
+    free(fewest);
 }
 
 uint32_t expr_rest(lex *x, expr a)

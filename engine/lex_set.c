@@ -301,7 +301,7 @@ static uint32_t words_intern(lex *x, struct word *w, uint32_t n)
     return x->n_words++;
 }
 
-uint32_t words_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n)
+uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n)
 {
     struct word *w = mem_new(n * sizeof *w);
     for (uint32_t i = 0; i < n; i++) w[i] = (struct word){text[i], len[i]};
@@ -310,7 +310,7 @@ uint32_t words_of(lex *x, const char *const *text, const uint32_t *len, uint32_t
     return id;
 }
 
-uint32_t words_union(lex *x, uint32_t a, uint32_t b)
+uint32_t wordset_union(lex *x, uint32_t a, uint32_t b)
 {
     const struct words *p = &x->words[a], *q = &x->words[b];
     struct word *w = mem_new((p->n + q->n) * sizeof *w);
@@ -335,8 +335,8 @@ static uint32_t words_bound(const struct words *s, uint32_t lo, uint32_t hi, uin
     return lo;
 }
 
-uint32_t words_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
-                      uint32_t c)
+uint32_t wordset_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
+                        uint32_t c)
 {
     char bytes[4];
     int n = utf8_put(c, bytes);

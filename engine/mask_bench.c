@@ -1,4 +1,5 @@
 #include "engine/mask_bench.h"
+#include "engine/schema.h"
 
 #include "base/mem.h"
 #include "engine/json_write.h"
@@ -56,7 +57,7 @@ static grammar *compile(const struct bench *b, enum grammar_spacing spacing, err
 {
     struct grammar_options o = b->o->grammar;
     if (!b->o->spacing_given && b->o->mode != MASK_ADVERSARIAL) o.spacing = spacing;
-    return grammar_under(b->o->vocab, b->schema, &o, e);
+    return grammar_from_schema(b->o->vocab, b->schema, &o, e);
 }
 
 // Keeps the id of the schema with the largest time so far.

@@ -10,7 +10,7 @@
 //                judged by the validator; under the most permissive policies. What it looks at:
 //                mask_adversarial.c.
 #pragma once
-#include "engine/grammar_options.h"
+#include "engine/grammar.h"
 #include "engine/spread.h"
 #include "engine/tokenizer.h"
 

@@ -187,7 +187,7 @@ static int compile(struct compiled *out, const grammar_vocab *v, const json_t *s
                    const struct grammar_options *o, err *e)
 {
     int64_t start = clock_us();
-    out->g = grammar_under(v, schema, o, e);
+    out->g = grammar_from_schema(v, schema, o, e);
     out->compile_ms = (double)(clock_us() - start) / 1e3;
     if (!out->g) return -1;
     grammar_state *s = grammar_start(out->g);

@@ -152,7 +152,7 @@ static int draw(struct sampler *s, const json_t *schema, struct drawn *d, err *e
 {
     token_buf prompt = {0};
     *d = (struct drawn){.docs = json_array(), .failures = json_array()};
-    grammar *g = grammar_under(s->vocab, schema, &s->grammar, e);
+    grammar *g = grammar_from_schema(s->vocab, schema, &s->grammar, e);
     validator *v = g ? validator_open(schema, NULL, e) : NULL;
     int rc = v ? 0 : -1;
     if (rc == 0 && s->how == RANDOM_MODEL) rc = make_prompt(s, schema, &prompt, e);

@@ -2,7 +2,7 @@
 // documents may be written.
 #pragma once
 #include "cli.h"
-#include "engine/grammar_options.h"
+#include "engine/grammar.h"
 #include "engine/tokenizer.h"
 
 // --spacing --order --escapes --closed

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "engine/grammar_options.h"
+#include "engine/grammar.h"
 #include "engine/json_write.h"
 #include "engine/lines.h"
 #include "engine/random_text.h"
@@ -188,7 +188,7 @@ static void random_texts(void **state)
     grammar_vocab v;
     assert_int_equal(vocab_of_bytes(&v, &e), 0);
     const struct grammar_options policy = {.spacing = SPACING_PYTHON};
-    grammar *g = grammar_under(&v, schema, &policy, &e);
+    grammar *g = grammar_from_schema(&v, schema, &policy, &e);
     assert_non_null(g);
     for (int how = RANDOM_UNIFORM; how <= RANDOM_RAREST; how++) {
         struct random_text_options o = {.vocab = &v, .how = (enum random_how)how, .max_tokens = 80};

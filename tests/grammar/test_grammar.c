@@ -7,6 +7,7 @@
 #include "engine/schema.h"
 #include "oracle.h"
 #include "random_schema.h"
+#include "engine/schema.h"
 #include "test_vocab.h"
 
 #define TEXT_MAX 4000

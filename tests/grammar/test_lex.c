@@ -256,7 +256,7 @@ static void check_tree(lex *x, const struct tree *t, rng *r)
 static void strings(void **state)
 {
     (void)state;
-    rng r = rng_seed(1);
+    rng r = rng_seed(14);
     make_texts();
     for (int i = 0; i < 300; i++) {
         lex *x = lex_new(ESCAPES_ANY);

@@ -14,9 +14,10 @@ typedef __int128 wide;
 // ---- texts and their values ----
 
 struct text {
-    char s[16];
+    char s[24];
     bool normal; // may be written in every set of values
     wide value;
+    double about; // of those that are found by walking
 };
 
 static struct text *texts;
@@ -159,16 +160,19 @@ static void check_texts(lex *x, const struct tree *t)
 static int by_value(const void *a, const void *b)
 {
     const struct text *p = a, *q = b;
-    return (p->value > q->value) - (p->value < q->value);
+    return (p->about > q->about) - (p->about < q->about);
 }
+
+#define CONTINUATIONS 30000
 
 // Every accepted text that goes on from s with at most `more` bytes.
 static void continuations(lex *x, lex_state s, const char *text, int more, struct text *out,
                           size_t *n)
 {
-    if (lex_accepts(x, s) && *n < 20000) {
+    if (*n == CONTINUATIONS) return;
+    if (lex_accepts(x, s)) {
         snprintf(out[*n].s, sizeof out->s, "%s", text);
-        out[(*n)++].value = value_of(text);
+        out[(*n)++].about = strtod(text, NULL);
     }
     for (const char *c = "0123456789.-eE+"; *c && more > 0; c++) {
         char next[32];
@@ -178,17 +182,17 @@ static void continuations(lex *x, lex_state s, const char *text, int more, struc
     }
 }
 
-// Of a set of few values: the distinct values that texts of up to 6 bytes have.
+// Of a set of few values: the distinct values that texts of up to 9 bytes have.
 static void check_count(lex *x, lex_state s, const char *text)
 {
     uint32_t count = lex_count(x, s);
     if (s == LEX_DEAD || count > 12) return;
-    struct text *all = calloc(20001, sizeof *all);
+    struct text *all = calloc(CONTINUATIONS, sizeof *all);
     size_t n = 0, distinct = 0;
-    continuations(x, s, text, (int)(6 - strlen(text)), all, &n);
+    continuations(x, s, text, (int)(9 - strlen(text)), all, &n);
     qsort(all, n, sizeof *all, by_value);
-    for (size_t i = 0; i < n; i++) distinct += i == 0 || all[i].value != all[i - 1].value;
-    if (n < 20000 && distinct != count)
+    for (size_t i = 0; i < n; i++) distinct += i == 0 || all[i].about != all[i - 1].about;
+    if (n < CONTINUATIONS && distinct != count)
         fail_msg("after '%s': %zu values, but the count is %u", text, distinct, count);
     free(all);
 }

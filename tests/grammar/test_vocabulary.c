@@ -2,6 +2,8 @@
 // vocabularies of the other tests does not hold for a model's own.
 #include "test.h"
 
+#include "engine/schema.h"
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"

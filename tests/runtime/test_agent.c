@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "db.h"
+#include "engine/schema.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
