@@ -241,11 +241,12 @@ static json_t *closed_copy(const json_t *schema, bool combined)
                                        "$defs"};
     static const char *const values[] = {"enum", "const", "required", "dependentRequired"};
     const char *key;
-    json_t *v, *out = json_object();
+    json_t *v, *out;
     size_t k;
     bool decides = json_object_get(schema, "unevaluatedProperties") ||
                    json_object_get(schema, "unevaluatedItems");
     if (!json_is_object(schema)) return json_deep_copy(schema);
+    out = json_object();
     json_object_foreach((json_t *)schema, key, v)
     {
         bool below = combined || decides, map = false, value = false;

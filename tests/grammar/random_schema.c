@@ -333,8 +333,11 @@ static json_t *small(rng *r, int depth)
 
 json_t *random_small_schema(rng *r)
 {
-    json_t *s;
-    while (!json_is_object(s = small(r, 3))) json_decref(s);
+    json_t *s = small(r, 3);
+    while (!json_is_object(s)) {
+        json_decref(s);
+        s = small(r, 3);
+    }
     json_object_set_new(s, "$defs", json_pack("{s:o}", "d0", small(r, 1)));
     return s;
 }
