@@ -783,7 +783,8 @@ static bool fill_free_keys(struct fill *f, const struct pos *p)
 static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
 {
     grammar *g = f->g;
-    struct lexeme x = {.start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
+    struct lexeme x = {
+        .start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
     struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};

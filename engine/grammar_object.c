@@ -15,7 +15,6 @@
 #define SEARCH_MAX  1500 // completions looked at until one is found
 #define SHORTER_MAX 48   // and after that
 #define TRIES_MAX   4000 // witnesses tried in one search
-#define NEW_KEY     5    // bytes that make an undeclared key a new one: an upper bound
 
 // ---- keys ----
 

@@ -247,6 +247,8 @@ const struct term *form_terms(struct grammar *g, form_id f, const struct keys *k
 
 // ---- objects ----
 
+#define NEW_KEY 5 // bytes that make an undeclared key a new one: an upper bound
+
 struct seen_key { // undeclared keys of an object, the last one first; decoded
     const struct seen_key *before;
     uint32_t len;

@@ -345,7 +345,8 @@ static form_id item_form(struct compiler *c, const json_t *schema, uint32_t base
     const json_t *items = json_object_get(schema, "items");
     const char *key = "prefixItems";
     if (json_is_array(items)) { // draft 2019-09 and before
-        if (prefix) refuse(c, schema, "items", "a list beside prefixItems: which of them is meant?");
+        if (prefix)
+            refuse(c, schema, "items", "a list beside prefixItems: which of them is meant?");
         key = "items";
         prefix = items;
         items = json_object_get(schema, "additionalItems");

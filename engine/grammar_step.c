@@ -1094,15 +1094,33 @@ static uint32_t name_rest(grammar *g, const struct pos *p, uint32_t symbol)
     return m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1;
 }
 
+// Bytes of an undeclared key from here on, with the closing quote. A key that is taken has to go
+// on; where the class ends in no character alone, there is room for that in the bound.
+static uint32_t class_rest(grammar *g, const struct pos *p, lex_state s)
+{
+    const struct keys *k = p->top->keys;
+    uint32_t len = p->key ? p->key->len : 0;
+    char *raw = chunk_alloc(&g->work, 2 * (size_t)len + 4), *text = raw + len + 1;
+    if (s == LEX_DEAD) return FAR;
+    if (!lex_accepts(g->x, s)) return far_add(lex_rest(g->x, s), 1 + NEW_KEY);
+    uint32_t n = decode_key(p, text, raw);
+    if (is_new(p->top, text, n) && !is_declared(g, k, text, n)) return 1;
+    for (int c = ' '; c < 127; c++) {
+        lex_state next = c == '"' || c == '\\' ? LEX_DEAD : lex_step(g->x, s, (uint8_t)c);
+        text[n] = (char)c;
+        if (next != LEX_DEAD && lex_accepts(g->x, next) && is_new(p->top, text, n + 1) &&
+            !is_declared(g, k, text, n + 1))
+            return 2;
+    }
+    return 1 + NEW_KEY;
+}
+
 // Bytes until the key is complete, if it becomes this symbol.
 static uint32_t key_rest(grammar *g, const struct pos *p, uint32_t symbol)
 {
     const struct keys *k = p->top->keys;
     if (p->mode != M_KEY) return symbol_bytes(g, k, symbol);
-    if (symbol >= k->n) {
-        lex_state s = class_state(p, symbol - k->n);
-        return s == LEX_DEAD ? FAR : far_add(lex_rest(g->x, s), 1 + 5);
-    }
+    if (symbol >= k->n) return class_rest(g, p, class_state(p, symbol - k->n));
     if (p->s == LEX_DEAD) return FAR;
     uint32_t lo, hi;
     if (!lex_words_range(g->x, p->s, &lo, &hi)) return FAR;
