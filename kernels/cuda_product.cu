@@ -134,7 +134,6 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
             uint4 p = x[piece_at<FORM>(token + b * 8 + g, t * lane_pieces + i)];
             v[4 * i] = p.x, v[4 * i + 1] = p.y, v[4 * i + 2] = p.z, v[4 * i + 3] = p.w;
         }
-        shuffle_columns<FORM>(v);
 #pragma unroll
         for (int m = 0; m < 2; m++) {
             float *sum = FORM == W_E4M3_BLOCK ? c[m] : acc[m][b];
