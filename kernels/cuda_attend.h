@@ -54,15 +54,15 @@ static __device__ __forceinline__ __nv_bfloat16 *piece_of(__nv_bfloat16 *tile, i
     return tile + row * DIM + (piece ^ (row & 7)) * 8;
 }
 
-// The state of 16 query rows in one warp; lane 4 g + t has rows g and g + 8.
-template <int DIM> struct query_rows {
-    float acc[DIM / 8][4], largest[2], sum[2];
+// The state of 16 query rows in one warp, N of the DIM values; lane 4 g + t has rows g and g + 8.
+template <int N> struct query_rows {
+    float acc[N / 8][4], largest[2], sum[2];
 };
 
-template <int DIM> static __device__ __forceinline__ void rows_start(struct query_rows<DIM> &r)
+template <int N> static __device__ __forceinline__ void rows_start(struct query_rows<N> &r)
 {
 #pragma unroll
-    for (int i = 0; i < DIM / 8; i++)
+    for (int i = 0; i < N / 8; i++)
 #pragma unroll
         for (int k = 0; k < 4; k++) r.acc[i][k] = 0;
     r.largest[0] = r.largest[1] = -INFINITY;
@@ -70,10 +70,10 @@ template <int DIM> static __device__ __forceinline__ void rows_start(struct quer
 }
 
 // Takes the scores [16 rows, 16 keys] (already scaled by log2 e / sqrt(dim), -infinity where a key
-// is not seen) and the values of those keys into the state.
-template <int DIM, bool PAIRS>
-static __device__ __forceinline__ void rows_take(struct query_rows<DIM> &r, float s[2][4],
-                                                 __nv_bfloat16 *values, int lane)
+// is not seen) and the values of those keys, from value `first` on, into the state.
+template <int DIM, int N, bool PAIRS>
+static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float s[2][4],
+                                                 __nv_bfloat16 *values, int first, int lane)
 {
     unsigned p[4], rest[4];
 #pragma unroll
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void rows_take(struct query_rows<DIM> &r, floa
             }
         r.sum[h] = r.sum[h] * keep + sum;
 #pragma unroll
-        for (int i = 0; i < DIM / 8; i++) r.acc[i][2 * h] *= keep, r.acc[i][2 * h + 1] *= keep;
+        for (int i = 0; i < N / 8; i++) r.acc[i][2 * h] *= keep, r.acc[i][2 * h + 1] *= keep;
     }
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -100,9 +100,9 @@ static __device__ __forceinline__ void rows_take(struct query_rows<DIM> &r, floa
         if (PAIRS) rest[i] = pack_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
     }
 #pragma unroll
-    for (int i = 0; i < DIM / 16; i++) {
+    for (int i = 0; i < N / 16; i++) {
         unsigned v[4];
-        matrices_turned(v, piece_of<DIM>(values, lane % 16, 2 * i + lane / 16));
+        matrices_turned(v, piece_of<DIM>(values, lane % 16, first / 8 + 2 * i + lane / 16));
         mma_bf16(r.acc[2 * i], p, v[0], v[1]);
         mma_bf16(r.acc[2 * i + 1], p, v[2], v[3]);
         if (PAIRS) {
@@ -124,7 +124,7 @@ static __device__ __forceinline__ void scores_step(float s[2][4], const unsigned
 }
 
 // The sums of the four lanes that hold a row.
-template <int DIM> static __device__ __forceinline__ void rows_end(struct query_rows<DIM> &r)
+template <int N> static __device__ __forceinline__ void rows_end(struct query_rows<N> &r)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -135,10 +135,17 @@ template <int DIM> static __device__ __forceinline__ void rows_end(struct query_
 
 // Few tokens
 
-enum { FEW_WARPS = 4, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
+// Two warps share tiles of keys: both find the scores, each takes half of the values. So the state
+// fits the registers that a resident kernel leaves.
+enum {
+    FEW_PAIRS = 4,
+    FEW_WARPS = 2 * FEW_PAIRS,
+    FEW_THREADS = 32 * FEW_WARPS,
+    FEW_ITEMS_MAX = 4096
+};
 constexpr int FEW_STAGES = IS_SMALL ? 1 : 2;
 // Putting parts together has its price: few tiles are one part, and a part has two tiles per warp.
-enum { ONE_PART_TILES = 4 * FEW_WARPS, PART_TILES = 2 * FEW_WARPS };
+enum { ONE_PART_TILES = 4 * FEW_PAIRS, PART_TILES = 2 * FEW_PAIRS };
 
 struct attend_job {
     const float *q, *k, *v, *q_norm, *k_norm, *rope;
@@ -158,11 +165,16 @@ static __device__ __forceinline__ void few_sync()
     asm volatile("bar.sync 1, %0;" ::"r"((int)FEW_THREADS) : "memory");
 }
 
+static __device__ __forceinline__ void pair_sync(int pair)
+{
+    asm volatile("bar.sync %0, 64;" ::"r"(pair + 3) : "memory");
+}
+
 template <int DIM> struct few_shared {
-    __nv_bfloat16 ring[FEW_WARPS][FEW_STAGES][2][KEYS * DIM]; // keys, values
+    __nv_bfloat16 ring[FEW_PAIRS][FEW_STAGES][2][KEYS * DIM]; // keys, values
     __nv_bfloat16 q[2][ROWS][DIM + 8];                        // hi, lo
     __nv_bfloat16 fresh[2][KEYS * DIM]; // keys and values of this call's tokens
-    float largest[FEW_WARPS][ROWS], sum[FEW_WARPS][ROWS];
+    float largest[FEW_PAIRS][ROWS], sum[FEW_PAIRS][ROWS];
     unsigned arrived;
 };
 
@@ -188,15 +200,16 @@ static __device__ __forceinline__ void norm_and_turn(float x[DIM / 32], const fl
     }
 }
 
-// Tile `tile` of old keys and values into a stage of a warp's ring; keys from `n_key` on are not
-// read (their scores are masked, their values must be finite: the last key again).
+// One warp's half of tile `tile` of old keys and values into a stage of a pair's ring; keys from
+// `n_key` on are not read (their scores are masked, their values must be finite: the last key
+// again).
 template <int DIM>
 static __device__ __forceinline__ void load_tile(__nv_bfloat16 (*to)[KEYS * DIM],
                                                  const struct attend_job &j, size_t base, int tile,
-                                                 int n_key, int lane)
+                                                 int n_key, int half, int lane)
 {
     constexpr int pieces = DIM / 8;
-    for (int i = lane; i < KEYS * pieces; i += 32) {
+    for (int i = half * 32 + lane; i < KEYS * pieces; i += 64) {
         int row = i / pieces, piece = i % pieces;
         size_t at = base + (size_t)min(tile * KEYS + row, n_key - 1) * DIM + piece * 8;
         copy_16(piece_of<DIM>(to[0], row, piece), (const __nv_bfloat16 *)j.cache.k + at);
@@ -262,8 +275,8 @@ static __device__ void prepare(struct few_shared<DIM> &sh, const struct attend_j
 // The scores of a tile: key `first + i` is seen by a row whose limit exceeds it.
 template <int DIM>
 static __device__ __forceinline__ void
-take_tile(struct query_rows<DIM> &rows, struct few_shared<DIM> &sh,
-          __nv_bfloat16 (*tile)[KEYS * DIM], int first, const int limit[2], int lane)
+take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
+          __nv_bfloat16 (*tile)[KEYS * DIM], int first, const int limit[2], int half, int lane)
 {
     float s[2][4] = {}, rest[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
@@ -282,7 +295,7 @@ take_tile(struct query_rows<DIM> &rows, struct few_shared<DIM> &sh,
             s[b][k] = first + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2]
                           ? (s[b][k] + rest[b][k]) * scale
                           : -INFINITY;
-    rows_take<DIM, true>(rows, s, tile[1], lane);
+    rows_take<DIM, DIM / 2, true>(rows, s, tile[1], half * (DIM / 2), lane);
 }
 
 template <int DIM>
@@ -295,35 +308,35 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
     write_pair(j.out, at, y);
 }
 
-// The warps' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or, when
+// The pairs' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or, when
 // there is one part only, to the output.
 template <int DIM>
 static __device__ void join_warps(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  struct query_rows<DIM> &rows, float *part, int kv, int row0,
+                                  struct query_rows<DIM / 2> &rows, float *part, int kv, int row0,
                                   int warp, int lane)
 {
-    float(*acc)[ROWS][DIM] = (float(*)[ROWS][DIM])sh.ring; // [FEW_WARPS], over the tiles
-    static_assert(sizeof(float) * ROWS * DIM * FEW_WARPS <= sizeof sh.ring,
+    float(*acc)[ROWS][DIM] = (float(*)[ROWS][DIM])sh.ring; // [FEW_PAIRS], over the tiles
+    static_assert(sizeof(float) * ROWS * DIM * FEW_PAIRS <= sizeof sh.ring,
                   "the ring holds all states");
-    int g = lane / 4, t = lane % 4;
-    rows_end<DIM>(rows);
+    int g = lane / 4, t = lane % 4, pair = warp / 2, half = warp % 2, thread = warp * 32 + lane;
+    rows_end(rows);
     few_sync();
 #pragma unroll
-    for (int i = 0; i < DIM / 8; i++)
+    for (int i = 0; i < DIM / 16; i++)
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            acc[warp][g + k / 2 * 8][i * 8 + t * 2 + k % 2] = rows.acc[i][k];
-    if (t == 0) {
-        sh.largest[warp][g] = rows.largest[0], sh.largest[warp][g + 8] = rows.largest[1];
-        sh.sum[warp][g] = rows.sum[0], sh.sum[warp][g + 8] = rows.sum[1];
+            acc[pair][g + k / 2 * 8][half * (DIM / 2) + i * 8 + t * 2 + k % 2] = rows.acc[i][k];
+    if (t == 0 && half == 0) {
+        sh.largest[pair][g] = rows.largest[0], sh.largest[pair][g + 8] = rows.largest[1];
+        sh.sum[pair][g] = rows.sum[0], sh.sum[pair][g + 8] = rows.sum[1];
     }
     few_sync();
-    for (int i = (int)threadIdx.x; i < ROWS * DIM; i += FEW_THREADS) {
+    for (int i = thread; i < ROWS * DIM; i += FEW_THREADS) {
         int r = i / DIM, c = i % DIM;
         if (row0 + r >= j.n_row) break;
         float top = -INFINITY, y = 0, sum = 0;
-        for (int w = 0; w < FEW_WARPS; w++) top = fmaxf(top, sh.largest[w][r]);
-        for (int w = 0; w < FEW_WARPS && top != -INFINITY; w++) {
+        for (int w = 0; w < FEW_PAIRS; w++) top = fmaxf(top, sh.largest[w][r]);
+        for (int w = 0; w < FEW_PAIRS && top != -INFINITY; w++) {
             float keep = exp2f(sh.largest[w][r] - top);
             y += keep * acc[w][r][c];
             sum += keep * sh.sum[w][r];
@@ -341,20 +354,20 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
 // however many parts there are.
 template <int DIM>
 static __device__ void join_parts(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  const float *parts, int n_part, int kv, int row0)
+                                  const float *parts, int n_part, int kv, int row0, int thread)
 {
     constexpr size_t part_size = ROWS * (DIM + 2);
     float(*largest)[ATTEND_SPLIT_MAX] =
         (float(*)[ATTEND_SPLIT_MAX])sh.ring; // [ROWS], over the tiles
     float(*sum)[ATTEND_SPLIT_MAX] = largest + ROWS;
     int n_row = min((int)ROWS, j.n_row - row0);
-    for (int i = (int)threadIdx.x; i < n_row * n_part; i += FEW_THREADS) {
+    for (int i = thread; i < n_row * n_part; i += FEW_THREADS) {
         const float *p = parts + (size_t)(i % n_part) * part_size + i / n_part * (DIM + 2) + DIM;
         largest[i / n_part][i % n_part] = __ldcg(p);
         sum[i / n_part][i % n_part] = __ldcg(p + 1);
     }
     few_sync();
-    for (int i = (int)threadIdx.x; i < n_row * DIM; i += FEW_THREADS) {
+    for (int i = thread; i < n_row * DIM; i += FEW_THREADS) {
         int r = i / DIM, c = i % DIM;
         float top = -INFINITY, y = 0, all = 0;
         const float *p = parts + r * (DIM + 2) + c;
@@ -372,7 +385,7 @@ static __device__ void join_parts(struct few_shared<DIM> &sh, const struct atten
 // One head, part of the context and tile of query rows.
 struct attend_item {
     int kv, row0, part, n_part, pos;
-    int first, end; // of this warp's tiles, which are FEW_WARPS apart
+    int first, end; // of this pair's tiles, which are FEW_PAIRS apart
     size_t base;
     bool exists; // a short context has fewer parts
 };
@@ -387,7 +400,7 @@ static __device__ __forceinline__ struct attend_item item_of(const struct attend
     a.part = item / n_kv % j.n_part_max;
     a.row0 = item / n_kv / j.n_part_max * ROWS;
     a.n_part = n_tile > ONE_PART_TILES ? min(j.n_part_max, n_tile / PART_TILES) : 1;
-    a.first = (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
+    a.first = (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp / 2;
     a.end = (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
     a.base = (size_t)a.kv * j.cache.ctx_max * j.cache.head_dim;
     a.exists = a.part < a.n_part;
@@ -407,9 +420,9 @@ static __device__ void attend_begin(struct few_shared<DIM> &sh, const struct att
 {
 #pragma unroll
     for (int i = 0; i < FEW_STAGES; i++) {
-        int tile = a.first + i * FEW_WARPS;
+        int tile = a.first + i * FEW_PAIRS;
         if (a.exists && tile < a.end)
-            load_tile<DIM>(sh.ring[warp][i], j, a.base, tile, a.pos, lane);
+            load_tile<DIM>(sh.ring[warp / 2][i], j, a.base, tile, a.pos, warp % 2, lane);
         copy_commit();
     }
 }
@@ -419,27 +432,28 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
                                   const struct attend_item &a, int warp, int lane)
 {
     bool is_last = a.part == a.n_part - 1;
+    int thread = warp * 32 + lane;
     if (!a.exists) return;
     prepare<DIM>(sh, j, a.kv, a.row0, a.pos, is_last, warp, lane);
     few_sync();
 
-    struct query_rows<DIM> rows;
-    rows_start<DIM>(rows);
-    int group = j.n_head / j.cache.n_kv_head, stage = 0;
+    struct query_rows<DIM / 2> rows;
+    rows_start(rows);
+    int group = j.n_head / j.cache.n_kv_head, stage = 0, pair = warp / 2, half = warp % 2;
     const int old[2] = {a.pos, a.pos}; // every row sees all old keys
-    for (int tile = a.first; tile < a.end; tile += FEW_WARPS) {
+    for (int tile = a.first; tile < a.end; tile += FEW_PAIRS) {
         copy_wait<FEW_STAGES - 1>();
-        __syncwarp();
-        take_tile<DIM>(rows, sh, sh.ring[warp][stage], tile * KEYS, old, lane);
-        __syncwarp();
-        int next = tile + FEW_STAGES * FEW_WARPS;
-        if (next < a.end) load_tile<DIM>(sh.ring[warp][stage], j, a.base, next, a.pos, lane);
+        pair_sync(pair);
+        take_tile<DIM>(rows, sh, sh.ring[pair][stage], tile * KEYS, old, half, lane);
+        pair_sync(pair);
+        int next = tile + FEW_STAGES * FEW_PAIRS;
+        if (next < a.end) load_tile<DIM>(sh.ring[pair][stage], j, a.base, next, a.pos, half, lane);
         copy_commit();
         stage = stage + 1 == FEW_STAGES ? 0 : stage + 1;
     }
-    if (is_last && warp == FEW_WARPS - 1) {
+    if (is_last && pair == FEW_PAIRS - 1) {
         const int seen[2] = {(a.row0 + lane / 4) / group + 1, (a.row0 + lane / 4 + 8) / group + 1};
-        take_tile<DIM>(rows, sh, sh.fresh, 0, seen, lane);
+        take_tile<DIM>(rows, sh, sh.fresh, 0, seen, half, lane);
     }
     copy_wait<0>();
     int n_kv = j.cache.n_kv_head, id = a.row0 / ROWS * n_kv + a.kv;
@@ -450,12 +464,12 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     if (a.n_part > 1) {
         __threadfence();
         few_sync();
-        if (threadIdx.x == 0) sh.arrived = atomicAdd(j.counters + id, 1);
+        if (thread == 0) sh.arrived = atomicAdd(j.counters + id, 1);
         few_sync();
         if (sh.arrived == (unsigned)a.n_part - 1) {
             __threadfence();
-            join_parts<DIM>(sh, j, parts, a.n_part, a.kv, a.row0);
-            if (threadIdx.x == 0) j.counters[id] = 0;
+            join_parts<DIM>(sh, j, parts, a.n_part, a.kv, a.row0, thread);
+            if (thread == 0) j.counters[id] = 0;
         }
     }
     few_sync(); // the next item may use the memory

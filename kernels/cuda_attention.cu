@@ -150,7 +150,7 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
             q[i][k] = pack(p[0] * scale, p[1] * scale);
         }
     struct query_rows<DIM> rows;
-    rows_start<DIM>(rows);
+    rows_start(rows);
     for (int b = 0; b < n_block; b++) {
         if (b + 1 < n_block)
             load_keys<DIM>(ring[(b + 1) % MANY_STAGES], j, base, (b + 1) * MANY_KEYS, n_key);
@@ -170,11 +170,11 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
 #pragma unroll
                 for (int k = 0; k < 4; k++)
                     if (first + n * 8 + t * 2 + k % 2 >= limit[k / 2]) s[n][k] = -INFINITY;
-            rows_take<DIM, false>(rows, s, tile[1] + part * KEYS * DIM, lane);
+            rows_take<DIM, DIM, false>(rows, s, tile[1] + part * KEYS * DIM, 0, lane);
         }
         __syncthreads();
     }
-    rows_end<DIM>(rows);
+    rows_end(rows);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         int row = mine + g + h * 8;

@@ -10,9 +10,10 @@
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
 //   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
-// - Every lane copies (cp.async) exactly the bytes that it will multiply itself into its own slots
-//   of a ring in shared memory, several slots ahead. No thread ever waits for another's weights. A
-//   slot is two neighbouring units (cuda_unpack.h): whole lines of 128 bytes of each row.
+// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk), as
+// far
+//   ahead as the ring has stages. A stage is one step of one tile: 128 bytes of each row for each
+//   of the other warps.
 // - The 16 rows of a tile and 16 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
@@ -22,7 +23,7 @@
 //
 // Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
 // there is one for each multiprocessor, each needs most of one, and what was launched before ends
-// without them. A block that waits for 20 seconds takes that for a fault and gives up.
+// without them.
 //
 // Sums are added in an order that depends on the shape alone: results repeat bit for bit.
 #include "kernels/cuda_attend.h"
@@ -36,8 +37,15 @@ static constexpr __host__ __device__ int warps_of(bool small)
     return small ? 8 : 16;
 }
 
-constexpr int WARPS = warps_of(IS_SMALL), THREADS = 32 * WARPS;
-enum { PARTS_MAX = 3, TILES = 2, WINDOW = 4 };
+constexpr int WARPS = warps_of(IS_SMALL), THREADS = 32 * WARPS; // that multiply
+
+// And one that asks for weights.
+static constexpr __host__ __device__ int block_size(bool small)
+{
+    return 32 * (warps_of(small) + 1);
+}
+
+enum { PARTS_MAX = 3, TILES = 4, STAGES_MAX = 4, WARP_BYTES = 2 * UNIT_BYTES };
 
 enum job_kind { JOB_PRODUCT, JOB_ATTEND };
 enum ending { END_STORE, END_GATE, END_ADD };
@@ -88,50 +96,35 @@ struct step_list {
     struct step_job only;
 };
 
-// What one slot of a warp's ring holds.
+// What a warp multiplies at a time: two neighbouring units (cuda_unpack.h) of each row, whole lines
+// of 128 bytes.
 template <int FORM> struct slot {
-    static constexpr int scale_bytes =
-        FORM == W_E4M3_BLOCK ? 4 : 2 * unit<FORM>::scale_bytes; // of a row
+    static constexpr int scale_bytes = 2 * unit<FORM>::scale_bytes; // of a row
     static constexpr int columns = 2 * unit<FORM>::columns;
-    static constexpr int size = UNIT_ROWS * (2 * UNIT_BYTES + scale_bytes);
 };
 
-// Slots ahead.
-static constexpr __host__ __device__ int depth_of(int form, bool small)
+// Rows lie a little further apart than they are long, so that the eight lanes that are served
+// together (two rows) meet different banks.
+static constexpr __host__ __device__ int row_pitch(bool small)
 {
-    if (small) return form == W_E4M3 || form == W_BF16 ? 3 : 2;
-    return form == W_NVFP4 || form == W_MXFP4 ? 3 : 4;
+    return warps_of(small) * WARP_BYTES + 64;
 }
 
-// Where row r (0..15) of a tile lies.
-struct row_place {
-    const unsigned char *data, *scales;
-};
-
-template <int FORM>
-static __device__ __forceinline__ struct row_place place_of(const struct product_job &j, int tile,
-                                                            int r)
+static constexpr __host__ __device__ int scale_pitch(int form, bool small)
 {
-    int p = 0, row;
-    if (j.ending == END_GATE) {
-        p = r / 8;
-        row = tile * 8 + r % 8;
-    } else {
-        if (j.n_part > 1 && tile >= j.part[1].first_tile) p = 1;
-        if (j.n_part > 2 && tile >= j.part[2].first_tile) p = 2;
-        row = (tile - j.part[p].first_tile) * 16 + r;
-    }
-    row = min(row, j.part[p].n_row - 1); // a ragged last tile repeats its last row
-    constexpr int per_byte = FORM == W_NVFP4 || FORM == W_MXFP4 ? 2 : 1;
-    unsigned row_bytes = FORM == W_BF16 ? 2 * (unsigned)j.n_col : (unsigned)j.n_col / per_byte;
-    struct row_place at = {j.part[p].data + (size_t)(unsigned)row * row_bytes, nullptr};
-    if constexpr (FORM == W_NVFP4)
-        at.scales = j.part[p].block + (size_t)(unsigned)row * (unsigned)(j.n_col / 16);
-    if constexpr (FORM == W_MXFP4)
-        at.scales = j.part[p].block + (size_t)(unsigned)row * (unsigned)(j.n_col / 32);
-    if constexpr (FORM == W_E4M3_BLOCK)
-        at.scales = j.part[p].block + (unsigned)(row / 128) * (unsigned)((j.n_col + 127) / 128) * 4;
-    return at;
+    int bytes = form == W_NVFP4 ? 16 : form == W_MXFP4 ? 8 : 0;
+    return bytes ? warps_of(small) * bytes + 16 : 0;
+}
+
+static constexpr __host__ __device__ int stage_size(int form, bool small)
+{
+    return UNIT_ROWS * (row_pitch(small) + scale_pitch(form, small));
+}
+
+// Stages ahead.
+static constexpr __host__ __device__ int depth_of(int form, bool small)
+{
+    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 3 : 4;
 }
 
 // The blocks divide the tiles of a job evenly.
@@ -140,97 +133,164 @@ static __device__ __forceinline__ int tiles_before(const struct product_job &j, 
     return (int)block * j.n_each + min((int)block, j.n_more);
 }
 
-template <int FORM>
-static __device__ __forceinline__ int slots_of(const struct product_job &j, int warp)
+// Up to TILES neighbouring tiles of one part, which are multiplied side by side.
+struct group {
+    int p, row, n; // the part, the first tile's first row in it, tiles
+};
+
+static __device__ __forceinline__ struct group group_of(const struct product_job &j, int tile,
+                                                        int end)
 {
-    int n_slot = j.n_col / slot<FORM>::columns;
-    return warp < n_slot ? (n_slot - warp + WARPS - 1) / WARPS : 0;
+    struct group g = {0, 0, 0};
+    int last = j.n_tile;
+    if (j.ending == END_GATE) {
+        g.row = tile * 8;
+    } else {
+        if (j.n_part > 1 && tile >= j.part[1].first_tile) g.p = 1;
+        if (j.n_part > 2 && tile >= j.part[2].first_tile) g.p = 2;
+        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first_tile;
+        g.row = (tile - j.part[g.p].first_tile) * 16;
+    }
+    g.n = min((int)TILES, min(end, last) - tile);
+    return g;
 }
 
-// What one warp copies, ahead of what it multiplies and in the same order: of each job the block's
-// tiles, TILES at a time; of these the warp's slots, and of each slot the tiles.
-template <int FORM> struct loader {
-    const struct product_job *job;
-    const unsigned char *data[TILES][2], *scales[TILES];
-    int number; // of the job; the list's length: nothing is left
-    int tile, end, n, t, i, n_mine, slot;
+// Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
+
+struct stage_sync {
+    unsigned long long full, empty;
+};
+
+static __device__ __forceinline__ void sync_init(unsigned long long *s, unsigned n)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(s)), "r"(n)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_expect(unsigned long long *s, unsigned n_bytes)
+{
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(s)),
+                 "r"(n_bytes)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_arrive(unsigned long long *s)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(s)) : "memory");
+}
+
+// A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
+struct patience {
+    unsigned tries;
+    long long start;
+};
+
+static __device__ __forceinline__ void be_patient(struct patience &p)
+{
+    long long now;
+    if (++p.tries % 4096) return;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    if (!p.start) p.start = now;
+    if (now - p.start > 20000000000ll) __trap();
+}
+
+static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
+{
+    struct patience p = {0, 0};
+    for (;;) {
+        unsigned done;
+        asm volatile("{ .reg .pred done;\n"
+                     "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+                     "selp.u32 %0, 1, 0, done; }"
+                     : "=r"(done)
+                     : "r"(shared_address(s)), "r"(phase)
+                     : "memory");
+        if (done) return;
+        be_patient(p);
+    }
+}
+
+static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n_bytes,
+                                                 unsigned long long *s)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(n_bytes), "r"(shared_address(s))
+                 : "memory");
+}
+
+// Where in the ring a warp is.
+struct ring_at {
+    unsigned stage, phase;
+};
+
+template <int DEPTH> static __device__ __forceinline__ void ring_next(struct ring_at &at)
+{
+    if (++at.stage < DEPTH) return;
+    at.stage = 0, at.phase ^= 1;
+}
+
+// One lane's row of a tile: rows 0..15, of a gate's tile 8 of either part.
+struct row_place {
+    const unsigned char *data, *scales;
 };
 
 template <int FORM>
-static __device__ __forceinline__ void loader_group(struct loader<FORM> &l, int lane)
+static __device__ __forceinline__ struct row_place place_of(const struct product_job &j,
+                                                            const struct group &g, int t, int r)
 {
-    l.n = min((int)TILES, l.end - l.tile);
-    l.t = l.i = 0;
-#pragma unroll
-    for (int t = 0; t < TILES; t++) {
-        if (t >= l.n) continue;
-        l.data[t][0] = place_of<FORM>(*l.job, l.tile + t, lane / 4).data + lane % 4 * 16;
-        l.data[t][1] = place_of<FORM>(*l.job, l.tile + t, lane / 4 + 8).data + lane % 4 * 16;
-        if constexpr (slot<FORM>::scale_bytes > 0)
-            l.scales[t] = place_of<FORM>(*l.job, l.tile + t, lane % 16).scales;
-    }
+    bool gate = j.ending == END_GATE;
+    const struct part &p = j.part[gate ? r / 8 : g.p];
+    unsigned row = (unsigned)min(gate ? g.row + t * 8 + r % 8 : g.row + t * 16 + r,
+                                 p.n_row - 1); // a ragged last tile repeats its last row
+    constexpr unsigned per_byte = unit<FORM>::is_fp4 ? 2 : 1;
+    unsigned n_col = (unsigned)j.n_col, row_bytes = FORM == W_BF16 ? 2 * n_col : n_col / per_byte;
+    struct row_place at = {p.data + (size_t)row * row_bytes, nullptr};
+    if constexpr (FORM == W_NVFP4) at.scales = p.block + (size_t)row * (n_col / 16);
+    if constexpr (FORM == W_MXFP4) at.scales = p.block + (size_t)row * (n_col / 32);
+    return at;
 }
 
-// Jobs near the current one are in shared memory.
-static __device__ __forceinline__ const struct step_job *
-job_at(const struct step_job *jobs, const struct step_job *window, int index, int current)
-{
-    return index - current < WINDOW - 1 ? window + index % WINDOW : jobs + index;
-}
-
-// The first job from l.number on that has slots for this warp.
+// The warp that asks: everything that the others will take, in the same order.
 template <int FORM>
-static __device__ void loader_open(struct loader<FORM> &l, const struct step_job *jobs, int n_job,
-                                   const struct step_job *window, int current, int warp, int lane)
+static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
+                                  struct stage_sync *sync, int lane)
 {
-    for (; l.number < n_job; l.number++) {
-        const struct step_job *job = job_at(jobs, window, l.number, current);
-        if (job->kind != JOB_PRODUCT) continue;
-        l.job = &job->product;
-        l.tile = tiles_before(*l.job, blockIdx.x), l.end = tiles_before(*l.job, blockIdx.x + 1);
-        l.n_mine = slots_of<FORM>(*l.job, warp);
-        if (l.tile >= l.end || !l.n_mine) continue;
-        loader_group<FORM>(l, lane);
-        return;
-    }
-}
-
-template <int FORM>
-static __device__ __forceinline__ void
-load_slot(struct loader<FORM> &l, unsigned char *ring, const struct step_job *jobs, int n_job,
-          const struct step_job *window, int current, int warp, int lane)
-{
-    constexpr int scale_bytes = slot<FORM>::scale_bytes, depth = depth_of(FORM, IS_SMALL);
-    if (l.number >= n_job) {
-        copy_commit();
-        return;
-    }
-    int u = warp + l.i * WARPS;
-    unsigned char *to = ring + l.slot * slot<FORM>::size + lane * 16;
-    const unsigned char *top = (l.t ? l.data[1][0] : l.data[0][0]) + (size_t)u * 2 * UNIT_BYTES;
-    const unsigned char *bottom = (l.t ? l.data[1][1] : l.data[0][1]) + (size_t)u * 2 * UNIT_BYTES;
-    copy_16(to, top);
-    copy_16(to + 512, bottom);
-    copy_16(to + 1024, top + UNIT_BYTES);
-    copy_16(to + 1536, bottom + UNIT_BYTES);
-    if (scale_bytes && lane < UNIT_ROWS) {
-        unsigned char *to_scales = ring + l.slot * slot<FORM>::size + 2048 + lane * scale_bytes;
-        const unsigned char *scales = (l.t ? l.scales[1] : l.scales[0]) + u * scale_bytes;
-        if constexpr (scale_bytes == 16) copy_16(to_scales, scales);
-        if constexpr (scale_bytes == 8) copy_8(to_scales, scales);
-        if constexpr (scale_bytes == 4) copy_4(to_scales, scales);
-    }
-    copy_commit();
-    l.slot = l.slot + 1 == depth ? 0 : l.slot + 1;
-    if (++l.t < l.n) return;
-    l.t = 0;
-    if (++l.i < l.n_mine) return;
-    l.tile += TILES;
-    if (l.tile < l.end) {
-        loader_group<FORM>(l, lane);
-    } else {
-        l.number++;
-        loader_open<FORM>(l, jobs, n_job, window, current, warp, lane);
+    constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
+                  scales_pitch = scale_pitch(FORM, IS_SMALL);
+    constexpr unsigned step_bytes = WARPS * WARP_BYTES,
+                       step_scales = WARPS * (unsigned)slot<FORM>::scale_bytes;
+    struct ring_at at = {0, 0};
+    for (int i = 0; i < n_job; i++) {
+        if (jobs[i].kind != JOB_PRODUCT) continue;
+        const struct product_job &j = jobs[i].product;
+        int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns;
+        struct group g;
+        for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
+            g = group_of(j, tile, end);
+            for (unsigned step = 0; step * WARPS < (unsigned)n_slot; step++) {
+                unsigned n = min((unsigned)WARPS, (unsigned)n_slot - step * WARPS);
+                unsigned row_bytes = n * WARP_BYTES,
+                         row_scales = n * (unsigned)slot<FORM>::scale_bytes;
+                for (int t = 0; t < g.n; t++) {
+                    struct row_place from = place_of<FORM>(j, g, t, lane % UNIT_ROWS);
+                    struct stage_sync *s = sync + at.stage;
+                    unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
+                    sync_wait(&s->empty, at.phase ^ 1);
+                    if (lane == 0) sync_expect(&s->full, UNIT_ROWS * (row_bytes + row_scales));
+                    __syncwarp();
+                    if (lane < UNIT_ROWS) {
+                        copy_bulk(to + lane * pitch, from.data + (size_t)step * step_bytes,
+                                  row_bytes, &s->full);
+                        if constexpr (slot<FORM>::scale_bytes > 0)
+                            copy_bulk(to + UNIT_ROWS * pitch + lane * scales_pitch,
+                                      from.scales + (size_t)step * step_scales, row_scales,
+                                      &s->full);
+                    }
+                    ring_next<depth>(at);
+                }
+            }
+        }
     }
 }
 
@@ -259,21 +319,26 @@ static __device__ __forceinline__ void load_fragment(struct fragment<FORM> &f,
         }
 }
 
+// A warp's slot of a stage, with the tile's two block scales (W_E4M3_BLOCK).
 template <int FORM>
-static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigned char *from,
-                                                     const struct fragment<FORM> &f, int lane)
+static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigned char *stage,
+                                                     const struct fragment<FORM> &f,
+                                                     const float block[2], int warp, int lane)
 {
-    constexpr int n = 2 * unit<FORM>::steps, scale_bytes = slot<FORM>::scale_bytes;
-    const unsigned char *scales = from + 2048;
+    constexpr int n = 2 * unit<FORM>::steps, pitch = row_pitch(IS_SMALL),
+                  scales_pitch = scale_pitch(FORM, IS_SMALL);
     int g = lane / 4, t = lane % 4;
     float c[4] = {0, 0, 0, 0}, *sum = FORM == W_E4M3_BLOCK ? c : acc;
-    const uint4 *raw = (const uint4 *)from + lane;
+    const unsigned char *row = stage + g * pitch + warp * WARP_BYTES + t * 16;
+    const unsigned char *scales =
+        stage + UNIT_ROWS * pitch + g * scales_pitch + warp * slot<FORM>::scale_bytes;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         unsigned top[n], bottom[n];
-        const unsigned char *row_scales = scales + h * unit<FORM>::scale_bytes;
-        unpack_row<FORM>(raw[h * 64], row_scales + g * scale_bytes, t, top);
-        unpack_row<FORM>(raw[h * 64 + 32], row_scales + (g + 8) * scale_bytes, t, bottom);
+        const unsigned char *of_row = scales + h * unit<FORM>::scale_bytes;
+        unpack_row<FORM>(*(const uint4 *)(row + h * UNIT_BYTES), of_row, t, top);
+        unpack_row<FORM>(*(const uint4 *)(row + h * UNIT_BYTES + 8 * pitch),
+                         of_row + 8 * scales_pitch, t, bottom);
 #pragma unroll
         for (int s = 0; s < n / 2; s++) {
             const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
@@ -281,9 +346,21 @@ static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigne
         }
     }
     if constexpr (FORM == W_E4M3_BLOCK) {
-        float s0 = ((const float *)scales)[g], s1 = ((const float *)scales)[g + 8];
-        acc[0] += c[0] * s0, acc[1] += c[1] * s0, acc[2] += c[2] * s1, acc[3] += c[3] * s1;
+        acc[0] += c[0] * block[0], acc[1] += c[1] * block[0];
+        acc[2] += c[2] * block[1], acc[3] += c[3] * block[1];
     }
+}
+
+// The scales of rows 0..7 and 8..15 of a tile for one slot, which is one block wide.
+static __device__ __forceinline__ void load_blocks(float block[2], const struct product_job &j,
+                                                   const struct group &g, int t, int u)
+{
+    bool gate = j.ending == END_GATE;
+    unsigned across = (unsigned)(j.n_col + 127) / 128;
+    unsigned row = (unsigned)(gate ? g.row + t * 8 : g.row + t * 16) / 128;
+    const float *top = (const float *)j.part[g.p].block + row * across + (unsigned)u;
+    block[0] = __ldg(top);
+    block[1] = gate ? __ldg((const float *)j.part[1].block + row * across + (unsigned)u) : block[0];
 }
 
 // Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a
@@ -293,21 +370,15 @@ static __device__ __forceinline__ void prefetch_row(const float *p, int row)
     if (p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + row));
 }
 
-static __device__ __forceinline__ void prefetch_ends(const struct product_job &j, int begin,
-                                                     int end)
+static __device__ __forceinline__ void prefetch_ends(const struct product_job &j, int thread)
 {
-    int tile = begin + (int)threadIdx.x, p = 0;
+    int tile = tiles_before(j, blockIdx.x) + thread, end = tiles_before(j, blockIdx.x + 1);
     if (tile >= end) return;
-    if (j.ending == END_GATE) {
-        prefetch_row(j.part[0].scale, min(tile * 8, j.part[0].n_row - 1));
-        prefetch_row(j.part[1].scale, min(tile * 8, j.part[0].n_row - 1));
-        return;
-    }
-    if (j.n_part > 1 && tile >= j.part[1].first_tile) p = 1;
-    if (j.n_part > 2 && tile >= j.part[2].first_tile) p = 2;
-    int row = (tile - j.part[p].first_tile) * 16;
-    prefetch_row(j.part[p].scale, row);
-    prefetch_row(j.part[p].bias, row);
+    struct group g = group_of(j, tile, end);
+    int row = min(g.row, j.part[g.p].n_row - 1);
+    prefetch_row(j.part[g.p].scale, row);
+    if (j.ending == END_GATE) prefetch_row(j.part[1].scale, row);
+    prefetch_row(j.part[g.p].bias, row);
     prefetch_row(j.gain, row);
 }
 
@@ -342,14 +413,12 @@ static __device__ __forceinline__ float row_result(const struct part &p, int row
 
 template <bool WIDE>
 static __device__ __forceinline__ void end_store(const struct product_job &j, const float *red,
-                                                 const float *factor, int tile, int n)
+                                                 const float *factor, const struct group &g,
+                                                 int thread)
 {
-    for (int i = (int)threadIdx.x; i < n * 16 * j.n_token; i += THREADS) {
-        int r = i % 16, token = i / 16 % j.n_token, t = i / 16 / j.n_token, p = 0;
-        if (j.n_part > 1 && tile + t >= j.part[1].first_tile) p = 1;
-        if (j.n_part > 2 && tile + t >= j.part[2].first_tile) p = 2;
-        const struct part &part = j.part[p];
-        int row = (tile + t - part.first_tile) * 16 + r;
+    const struct part &part = j.part[g.p];
+    for (int i = thread; i < g.n * 16 * j.n_token; i += THREADS) {
+        int r = i % 16, t = i / 16 % g.n, token = i / 16 / g.n, row = g.row + t * 16 + r;
         if (row >= part.n_row) continue;
         float y = row_result(part, row, total<WIDE>(red, t, r, token) * factor[token]);
         float *out = part.out + (size_t)token * (size_t)part.n_row + row;
@@ -359,10 +428,11 @@ static __device__ __forceinline__ void end_store(const struct product_job &j, co
 
 template <bool WIDE>
 static __device__ __forceinline__ void end_gate(const struct product_job &j, const float *red,
-                                                const float *factor, int tile, int n)
+                                                const float *factor, const struct group &g,
+                                                int thread)
 {
-    for (int i = (int)threadIdx.x; i < n * 8 * j.n_token; i += THREADS) {
-        int r = i % 8, token = i / 8 % j.n_token, t = i / 8 / j.n_token, row = (tile + t) * 8 + r;
+    for (int i = thread; i < g.n * 8 * j.n_token; i += THREADS) {
+        int r = i % 8, t = i / 8 % g.n, token = i / 8 / g.n, row = g.row + t * 8 + r;
         if (row >= j.part[0].n_row) continue;
         float gate = row_result(j.part[0], row, total<WIDE>(red, t, r, token) * factor[token]);
         float up = row_result(j.part[1], row, total<WIDE>(red, t, r + 8, token) * factor[token]);
@@ -374,13 +444,13 @@ static __device__ __forceinline__ void end_gate(const struct product_job &j, con
 // Also leaves the squares of the new x, summed over each tile; 16 lanes hold one tile and token.
 template <bool WIDE>
 static __device__ __forceinline__ void end_add(const struct product_job &j, const float *red,
-                                               const float *factor, int tile, int n)
+                                               const float *factor, const struct group &g,
+                                               int thread)
 {
     const struct part &part = j.part[0];
-    int n_all = n * 16 * j.n_token;
-    for (int i = (int)threadIdx.x; i < (n_all + 31) / 32 * 32; i += THREADS) {
-        int r = i % 16, token = i / 16 % j.n_token, t = i / 16 / j.n_token;
-        int row = (tile + t) * 16 + r;
+    int n_all = g.n * 16 * j.n_token;
+    for (int i = thread; i < (n_all + 31) / 32 * 32; i += THREADS) {
+        int r = i % 16, t = i / 16 % g.n, token = i / 16 / g.n, row = g.row + t * 16 + r;
         float x = 0;
         if (i < n_all && row < part.n_row) {
             size_t at = (size_t)token * (size_t)part.n_row + row;
@@ -391,61 +461,74 @@ static __device__ __forceinline__ void end_add(const struct product_job &j, cons
         float square = x * x;
 #pragma unroll
         for (int k = 8; k; k /= 2) square += __shfl_xor_sync(~0u, square, k);
-        if (j.gain && r == 0 && i < n_all) j.next_sums[(tile + t) * FEW_TOKENS + token] = square;
+        if (j.gain && r == 0 && i < n_all)
+            j.next_sums[(g.row / 16 + t) * FEW_TOKENS + token] = square;
     }
+}
+
+// The warps that multiply meet among themselves.
+static __device__ __forceinline__ void block_sync()
+{
+    asm volatile("bar.sync 2, %0;" ::"r"(THREADS) : "memory");
 }
 
 // The columns of x that a slot meets are in registers once for TILES tiles.
 template <int FORM, bool WIDE>
 static __device__ __forceinline__ void
-run_product(const struct product_job &j, struct loader<FORM> &l, unsigned char *ring, int *at,
-            float *red, float *factor, const struct step_job *jobs, int n_job,
-            const struct step_job *window, int current, int warp, int lane)
+run_product(const struct product_job &j, const unsigned char *ring, struct stage_sync *sync,
+            struct ring_at &at, float *red, float *factor, int warp, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    constexpr bool has_scales = slot<FORM>::scale_bytes > 0;
     constexpr bool ahead =
         !unit<FORM>::is_fp4; // x of the next slot is fetched early; FP4's is too large
-    int begin = tiles_before(j, blockIdx.x), end = tiles_before(j, blockIdx.x + 1),
-        n_mine = slots_of<FORM>(j, warp);
-    if (begin >= end) return;
+    int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns;
     struct fragment<FORM> x;
-    if (ahead && n_mine) load_fragment<FORM, WIDE>(x, j, warp, lane);
+    struct group g;
+    if (ahead && warp < n_slot) load_fragment<FORM, WIDE>(x, j, warp, lane);
     if (warp < j.n_token) {
         float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
         if (lane == 0) factor[warp] = f;
     }
-    for (int tile = begin; tile < end; tile += TILES) {
+    for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
         float acc[TILES][4] = {};
-        int n = min((int)TILES, end - tile);
-        for (int i = 0; i < n_mine; i++) {
+        g = group_of(j, tile, end);
+        for (int first = 0; first < n_slot; first += WARPS) {
+            int u = first + warp, next = u + WARPS;
             struct fragment<FORM> now = x;
-            if constexpr (ahead)
-                load_fragment<FORM, WIDE>(x, j, warp + (i + 1 < n_mine ? i + 1 : 0) * WARPS, lane);
-            else
-                load_fragment<FORM, WIDE>(now, j, warp + i * WARPS, lane);
+            if constexpr (ahead) {
+                if (next >= n_slot) next = warp;
+                if (next < n_slot) load_fragment<FORM, WIDE>(x, j, next, lane);
+            } else if (u < n_slot) {
+                load_fragment<FORM, WIDE>(now, j, u, lane);
+            }
+            float block[TILES][2];
+#pragma unroll
+            for (int t = 0; FORM == W_E4M3_BLOCK && t < TILES; t++)
+                if (t < g.n && u < n_slot) load_blocks(block[t], j, g, t, u);
 #pragma unroll
             for (int t = 0; t < TILES; t++) {
-                if (t >= n) break;
-                copy_wait<depth - 1>();
-                if constexpr (has_scales) __syncwarp();
-                multiply_slot<FORM>(acc[t], ring + *at * slot<FORM>::size, now, lane);
-                if constexpr (has_scales) __syncwarp();
-                *at = *at + 1 == depth ? 0 : *at + 1;
-                load_slot<FORM>(l, ring, jobs, n_job, window, current, warp, lane);
+                if (t >= g.n) continue;
+                sync_wait(&sync[at.stage].full, at.phase);
+                if (u < n_slot)
+                    multiply_slot<FORM>(acc[t], ring + at.stage * stage_size(FORM, IS_SMALL), now,
+                                        block[t], warp, lane);
+                __syncwarp();
+                if (lane == 0) sync_arrive(&sync[at.stage].empty);
+                ring_next<depth>(at);
             }
         }
-        __syncthreads(); // the sums of the group before have been read
+        block_sync(); // the sums of the group before have been read
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
+            if (t >= g.n) continue;
             float *p = red + (warp * TILES + t) * 128 + lane / 4 * 8 + lane % 4 * 2;
             *(float2 *)p = make_float2(acc[t][0], acc[t][1]);
             *(float2 *)(p + 64) = make_float2(acc[t][2], acc[t][3]);
         }
-        __syncthreads();
-        if (j.ending == END_STORE) end_store<WIDE>(j, red, factor, tile, n);
-        if (j.ending == END_GATE) end_gate<WIDE>(j, red, factor, tile, n);
-        if (j.ending == END_ADD) end_add<WIDE>(j, red, factor, tile, n);
+        block_sync();
+        if (j.ending == END_STORE) end_store<WIDE>(j, red, factor, g, warp * 32 + lane);
+        if (j.ending == END_GATE) end_gate<WIDE>(j, red, factor, g, warp * 32 + lane);
+        if (j.ending == END_ADD) end_add<WIDE>(j, red, factor, g, warp * 32 + lane);
     }
 }
 
@@ -453,7 +536,7 @@ run_product(const struct product_job &j, struct loader<FORM> &l, unsigned char *
 
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 {
-    __syncthreads();
+    block_sync();
     if (threadIdx.x == 0)
         asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(&s->arrived) : "memory");
 }
@@ -461,21 +544,18 @@ static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned n)
 {
     if (threadIdx.x == 0) {
-        unsigned arrived, tries = 0;
-        long long start = 0, now;
+        struct patience p = {0, 0};
         for (;;) {
+            unsigned arrived;
             asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
                          : "=r"(arrived)
                          : "l"(&s->arrived)
                          : "memory");
             if (arrived >= n) break;
-            if (++tries % 4096) continue;
-            asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
-            if (!start) start = now;
-            if (now - start > 20000000000ll) __trap();
+            be_patient(p);
         }
     }
-    __syncthreads();
+    block_sync();
 }
 
 static __device__ __forceinline__ void meet_last(struct step_sync *s)
@@ -484,14 +564,13 @@ static __device__ __forceinline__ void meet_last(struct step_sync *s)
     s->arrived = s->done = 0; // everybody has left the last meeting
 }
 
-// Not inlined, so that it has registers of its own.
 template <int DIM>
-static __device__ __noinline__ void run_attend(unsigned char *room, const struct attend_job *job,
-                                               struct step_sync *sync, unsigned n_arrived)
+static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
+                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  int warp, int lane)
 {
     struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
     const struct attend_job &j = *job;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int n_item = attend_items(j), item = (int)blockIdx.x;
     bool mine = warp < FEW_WARPS && item < n_item;
     struct attend_item a;
@@ -509,55 +588,60 @@ static __device__ __noinline__ void run_attend(unsigned char *room, const struct
     }
 }
 
+// A job's words, from where they are kept to shared memory.
 constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
 
 // WIDE: more than 4 tokens.
 template <int FORM, bool WIDE>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(block_size(IS_SMALL), 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ struct {
-        alignas(16) unsigned char bytes[WINDOW * sizeof(struct step_job)];
-    } near;
+    extern __shared__ __align__(128) unsigned char ring[];
+    __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
+    __shared__ struct stage_sync sync[depth];
     __shared__ float factor[FEW_TOKENS];
-    const struct step_job *window = (const struct step_job *)near.bytes;
     const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, n_job = list.n, at = 0;
-    unsigned char *ring = shared + warp * depth * slot<FORM>::size;
-    unsigned char *room = shared + WARPS * depth * slot<FORM>::size; // sums, or attention
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    unsigned char *room = ring + depth * stage_size(FORM, IS_SMALL); // sums, or attention
 
     early_trigger();
-    for (int i = (int)threadIdx.x; i < min(n_job, WINDOW - 1) * JOB_PIECES; i += THREADS)
-        ((uint4 *)near.bytes)[i] = ((const uint4 *)jobs)[i];
+    if (threadIdx.x < JOB_PIECES)
+        ((uint4 *)near[0])[threadIdx.x] = ((const uint4 *)jobs)[threadIdx.x];
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < depth; i++) {
+            sync_init(&sync[i].full, 1);
+            sync_init(&sync[i].empty, WARPS);
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
     __syncthreads();
-    struct loader<FORM> l = {
-    };
-    loader_open<FORM>(l, jobs, n_job, window, 0, warp, lane);
-    for (int i = 0; i < depth; i++) load_slot<FORM>(l, ring, jobs, n_job, window, 0, warp, lane);
-
-    for (int i = 0; i < n_job; i++) {
-        const struct step_job &job = window[i % WINDOW];
+    if (warp >= WARPS) {
+        run_loader<FORM>(jobs, list.n, ring, sync, lane);
+        return;
+    }
+    struct ring_at at = {0, 0};
+    for (int i = 0; i < list.n; i++) {
+        // What follows from these is to be found anew for each job: kept for the whole list, it
+        // would not fit the registers.
+        asm volatile("" : "+r"(warp), "+r"(lane));
+        const struct step_job &job = *(const struct step_job *)near[i % 2];
         unsigned n_arrived = (unsigned)i * gridDim.x;
-        bool fetches = i + WINDOW - 1 < n_job && threadIdx.x < JOB_PIECES;
+        bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
         uint4 piece;
-        if (fetches) piece = ((const uint4 *)(jobs + i + WINDOW - 1))[threadIdx.x];
+        if (fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
-            prefetch_ends(job.product, tiles_before(job.product, blockIdx.x),
-                          tiles_before(job.product, blockIdx.x + 1));
+            prefetch_ends(job.product, warp * 32 + lane);
             meet_wait(list.sync, n_arrived);
-            run_product<FORM, WIDE>(job.product, l, ring, &at, (float *)room, factor, jobs, n_job,
-                                    window, i, warp, lane);
+            run_product<FORM, WIDE>(job.product, ring, sync, at, (float *)room, factor, warp, lane);
         } else if (job.attend.cache.head_dim == 64) {
-            run_attend<64>(room, &job.attend, list.sync, n_arrived);
+            run_attend<64>(room, &job.attend, list.sync, n_arrived, warp, lane);
         } else {
-            run_attend<128>(room, &job.attend, list.sync, n_arrived);
+            run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
-        if (fetches)
-            ((uint4 *)near.bytes)[(i + WINDOW - 1) % WINDOW * JOB_PIECES + threadIdx.x] = piece;
-        if (i + 1 < n_job) meet_arrive(list.sync);
+        if (fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
+        if (i + 1 < list.n) meet_arrive(list.sync);
     }
     meet_last(list.sync);
 }
@@ -583,16 +667,16 @@ struct step_queue {
     cudaStream_t side; // what is copied while d->stream records
 };
 
+static bool is_small(const k_device *d) // as IS_SMALL
+{
+    return d->shared_max < 200 << 10;
+}
+
 static size_t shared_of(const k_device *d, int form)
 {
-    bool small = d->shared_max < 200 << 10; // as IS_SMALL
-    size_t warps = (size_t)warps_of(small), scale_bytes = form == W_NVFP4        ? 16
-                                                          : form == W_MXFP4      ? 8
-                                                          : form == W_E4M3_BLOCK ? 4
-                                                                                 : 0;
-    size_t ring =
-        warps * (size_t)depth_of(form, small) * UNIT_ROWS * (2 * UNIT_BYTES + scale_bytes);
-    size_t sums = warps * TILES * 128 * sizeof(float);
+    bool small = is_small(d);
+    size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
+    size_t sums = (size_t)warps_of(small) * TILES * 128 * sizeof(float);
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
     return ring + (attend > sums ? attend : sums);
@@ -653,7 +737,7 @@ void cuda_steps_flush(k_device *d)
     bool ok = list.n == 1 || (list.jobs = kept_list(d));
     if (ok)
         cuda_launch_early(d, "a step", kernels[form][wide], dim3((unsigned)d->n_sm),
-                          32 * warps_of(d->shared_max < 200 << 10), shared_of(d, form), list);
+                          block_size(is_small(d)), shared_of(d, form), list);
     q->jobs.clear();
     q->has_form = false;
 }
@@ -680,9 +764,9 @@ static void enqueue_product(k_device *d, const struct product_job &p, const k_ac
 
 bool cuda_step_takes(const struct k_matrix *w)
 {
-    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 256
-                                      : form == W_BF16                   ? 64
-                                                                         : 128;
+    static const int steps[] = {64, 128, 128, 256,
+                                512}; // whole slots, scales in pieces of 16 bytes
+    int form = weight_form(w), step = form < W_N_FORM ? steps[form] : 1;
     return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
 }
 
