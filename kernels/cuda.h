@@ -43,7 +43,7 @@ struct k_act {
     float *x;               // FORM_F32 [n_token, n_col]
     uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
     uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
-    float *sums;            // FORM_PAIR [n_sum, FEW_TOKENS] sums of squares
+    float *sums;            // FORM_PAIR [token, n_sum] sums of squares
     int n_sum;              // 0: no norm
     int norm_dim;           // of which the sums are
     float eps;

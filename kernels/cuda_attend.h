@@ -178,25 +178,42 @@ template <int DIM> struct few_shared {
     unsigned arrived;
 };
 
-// One head's vector of DIM, DIM / 32 values in each lane: norm and rotation.
+// One head's vector of DIM, DIM / 32 values in each lane, and what its norm and rotation take: all
+// of it is asked for before any of it is used.
+template <int DIM> struct head_vector {
+    float x[DIM / 32], gain[DIM / 32], turn[DIM / 32]; // cosines, then sines
+};
+
 template <int DIM>
-static __device__ __forceinline__ void norm_and_turn(float x[DIM / 32], const float *gain,
-                                                     const float *rope, float eps, int lane)
+static __device__ __forceinline__ void load_vector(struct head_vector<DIM> &h, const float *from,
+                                                   const float *gain, const float *rope, int lane)
 {
-    constexpr int n = DIM / 32, half = DIM / 2;
-    if (gain) {
+#pragma unroll
+    for (int i = 0; i < DIM / 32; i++) {
+        h.x[i] = from[lane + 32 * i];
+        h.gain[i] = gain ? gain[lane + 32 * i] : 1;
+        h.turn[i] = rope[lane + 32 * i];
+    }
+}
+
+template <int DIM>
+static __device__ __forceinline__ void norm_and_turn(struct head_vector<DIM> &h, bool has_norm,
+                                                     float eps)
+{
+    constexpr int n = DIM / 32;
+    if (has_norm) {
         float sum = 0;
 #pragma unroll
-        for (int i = 0; i < n; i++) sum += x[i] * x[i];
+        for (int i = 0; i < n; i++) sum += h.x[i] * h.x[i];
         float factor = 1 / sqrtf(warp_sum(sum) / DIM + eps);
 #pragma unroll
-        for (int i = 0; i < n; i++) x[i] *= factor * gain[lane + 32 * i];
+        for (int i = 0; i < n; i++) h.x[i] *= factor * h.gain[i];
     }
 #pragma unroll
     for (int i = 0; i < n / 2; i++) {
-        float c = rope[lane + 32 * i], s = rope[half + lane + 32 * i], a = x[i], b = x[i + n / 2];
-        x[i] = a * c - b * s;
-        x[i + n / 2] = b * c + a * s;
+        float c = h.turn[i], s = h.turn[i + n / 2], p = h.x[i], q = h.x[i + n / 2];
+        h.x[i] = p * c - q * s;
+        h.x[i + n / 2] = q * c + p * s;
     }
 }
 
@@ -217,55 +234,50 @@ static __device__ __forceinline__ void load_tile(__nv_bfloat16 (*to)[KEYS * DIM]
     }
 }
 
-// A vector of DIM floats, DIM / 32 of them in each lane; zeros where it does not exist.
-template <int DIM>
-static __device__ __forceinline__ void load_vector(float x[DIM / 32], const float *from,
-                                                   bool exists, int lane)
-{
-#pragma unroll
-    for (int i = 0; i < DIM / 32; i++) x[i] = exists ? from[lane + 32 * i] : 0;
-}
-
 // Queries of this tile to shared memory; with `is_last` also the new keys and values, to the cache
-// and to shared memory. A warp's first query, key and value are asked for together.
+// and to shared memory. Rows that do not exist are zeros. The first warps have the first queries,
+// the last ones the first keys.
 template <int DIM>
 static __device__ void prepare(struct few_shared<DIM> &sh, const struct attend_job &j, int kv,
                                int row0, int pos, bool is_last, int warp, int lane)
 {
     constexpr int n = DIM / 32;
     int group = j.n_head / j.cache.n_kv_head;
-    float k[n], v[n], x[n];
-    const size_t step = (size_t)j.cache.n_kv_head * DIM;
-    bool exists = is_last && warp < j.n_token;
-    load_vector<DIM>(k, j.k + warp * step + (size_t)kv * DIM, exists, lane);
-    load_vector<DIM>(v, j.v + warp * step + (size_t)kv * DIM, exists, lane);
     for (int r = warp; r < ROWS; r += FEW_WARPS) {
+        struct head_vector<DIM> h = {
+        };
         int token = (row0 + r) / group, head = kv * group + (row0 + r) % group;
-        bool is_query = row0 + r < j.n_row;
-        load_vector<DIM>(x, j.q + ((size_t)token * j.n_head + head) * DIM, is_query, lane);
-        if (is_query) norm_and_turn<DIM>(x, j.q_norm, j.rope + (size_t)token * DIM, j.eps, lane);
+        if (row0 + r < j.n_row) {
+            load_vector<DIM>(h, j.q + ((size_t)token * j.n_head + head) * DIM, j.q_norm,
+                             j.rope + (size_t)token * DIM, lane);
+            norm_and_turn<DIM>(h, j.q_norm, j.eps);
+        }
 #pragma unroll
         for (int i = 0; i < n; i++) {
-            __nv_bfloat16 hi = __float2bfloat16_rn(x[i]);
+            __nv_bfloat16 hi = __float2bfloat16_rn(h.x[i]);
             sh.q[0][r][lane + 32 * i] = hi;
-            sh.q[1][r][lane + 32 * i] = __float2bfloat16_rn(x[i] - __bfloat162float(hi));
+            sh.q[1][r][lane + 32 * i] = __float2bfloat16_rn(h.x[i] - __bfloat162float(hi));
         }
     }
-    for (int t = warp; is_last && t < KEYS; t += FEW_WARPS) {
-        size_t to = ((size_t)kv * j.cache.ctx_max + pos + t) * DIM;
-        exists = t < j.n_token;
-        if (t >= FEW_WARPS) {
-            load_vector<DIM>(k, j.k + t * step + (size_t)kv * DIM, exists, lane);
-            load_vector<DIM>(v, j.v + t * step + (size_t)kv * DIM, exists, lane);
+    for (int t = FEW_WARPS - 1 - warp; is_last && t < KEYS; t += FEW_WARPS) {
+        struct head_vector<DIM> h = {
+        };
+        float v[n] = {};
+        if (t < j.n_token) {
+            size_t at = ((size_t)t * j.cache.n_kv_head + kv) * DIM;
+            load_vector<DIM>(h, j.k + at, j.k_norm, j.rope + (size_t)t * DIM, lane);
+#pragma unroll
+            for (int i = 0; i < n; i++) v[i] = j.v[at + lane + 32 * i];
+            norm_and_turn<DIM>(h, j.k_norm, j.eps);
         }
-        if (exists) norm_and_turn<DIM>(k, j.k_norm, j.rope + (size_t)t * DIM, j.eps, lane);
+        size_t to = ((size_t)kv * j.cache.ctx_max + pos + t) * DIM;
 #pragma unroll
         for (int i = 0; i < n; i++) {
             int c = lane + 32 * i;
-            __nv_bfloat16 key = __float2bfloat16_rn(k[i]), value = __float2bfloat16_rn(v[i]);
+            __nv_bfloat16 key = __float2bfloat16_rn(h.x[i]), value = __float2bfloat16_rn(v[i]);
             piece_of<DIM>(sh.fresh[0], t, c / 8)[c % 8] = key;
             piece_of<DIM>(sh.fresh[1], t, c / 8)[c % 8] = value;
-            if (!exists || row0) continue;
+            if (t >= j.n_token || row0) continue;
             ((__nv_bfloat16 *)j.cache.k)[to + c] = key;
             ((__nv_bfloat16 *)j.cache.v)[to + c] = value;
         }
@@ -350,33 +362,39 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
     }
 }
 
-// The parts' maxima and sums come first, together, then their values: two round trips to memory
-// however many parts there are.
+// Everything of a row's parts is asked for at once: one round trip to memory however many there
+// are.
+enum { JOIN_STEP = 8 };
+
 template <int DIM>
-static __device__ void join_parts(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  const float *parts, int n_part, int kv, int row0, int thread)
+static __device__ void join_parts(const struct attend_job &j, const float *parts, int n_part,
+                                  int kv, int row0, int thread)
 {
     constexpr size_t part_size = ROWS * (DIM + 2);
-    float(*largest)[ATTEND_SPLIT_MAX] =
-        (float(*)[ATTEND_SPLIT_MAX])sh.ring; // [ROWS], over the tiles
-    float(*sum)[ATTEND_SPLIT_MAX] = largest + ROWS;
     int n_row = min((int)ROWS, j.n_row - row0);
-    for (int i = thread; i < n_row * n_part; i += FEW_THREADS) {
-        const float *p = parts + (size_t)(i % n_part) * part_size + i / n_part * (DIM + 2) + DIM;
-        largest[i / n_part][i % n_part] = __ldcg(p);
-        sum[i / n_part][i % n_part] = __ldcg(p + 1);
-    }
-    few_sync();
     for (int i = thread; i < n_row * DIM; i += FEW_THREADS) {
         int r = i / DIM, c = i % DIM;
         float top = -INFINITY, y = 0, all = 0;
-        const float *p = parts + r * (DIM + 2) + c;
-        for (int s = 0; s < n_part; s++) top = fmaxf(top, largest[r][s]);
-#pragma unroll 8
-        for (int s = 0; s < n_part; s++) {
-            float keep = exp2f(largest[r][s] - top);
-            y += keep * __ldcg(p + (size_t)s * part_size);
-            all += keep * sum[r][s];
+        for (int first = 0; first < n_part; first += JOIN_STEP) {
+            float largest[JOIN_STEP], sum[JOIN_STEP], v[JOIN_STEP], was = top;
+#pragma unroll
+            for (int k = 0; k < JOIN_STEP; k++) {
+                const float *p = parts + (size_t)(first + k) * part_size + r * (DIM + 2);
+                bool exists = first + k < n_part;
+                largest[k] = exists ? __ldcg(p + DIM) : -INFINITY;
+                sum[k] = exists ? __ldcg(p + DIM + 1) : 0;
+                v[k] = exists ? __ldcg(p + c) : 0;
+            }
+#pragma unroll
+            for (int k = 0; k < JOIN_STEP; k++) top = fmaxf(top, largest[k]);
+            float keep = exp2f(was - top);
+            y *= keep, all *= keep;
+#pragma unroll
+            for (int k = 0; k < JOIN_STEP; k++) {
+                keep = exp2f(largest[k] - top);
+                y += keep * v[k];
+                all += keep * sum[k];
+            }
         }
         write_out<DIM>(j, kv, row0 + r, c, y / all);
     }
@@ -442,6 +460,8 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     int group = j.n_head / j.cache.n_kv_head, stage = 0, pair = warp / 2, half = warp % 2;
     const int old[2] = {a.pos, a.pos}; // every row sees all old keys
     for (int tile = a.first; tile < a.end; tile += FEW_PAIRS) {
+        // Addresses are cheaper found anew for each tile than kept: there are not enough registers.
+        asm volatile("" : "+r"(lane));
         copy_wait<FEW_STAGES - 1>();
         pair_sync(pair);
         take_tile<DIM>(rows, sh, sh.ring[pair][stage], tile * KEYS, old, half, lane);
@@ -462,13 +482,15 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     join_warps<DIM>(sh, j, rows, a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr, a.kv,
                     a.row0, warp, lane);
     if (a.n_part > 1) {
-        __threadfence();
         few_sync();
-        if (thread == 0) sh.arrived = atomicAdd(j.counters + id, 1);
+        if (thread == 0)
+            asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
+                         : "=r"(sh.arrived)
+                         : "l"(j.counters + id)
+                         : "memory");
         few_sync();
         if (sh.arrived == (unsigned)a.n_part - 1) {
-            __threadfence();
-            join_parts<DIM>(sh, j, parts, a.n_part, a.kv, a.row0, thread);
+            join_parts<DIM>(j, parts, a.n_part, a.kv, a.row0, thread);
             if (thread == 0) j.counters[id] = 0;
         }
     }

@@ -122,8 +122,8 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             int r = row + m * 16 + h * 8 + g;
-            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t], scales + r * scale_bytes, t,
-                             a[m][h]);
+            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t],
+                             lane_scales<FORM>(scales + r * scale_bytes, t), a[m][h]);
         }
 #pragma unroll
     for (int b = 0; b < 8; b++) {

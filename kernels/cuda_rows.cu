@@ -199,7 +199,7 @@ __global__ void act_read_kernel(k_act a, float *out)
     if (a.n_sum) {
         float sum = 0;
         for (int i = threadIdx.x; i < a.n_sum; i += blockDim.x)
-            sum += a.sums[i * FEW_TOKENS + blockIdx.x];
+            sum += a.sums[blockIdx.x * a.n_sum + i];
         factor = 1 / sqrtf(block_sum(sum) / a.norm_dim + a.eps);
     }
     for (int i = threadIdx.x; i < a.n_col; i += blockDim.x) {

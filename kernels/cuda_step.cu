@@ -14,7 +14,10 @@
 // far
 //   ahead as the ring has stages. A stage is one step of one tile: 128 bytes of each row for each
 //   of the other warps.
-// - The 16 rows of a tile and 16 warps that divide its columns; all tokens go through the tensor
+// - What a warp needs of x it copies to shared memory some steps ahead, since whatever comes from
+// the
+//   second-level cache waits behind the weights.
+// - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
@@ -30,22 +33,25 @@
 #include "kernels/cuda_unpack.h"
 
 #include <cassert>
+#include <cstdio>
 #include <vector>
 
-static constexpr __host__ __device__ int warps_of(bool small)
+enum {
+    WARPS = 8, // that multiply
+    THREADS = 32 * WARPS,
+    BLOCK = THREADS + 32, // and one warp that asks for weights
+    PARTS_MAX = 3,
+    TILES = 4,
+    SLOT_BYTES = 2 * UNIT_BYTES // of a row
+};
+
+// Slots of a row that a warp has in a stage.
+static constexpr __host__ __device__ int slots_of(bool small)
 {
-    return small ? 8 : 16;
+    return small ? 1 : 2;
 }
 
-constexpr int WARPS = warps_of(IS_SMALL), THREADS = 32 * WARPS; // that multiply
-
-// And one that asks for weights.
-static constexpr __host__ __device__ int block_size(bool small)
-{
-    return 32 * (warps_of(small) + 1);
-}
-
-enum { PARTS_MAX = 3, TILES = 4, STAGES_MAX = 4, WARP_BYTES = 2 * UNIT_BYTES };
+constexpr int SLOTS = slots_of(IS_SMALL);
 
 enum job_kind { JOB_PRODUCT, JOB_ATTEND };
 enum ending { END_STORE, END_GATE, END_ADD };
@@ -107,13 +113,13 @@ template <int FORM> struct slot {
 // together (two rows) meet different banks.
 static constexpr __host__ __device__ int row_pitch(bool small)
 {
-    return warps_of(small) * WARP_BYTES + 64;
+    return WARPS * slots_of(small) * SLOT_BYTES + 64;
 }
 
 static constexpr __host__ __device__ int scale_pitch(int form, bool small)
 {
     int bytes = form == W_NVFP4 ? 16 : form == W_MXFP4 ? 8 : 0;
-    return bytes ? warps_of(small) * bytes + 16 : 0;
+    return bytes ? WARPS * slots_of(small) * bytes + 16 : 0;
 }
 
 static constexpr __host__ __device__ int stage_size(int form, bool small)
@@ -258,8 +264,8 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
 {
     constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
                   scales_pitch = scale_pitch(FORM, IS_SMALL);
-    constexpr unsigned step_bytes = WARPS * WARP_BYTES,
-                       step_scales = WARPS * (unsigned)slot<FORM>::scale_bytes;
+    constexpr unsigned step_slots = WARPS * SLOTS, step_bytes = step_slots * SLOT_BYTES,
+                       step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
     struct ring_at at = {0, 0};
     for (int i = 0; i < n_job; i++) {
         if (jobs[i].kind != JOB_PRODUCT) continue;
@@ -268,9 +274,9 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
         struct group g;
         for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
             g = group_of(j, tile, end);
-            for (unsigned step = 0; step * WARPS < (unsigned)n_slot; step++) {
-                unsigned n = min((unsigned)WARPS, (unsigned)n_slot - step * WARPS);
-                unsigned row_bytes = n * WARP_BYTES,
+            for (unsigned step = 0; step * step_slots < (unsigned)n_slot; step++) {
+                unsigned n = min(step_slots, (unsigned)n_slot - step * step_slots);
+                unsigned row_bytes = n * SLOT_BYTES,
                          row_scales = n * (unsigned)slot<FORM>::scale_bytes;
                 for (int t = 0; t < g.n; t++) {
                     struct row_place from = place_of<FORM>(j, g, t, lane % UNIT_ROWS);
@@ -300,45 +306,150 @@ template <int FORM> struct fragment {
     unsigned v[2][2 * unit<FORM>::steps];
 };
 
-template <int FORM, bool WIDE>
-static __device__ __forceinline__ void load_fragment(struct fragment<FORM> &f,
-                                                     const struct product_job &j, int u, int lane)
+template <int FORM>
+static __device__ __forceinline__ void take_columns(struct fragment<FORM> &f, const uint16_t *x,
+                                                    bool exists)
 {
-    constexpr int n = unit<FORM>::lane_columns / 8;
-    int g = lane / 4, token = WIDE ? g : g % 4;
-    const uint16_t *x = (WIDE || g < 4 ? j.hi : j.lo) + (size_t)token * (size_t)j.n_col +
-                        (size_t)(u * slot<FORM>::columns + lane % 4 * unit<FORM>::lane_columns);
 #pragma unroll
     for (int h = 0; h < 2; h++)
 #pragma unroll
-        for (int i = 0; i < n; i++) {
-            uint4 v = token < j.n_token ? ((const uint4 *)(x + h * unit<FORM>::columns))[i]
-                                        : make_uint4(0, 0, 0, 0);
+        for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+            uint4 v =
+                exists ? ((const uint4 *)(x + h * unit<FORM>::columns))[i] : make_uint4(0, 0, 0, 0);
             f.v[h][4 * i] = v.x, f.v[h][4 * i + 1] = v.y;
             f.v[h][4 * i + 2] = v.z, f.v[h][4 * i + 3] = v.w;
         }
 }
 
-// A warp's slot of a stage, with the tile's two block scales (W_E4M3_BLOCK).
+// More than 4 tokens: their columns are too many to be kept and come from where they were written.
 template <int FORM>
-static __device__ __forceinline__ void multiply_slot(float acc[4], const unsigned char *stage,
-                                                     const struct fragment<FORM> &f,
-                                                     const float block[2], int warp, int lane)
+static __device__ __forceinline__ void load_wide(struct fragment<FORM> f[SLOTS],
+                                                 const struct product_job &j, int u, int lane)
 {
-    constexpr int n = 2 * unit<FORM>::steps, pitch = row_pitch(IS_SMALL),
-                  scales_pitch = scale_pitch(FORM, IS_SMALL);
+    int token = lane / 4;
+    const uint16_t *x = j.hi + (size_t)(unsigned)token * (unsigned)j.n_col +
+                        (unsigned)(lane % 4 * unit<FORM>::lane_columns);
+#pragma unroll
+    for (int s = 0; s < SLOTS; s++) {
+        int column = (u + s * WARPS) * slot<FORM>::columns;
+        take_columns<FORM>(f[s], x + column, token < j.n_token && column < j.n_col);
+    }
+}
+
+// A warp's own ring of x, [slot][token][hi, lo][columns of a slot] for each step. Where it holds
+// all steps of a job they are copied once, for all groups of tiles.
+enum { X_RING = 8192 };
+
+template <int FORM> struct x_ring {
+    unsigned char *at; // of X_RING bytes
+    int depth, n_step; // steps that it holds: 1, 2, 4 or 8; steps of a group of tiles
+    int from, to;      // the slots that come next
+    int step;          // of the next load
+    bool whole;        // all steps are there, or asked for
+};
+
+// Asks for the next step; after a group's last comes the first of the next group, if there is one.
+template <int FORM>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM> &r, const struct product_job &j,
+                                              int warp, int lane)
+{
+    constexpr int columns = slot<FORM>::columns, pieces = columns / 8; // of 16 bytes
+#pragma unroll
+    for (int s = 0; s < SLOTS; s++) {
+        int u = (r.step * SLOTS + s) * WARPS + warp;
+        if (u * columns >= j.n_col) continue;
+        unsigned char *to = r.at + (r.to * SLOTS + s) * j.n_token * columns * 4;
+        const uint16_t *hi = j.hi + u * columns, *lo = j.lo + u * columns;
+        for (int k = lane; k < j.n_token * 2 * pieces; k += 32) {
+            int row = k / pieces;
+            copy_16(to + k * 16, (row % 2 ? lo : hi) + (size_t)(unsigned)(row / 2) * j.n_col +
+                                     (unsigned)(k % pieces * 8));
+        }
+    }
+    copy_commit();
+    if (++r.to == r.depth) r.to = 0;
+    if (++r.step == r.n_step) r.step = 0;
+}
+
+template <int FORM>
+static __device__ __forceinline__ void x_start(struct x_ring<FORM> &r, const struct product_job &j,
+                                               unsigned char *at, int warp, int lane)
+{
+    int n_bytes = SLOTS * j.n_token * slot<FORM>::columns * 4;
+    r.at = at;
+    r.depth = n_bytes <= X_RING / 8 ? 8 : n_bytes <= X_RING / 4 ? 4 : n_bytes <= X_RING / 2 ? 2 : 1;
+    r.n_step = (j.n_col / slot<FORM>::columns + WARPS * SLOTS - 1) / (WARPS * SLOTS);
+    r.whole = r.n_step <= r.depth;
+    if (r.whole) r.depth = r.n_step;
+    r.from = r.to = r.step = 0;
+    for (int i = 0; i < r.depth; i++) x_load(r, j, warp, lane);
+}
+
+// The columns of the next step.
+template <int FORM>
+static __device__ __forceinline__ void x_take(struct x_ring<FORM> &r,
+                                              struct fragment<FORM> f[SLOTS],
+                                              const struct product_job &j, int lane)
+{
+    constexpr int columns = slot<FORM>::columns;
+    int row = lane / 4 % 4 * 2 + lane / 16;
+    if (r.whole && r.depth > 1) {
+        copy_wait<0>(); // all were asked for together
+    } else {
+        if (r.depth == 8) copy_wait<7>();
+        if (r.depth == 4) copy_wait<3>();
+        if (r.depth == 2) copy_wait<1>();
+        if (r.depth == 1) copy_wait<0>();
+    }
+    __syncwarp();
+#pragma unroll
+    for (int s = 0; s < SLOTS; s++) {
+        const unsigned char *from = r.at + (r.from * SLOTS + s) * j.n_token * columns * 4;
+        take_columns<FORM>(
+            f[s], (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns,
+            row / 2 < j.n_token);
+    }
+    if (++r.from == r.depth) r.from = 0;
+}
+
+// What a warp takes of a stage: a slot of the rows g and g + 8.
+template <int FORM> struct raw_slot {
+    uint4 row[2][2];
+    unsigned scales[2][2];
+};
+
+template <int FORM>
+static __device__ __forceinline__ void take_slot(struct raw_slot<FORM> &s,
+                                                 const unsigned char *stage, int place, int lane)
+{
+    constexpr int pitch = row_pitch(IS_SMALL), scales_pitch = scale_pitch(FORM, IS_SMALL);
     int g = lane / 4, t = lane % 4;
-    float c[4] = {0, 0, 0, 0}, *sum = FORM == W_E4M3_BLOCK ? c : acc;
-    const unsigned char *row = stage + g * pitch + warp * WARP_BYTES + t * 16;
+    const unsigned char *row = stage + g * pitch + place * SLOT_BYTES + t * 16;
     const unsigned char *scales =
-        stage + UNIT_ROWS * pitch + g * scales_pitch + warp * slot<FORM>::scale_bytes;
+        stage + UNIT_ROWS * pitch + g * scales_pitch + place * slot<FORM>::scale_bytes;
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+            s.row[h][k] = *(const uint4 *)(row + h * UNIT_BYTES + k * 8 * pitch);
+            s.scales[h][k] =
+                lane_scales<FORM>(scales + h * unit<FORM>::scale_bytes + k * 8 * scales_pitch, t);
+        }
+}
+
+// `block`: the tile's two block scales (W_E4M3_BLOCK).
+template <int FORM>
+static __device__ __forceinline__ void multiply_slot(float acc[4], const struct raw_slot<FORM> &raw,
+                                                     const struct fragment<FORM> &f,
+                                                     const float block[2])
+{
+    constexpr int n = 2 * unit<FORM>::steps;
+    float c[4] = {0, 0, 0, 0}, *sum = FORM == W_E4M3_BLOCK ? c : acc;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         unsigned top[n], bottom[n];
-        const unsigned char *of_row = scales + h * unit<FORM>::scale_bytes;
-        unpack_row<FORM>(*(const uint4 *)(row + h * UNIT_BYTES), of_row, t, top);
-        unpack_row<FORM>(*(const uint4 *)(row + h * UNIT_BYTES + 8 * pitch),
-                         of_row + 8 * scales_pitch, t, bottom);
+        unpack_row<FORM>(raw.row[h][0], raw.scales[h][0], top);
+        unpack_row<FORM>(raw.row[h][1], raw.scales[h][1], bottom);
 #pragma unroll
         for (int s = 0; s < n / 2; s++) {
             const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
@@ -388,81 +499,96 @@ static __device__ __forceinline__ float norm_factor(const struct product_job &j,
 {
     float sum = 0;
     if (!j.n_sum) return 1;
-    for (int i = lane; i < j.n_sum; i += 32) sum += j.sums[i * FEW_TOKENS + token];
+    for (int i = lane; i < j.n_sum; i += 32) sum += j.sums[token * j.n_sum + i];
     return rsqrtf(warp_sum(sum) / (float)j.norm_dim + j.eps);
+}
+
+// Where sums of a tile meet: [warp][tile][row][token], of 8 tokens or of 4.
+template <bool WIDE>
+static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
+{
+    constexpr int n = WIDE ? 8 : 4;
+    return red + ((warp * TILES + t) * 16 + r) * n + token;
+}
+
+template <bool WIDE>
+static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
+                                                  int lane)
+{
+    int g = lane / 4, token = lane % 4 * 2;
+    float v[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
+        v[i] = WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
+    if (!WIDE && token >= 4) return;
+    *(float2 *)red_at<WIDE>(red, warp, t, g, token) = make_float2(v[0], v[1]);
+    *(float2 *)red_at<WIDE>(red, warp, t, g + 8, token) = make_float2(v[2], v[3]);
 }
 
 // Row r of tile t of this group for a token, summed over the warps.
 template <bool WIDE>
-static __device__ __forceinline__ float total(const float *red, int t, int r, int token)
+static __device__ __forceinline__ float total(float *red, int t, int r, int token)
 {
     float y = 0;
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) {
-        const float *p = red + (w * TILES + t) * 128 + r * 8 + token;
-        y += WIDE ? p[0] : p[0] + p[4];
-    }
+    for (int w = 0; w < WARPS; w++) y += *red_at<WIDE>(red, w, t, r, token);
     return y;
 }
 
-static __device__ __forceinline__ float row_result(const struct part &p, int row, float y)
-{
-    if (p.scale) y *= p.scale[row];
-    return p.bias ? y + p.bias[row] : y;
+// The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
+// results) of TILES tiles.
+template <enum ending END> struct result {
+    static constexpr int rows = END == END_GATE ? 8 : 16;
+    int r, t, token, row;
+    bool exists;
+    float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
+    size_t at;               // where it goes
+};
+
+// What a result takes from memory, asked for before it is known.
+template <enum ending END>
+static __device__ __forceinline__ struct result<END> result_of(const struct product_job &j,
+                                                               const struct group &g, int i) {
+    struct result<END> x;
+    const struct part &p = j.part[g.p];
+    x.r = i % x.rows, x.t = i / x.rows % TILES, x.token = i / x.rows / TILES;
+    x.row = g.row + x.t * x.rows + x.r;
+    x.exists = x.t < g.n && x.row < p.n_row && x.token < j.n_token;
+    x.scale = 1, x.other = 0, x.old = 0;
+    x.at = (size_t)(unsigned)x.token * (unsigned)p.n_row + (unsigned)x.row;
+    if (!x.exists) return x;
+    if (p.scale) x.scale = p.scale[x.row];
+    if (END == END_STORE && p.bias) x.other = p.bias[x.row];
+    if (END == END_STORE && p.add) x.old = p.out[x.at];
+    if (END == END_GATE) x.other = j.part[1].scale ? j.part[1].scale[x.row] : 1;
+    if (END == END_ADD) x.old = p.out[x.at];
+    if (END == END_ADD && j.gain) x.other = j.gain[x.row];
+    return x;
 }
 
-template <bool WIDE>
-static __device__ __forceinline__ void end_store(const struct product_job &j, const float *red,
-                                                 const float *factor, const struct group &g,
-                                                 int thread)
+// END_ADD also leaves the squares of the new x, summed over each tile, which 16 lanes hold.
+template <enum ending END, bool WIDE>
+static __device__ __forceinline__ void finish(const struct product_job &j, float *red,
+                                              const float *factor, const struct group &g,
+                                              const struct result<END> &x)
 {
-    const struct part &part = j.part[g.p];
-    for (int i = thread; i < g.n * 16 * j.n_token; i += THREADS) {
-        int r = i % 16, t = i / 16 % g.n, token = i / 16 / g.n, row = g.row + t * 16 + r;
-        if (row >= part.n_row) continue;
-        float y = row_result(part, row, total<WIDE>(red, t, r, token) * factor[token]);
-        float *out = part.out + (size_t)token * (size_t)part.n_row + row;
-        *out = part.add ? *out + y : y;
-    }
-}
-
-template <bool WIDE>
-static __device__ __forceinline__ void end_gate(const struct product_job &j, const float *red,
-                                                const float *factor, const struct group &g,
-                                                int thread)
-{
-    for (int i = thread; i < g.n * 8 * j.n_token; i += THREADS) {
-        int r = i % 8, t = i / 8 % g.n, token = i / 8 / g.n, row = g.row + t * 8 + r;
-        if (row >= j.part[0].n_row) continue;
-        float gate = row_result(j.part[0], row, total<WIDE>(red, t, r, token) * factor[token]);
-        float up = row_result(j.part[1], row, total<WIDE>(red, t, r + 8, token) * factor[token]);
-        size_t at = (size_t)token * (size_t)j.part[0].n_row + row;
-        write_pair(j.next, at, gate / (1 + __expf(-gate)) * up);
-    }
-}
-
-// Also leaves the squares of the new x, summed over each tile; 16 lanes hold one tile and token.
-template <bool WIDE>
-static __device__ __forceinline__ void end_add(const struct product_job &j, const float *red,
-                                               const float *factor, const struct group &g,
-                                               int thread)
-{
-    const struct part &part = j.part[0];
-    int n_all = g.n * 16 * j.n_token;
-    for (int i = thread; i < (n_all + 31) / 32 * 32; i += THREADS) {
-        int r = i % 16, t = i / 16 % g.n, token = i / 16 / g.n, row = g.row + t * 16 + r;
-        float x = 0;
-        if (i < n_all && row < part.n_row) {
-            size_t at = (size_t)token * (size_t)part.n_row + row;
-            x = part.out[at] + row_result(part, row, total<WIDE>(red, t, r, token) * factor[token]);
-            part.out[at] = x;
-            if (j.gain) write_pair(j.next, at, x * j.gain[row]);
-        }
-        float square = x * x;
+    float y = 0;
+    if (x.exists) y = total<WIDE>(red, x.t, x.r, x.token) * factor[x.token] * x.scale;
+    if constexpr (END == END_STORE) {
+        if (x.exists) j.part[g.p].out[x.at] = y + x.other + x.old;
+    } else if constexpr (END == END_GATE) {
+        if (!x.exists) return;
+        float up = total<WIDE>(red, x.t, x.r + 8, x.token) * factor[x.token] * x.other;
+        write_pair(j.next, x.at, y / (1 + __expf(-y)) * up);
+    } else {
+        y += x.old;
+        if (x.exists) j.part[0].out[x.at] = y;
+        if (x.exists && j.gain) write_pair(j.next, x.at, y * x.other);
+        float square = x.exists ? y * y : 0;
 #pragma unroll
         for (int k = 8; k; k /= 2) square += __shfl_xor_sync(~0u, square, k);
-        if (j.gain && r == 0 && i < n_all)
-            j.next_sums[(g.row / 16 + t) * FEW_TOKENS + token] = square;
+        if (j.gain && x.r == 0 && x.t < g.n && x.token < j.n_token)
+            j.next_sums[x.token * j.n_tile + g.row / 16 + x.t] = square;
     }
 }
 
@@ -472,19 +598,32 @@ static __device__ __forceinline__ void block_sync()
     asm volatile("bar.sync 2, %0;" ::"r"(THREADS) : "memory");
 }
 
+static constexpr __host__ __device__ int room_for_sums(bool wide)
+{
+    return WARPS * TILES * 16 * (wide ? 8 : 4) * (int)sizeof(float);
+}
+
 // The columns of x that a slot meets are in registers once for TILES tiles.
-template <int FORM, bool WIDE>
+template <int FORM, bool WIDE, enum ending END>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, const unsigned char *ring, struct stage_sync *sync,
-            struct ring_at &at, float *red, float *factor, int warp, int lane)
+            struct ring_at &at, unsigned char *room, float *factor, int warp, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    constexpr bool ahead =
-        !unit<FORM>::is_fp4; // x of the next slot is fetched early; FP4's is too large
-    int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns;
-    struct fragment<FORM> x;
+    constexpr bool ahead = WIDE && !unit<FORM>::is_fp4; // room for the next step's x in registers
+    constexpr int n_mine = WIDE ? 2 : 1;                // results that a thread has of a group
+    static_assert(n_mine * THREADS >= TILES * 16 * (WIDE ? 8 : 4), "every result has a thread");
+    int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns,
+        thread = warp * 32 + lane;
+    float *red = (float *)room;
+    struct fragment<FORM> x[SLOTS], later[SLOTS];
+    struct x_ring<FORM> xs;
     struct group g;
-    if (ahead && warp < n_slot) load_fragment<FORM, WIDE>(x, j, warp, lane);
+    if constexpr (ahead) {
+        load_wide<FORM>(later, j, warp, lane);
+    } else if constexpr (!WIDE) {
+        x_start(xs, j, room + room_for_sums(false) + warp * X_RING, warp, lane);
+    }
     if (warp < j.n_token) {
         float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
         if (lane == 0) factor[warp] = f;
@@ -492,46 +631,69 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
     for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
         float acc[TILES][4] = {};
         g = group_of(j, tile, end);
-        for (int first = 0; first < n_slot; first += WARPS) {
-            int u = first + warp, next = u + WARPS;
-            struct fragment<FORM> now = x;
-            if constexpr (ahead) {
-                if (next >= n_slot) next = warp;
-                if (next < n_slot) load_fragment<FORM, WIDE>(x, j, next, lane);
-            } else if (u < n_slot) {
-                load_fragment<FORM, WIDE>(now, j, u, lane);
-            }
-            float block[TILES][2];
+        struct result<END> mine[n_mine];
 #pragma unroll
-            for (int t = 0; FORM == W_E4M3_BLOCK && t < TILES; t++)
-                if (t < g.n && u < n_slot) load_blocks(block[t], j, g, t, u);
+        for (int i = 0; i < n_mine; i++) mine[i] = result_of<END>(j, g, thread + i * THREADS);
+        for (int first = 0; first < n_slot; first += WARPS * SLOTS) {
+            if constexpr (ahead) {
+                int next = first + WARPS * SLOTS;
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++) x[s] = later[s];
+                load_wide<FORM>(later, j, (next < n_slot ? next : 0) + warp, lane);
+            } else if constexpr (WIDE) {
+                load_wide<FORM>(x, j, first + warp, lane);
+            } else {
+                x_take(xs, x, j, lane);
+                if (!xs.whole) {
+                    __syncwarp();
+                    x_load(xs, j, warp, lane);
+                }
+            }
+            float block[TILES][SLOTS][2];
+#pragma unroll
+            for (int i = 0; FORM == W_E4M3_BLOCK && i < TILES * SLOTS; i++) {
+                int u = first + i % SLOTS * WARPS + warp;
+                if (i / SLOTS < g.n && u < n_slot)
+                    load_blocks(block[i / SLOTS][i % SLOTS], j, g, i / SLOTS, u);
+            }
 #pragma unroll
             for (int t = 0; t < TILES; t++) {
                 if (t >= g.n) continue;
+                struct raw_slot<FORM> raw[SLOTS];
                 sync_wait(&sync[at.stage].full, at.phase);
-                if (u < n_slot)
-                    multiply_slot<FORM>(acc[t], ring + at.stage * stage_size(FORM, IS_SMALL), now,
-                                        block[t], warp, lane);
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++)
+                    if (first + s * WARPS + warp < n_slot)
+                        take_slot<FORM>(raw[s], ring + at.stage * stage_size(FORM, IS_SMALL),
+                                        s * WARPS + warp, lane);
                 __syncwarp();
                 if (lane == 0) sync_arrive(&sync[at.stage].empty);
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++)
+                    if (first + s * WARPS + warp < n_slot)
+                        multiply_slot<FORM>(acc[t], raw[s], x[s], block[t][s]);
                 ring_next<depth>(at);
             }
         }
         block_sync(); // the sums of the group before have been read
 #pragma unroll
-        for (int t = 0; t < TILES; t++) {
-            if (t >= g.n) continue;
-            float *p = red + (warp * TILES + t) * 128 + lane / 4 * 8 + lane % 4 * 2;
-            *(float2 *)p = make_float2(acc[t][0], acc[t][1]);
-            *(float2 *)(p + 64) = make_float2(acc[t][2], acc[t][3]);
-        }
+        for (int t = 0; t < TILES; t++)
+            if (t < g.n) leave_sums<WIDE>(red, acc[t], t, warp, lane);
         block_sync();
-        if (j.ending == END_STORE) end_store<WIDE>(j, red, factor, g, warp * 32 + lane);
-        if (j.ending == END_GATE) end_gate<WIDE>(j, red, factor, g, warp * 32 + lane);
-        if (j.ending == END_ADD) end_add<WIDE>(j, red, factor, g, warp * 32 + lane);
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) finish<END, WIDE>(j, red, factor, g, mine[i]);
     }
+    copy_wait<0>();
 }
 
+#ifdef STEP_TRACE
+__device__ long long trace[3][512][4];
+#define TRACE(k)                                                                                   \
+    if (threadIdx.x == 0 && blockIdx.x % 60 == 0 && i < 512)                                       \
+    trace[blockIdx.x / 60][i][k] = clock64()
+#else
+#define TRACE(k)
+#endif
 // Blocks meet: what each of them wrote before is seen by all after.
 
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
@@ -579,6 +741,12 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
         attend_begin<DIM>(sh, j, a, warp, lane);
     }
     meet_wait(sync, n_arrived);
+#ifdef STEP_TRACE
+    {
+        int i = n_arrived / gridDim.x;
+        TRACE(1);
+    }
+#endif
     while (mine) {
         attend_end<DIM>(sh, j, a, warp, lane);
         item += (int)gridDim.x;
@@ -593,7 +761,7 @@ constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
 
 // WIDE: more than 4 tokens.
 template <int FORM, bool WIDE>
-__global__ void __launch_bounds__(block_size(IS_SMALL), 1)
+__global__ void __launch_bounds__(BLOCK, 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
@@ -627,6 +795,7 @@ __global__ void __launch_bounds__(block_size(IS_SMALL), 1)
         asm volatile("" : "+r"(warp), "+r"(lane));
         const struct step_job &job = *(const struct step_job *)near[i % 2];
         unsigned n_arrived = (unsigned)i * gridDim.x;
+        TRACE(0);
         bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
         uint4 piece;
         if (fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
@@ -634,14 +803,23 @@ __global__ void __launch_bounds__(block_size(IS_SMALL), 1)
         if (job.kind == JOB_PRODUCT) {
             prefetch_ends(job.product, warp * 32 + lane);
             meet_wait(list.sync, n_arrived);
-            run_product<FORM, WIDE>(job.product, ring, sync, at, (float *)room, factor, warp, lane);
+            TRACE(1);
+            const struct product_job &p = job.product;
+            if (p.ending == END_STORE)
+                run_product<FORM, WIDE, END_STORE>(p, ring, sync, at, room, factor, warp, lane);
+            else if (p.ending == END_GATE)
+                run_product<FORM, WIDE, END_GATE>(p, ring, sync, at, room, factor, warp, lane);
+            else
+                run_product<FORM, WIDE, END_ADD>(p, ring, sync, at, room, factor, warp, lane);
         } else if (job.attend.cache.head_dim == 64) {
             run_attend<64>(room, &job.attend, list.sync, n_arrived, warp, lane);
         } else {
             run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
         if (fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
+        TRACE(2);
         if (i + 1 < list.n) meet_arrive(list.sync);
+        TRACE(3);
     }
     meet_last(list.sync);
 }
@@ -676,10 +854,12 @@ static size_t shared_of(const k_device *d, int form)
 {
     bool small = is_small(d);
     size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
-    size_t sums = (size_t)warps_of(small) * TILES * 128 * sizeof(float);
+    size_t narrow = (size_t)(room_for_sums(false) + WARPS * X_RING);
+    size_t wide = (size_t)room_for_sums(true);
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
-    return ring + (attend > sums ? attend : sums);
+    size_t room = narrow > wide ? narrow : wide;
+    return ring + (attend > room ? attend : room);
 }
 
 bool cuda_steps_open(k_device *d)
@@ -701,6 +881,16 @@ bool cuda_steps_open(k_device *d)
 void cuda_steps_close(k_device *d)
 {
     if (!d->steps) return;
+#ifdef STEP_TRACE
+    static long long t[3][512][4];
+    cudaDeviceSynchronize();
+    cudaMemcpyFromSymbol(t, trace, sizeof t);
+    for (int b = 0; b < 3; b++)
+        for (int i = 40; i < 62; i++)
+            printf("block %d job %d: at %lld wait %lld run %lld arrive %lld\n", b * 60, i,
+                   t[b][i][0] - t[b][40][0], t[b][i][1] - t[b][i][0], t[b][i][2] - t[b][i][1],
+                   t[b][i][3] - t[b][i][2]);
+#endif
     cudaFree(d->steps->sync);
     if (d->steps->side) cudaStreamDestroy(d->steps->side);
     delete d->steps;
@@ -736,8 +926,8 @@ void cuda_steps_flush(k_device *d)
     int form = q->has_form ? q->form : W_E4M3, wide = q->has_form && q->wide;
     bool ok = list.n == 1 || (list.jobs = kept_list(d));
     if (ok)
-        cuda_launch_early(d, "a step", kernels[form][wide], dim3((unsigned)d->n_sm),
-                          block_size(is_small(d)), shared_of(d, form), list);
+        cuda_launch_early(d, "a step", kernels[form][wide], dim3((unsigned)d->n_sm), BLOCK,
+                          shared_of(d, form), list);
     q->jobs.clear();
     q->has_form = false;
 }

@@ -96,10 +96,18 @@ static __device__ __forceinline__ unsigned mxfp4_scale(unsigned b)
     return bits | bits << 16;
 }
 
-// One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s. `scales` points
-// at the row's scales of this unit (NVFP4 and MXFP4).
+// What lane t needs of the scales of one row of a unit (NVFP4 and MXFP4).
 template <int FORM>
-static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char *scales, int t,
+static __device__ __forceinline__ unsigned lane_scales(const unsigned char *of_row, int t)
+{
+    return FORM == W_NVFP4   ? ((const unsigned short *)of_row)[t]
+           : FORM == W_MXFP4 ? of_row[t]
+                             : 0;
+}
+
+// One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s.
+template <int FORM>
+static __device__ __forceinline__ void unpack_row(uint4 raw, unsigned scales,
                                                   unsigned out[2 * unit<FORM>::steps])
 {
     const unsigned w[4] = {raw.x, raw.y, raw.z, raw.w};
@@ -112,9 +120,9 @@ static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char
     } else {
         unsigned s[2];
         if constexpr (FORM == W_NVFP4)
-            nvfp4_scales(((const unsigned short *)scales)[t], s);
+            nvfp4_scales(scales, s);
         else
-            s[0] = s[1] = mxfp4_scale(scales[t]);
+            s[0] = s[1] = mxfp4_scale(scales);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             unpack_e2m1(w[i], out + 4 * i);
