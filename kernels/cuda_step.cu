@@ -34,6 +34,7 @@
 
 #include <cassert>
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 enum {
@@ -97,7 +98,7 @@ struct step_sync {
 
 struct step_list {
     const struct step_job *jobs; // NULL: `only` is all
-    int n;
+    int n, flight;
     struct step_sync *sync;
     struct step_job only;
 };
@@ -260,13 +261,13 @@ static __device__ __forceinline__ struct row_place place_of(const struct product
 // The warp that asks: everything that the others will take, in the same order.
 template <int FORM>
 static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
-                                  struct stage_sync *sync, int lane)
+                                  struct stage_sync *sync, int flight, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
                   scales_pitch = scale_pitch(FORM, IS_SMALL);
     constexpr unsigned step_slots = WARPS * SLOTS, step_bytes = step_slots * SLOT_BYTES,
                        step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
-    struct ring_at at = {0, 0};
+    struct ring_at at = {0, 0}, landed = {0, 0};
     for (int i = 0; i < n_job; i++) {
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
@@ -282,6 +283,12 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
                     struct row_place from = place_of<FORM>(j, g, t, lane % UNIT_ROWS);
                     struct stage_sync *s = sync + at.stage;
                     unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
+                    if (flight == 0) {
+                        sync_wait(&sync[landed.stage].full, landed.phase);
+                        ring_next<depth>(landed);
+                    } else {
+                        flight--;
+                    }
                     sync_wait(&s->empty, at.phase ^ 1);
                     if (lane == 0) sync_expect(&s->full, UNIT_ROWS * (row_bytes + row_scales));
                     __syncwarp();
@@ -321,26 +328,18 @@ static __device__ __forceinline__ void take_columns(struct fragment<FORM> &f, co
         }
 }
 
-// More than 4 tokens: their columns are too many to be kept and come from where they were written.
-template <int FORM>
-static __device__ __forceinline__ void load_wide(struct fragment<FORM> f[SLOTS],
-                                                 const struct product_job &j, int u, int lane)
+// A warp's own ring of x, [slot][token][hi, lo][columns of a slot] for each step, WIDE without lo.
+// Where it holds all steps of a job they are copied once, for all groups of tiles.
+constexpr __host__ __device__ int x_ring_size(bool small)
 {
-    int token = lane / 4;
-    const uint16_t *x = j.hi + (size_t)(unsigned)token * (unsigned)j.n_col +
-                        (unsigned)(lane % 4 * unit<FORM>::lane_columns);
-#pragma unroll
-    for (int s = 0; s < SLOTS; s++) {
-        int column = (u + s * WARPS) * slot<FORM>::columns;
-        take_columns<FORM>(f[s], x + column, token < j.n_token && column < j.n_col);
-    }
+    return small ? 4096 : 8192;
 }
 
-// A warp's own ring of x, [slot][token][hi, lo][columns of a slot] for each step. Where it holds
-// all steps of a job they are copied once, for all groups of tiles.
-enum { X_RING = 8192 };
+constexpr int X_RING = x_ring_size(IS_SMALL);
 
-template <int FORM> struct x_ring {
+template <int FORM, bool WIDE> struct x_ring {
+    static constexpr int halves = WIDE ? 1 : 2;
+    static constexpr int token_bytes = halves * slot<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
     int depth, n_step; // steps that it holds: 1, 2, 4 or 8; steps of a group of tiles
     int from, to;      // the slots that come next
@@ -349,20 +348,21 @@ template <int FORM> struct x_ring {
 };
 
 // Asks for the next step; after a group's last comes the first of the next group, if there is one.
-template <int FORM>
-static __device__ __forceinline__ void x_load(struct x_ring<FORM> &r, const struct product_job &j,
-                                              int warp, int lane)
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM, WIDE> &r,
+                                              const struct product_job &j, int warp, int lane)
 {
     constexpr int columns = slot<FORM>::columns, pieces = columns / 8; // of 16 bytes
 #pragma unroll
     for (int s = 0; s < SLOTS; s++) {
         int u = (r.step * SLOTS + s) * WARPS + warp;
         if (u * columns >= j.n_col) continue;
-        unsigned char *to = r.at + (r.to * SLOTS + s) * j.n_token * columns * 4;
+        unsigned char *to = r.at + (r.to * SLOTS + s) * j.n_token * r.token_bytes;
         const uint16_t *hi = j.hi + u * columns, *lo = j.lo + u * columns;
-        for (int k = lane; k < j.n_token * 2 * pieces; k += 32) {
+        for (int k = lane; k < j.n_token * r.halves * pieces; k += 32) {
             int row = k / pieces;
-            copy_16(to + k * 16, (row % 2 ? lo : hi) + (size_t)(unsigned)(row / 2) * j.n_col +
+            copy_16(to + k * 16, (row % r.halves ? lo : hi) +
+                                     (size_t)(unsigned)(row / r.halves) * (unsigned)j.n_col +
                                      (unsigned)(k % pieces * 8));
         }
     }
@@ -371,11 +371,12 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM> &r, const stru
     if (++r.step == r.n_step) r.step = 0;
 }
 
-template <int FORM>
-static __device__ __forceinline__ void x_start(struct x_ring<FORM> &r, const struct product_job &j,
-                                               unsigned char *at, int warp, int lane)
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_start(struct x_ring<FORM, WIDE> &r,
+                                               const struct product_job &j, unsigned char *at,
+                                               int warp, int lane)
 {
-    int n_bytes = SLOTS * j.n_token * slot<FORM>::columns * 4;
+    int n_bytes = SLOTS * j.n_token * r.token_bytes;
     r.at = at;
     r.depth = n_bytes <= X_RING / 8 ? 8 : n_bytes <= X_RING / 4 ? 4 : n_bytes <= X_RING / 2 ? 2 : 1;
     r.n_step = (j.n_col / slot<FORM>::columns + WARPS * SLOTS - 1) / (WARPS * SLOTS);
@@ -385,15 +386,11 @@ static __device__ __forceinline__ void x_start(struct x_ring<FORM> &r, const str
     for (int i = 0; i < r.depth; i++) x_load(r, j, warp, lane);
 }
 
-// The columns of the next step.
-template <int FORM>
-static __device__ __forceinline__ void x_take(struct x_ring<FORM> &r,
-                                              struct fragment<FORM> f[SLOTS],
-                                              const struct product_job &j, int lane)
+// Waits for the next step's columns.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, WIDE> &r)
 {
-    constexpr int columns = slot<FORM>::columns;
-    int row = lane / 4 % 4 * 2 + lane / 16;
-    if (r.whole && r.depth > 1) {
+    if (r.whole) {
         copy_wait<0>(); // all were asked for together
     } else {
         if (r.depth == 8) copy_wait<7>();
@@ -402,14 +399,31 @@ static __device__ __forceinline__ void x_take(struct x_ring<FORM> &r,
         if (r.depth == 1) copy_wait<0>();
     }
     __syncwarp();
-#pragma unroll
-    for (int s = 0; s < SLOTS; s++) {
-        const unsigned char *from = r.at + (r.from * SLOTS + s) * j.n_token * columns * 4;
-        take_columns<FORM>(
-            f[s], (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns,
-            row / 2 < j.n_token);
-    }
+}
+
+// Slot s of them.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_take(const struct x_ring<FORM, WIDE> &r,
+                                              struct fragment<FORM> &f, const struct product_job &j,
+                                              int s, int lane)
+{
+    constexpr int columns = slot<FORM>::columns;
+    int g = lane / 4, token = WIDE ? g : g % 4, row = WIDE ? g : token * 2 + g / 4;
+    const unsigned char *from = r.at + (r.from * SLOTS + s) * j.n_token * r.token_bytes;
+    take_columns<FORM>(f,
+                       (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns,
+                       token < j.n_token);
+}
+
+// They are not needed any more.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_done(struct x_ring<FORM, WIDE> &r,
+                                              const struct product_job &j, int warp, int lane)
+{
     if (++r.from == r.depth) r.from = 0;
+    if (r.whole) return;
+    __syncwarp();
+    x_load(r, j, warp, lane);
 }
 
 // What a warp takes of a stage: a slot of the rows g and g + 8.
@@ -610,20 +624,16 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
             struct ring_at &at, unsigned char *room, float *factor, int warp, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    constexpr bool ahead = WIDE && !unit<FORM>::is_fp4; // room for the next step's x in registers
-    constexpr int n_mine = WIDE ? 2 : 1;                // results that a thread has of a group
+    constexpr bool held = FORM == W_BF16 || FORM == W_E4M3; // else there are no registers for x
+    constexpr int n_mine = WIDE ? 2 : 1;                    // results that a thread has of a group
     static_assert(n_mine * THREADS >= TILES * 16 * (WIDE ? 8 : 4), "every result has a thread");
     int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns,
         thread = warp * 32 + lane;
     float *red = (float *)room;
-    struct fragment<FORM> x[SLOTS], later[SLOTS];
-    struct x_ring<FORM> xs;
+    struct fragment<FORM> x[held ? SLOTS : 1];
+    struct x_ring<FORM, WIDE> xs;
     struct group g;
-    if constexpr (ahead) {
-        load_wide<FORM>(later, j, warp, lane);
-    } else if constexpr (!WIDE) {
-        x_start(xs, j, room + room_for_sums(false) + warp * X_RING, warp, lane);
-    }
+    x_start(xs, j, room + room_for_sums(WIDE) + warp * X_RING, warp, lane);
     if (warp < j.n_token) {
         float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
         if (lane == 0) factor[warp] = f;
@@ -635,19 +645,11 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
 #pragma unroll
         for (int i = 0; i < n_mine; i++) mine[i] = result_of<END>(j, g, thread + i * THREADS);
         for (int first = 0; first < n_slot; first += WARPS * SLOTS) {
-            if constexpr (ahead) {
-                int next = first + WARPS * SLOTS;
+            x_wait(xs);
+            if constexpr (held) {
 #pragma unroll
-                for (int s = 0; s < SLOTS; s++) x[s] = later[s];
-                load_wide<FORM>(later, j, (next < n_slot ? next : 0) + warp, lane);
-            } else if constexpr (WIDE) {
-                load_wide<FORM>(x, j, first + warp, lane);
-            } else {
-                x_take(xs, x, j, lane);
-                if (!xs.whole) {
-                    __syncwarp();
-                    x_load(xs, j, warp, lane);
-                }
+                for (int s = 0; s < SLOTS; s++) x_take(xs, x[s], j, s, lane);
+                x_done(xs, j, warp, lane);
             }
             float block[TILES][SLOTS][2];
 #pragma unroll
@@ -669,11 +671,14 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
                 __syncwarp();
                 if (lane == 0) sync_arrive(&sync[at.stage].empty);
 #pragma unroll
-                for (int s = 0; s < SLOTS; s++)
-                    if (first + s * WARPS + warp < n_slot)
-                        multiply_slot<FORM>(acc[t], raw[s], x[s], block[t][s]);
+                for (int s = 0; s < SLOTS; s++) {
+                    if (first + s * WARPS + warp >= n_slot) continue;
+                    if constexpr (!held) x_take(xs, x[0], j, s, lane);
+                    multiply_slot<FORM>(acc[t], raw[s], x[held ? s : 0], block[t][s]);
+                }
                 ring_next<depth>(at);
             }
+            if constexpr (!held) x_done(xs, j, warp, lane);
         }
         block_sync(); // the sums of the group before have been read
 #pragma unroll
@@ -785,7 +790,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     __syncthreads();
     if (warp >= WARPS) {
-        run_loader<FORM>(jobs, list.n, ring, sync, lane);
+        run_loader<FORM>(jobs, list.n, ring, sync, list.flight, lane);
         return;
     }
     struct ring_at at = {0, 0};
@@ -854,12 +859,10 @@ static size_t shared_of(const k_device *d, int form)
 {
     bool small = is_small(d);
     size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
-    size_t narrow = (size_t)(room_for_sums(false) + WARPS * X_RING);
-    size_t wide = (size_t)room_for_sums(true);
+    size_t product = (size_t)(room_for_sums(true) + WARPS * x_ring_size(small));
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
-    size_t room = narrow > wide ? narrow : wide;
-    return ring + (attend > room ? attend : room);
+    return ring + (attend > product ? attend : product);
 }
 
 bool cuda_steps_open(k_device *d)
@@ -922,7 +925,8 @@ void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
     if (q->jobs.empty()) return;
-    struct step_list list = {NULL, (int)q->jobs.size(), q->sync, q->jobs[0]};
+    struct step_list list = {NULL, (int)q->jobs.size(),
+                             getenv("FLIGHT") ? atoi(getenv("FLIGHT")) : 2, q->sync, q->jobs[0]};
     int form = q->has_form ? q->form : W_E4M3, wide = q->has_form && q->wide;
     bool ok = list.n == 1 || (list.jobs = kept_list(d));
     if (ok)
