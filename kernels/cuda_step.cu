@@ -10,19 +10,18 @@
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
 //   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
-// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk), as
-// far
-//   ahead as the ring has stages. A stage is one step of one tile: 128 bytes of each row for each
-//   of the other warps.
-// - What a warp needs of x it copies to shared memory some steps ahead, since whatever comes from
-// the
+// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk). A
+//   stage of the ring is one step of one tile: 256 bytes of each row for each of the other warps.
+// - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
+//   (scales, the residual) is asked for before the product begins: whatever comes from the
 //   second-level cache waits behind the weights.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
-// - What follows a product happens on its sums: residual, gated activation, the next norm's gain
-// and
+// - What follows a product happens on its sums: residual, gated activation, the next norm's gain and
 //   squares, the split into pairs of short numbers.
+// - Little code: between two uses of a line the rest of a layer's code is run, and instructions that
+//   are no longer in the cache take longer to come than to execute.
 //
 // Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
 // there is one for each multiprocessor, each needs most of one, and what was launched before ends

@@ -846,6 +846,50 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
     for (size_t i = 0; i < sizeof on_host / sizeof *on_host; i++) free(on_host[i]);
 }
 
+// Matrices whose activations may be rounded to e4m3: three bits of each are left.
+static void test_short_x(struct pair *x)
+{
+    static const size_t shape[][3] = {{16, 64, 128}, {40, 48, 512}, {33, 256, 1024}, {2, 64, 128}};
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        for (int add = 0; add < 2; add++) {
+            err e = {0};
+            size_t n_token = shape[i][0], n_row = shape[i][1], n_col = shape[i][2];
+            size_t n_out = n_token * n_row;
+            struct k_matrix w = {.type = K_E4M3, .n_row = (int)n_row, .n_col = (int)n_col};
+            w.data = random_weights(x, K_E4M3, n_row, n_col);
+            w.scale = floats(x, n_row, 0.01);
+            w.short_x = true;
+            struct k_matrix s = sent_matrix(x, &w);
+            float *in = floats(x, n_token * n_col, 2), *gain = floats(x, n_col, 1);
+            float *normed = mem_new(n_token * n_col * sizeof *normed);
+            float *old = floats(x, n_out, 1), *fast = poisoned(n_out);
+            float *ref = copy_floats(old, n_out);
+            memcpy(fast, old, n_out * sizeof *fast);
+            float *sent_in = sent(x, in, n_token * n_col), *sent_gain = sent(x, gain, n_col);
+            float *out = sent(x, fast, n_out + GUARD);
+            k_act *a = x->fast->act_new(x->fast_device, (int)n_token, (int)n_col);
+            struct k_product p = {.w = &s, .out = out, .add = add};
+            struct k_product q = {.w = &w, .out = ref, .add = add};
+            assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, (int)n_col, &e), 0);
+            assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)n_col, &e), 0);
+            x->fast->norm(x->fast_device, a, sent_in, sent_gain, (int)n_token, (int)n_col, 1e-6f);
+            x->fast->project(x->fast_device, a, (int)n_token, &p, 1);
+            k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)n_col, 1e-6f);
+            k_ref.matmul(x->ref_device, normed, (int)n_token, &q, 1);
+            float *size = term_sizes(x, &w, normed, n_token, NULL, old);
+            fetched(x, fast, out, n_out + GUARD);
+            check_within("fp8 activations", fast, ref, size, n_out,
+                         x->fast->kv_type == K_F32 ? 4e-6 : 4e-2);
+            x->fast->act_free(x->fast_device, a);
+            drop_matrix(x, &s);
+            free_matrix(&w);
+            dropped(x, sent_in);
+            dropped(x, sent_gain);
+            float *all[] = {in, gain, normed, old, fast, ref, size};
+            for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+        }
+}
+
 static void test_fused(struct pair *x)
 {
     static const size_t tokens[] = {1, 2, 4, 5, 8, 9, 40};
@@ -884,6 +928,7 @@ static void test_instance(void **state)
         test_argmax,
         test_fill,
         test_fused,
+        test_short_x,
         test_read_all_reads_all,
         test_threads_change_nothing,
     };
