@@ -145,21 +145,38 @@ class Fact:
 class Facts:
     def __init__(self, r, heldout=False):
         self.r, self.V, self.heldout = r, Val(r), heldout
+        self.cast, self.reuse = {}, 0.0
         self.relations = [x for i, x in enumerate(RELATIONS) if heldout or i % 8 != 5]
 
     def statements(self, relation):
         if RELATIONS.index(relation) % 8 == 5:
             return relation.statements
-        return relation.statements[-2:] if self.heldout else relation.statements[:-1]
+        return relation.statements[-1:] if self.heldout else relation.statements[:-1]
 
     def questions(self, relation):
         if RELATIONS.index(relation) % 8 == 5:
             return relation.questions
-        return relation.questions[-2:] if self.heldout else relation.questions[:-1]
+        return relation.questions[-1:] if self.heldout else relation.questions[:-1]
+
+    def new_cast(self, size, reuse):
+        """From now on most facts are about the same `size` subjects of each kind: only the meaning tells such facts apart."""
+        self.cast, self.reuse = {}, 0.0
+        for relation in self.relations:
+            for kind in relation.subjects:
+                if kind[:1] == "@":
+                    known = self.cast.setdefault(kind, [])
+                    while len(known) < size:
+                        known.append(self.named(kind))
+        self.reuse = reuse
 
     def subject(self, relation):
+        kind = self.r.choice(relation.subjects)
+        if kind in self.cast and self.r.random() < self.reuse:
+            return self.r.choice(self.cast[kind])
+        return self.named(kind)
+
+    def named(self, kind):
         r, V = self.r, self.V
-        kind = r.choice(relation.subjects)
         if kind == "@relative":
             return r.choice(KIN) if r.random() < .4 else V.person()
         if kind == "@child":
