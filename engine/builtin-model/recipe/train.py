@@ -224,10 +224,8 @@ def main():
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     device = torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
-    clock_group = None
     if world > 1:
-        dist.init_process_group("nccl", device_id=device) if cuda else dist.init_process_group("gloo")
-        clock_group = dist.new_group(backend="gloo")  # the clock goes round without waiting for the GPU
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     torch.manual_seed(1)
     random.seed(1000 + rank)
     torch.set_float32_matmul_precision("high")
@@ -297,7 +295,7 @@ def main():
         speak("compiled in", round(time.time() - t, 1), "s")
     rows.wait()
     if world > 1:
-        dist.barrier()
+        dist.all_reduce(torch.zeros(1))  # all are ready
     speak("rows so far:", {k: s.size() for k, s in rows.sources.items()})
 
     budget = a.minutes * 60
@@ -306,9 +304,9 @@ def main():
     last = last_log = last_scan = last_save = began
     first = step
     while True:
-        if world > 1:  # the first process keeps the time
+        if world > 1:  # the first process keeps the time; a tensor of the CPU waits for no GPU
             clock = torch.tensor([used], dtype=torch.float64)
-            dist.broadcast(clock, 0, group=clock_group)
+            dist.broadcast(clock, 0)
             used = clock.item()
         if used >= budget or step >= a.max_steps:
             break
@@ -373,7 +371,7 @@ def main():
         with open(f"{a.work}/trained", "w") as out:
             json.dump({"steps": step, "tokens": tokens, "seconds": used, "world": world, "peak_gib": peak, "arguments": vars(a)}, out, indent=1)
     if world > 1:
-        dist.barrier()
+        dist.all_reduce(torch.zeros(1))
         dist.destroy_process_group()
 
 

@@ -959,24 +959,55 @@ class Gen:
         )
 
     def doc(s):
-        x = s.r.random()
-        if x < 0.47:
+        kinds = (s.d_single, s.d_multi, s.d_core, s.d_chain, s.d_twice, s.d_parallel, s.d_both, s.d_notool, s.d_ask, s.d_small, s.d_whattools)
+        return s.r.choices(kinds, (43, 9, 23, 6, 3, 3, 2, 6, 2.5, 1.5, 1))[0]()
+
+    def d_parallel(s):
+        """one request about several things: a call for each, all in one message"""
+        for _ in range(40):
+            t = s.inst_cat(s.p(s.cat))
+            u, args, vals = s.request_cat(t)
+            keys = [
+                k
+                for k, v in vals.items()
+                if t.types[k] in ("city", "country", "person", "company", "ticker", "id", "code", "word", "lang", "product", "email", "title", "host", "service", "domain", "animal", "plant", "element", "medicine", "room", "team", "username", "path")
+                and u.count(str(v)) == 1
+            ]
+            if keys:
+                break
+        else:
             return s.d_single()
-        if x < 0.55:
-            return s.d_multi()
-        if x < 0.80:
-            return s.d_core()
-        if x < 0.86:
-            return s.d_chain()
-        if x < 0.90:
-            return s.d_twice()
-        if x < 0.935:
-            return s.d_notool()
-        if x < 0.96:
-            return s.d_ask()
-        if x < 0.985:
-            return s.d_small()
-        return s.d_whattools()
+        k = s.p(keys)
+        values = [vals[k]]
+        for _ in range(s.r.choice([1, 1, 2, 3])):
+            v = s.V.v(t.types[k])[0]
+            if v not in values:
+                values.append(v)
+        if len(values) < 2:
+            return s.d_single()
+        calls, results, answers = [], [], []
+        for v in values:
+            vals, args = {**vals, k: v}, {**args, t.amap[k]: v}
+            res, ans = s.result_cat(t, vals)
+            calls.append({"name": t.name, "arguments": args})
+            results.append({"role": "tool", "content": res})
+            answers.append(ans)
+        ms = [{"role": "user", "content": u.replace(str(values[0]), s.V.seq(values))}, {"role": "assistant", "calls": calls}]
+        ms += results + [{"role": "assistant", "content": " ".join(answers)}]
+        return {"sys": s.sysmsg(), "tools": s.distract([t.schema], s.nd(), t), "messages": ms}
+
+    def d_both(s):
+        """two requests for two tools in one sentence: two calls in one message"""
+        (t1, m1), (t2, m2) = s.single(), s.single()
+        if t1.name == t2.name or len(m1) != 4 or len(m2) != 4:
+            return s.d_single()
+        a, b = m1[0]["content"].rstrip("?.! "), m2[0]["content"]
+        if s.ch(0.7) and b[:2] != "I ":
+            b = b[0].lower() + b[1:]
+        u = a + s.p([" and ", ", and also ", ". Also, ", "? And ", " and then ", ". And "]) + b
+        ms = [{"role": "user", "content": u}, {"role": "assistant", "calls": [m1[1]["call"], m2[1]["call"]]}, m1[2], m2[2]]
+        ms.append({"role": "assistant", "content": m1[3]["content"] + " " + m2[3]["content"]})
+        return {"sys": s.sysmsg(), "tools": s.distract([t1.schema, t2.schema], s.r.randint(0, 4)), "messages": ms}
 
     def d_single(s):
         t, m = s.single()
