@@ -52,6 +52,17 @@ def flip(text):
     return re.sub(r"\b(I am|I'm|I have|am I|I|my|My|our|Our|we|We|me|mine|us|myself)\b(?!')", lambda m: table[m.group(1)], text)
 
 
+IDLE = set("what which who whom whose when where how why is are was were do does did can could should would will the a an of for to in on at by from with my our your i we me us you it its this that there "
+           "have has had be been am most best much many must may and or under up tell know remember recall about so long look memory remind told once".split())
+
+
+def content_words(text):
+    """What a search would be given: the words of a question that say what it is about."""
+    words = re.findall(r"[^\s?,.!:;\"]+", text)
+    kept = [w[:-2] if w.endswith("'s") else w for w in words if w.lower() not in IDLE]
+    return " ".join(kept) or text
+
+
 def sentence(text):
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?" else text + "."
@@ -337,7 +348,7 @@ class Tasks:
         words = [i for i, (_, k) in enumerate(f.columns) if "|" in k]
         names = [i for i, (_, k) in enumerate(f.columns) if i not in number and i not in words]
         operation = self.r.choices(("sum", "average", "max", "min", "count", "list"), (26, 18, 14, 12, 16, 14))[0]
-        where, cond, column = None, "", self.r.choice(number)
+        where, cond, column, unnamed = None, "", self.r.choice(number), False
         if operation in ("count", "list") and self.chance(.7):
             column = self.r.choice(names + words if operation == "list" else names) if names else column
         if self.chance(.5) or operation == "count":
@@ -346,12 +357,18 @@ class Tasks:
                 value = self.r.choice(f.rows)[i] if self.chance(.9) else self.r.choice(f.columns[i][1].split("|"))
                 where = f"{f.columns[i][0]} = {value}"
                 noun = f.columns[i][0].replace("_", " ")
-                cond = self.r.choice((f" where {f.columns[i][0]} is {value}", f" for {noun} {value}", f" with {noun} {value}", f" where the {noun} is {value}", f" of the {noun} {value}", f" (only {noun} {value})", f" for {value}", f" in {value}" if noun in ("city", "country", "region", "room", "month") else f" for {noun} = {value}"))
+                cond = self.r.choice((f" where {f.columns[i][0]} is {value}", f" for {noun} {value}", f" with {noun} {value}", f" where the {noun} is {value}", f" of the {noun} {value}", f" (only {noun} {value})", f" for {noun} = {value}"))
+                if self.chance(.2):  # which column that is, only the file tells
+                    self.need("read_file")
+                    unnamed, cond = True, f" in {value}" if noun in ("city", "country", "region", "room", "month") else f" on {value}" if noun in ("category", "day") else f" for {value}"
             elif names and self.chance(.4) and f.columns[names[0]][1] in ("person", "product", "id", "code", "host"):
                 i = names[0]
                 value = self.r.choice(f.rows)[i]
                 where = f"{f.columns[i][0]} = {value}"
-                cond = self.r.choice((f" of {value}", f" for {value}", f" where {f.columns[i][0]} is {value}"))
+                cond = self.r.choice((f" of {value}", f" for {value}", f" where {f.columns[i][0]} is {value}", f" where {f.columns[i][0]} = {value}"))
+                if "where" not in cond:
+                    self.need("read_file")
+                    unnamed = True
             else:
                 i = self.r.choice(number)
                 cells = sorted(float(row[i]) for row in f.rows)
@@ -388,6 +405,8 @@ class Tasks:
             raise NotNow
         self.ask(q.replace("{cond}", cond.replace("[", "").replace("|", "")) + tail, f=p, c=self.r.choice((c, noun)) if noun.lower() == c.lower() else c, **after)
         args = {"path": f.path, "column": c, "operation": operation}
+        if unnamed:
+            self.call("read_file", path=f.path)
         if where:
             args["where"] = where
         result = self.call("csv_query", **args)
@@ -454,7 +473,12 @@ class Tasks:
             raise NotNow
         a, b = self.r.sample(values, 2)
         col = f.columns[i][0]
-        self.ask_any("how much [more|larger] is the total {c} for {a} than for {b} in {f}|what is the difference between the total {c} of {a} and {b} in {f}|[compare|subtract]: total {c} for {a} minus total {c} for {b} in {f}", c=c, a=a, b=b, f=self.named(f.path))
+        if self.has("read_file") and self.chance(.4):
+            self.ask_any("how much [more|larger] is the total {c} for {a} than for {b} in {f}|what is the difference between the total {c} of {a} and {b} in {f}", c=c, a=a, b=b, f=self.named(f.path))
+            self.call("read_file", path=f.path)
+        else:
+            a_, b_ = f"{col} {a}", f"{col} {b}"
+            self.ask_any("how much [more|larger] is the total {c} for {a} than for {b} in {f}|what is the difference between the total {c} of {a} and {b} in {f}|[compare|subtract]: total {c} for {a} minus total {c} for {b} in {f}", c=c, a=a_, b=b_, f=self.named(f.path))
         one, two = self.calls(("csv_query", {"path": f.path, "column": c, "operation": "sum", "where": f"{col} = {a}"}), ("csv_query", {"path": f.path, "column": c, "operation": "sum", "where": f"{col} = {b}"}))
         value = self.call("calculate", expression=f"{one} - {two}")
         self.tell(f"The difference is {value}.")
@@ -597,6 +621,8 @@ class Tasks:
         folder, _, base = path.rpartition("/")
         stem, _, ending = base.rpartition(".")
         x = self.r.random()
+        if folder and self.chance(.35):
+            x = .8  # the right name in another folder, or in none
         if x < .2 and len(stem) > 3:
             i = self.r.randrange(len(stem) - 1)
             stem = stem[:i] + stem[i + 1:]
@@ -977,7 +1003,7 @@ class Tasks:
             question = f"what do you [know|remember] about {fact.subject or fact.search()}?"
             question = say(self.r, question)
         self.user(question[0].upper() + question[1:] if self.chance(.6) else question)
-        self.call("recall", query=fact.search() if self.chance(.85) else fact.search())
+        self.call("recall", query=content_words(question) if self.chance(.6) else fact.search())
         if not facts:
             self.say("[I do not remember anything about that.|Nothing is remembered about that.]")
         elif not known:
