@@ -6,10 +6,10 @@
 expect 0 '' cmp "$T/rendered" "$here/expected.txt"
 
 expect 0 '"tokens":[' "$hearth" model render --json "$here/conversations.jsonl"
-expect 3 'no such file' "$hearth" model render "$T/nothing"
+expect 3 'No such file' "$hearth" model render "$T/nothing"
 echo '{"messages": [{"role": "user", "content": "hi"}], "tools": ["no_tool"]}' >"$T/unknown"
 expect 3 'line 1: there is no tool "no_tool"' "$hearth" model render "$T/unknown"
-printf '{"messages": []}\n{"messages": 3}\n' >"$T/bad"
+printf '{"messages": [{"role": "user", "content": "hi"}]}\n{"messages": 3}\n' >"$T/bad"
 expect 3 'line 2: expected {"messages"' "$hearth" model render "$T/bad"
 echo '{' >"$T/broken"
 expect 3 'line 1' "$hearth" model render "$T/broken"
