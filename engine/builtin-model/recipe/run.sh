@@ -59,6 +59,7 @@ stop) end trainer; end generator; collect; exit 0 ;;
 *) echo "run.sh: expected nothing, collect or stop, found \`$1\`" >&2; exit 2 ;;
 esac
 trap 'say "interrupted: training and generation are ended"; end trainer; end generator; collect; exit 130' INT
+trap 'collect; exit 143' TERM # they go on
 
 for file in public_dialogs public_chat public_text sgd_test; do
     ls "$DATA/$file".jsonl.* > /dev/null 2>&1 || { echo "run.sh: DATA=$DATA: there is no $file.jsonl.xz or .gz" >&2; exit 3; }
@@ -67,7 +68,7 @@ CPUS=$(nproc)
 if [ "$DEVICE" = cpu ]; then GPUS=${GPUS:-1}; else GPUS=${GPUS:-$($PYTHON -c 'import torch; print(torch.cuda.device_count())')}; fi
 [ "$GPUS" -ge 1 ] || { echo "run.sh: no GPU is visible to PyTorch" >&2; exit 7; }
 WORKERS=${WORKERS:-$((CPUS > 8 ? CPUS - 3 * GPUS : CPUS > 1 ? CPUS - 1 : 1))}
-SHARDS=${SHARDS:-$((1 + 900 * GPUS / WORKERS))} # of a million tokens each; 3.7 billion tokens for four GPUs
+SHARDS=${SHARDS:-$((1 + 1300 * GPUS / WORKERS))} # of a million tokens each: more than is trained on in ten minutes
 say "$GPUS GPU(s), $CPUS CPUs, $WORKERS workers of $SHARDS shards, $MINUTES minutes of training, work in $WORK"
 
 cp -n "$MODEL_DIR/tokenizer.json" "$WORK/tokenizer.json"

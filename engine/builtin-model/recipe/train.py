@@ -28,8 +28,8 @@ import model as M
 
 KINDS = ("desk", "unseen", "service", "dialogs", "chat", "text", "pairs")
 # Rows of each kind, at the start and in the decay: running text early, Hearth's own work late.
-MIX_EARLY = {"desk": .34, "unseen": .22, "service": .08, "dialogs": .20, "chat": .03, "text": .07, "pairs": .06}
-MIX_LATE = {"desk": .42, "unseen": .22, "service": .09, "dialogs": .17, "chat": .02, "text": .02, "pairs": .06}
+MIX_EARLY = {"desk": .36, "unseen": .25, "service": .10, "dialogs": .17, "chat": .015, "text": .045, "pairs": .06}
+MIX_LATE = {"desk": .43, "unseen": .24, "service": .10, "dialogs": .15, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
 
 
