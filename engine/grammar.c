@@ -43,6 +43,8 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     if (g->o.space_max == 0) g->o.space_max = GRAMMAR_SPACE_DEFAULT;
     g->mem.least = 4096;
     g->x = lex_new(g->o.escapes);
+    uint32_t reach = ((const struct vocab_tables *)v->prepared)->reach;
+    lex_set_reach(g->x, min_of(reach, FEW_POINTS), reach);
     g->tools.begin_token = -1;
     g->cache = mask_cache_new();
     g->allowed = mem_new(ALLOWED_MAX * sizeof *g->allowed);

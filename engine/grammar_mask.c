@@ -323,6 +323,7 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 // matter until the quote, and what comes after the quote is the same wherever that stands. Tokens
 // made of kinds of characters that lead from the state back to it are in the base.
 struct lexeme {
+    const struct trie *t; // the tokens to be looked at
     lex_state start;
     lex_state next;           // where the kinds `first` lead from the start
     uint32_t first, loops;    // kinds that loop there
@@ -343,30 +344,31 @@ static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
     return true;
 }
 
-static void put_range(struct fill *f, uint32_t from, uint32_t to)
+static void put_range(struct fill *f, const struct trie *t, uint32_t from, uint32_t to)
 {
-    const int32_t *token = tables(f->g)->all.token;
+    const int32_t *token = t->token;
     for (uint32_t k = from; k < to; k++) put(f, token[k]);
 }
 
 static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
 {
-    const struct trie *t = &tables(f->g)->all;
+    const struct trie *t = x->t;
     const uint16_t *group = strings(f->g)->group_of;
     if (!lex_between(f->g->x, x->start)) { // the groups are of tokens that begin between characters
         const struct trie_node *n = &t->node[i];
-        if (n->n_token && fits(f, x->closed)) put_range(f, n->token, n->token + n->n_token);
+        if (n->n_token && fits(f, x->closed)) put_range(f, t, n->token, n->token + n->n_token);
         walk(f, t, i + 1, n->skip, n->depth, x->closed);
         return;
     }
-    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
-        if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
-            !(f->n_except && is_excepted(f, t->token[k]))) {
-            if (x->allowed[group[k]] == 2)
-                put_alone(f, x->at, t->token[k]);
-            else
-                put(f, t->token[k]);
-        }
+    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++) {
+        int32_t token = t->token[k];
+        uint8_t allowed = group[token] == NONE_GROUP ? 0 : x->allowed[group[token]];
+        if (!allowed || (f->n_except && is_excepted(f, token))) continue;
+        if (allowed == 2)
+            put_alone(f, x->at, token);
+        else
+            put(f, token);
+    }
 }
 
 // Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
@@ -435,7 +437,7 @@ static void lexeme_base(struct fill *f, struct lexeme *x)
 
 static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
 {
-    const struct trie *t = &tables(f->g)->all;
+    const struct trie *t = x->t;
     const struct trie_node *n = &t->node[i];
     bool few = x->counts && lex_count(f->g->x, s) != LEX_MANY;
     if (!few && !lexeme_fits(f, x, s)) return;
@@ -450,7 +452,7 @@ static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_sta
 static void walk_lexeme(struct fill *f, const struct lexeme *x)
 {
     lex *l = f->g->x;
-    const struct trie *t = &tables(f->g)->all;
+    const struct trie *t = x->t;
     struct {
         lex_state s;
         bool pure; // all bytes so far are of the kinds in the base
@@ -482,7 +484,7 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
         // Where something loops there are infinitely many members: none has to be looked at alone.
         if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
             loops_fit(f, x, s)) {
-            put_range(f, n->token + n->n_token, t->node[n->skip].token);
+            put_range(f, t, n->token + n->n_token, t->node[n->skip].token);
             i = n->skip;
             continue;
         }
@@ -571,17 +573,48 @@ static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *
     free(suffixes.token);
 }
 
+static const struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure);
+
+// A state whose counters are far from their ends allows of the tokens of few characters what all
+// that are alike do; of the others, which are a few hundred, each is looked at.
+static bool begin_alike(struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *t = tables(f->g);
+    struct pos alike = *p;
+    if (f->limit != NO_LIMIT || f->measure || p->top->record) return false;
+    alike.s = lex_alike(f->g->x, p->s, REACH_NEAR);
+    if (alike.s == p->s) return false;
+    const struct mask *m = unlimited_mask(f->g, &alike, false);
+    if (m->base) {
+        f->dense = mem_new((size_t)t->words * sizeof *f->dense);
+        memcpy(f->dense, m->base, (size_t)t->words * sizeof *f->dense);
+        for (uint32_t i = 0; i < m->n_less; i++)
+            f->dense[m->token[i] / 64] &= ~(1ull << (m->token[i] % 64));
+        for (int w = 0; w < t->words; w++) f->dense[w] &= t->few[w];
+    }
+    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++)
+        if (has_bit(t->few, (uint32_t)m->token[i])) put(f, m->token[i]);
+    return true;
+}
+
 static bool fill_lexeme(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n != 1) return false;
-    struct lexeme x = {.start = p->s, .tail = NO_LIMIT, .at = p};
+    bool begun = begin_alike(f, p);
+    struct lexeme x = {.t = begun ? &tables(g)->many : &tables(g)->all,
+                       .start = p->s,
+                       .tail = NO_LIMIT,
+                       .at = p};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed = *p, after;
     if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
     x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
     if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
-    fill_walk(f, &x);
+    if (begun)
+        walk_lexeme(f, &x);
+    else
+        fill_walk(f, &x);
     free(x.allowed);
     chunk_rewind(&g->step, mark);
     return true;
@@ -633,16 +666,34 @@ static void absorb(struct fill *f, struct fill *one)
     free(one->dense);
 }
 
+static void add_mask(struct fill *f, const struct mask *m)
+{
+    int words = tables(f->g)->words;
+    // What the base has too much is put back: it may be there for another reason.
+    uint64_t *kept = chunk_alloc(&f->g->step, (m->n_less + 1) * sizeof *kept);
+    for (uint32_t i = 0; i < m->n_less; i++) kept[i] = has_bit(f->dense, (uint32_t)m->token[i]);
+    for (int w = 0; w < words && m->base; w++) f->dense[w] |= m->base[w];
+    for (uint32_t i = 0; i < m->n_less; i++)
+        if (!kept[i]) f->dense[m->token[i] / 64] &= ~(1ull << (m->token[i] % 64));
+    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++)
+        set_bit(f->dense, (uint32_t)m->token[i]);
+}
+
 // A string that can be read in several ways may go on as any of them does.
 static bool fill_readings(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n < 2) return false;
     struct chunk_mark mark = chunk_mark(&g->step);
+    bool known = f->limit == NO_LIMIT && !f->measure && !p->top->record;
     f->dense = mem_new((size_t)tables(g)->words * sizeof *f->dense);
     for (uint32_t i = 0; i < p->choices->n; i++) {
         struct fill one = {.g = g, .limit = f->limit, .measure = f->measure};
         struct pos reading = pos_reading(&g->step, p, i);
+        if (known) {
+            add_mask(f, unlimited_mask(g, &reading, false));
+            continue;
+        }
         if (!fill_string(&one, &reading)) fill_lexeme(&one, &reading);
         absorb(f, &one);
     }
@@ -784,7 +835,7 @@ static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_stat
 {
     grammar *g = f->g;
     struct lexeme x = {
-        .start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
+        .t = &tables(g)->all, .start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
     struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
@@ -1003,13 +1054,31 @@ static struct mask *cache_put(struct mask_cache *c, struct digest key, struct ma
     return cache_find(c, key);
 }
 
-static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure)
+// The position of which p is one of many: no token can tell them apart.
+static struct pos alike_pos(grammar *g, const struct pos *p)
 {
-    struct digest key = pos_digest(p);
+    struct pos q = *p;
+    if (p->mode != M_STRING || p->top->record) return q;
+    if (p->choices->n == 1)
+        q.s = lex_alike(g->x, p->s, REACH_FAR);
+    else
+        q.choices = choices_alike(g, &g->step, p->choices);
+    return q;
+}
+
+static const struct mask *unlimited_mask(grammar *g, const struct pos *from, bool measure)
+{
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos p = measure ? *from : alike_pos(g, from);
+    struct digest key = pos_digest(&p);
     struct mask *m = cache_find(g->cache, key);
-    if (m && (!measure || m->longest != NO_LIMIT)) return m;
+    if (m && (!measure || m->longest != NO_LIMIT)) {
+        chunk_rewind(&g->step, mark);
+        return m;
+    }
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
-    fill_all(&f, p);
+    fill_all(&f, &p);
+    chunk_rewind(&g->step, mark);
     struct mask made = finished_mask(&f, measure);
     if (!m) return cache_put(g->cache, key, made, (size_t)tables(g)->words);
     m->longest = made.longest; // it was made without a measure

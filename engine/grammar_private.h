@@ -495,6 +495,8 @@ bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, in
                struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
+// Each reading as the state that is like it for all tokens; x when they are that already.
+const struct choices *choices_alike(struct grammar *g, struct chunks *mem, const struct choices *x);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
 // ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
@@ -549,6 +551,7 @@ struct trie {
 };
 
 #define SAFE_POINTS 64
+#define FEW_POINTS  16
 #define KINDS_MAX   64
 #define NONE_GROUP  UINT16_MAX
 struct kind_mask {
@@ -569,7 +572,7 @@ struct string_tables {
     bool *simple;              // [suffixes.n_token] no whole value is in it
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
-    uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
+    uint16_t *group_of;        // by token; NONE_GROUP: ends no string
     uint64_t *open;     // those that stay in a string of any length
     uint64_t *closed;   // and those that end it with their last byte
     int n_open, n_closed;
@@ -583,7 +586,10 @@ struct vocab_tables {
     uint32_t n_odd, points_max;  // most code points of any token, begun ones included
     uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
     int n_safe[SAFE_POINTS];
-    uint64_t *text; // text tokens that valid text may go on with
+    struct trie many; // text tokens of more than FEW_POINTS code points
+    uint64_t *few;    // all other tokens
+    uint32_t reach;   // most code points of any token, valid UTF-8 or not
+    uint64_t *text;   // text tokens that valid text may go on with
     int n_text;
     // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
     struct token_kinds {

@@ -459,6 +459,18 @@ struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i)
     return q;
 }
 
+const struct choices *choices_alike(grammar *g, struct chunks *mem, const struct choices *x)
+{
+    bool same = true;
+    struct choices *y = choices_new(mem, x->n, x->words);
+    for (uint32_t i = 0; i < x->n; i++) {
+        CHOICE_STATES(y)[i] = lex_alike(g->x, CHOICE_STATES(x)[i], REACH_FAR);
+        same = same && CHOICE_STATES(y)[i] == CHOICE_STATES(x)[i];
+    }
+    memcpy(CHOICE_SERVES(y), CHOICE_SERVES(x), (size_t)x->n * x->words * sizeof(uint64_t));
+    return same ? x : y;
+}
+
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
     return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);

@@ -339,14 +339,12 @@ static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
     lex_free(x);
     group_quotes(v, t, q, n);
     free(q);
-    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group); // by token
+    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group);
     memset(group, 0xff, (size_t)v->n_token * sizeof *group);
     for (uint32_t i = 0; i < t->n_quote; i++)
         if (t->quote[i].suffix < NONE_GROUP)
             group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
-    t->group_of = mem_new((all->all.n_token + 1) * sizeof *t->group_of);
-    for (uint32_t i = 0; i < all->all.n_token; i++) t->group_of[i] = group[all->all.token[i]];
-    free(group);
+    t->group_of = group;
 }
 
 const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds)
@@ -368,6 +366,24 @@ const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint
     }
     pthread_mutex_unlock(&t->lock);
     return found;
+}
+
+// Tokens of many characters, and the mask of all others.
+static void classify_long(const grammar_vocab *v, struct vocab_tables *t)
+{
+    struct entry *e = mem_new(((size_t)v->n_token + 1) * sizeof *e);
+    uint32_t n = 0;
+    t->few = mem_new((size_t)t->words * sizeof *t->few);
+    for (int32_t i = 0; i < v->n_token; i++) {
+        uint32_t points = begun_points(v->bytes[i], v->len[i]);
+        if (v->kind[i] != VOCAB_SPECIAL && points > t->reach) t->reach = points;
+        if (v->kind[i] == VOCAB_TEXT && points > FEW_POINTS)
+            e[n++] = (struct entry){v->bytes[i], v->len[i], i};
+        else
+            t->few[i / 64] |= 1ull << (i % 64);
+    }
+    trie_build(&t->many, e, n);
+    free(e);
 }
 
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
@@ -421,6 +437,7 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
     classify(v, t);
+    classify_long(v, t);
     v->prepared = t;
     return 0;
 }
@@ -428,11 +445,11 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
 size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
-    size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
-    n += 4 * t->all.n_token * sizeof(uint16_t);
+    size_t n = (SAFE_POINTS + 6 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
+    n += 2 * (t->all.n_token + (size_t)v->n_token) * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
-    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
+    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + trie_bytes(&t->many) +
            (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
 }
 
@@ -442,6 +459,7 @@ void grammar_vocab_release(grammar_vocab *v)
     if (!t) return;
     trie_release(&t->all);
     trie_release(&t->escaped);
+    trie_release(&t->many);
     for (int i = 0; i < 2; i++) {
         trie_release(&t->string[i].suffixes);
         free(t->string[i].group);
@@ -458,6 +476,7 @@ void grammar_vocab_release(grammar_vocab *v)
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
     free(t->odd);
     free(t->text);
+    free(t->few);
     free(t->added);
     free(t);
     v->prepared = NULL;

@@ -109,6 +109,12 @@ enum {
 };
 uint32_t lex_loops(lex *x, lex_state s);
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
+// A state from which every text of at most as many characters as that reach has leads to life, and
+// to the end of a member, exactly where it does from s. Counters that are far from their ends are
+// alike, so that many states have one: the same mask holds for all of them.
+enum lex_reach { REACH_NEAR, REACH_FAR, LEX_REACHES };
+void lex_set_reach(lex *x, uint32_t near, uint32_t far); // characters; before lex_alike
+lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach);
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it
 // is that one. In the middle of a character or an escape: those the characters before it allow.

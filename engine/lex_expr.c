@@ -289,6 +289,38 @@ static void derive_flags(const lex *x, struct expr_node *p)
     }
 }
 
+// The stretch of a sequence of b times q: before the first, or within the first one.
+static uint32_t stretch_of_repeat(const struct expr_node *p, const struct expr_node *q)
+{
+    uint32_t all = far_product(q->min_len, p->b);
+    return most(all, far_sum(q->stretch, far_product(q->min_len, p->b ? p->b - 1 : 0)));
+}
+
+static void stretch_of(const lex *x, struct expr_node *p)
+{
+    const struct expr_node *e = x->expr;
+    p->regular = true;
+    switch (p->kind) {
+    case EXPR_EPSILON: break;
+    case EXPR_SET: p->stretch = 1; break;
+    case EXPR_THEN:
+        p->regular = e[p->a].regular && e[p->b].regular && e[p->b].shape;
+        p->stretch = most(far_sum(e[p->a].stretch, e[p->b].min_len), e[p->b].stretch);
+        break;
+    case EXPR_REPEAT:
+        p->regular = e[p->a].regular && e[p->a].shape;
+        p->stretch = stretch_of_repeat(p, &e[p->a]);
+        break;
+    case EXPR_OR:
+        for (uint32_t i = 0; i < p->a; i++) {
+            p->regular = p->regular && e[p->list[i]].regular;
+            p->stretch = most(p->stretch, e[p->list[i]].stretch);
+        }
+        break;
+    default: p->regular = false; break;
+    }
+}
+
 static expr expr_intern(lex *x, struct expr_node node)
 {
     bool list = node.kind == EXPR_OR || node.kind == EXPR_AND;
@@ -305,6 +337,7 @@ static expr expr_intern(lex *x, struct expr_node node)
     }
     derive_flags(x, &node);
     shape_of(x, &node);
+    stretch_of(x, &node);
     node.rest = node.plain ? rest_of_plain(x, &node) : UNKNOWN;
     node.count = UNKNOWN;
     x->expr[id] = node;

@@ -3,6 +3,7 @@
 //   lex_set.c      sets of code points, and sets of words in byte order
 //   lex_expr.c     expressions over code points: hash-consed, simplified, and their derivatives
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
+//   lex_alike.c    expressions that nobody can tell apart within a few characters
 //   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
 //   lex_number.c   sets of numeric values and their boolean algebra
@@ -128,11 +129,14 @@ struct expr_node {
     bool sized;    // a length is among its operands: and, or, not pass through to it
     bool shape;    // it is not empty, and min_len, max_len, gap, cheap hold
     bool cheap;    // each of its lengths comes up with a string of as many bytes
+    bool regular;  // made of sets, words, then, repeat and or alone
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
     const expr *list;
     uint32_t min_len, max_len; // in characters
     uint32_t gap;              // of so many lengths in a row in between, one comes up
+    uint32_t stretch; // of a regular one: whatever is read, as few characters more complete it
+    expr alike[LEX_REACHES]; // see lex_alike.c; EXPR_NONE: not asked for
     uint32_t rest;             // bytes of the shortest text; FAR: it is empty; or UNKNOWN
     uint32_t count;            // texts; UNKNOWN
     uint32_t mark;             // the derivative it was last part of
@@ -171,6 +175,7 @@ uint32_t expr_count(lex *x, expr a);
 bool expr_prepare(lex *x, expr a); // false: too large
 
 bool expr_has(lex *x, expr a, const char *text, size_t n);
+expr expr_alike(lex *x, expr a, enum lex_reach reach);
 void expr_begin(lex *x); // makes EXPR_NONE, EXPR_END and EXPR_ALL
 
 // After the lengths of what a sized expression limits have become known.
@@ -241,6 +246,7 @@ struct lang {
 struct lex {
     struct lex_tables hot; // first: lex_step reads it
     enum lex_escapes escapes;
+    uint32_t reach[LEX_REACHES]; // characters
     arena *mem;
 
     struct state *state;

@@ -30,6 +30,9 @@ struct mask_bench_options {
     // Called for each schema that is refused and each instance judged wrongly; may be NULL.
     void (*report)(void *context, const char *id, const char *what);
     void *context;
+    bool processor_time; // count that, not the time on the wall: for a machine that is shared
+    size_t n_worst; // so many of the slowest steps, slowest compiles and largest grammars are
+                    // reported at the end
     const volatile int *cancel; // may be NULL
 };
 

@@ -22,6 +22,10 @@ static const struct option_row options[] = {
      "py: as maskbench; strict: both spellings, and where the text may end", "py"},
     {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
     {"seed", OPTION_INT, "N", "of the adversarial mode", "1"},
+    {"processor-time", OPTION_FLAG, NULL,
+     "count processor time, not time on the wall: for a machine that is shared", NULL},
+    {"worst", OPTION_INT, "N",
+     "name the N slowest steps, slowest compiles and largest grammars (on stderr)", "0"},
     {"failures", OPTION_FLAG, NULL,
      "name each schema refused and each instance judged wrongly (on stderr)", NULL},
     {0},
@@ -151,12 +155,17 @@ static int read_options(struct command *c, struct mask_bench_options *o, err *e)
                        mode);
     if (cli_int(c, "max") < 0)
         return err_set(e, ERR_USAGE, "--max: expected 0 or more, found %lld", cli_int(c, "max"));
+    if (cli_int(c, "worst") < 0)
+        return err_set(e, ERR_USAGE, "--worst: expected 0 or more, found %lld", cli_int(c, "worst"));
+    bool report = cli_flag(c, "failures") || cli_int(c, "worst");
     *o = (struct mask_bench_options){.path = cli_text(c, "data"),
                                      .tokens = cli_text(c, "tokens"),
                                      .mode = (enum mask_mode)m,
                                      .seed = (uint64_t)cli_int(c, "seed"),
                                      .max_schemas = (size_t)cli_int(c, "max"),
-                                     .report = cli_flag(c, "failures") ? report_failure : NULL,
+                                     .report = report ? report_failure : NULL,
+                                     .processor_time = cli_flag(c, "processor-time"),
+                                     .n_worst = (size_t)cli_int(c, "worst"),
                                      .cancel = &app_cancel};
     if (!o->path)
         return err_set(e, ERR_USAGE,
