@@ -325,8 +325,12 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 struct lexeme {
     const struct trie *t; // the tokens to be looked at
     lex_state start;
-    lex_state next;           // where the kinds `first` lead from the start
-    uint32_t first, loops;    // kinds that loop there
+    // What is in the base: tokens of at most `run` characters (NONE: any number) whose first one is
+    // of the kinds `first` and the others of `loops`.
+    struct kinds first, loops;
+    uint32_t run;
+    bool dead;                // with more characters of these kinds there is no such token
+    lex_state next;           // where all these lead; LEX_DEAD: not to one state
     uint32_t tail;            // finish from the closing quote on; NO_LIMIT: not asked for
     bool counts;              // states of few members have to be looked at one by one
     const struct pos *at;     // for those
@@ -371,43 +375,29 @@ static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
     }
 }
 
-// Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
-static lex_state kind_leads(lex *l, lex_state s, uint32_t kind)
-{
-    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz",
-                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-                                     "0123456789",
-                                     " ",
-                                     "_",
-                                     "-",
-                                     ".",
-                                     "/",
-                                     ":"};
-    lex_state to = LEX_DEAD;
-    for (const char *c = of[kind]; *c; c++) {
-        lex_state next = lex_step(l, s, (uint8_t)*c);
-        if (next == LEX_DEAD || (to != LEX_DEAD && next != to)) return LEX_DEAD;
-        to = next;
-    }
-    return to;
-}
-
 // The state that the first character leads to most often, if something loops there.
 static void find_next(lex *l, struct lexeme *x)
 {
-    enum { N = 9 };
-    lex_state to[N];
-    uint32_t best = 0;
-    for (uint32_t k = 0; k < N; k++) to[k] = kind_leads(l, x->start, k);
-    for (uint32_t k = 0; k < 3; k++) { // letters and digits are what counts
-        if (to[k] == LEX_DEAD || !lex_loops(l, to[k])) continue;
-        uint32_t first = 0;
-        for (uint32_t i = 0; i < N; i++) first |= to[i] == to[k] ? 1u << i : 0;
-        if (first <= best) continue;
-        best = x->first = first;
-        x->next = to[k];
-        x->loops = lex_loops(l, to[k]);
+    struct {
+        lex_state to;
+        uint32_t n;
+    } seen[8] = {{0, 0}};
+    uint32_t n = 0, best = 0;
+    for (uint32_t c = 0x20; c < 0x7f; c++) {
+        lex_state to = lex_step(l, x->start, (uint8_t)c);
+        uint32_t i = 0;
+        while (i < n && seen[i].to != to) i++;
+        if (to == LEX_DEAD || i == 8) continue;
+        if (i == n) seen[n++].to = to;
+        seen[i].n++;
     }
+    for (uint32_t i = 1; i < n; i++)
+        if (seen[i].n > seen[best].n) best = i;
+    x->loops = lex_loops(l, seen[best].to);
+    x->next = seen[best].to;
+    for (uint32_t c = 0x20; c < 0x7f; c++)
+        if (c != '\\' && x->next && lex_step(l, x->start, (uint8_t)c) == x->next)
+            kinds_add(&x->first, c);
 }
 
 // Whether all tokens that stay at s may be allowed without a look at their finish; those that end
@@ -421,18 +411,79 @@ static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
     return true;
 }
 
-static void lexeme_base(struct fill *f, struct lexeme *x)
+// Of states with few members each has to be looked at: the run ends before the first of them.
+static void shorten_run(lex *l, struct lexeme *x)
 {
-    lex *l = f->g->x;
-    if (!lex_between(l, x->start)) return;
+    uint32_t c = 0x20, n = 0, most = min_of(x->run, SAFE_POINTS);
+    lex_state s = x->start, before = LEX_DEAD;
+    while (c < 0x7f && !kinds_has(&x->first, c)) c++;
+    for (; c < 0x7f && n < most && s != before; n++) {
+        before = s;
+        s = lex_step(l, s, (uint8_t)c);
+        if (s == LEX_DEAD || lex_count(l, s) != LEX_MANY) break;
+    }
+    if (n == x->run || (s == before && s != LEX_DEAD)) return;
+    x->run = n;
+    x->dead = false;
+}
+
+// Begins with the tokens of a run.
+static void put_run(struct fill *f, struct lexeme *x)
+{
+    const struct vocab_tables *t = tables(f->g);
+    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
+    uint64_t *bits = m ? m->bits : NULL;
+    if (m && x->run == NONE && !f->dense) {
+        f->base = bits;
+        f->n_base = m->n;
+        return;
+    }
+    if (!f->dense) make_dense(f);
+    uint64_t *own = m ? NULL : mem_new((size_t)t->words * sizeof *own);
+    if (!m) vocab_kinds_fill(f->g->v, x->first, x->loops, bits = own);
+    const uint64_t *safe = x->run <= SAFE_POINTS ? t->safe[x->run - 1] : NULL;
+    for (int w = 0; w < t->words; w++) f->dense[w] |= safe ? bits[w] & safe[w] : bits[w];
+    for (uint32_t i = 0; safe && i < t->n_odd; i++)
+        if (t->odd[i].points <= x->run && has_bit(bits, (uint32_t)t->odd[i].token))
+            set_bit(f->dense, (uint32_t)t->odd[i].token);
+    free(own);
+}
+
+#define FEW_KINDS 24u // tokens of so few kinds are as quickly walked
+
+// What leads from the start to one state that it leads back to, or, where that is more, to life.
+static void find_run(lex *l, struct lexeme *x)
+{
+    struct kinds kinds;
+    uint32_t run;
+    bool dead, lives = lex_run(l, x->start, &kinds, &run, &dead);
     x->first = x->loops = lex_loops(l, x->start);
     x->next = x->start;
-    if (!x->loops) find_next(l, x);
-    if (!x->loops || !loops_fit(f, x, x->next)) return;
-    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
-    if (!m) return;
-    f->base = m->bits;
-    f->n_base = m->n;
+    if (kinds_none(&x->loops) && (!lives || kinds_count(&kinds) <= FEW_KINDS)) find_next(l, x);
+    if (!lives || kinds_count(&kinds) <= kinds_count(&x->loops)) return;
+    if (run != NONE && !kinds_none(&x->loops)) return;
+    x->first = x->loops = kinds;
+    x->next = LEX_DEAD;
+    x->run = run;
+    x->dead = dead;
+    if (run != NONE && run > SAFE_POINTS) {
+        x->run = SAFE_POINTS;
+        x->dead = false;
+    }
+    if (x->counts) shorten_run(l, x);
+}
+
+static void lexeme_base(struct fill *f, struct lexeme *x)
+{
+    static const struct kinds none = {{0}};
+    x->run = NONE;
+    if (!lex_between(f->g->x, x->start)) return;
+    find_run(f->g->x, x);
+    bool some = x->run > 0 && !kinds_none(&x->first) && kinds_count(&x->loops) > FEW_KINDS;
+    if (some && loops_fit(f, x, x->next ? x->next : x->start))
+        put_run(f, x);
+    else
+        x->first = x->loops = none;
 }
 
 static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
@@ -449,16 +500,45 @@ static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_sta
     }
 }
 
+// How far a walk is: whether all whole characters so far are of the run, and which they are.
+struct lexeme_at {
+    lex_state s;
+    uint32_t points; // characters, a begun one counted
+    bool pure;       // all whole ones are of the run, and not too many
+    bool based;      // tokens that end here are in the base
+};
+
+static struct lexeme_at lexeme_on(const struct lexeme *x, const struct lexeme_at *before,
+                                  const struct trie_node *n)
+{
+    struct lexeme_at at = {.points = before->points + ((n->byte & 0xc0) != 0x80)};
+    const struct kinds *k = at.points <= 1 ? &x->first : &x->loops;
+    bool middle = n->kind == KIND_MIDDLE;
+    bool fits =
+        middle ? kinds_has(k, KIND_BEYOND) && kinds_has(k, KIND_WHITE) : kinds_has(k, n->kind);
+    fits = fits && at.points <= x->run;
+    at.pure = before->pure && (middle || fits);
+    at.based = before->pure && fits;
+    return at;
+}
+
+// Is all of the subtree at n in the base, or dead?
+static bool subtree_known(const struct lexeme *x, const struct lexeme_at *at,
+                          const struct trie_node *n)
+{
+    bool of_first = at->points <= 1 && n->kind == KIND_MIDDLE; // the first one is not complete
+    if (!at->pure || (n->n_token && !at->based) || !kinds_within(&n->below, &x->loops))
+        return false;
+    if (of_first && !kinds_within(&n->below, &x->first)) return false;
+    return x->run == NONE || x->dead || at->points + n->deepest <= x->run;
+}
+
 static void walk_lexeme(struct fill *f, const struct lexeme *x)
 {
     lex *l = f->g->x;
     const struct trie *t = x->t;
-    struct {
-        lex_state s;
-        bool pure; // all bytes so far are of the kinds in the base
-    } at[DEPTH_MAX + 1];
-    at[0].s = x->start;
-    at[0].pure = f->base != NULL;
+    struct lexeme_at at[DEPTH_MAX + 1];
+    at[0] = (struct lexeme_at){.s = x->start, .pure = !kinds_none(&x->first)};
     for (uint32_t i = 0; i < t->n;) {
         const struct trie_node *n = &t->node[i];
         uint32_t d = n->depth;
@@ -466,27 +546,29 @@ static void walk_lexeme(struct fill *f, const struct lexeme *x)
             i = n->skip;
             continue;
         }
-        lex_state before = at[d - 1].s;
-        at[d].pure = at[d - 1].pure && !(n->kind & ~(d == 1 ? x->first : x->loops));
-        if (at[d].pure && !(n->below & ~x->loops)) { // all of it is in the base
+        lex_state before = at[d - 1].s, s = x->next;
+        at[d] = lexeme_on(x, &at[d - 1], n);
+        if (subtree_known(x, &at[d], n)) {
             i = n->skip;
             continue;
         }
-        bool known = at[d].pure && n->kind != KIND_BEYOND && (d > 1 || before == x->next);
-        lex_state s = known ? before : lex_step(l, before, n->byte);
+        if (!at[d].pure || n->kind == KIND_MIDDLE || s == LEX_DEAD)
+            s = lex_step(l, before, n->byte);
         if (s == LEX_DEAD) {
             if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
             i = n->skip;
             continue;
         }
         at[d].s = s;
-        if (n->n_token && !at[d].pure) put_node(f, x, i, s);
+        if (n->n_token && !at[d].based) put_node(f, x, i, s);
         // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
-            loops_fit(f, x, s)) {
-            put_range(f, t, n->token + n->n_token, t->node[n->skip].token);
-            i = n->skip;
-            continue;
+        if (!at[d].pure && n->skip > i + 1) {
+            struct kinds loops = lex_loops(l, s);
+            if (kinds_within(&n->below, &loops) && loops_fit(f, x, s)) {
+                put_range(f, t, n->token + n->n_token, t->node[n->skip].token);
+                i = n->skip;
+                continue;
+            }
         }
         i++;
     }
@@ -602,7 +684,8 @@ static bool fill_lexeme(struct fill *f, const struct pos *p)
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n != 1) return false;
     bool begun = begin_alike(f, p);
-    struct lexeme x = {.t = begun ? &tables(g)->many : &tables(g)->all,
+    struct lexeme x = {.run = NONE,
+                       .t = begun ? &tables(g)->many : &tables(g)->all,
                        .start = p->s,
                        .tail = NO_LIMIT,
                        .at = p};
@@ -834,8 +917,11 @@ static bool fill_free_keys(struct fill *f, const struct pos *p)
 static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
 {
     grammar *g = f->g;
-    struct lexeme x = {
-        .t = &tables(g)->all, .start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
+    struct lexeme x = {.t = &tables(g)->all,
+                       .start = s,
+                       .tail = NO_LIMIT,
+                       .at = p,
+                       .counts = p->top->extra || p->top->keys->n};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
     struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
@@ -940,18 +1026,6 @@ static void fill_all(struct fill *f, const struct pos *p)
         !fill_text(f, p))
         walk_branches(f, p);
     fill_added(f, p);
-}
-
-static int count_bits(const uint64_t *bits, int words)
-{
-    uint64_t n = 0;
-    for (int w = 0; w < words; w++) {
-        uint64_t x = bits[w]; // without the popcnt instruction the builtin is a call
-        x -= x >> 1 & 0x5555555555555555u;
-        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
-        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
-    }
-    return (int)n;
 }
 
 static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)

@@ -532,13 +532,15 @@ struct trie_node {
     uint32_t skip;    // index after the subtree
     uint32_t token;   // first in trie.token; those of a subtree stand together
     uint16_t n_token; // how many end here
+    uint16_t depth;
     uint8_t byte;
     uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
-    uint16_t depth;
-    uint16_t kind;  // of its byte
-    uint16_t below; // kinds of characters (lex.h) of the bytes below it; KIND_UNSAFE: others too
+    uint8_t kind;      // of the character that is complete here (lex.h); KIND_MIDDLE
+    uint8_t deepest;   // bytes of the longest path below it; 255: as many or more
+    // Kinds of the characters that are complete below it, KIND_BEYOND and KIND_WHITE where a token
+    // ends within one, KIND_OTHER where one is no UTF-8.
+    struct kinds below;
 };
-#define KIND_UNSAFE 0x8000
 struct trie {
     uint32_t n, n_token;
     struct trie_node *node; // depth first
@@ -553,9 +555,10 @@ struct trie {
 #define SAFE_POINTS 64
 #define FEW_POINTS  16
 #define KINDS_MAX   64
+#define KIND_BLOCKS 9
 #define NONE_GROUP  UINT16_MAX
 struct kind_mask {
-    uint32_t first, kinds; // of the first character, of the others
+    struct kinds first, kinds; // of the first character, of the others
     int n;
     uint64_t *bits;
 };
@@ -591,10 +594,10 @@ struct vocab_tables {
     uint32_t reach;   // most code points of any token, valid UTF-8 or not
     uint64_t *text;   // text tokens that valid text may go on with
     int n_text;
-    // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
-    struct token_kinds {
-        uint16_t first, rest;
-    } * kinds_of;
+    // [KINDS] tokens whose first character, and in which some other one, is of this kind; NULL:
+    // there are none. A token that ends within a character is there as BEYOND and as WHITE.
+    uint64_t *first[KINDS], *later[KINDS];
+    uint64_t *first_block[KIND_BLOCKS], *later_block[KIND_BLOCKS]; // of several kinds together
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for
@@ -603,8 +606,11 @@ struct vocab_tables {
 };
 
 // Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
-// is no more room for masks.
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
+// is no more room for masks, and vocab_kinds_fill makes it anew.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, struct kinds first, struct kinds kinds);
+void vocab_kinds_fill(const grammar_vocab *v, struct kinds first, struct kinds kinds,
+                      uint64_t *bits);
+int count_bits(const uint64_t *bits, int words);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

@@ -92,22 +92,43 @@ uint32_t lex_count(lex *x, lex_state s);
 // have *min to *max more code points (UINT32_MAX: any number): no byte but the quote has to be
 // looked at.
 bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
-// Kinds of characters, each a bit; lex_loops: those of which every character leads from s, a string
-// state between two characters, back to s.
+// Kinds of characters: of ASCII each but the control characters is one, by its code.
 enum {
-    KIND_LOWER = 1, // a to z
-    KIND_UPPER = 2,
-    KIND_DIGIT = 4,
-    KIND_SPACE = 8,
-    KIND_UNDERSCORE = 16,
-    KIND_HYPHEN = 32,
-    KIND_DOT = 64,
-    KIND_SLASH = 128,
-    KIND_COLON = 256,
-    KIND_MARK = 512,   // other printable ASCII but quote and backslash
-    KIND_BEYOND = 1024 // not ASCII
+    KIND_BEYOND, // not ASCII, and no white space
+    KIND_WHITE,  // white space of ECMA-262 beyond ASCII
+    KIND_OTHER,  // control characters, what is no UTF-8
+    KIND_MIDDLE, // no kind: a character is not complete
+    KINDS = 128
 };
-uint32_t lex_loops(lex *x, lex_state s);
+struct kinds {
+    uint64_t w[KINDS / 64];
+};
+static inline bool kinds_has(const struct kinds *k, uint32_t kind)
+{
+    return k->w[kind / 64] >> (kind % 64) & 1;
+}
+static inline void kinds_add(struct kinds *k, uint32_t kind)
+{
+    k->w[kind / 64] |= 1ull << (kind % 64);
+}
+static inline bool kinds_none(const struct kinds *k)
+{
+    return (k->w[0] | k->w[1]) == 0;
+}
+static inline bool kinds_within(const struct kinds *k, const struct kinds *all)
+{
+    return ((k->w[0] & ~all->w[0]) | (k->w[1] & ~all->w[1])) == 0;
+}
+static inline uint32_t kinds_count(const struct kinds *k)
+{
+    return (uint32_t)(__builtin_popcountll(k->w[0]) + __builtin_popcountll(k->w[1]));
+}
+uint32_t lex_kind(uint32_t c); // of a code point
+// Those of which every character leads from s, a string state between two characters, back to s.
+struct kinds lex_loops(lex *x, lex_state s);
+// Kinds of which any *most (UINT32_MAX: any number of) characters lead from s to life, whatever
+// their order; *dead: and one more to death. False: none is known.
+bool lex_run(lex *x, lex_state s, struct kinds *kinds, uint32_t *most, bool *dead);
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // A state from which every text of at most as many characters as that reach has leads to life, and
 // to the end of a member, exactly where it does from s. Counters that are far from their ends are

@@ -3,6 +3,7 @@
 //   lex_set.c      sets of code points, and sets of words in byte order
 //   lex_expr.c     expressions over code points: hash-consed, simplified, and their derivatives
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
+//   lex_kinds.c    kinds of characters that a state does not tell apart
 //   lex_alike.c    expressions that nobody can tell apart within a few characters
 //   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
@@ -232,9 +233,9 @@ struct state {
     uint32_t a;   // strings: the expression before the character
     uint32_t b;   // strings: the least character that it may still be
     uint32_t rest, count;
-    uint16_t loops; // kinds of characters that lead back; KINDS_UNKNOWN: not looked at
+    bool has_loops;
+    struct kinds loops; // kinds of characters that lead back, where has_loops
 };
-#define KINDS_UNKNOWN 0xffff
 
 struct lang {
     bool number;

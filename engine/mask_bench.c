@@ -177,8 +177,8 @@ static size_t replay(struct bench *b, const grammar *g, const struct instance *i
     for (; i < in->tokens.n; i++) {
         if (b->o->mode == MASK_STRICT) check_end(b, in, s, bytes);
         bool ok = bench_step(b, s, in->tokens.ids[i]);
-        keep_worst(b, &b->slow_steps, (double)b->step_ns / 1e3, "mask and accept at byte %zu: %.40s",
-                   bytes, buf_text(&in->text) + bytes);
+        keep_worst(b, &b->slow_steps, (double)b->step_ns / 1e3,
+                   "mask and accept at byte %zu: %.40s", bytes, buf_text(&in->text) + bytes);
         if (!ok) break;
         tokenizer_bytes(b->o->tokenizer, in->tokens.ids[i], &k);
         bytes += k;

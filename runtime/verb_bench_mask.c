@@ -156,7 +156,8 @@ static int read_options(struct command *c, struct mask_bench_options *o, err *e)
     if (cli_int(c, "max") < 0)
         return err_set(e, ERR_USAGE, "--max: expected 0 or more, found %lld", cli_int(c, "max"));
     if (cli_int(c, "worst") < 0)
-        return err_set(e, ERR_USAGE, "--worst: expected 0 or more, found %lld", cli_int(c, "worst"));
+        return err_set(e, ERR_USAGE, "--worst: expected 0 or more, found %lld",
+                       cli_int(c, "worst"));
     bool report = cli_flag(c, "failures") || cli_int(c, "worst");
     *o = (struct mask_bench_options){.path = cli_text(c, "data"),
                                      .tokens = cli_text(c, "tokens"),

@@ -1,0 +1,164 @@
+// Kinds of characters that a state does not tell apart: they lead back to it, or to life for so
+// many characters. Masks of the tokens made of some kinds of characters are quickly put together,
+// so that no token of these alone has to be walked.
+#include "engine/lex_private.h"
+
+// ---- kinds ----
+
+// White space of ECMA-262 beyond ASCII: what \s, \S and the dot tell from other characters.
+static const struct span white[] = {{0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+                                    {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
+                                    {0x3000, 0x3000}, {0xfeff, 0xfeff}};
+enum { N_WHITE = sizeof white / sizeof white[0] };
+
+uint32_t lex_kind(uint32_t c)
+{
+    if (c < 0x80) return c < 0x20 || c == 0x7f ? KIND_OTHER : c;
+    for (int i = 0; i < N_WHITE; i++)
+        if (c >= white[i].lo && c <= white[i].hi) return KIND_WHITE;
+    return KIND_BEYOND;
+}
+
+static void add_ascii(struct kinds *k, uint32_t lo, uint32_t hi)
+{
+    for (uint32_t c = lo < 0x20 ? 0x20 : lo; c <= hi && c < 0x7f; c++)
+        if (c != '"' && c != '\\') kinds_add(k, c);
+}
+
+// Takes the kinds off k that some of the characters from lo to hi are of.
+static void take_beyond(struct kinds *k, uint32_t lo, uint32_t hi)
+{
+    bool within = false;
+    if (hi < 0x80) return;
+    if (lo < 0x80) lo = 0x80;
+    for (int i = 0; i < N_WHITE; i++) {
+        if (hi >= white[i].lo && lo <= white[i].hi) k->w[0] &= ~(1ull << KIND_WHITE);
+        within = within || (lo >= white[i].lo && hi <= white[i].hi);
+    }
+    if (!within) k->w[0] &= ~(1ull << KIND_BEYOND);
+}
+
+static const struct kinds all_beyond = {{1u << KIND_BEYOND | 1u << KIND_WHITE, 0}};
+
+static struct kinds kinds_of_set(const lex *x, uint32_t set)
+{
+    struct kinds k = all_beyond;
+    uint32_t from = 0;
+    for (uint32_t i = 0; i < x->set[set].n; i++) {
+        struct span s = x->set[set].span[i];
+        add_ascii(&k, s.lo, s.hi);
+        if (s.lo > from) take_beyond(&k, from, s.lo - 1);
+        from = s.hi + 1;
+    }
+    if (from <= CODE_POINT_MAX) take_beyond(&k, from, CODE_POINT_MAX);
+    return k;
+}
+
+// ---- loops ----
+
+static struct kinds loops_of(lex *x, expr a)
+{
+    struct kinds k = {{0}};
+    if (x->expr[a].kind == EXPR_WORDS) return k;
+    const struct row *r = expr_row(x, a);
+    k = all_beyond;
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint32_t hi = i + 1 < r->n ? r->from[i + 1] - 1 : CODE_POINT_MAX;
+        if (r->to[i] == a)
+            add_ascii(&k, r->from[i], hi);
+        else
+            take_beyond(&k, r->from[i], hi);
+    }
+    return k;
+}
+
+struct kinds lex_loops(lex *x, lex_state s)
+{
+    if (s == LEX_DEAD || x->state[s].stage != STAGE_CHAR) return (struct kinds){{0}};
+    if (!x->state[s].has_loops) {
+        struct kinds k = loops_of(x, x->state[s].a);
+        x->state[s].loops = k;
+        x->state[s].has_loops = true;
+    }
+    return x->state[s].loops;
+}
+
+// ---- runs ----
+
+// Does no character of the set begin what a matches?
+static bool is_foreign(lex *x, expr a, uint32_t set)
+{
+    const struct row *r = expr_row(x, a);
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint32_t hi = i + 1 < r->n ? r->from[i + 1] - 1 : CODE_POINT_MAX;
+        if (r->to[i] == EXPR_NONE) continue;
+        for (uint32_t k = 0; k < x->set[set].n; k++)
+            if (x->set[set].span[k].lo <= hi && x->set[set].span[k].hi >= r->from[i]) return false;
+    }
+    return true;
+}
+
+// Characters of one set, then something else.
+static bool run_of_set(lex *x, expr a, struct kinds *kinds, uint32_t *most, bool *dead)
+{
+    expr head = a, tail = EXPR_END;
+    if (x->expr[a].kind == EXPR_THEN) {
+        head = x->expr[a].a;
+        tail = x->expr[a].b;
+    }
+    *most = 1;
+    if (x->expr[head].kind == EXPR_REPEAT) {
+        *most = x->expr[head].c;
+        head = x->expr[head].a;
+    }
+    if (x->expr[head].kind != EXPR_SET || !x->expr[tail].plain) return false;
+    uint32_t set = x->expr[head].a;
+    *kinds = kinds_of_set(x, set);
+    *dead = *most != NO_MAX && is_foreign(x, tail, set);
+    return true;
+}
+
+// A length beside something that loops, whose lengths have no gaps.
+static bool run_of_sized(lex *x, expr a, struct kinds *kinds, uint32_t *most, bool *dead)
+{
+    struct expr_node p = x->expr[a], q = x->expr[p.a];
+    if (!q.shape || q.gap > 1 || q.max_len != NO_MAX || p.c == NO_MAX || p.c <= q.min_len)
+        return false;
+    *kinds = loops_of(x, p.a);
+    *most = p.c - q.min_len;
+    *dead = true;
+    return true;
+}
+
+static bool run_of(lex *x, expr a, struct kinds *kinds, uint32_t *most, bool *dead)
+{
+    bool known = x->expr[a].kind == EXPR_SIZED ? run_of_sized(x, a, kinds, most, dead)
+                                               : run_of_set(x, a, kinds, most, dead);
+    return known && !kinds_none(kinds);
+}
+
+// The widest of those that have no end: what one alternative lets live, all together do.
+static bool run_of_or(lex *x, struct expr_node p, struct kinds *kinds, uint32_t *most, bool *dead)
+{
+    struct kinds k;
+    bool known = false;
+    for (uint32_t i = 0; i < p.a; i++) {
+        if (!run_of(x, p.list[i], &k, most, dead) || *most != NO_MAX) continue;
+        if (known && kinds_count(&k) <= kinds_count(kinds)) continue;
+        *kinds = k;
+        known = true;
+    }
+    *most = NO_MAX;
+    *dead = false;
+    return known;
+}
+
+bool lex_run(lex *x, lex_state s, struct kinds *kinds, uint32_t *most, bool *dead)
+{
+    if (s == LEX_DEAD || x->state[s].stage != STAGE_CHAR) return false;
+    expr a = x->state[s].a;
+    struct expr_node p = x->expr[a];
+    if (p.kind == EXPR_OR && p.a == 2 && p.list[0] == EXPR_END)
+        return run_of(x, p.list[1], kinds, most, dead);
+    return p.kind == EXPR_OR ? run_of_or(x, p, kinds, most, dead) : run_of(x, a, kinds, most, dead);
+}
