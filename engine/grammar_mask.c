@@ -247,9 +247,14 @@ static void put_alone(struct fill *f, const struct pos *from, int32_t token)
 }
 
 // Where elements are compared, what comes before the quote matters to a value after it.
+static bool remembers(const struct pos *p)
+{
+    return p->top->record || p->top->distinct != LEX_EMPTY;
+}
+
 static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
 {
-    return p->top->record && !strings(f->g)->simple[group];
+    return remembers(p) && !strings(f->g)->simple[group];
 }
 
 // Tokens with this suffix after their quote, of min to room characters before it.
@@ -293,7 +298,7 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
     for (uint32_t i = 0; i < suffixes.n; i++)
         if (!must_look(f, p, (uint32_t)suffixes.token[i]))
             put_group(f, p, (uint32_t)suffixes.token[i], min, room);
-    for (uint32_t i = 0; p->top->record && i < t->suffixes.n_token; i++)
+    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
         if (must_look(f, p, i)) put_group(f, p, i, min, room);
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -649,7 +654,7 @@ static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *
     if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
-    for (uint32_t i = 0; x->at->top->record && i < t->suffixes.n_token; i++)
+    for (uint32_t i = 0; remembers(x->at) && i < t->suffixes.n_token; i++)
         if (!t->simple[i]) x->allowed[i] = 2; // looked at one by one
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -700,6 +705,23 @@ static bool fill_lexeme(struct fill *f, const struct pos *p)
         fill_walk(f, &x);
     free(x.allowed);
     chunk_rewind(&g->step, mark);
+    return true;
+}
+
+// One of distinct words: of the tokens that would be allowed if none were taken, those that lead to
+// one that is left.
+static bool fill_distinct(struct fill *f, const struct pos *p)
+{
+    struct pos free;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    if (!pos_without_taken(&f->g->step, p, &free)) return false;
+    const struct mask *m = unlimited_mask(f->g, &free, false);
+    for (int w = 0; w < tables(f->g)->words && m->base; w++) {
+        uint64_t bits = m->base[w];
+        for (; bits; bits &= bits - 1) put_alone(f, p, w * 64 + __builtin_ctzll(bits));
+    }
+    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++) put_alone(f, p, m->token[i]);
+    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
@@ -1017,13 +1039,13 @@ static void walk_branches(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     // Where elements are compared, the finish depends on the very text of this one.
-    if (p->top && p->top->record && (f->limit != NO_LIMIT || f->measure)) {
+    if (p->top && remembers(p) && (f->limit != NO_LIMIT || f->measure)) {
         walk_branches(f, p);
         fill_added(f, p);
         return;
     }
-    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
-        !fill_text(f, p))
+    if (!fill_distinct(f, p) && !fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) &&
+        !fill_key(f, p) && !fill_text(f, p))
         walk_branches(f, p);
     fill_added(f, p);
 }

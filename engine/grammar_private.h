@@ -274,8 +274,17 @@ uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t sy
 // ---- arrays ----
 
 bool array_closes(struct grammar *g, form_id f, uint32_t count);
-// Bytes from after an element (or the bracket) to the end. `used`: the elements so far.
-uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, set_id used);
+// Elements so far, where they are compared.
+struct used {
+    set_id set;
+    lex_lang words; // LEX_EMPTY, or that of all elements, and a bit for each word taken
+    const uint64_t *taken;
+};
+// Bytes from after an element (or the bracket) to the end.
+uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
+// The language of which all elements are words, where that is so and they have to differ; else
+// LEX_EMPTY.
+lex_lang array_words(struct grammar *g, form_id f);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
 
 // ---- compile time ----
@@ -327,11 +336,12 @@ struct frame {
     bool record; // the text of each element is needed, here or below
     uint8_t kind;
     uint32_t depth, n, words;
-    uint32_t n_seen;               // words of seen bits
-    uint32_t count;                // elements or properties complete, as far as it matters
-    uint32_t next;                 // first declared key that may still come
-    uint32_t tool;                 // FRAME_ROOT: which
-    set_id used;                   // elements so far, where they are compared
+    uint32_t n_seen;   // words of seen bits
+    uint32_t count;    // elements or properties complete, as far as it matters
+    uint32_t next;     // first declared key that may still come
+    uint32_t tool;     // FRAME_ROOT: which
+    set_id used;       // elements so far, where they are compared
+    lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
 };
@@ -497,6 +507,8 @@ bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, in
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
 // Each reading as the state that is like it for all tokens; x when they are that already.
 const struct choices *choices_alike(struct grammar *g, struct chunks *mem, const struct choices *x);
+// The same string where no other element of its array stands yet; false: there is none.
+bool pos_without_taken(struct chunks *mem, const struct pos *p, struct pos *to);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
 // ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
@@ -575,7 +587,7 @@ struct string_tables {
     bool *simple;              // [suffixes.n_token] no whole value is in it
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
-    uint16_t *group_of;        // by token; NONE_GROUP: ends no string
+    uint16_t *group_of; // by token; NONE_GROUP: ends no string
     uint64_t *open;     // those that stay in a string of any length
     uint64_t *closed;   // and those that end it with their last byte
     int n_open, n_closed;

@@ -557,7 +557,7 @@ uint32_t form_cost(grammar *g, form_id a, bool object)
         cost = object_rest(g, a, &(struct object_at){.k = k, .seen = seen}, false);
         free(seen);
     } else {
-        cost = array_rest(g, a, 0, SET_NONE);
+        cost = array_rest(g, a, 0, &(struct used){.set = SET_NONE});
     }
     cost = far_add(cost, 1);
     g->finding--;

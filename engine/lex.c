@@ -336,6 +336,49 @@ bool lex_between(const lex *x, lex_state s)
     return x->state[s].stage == STAGE_CHAR;
 }
 
+uint32_t lex_words_count(const lex *x, lex_lang a)
+{
+    const struct expr_node *p = &x->expr[x->lang[a].a];
+    if (x->lang[a].number || p->kind != EXPR_WORDS) return 0;
+    return p->b == 0 && p->c == x->words[p->a].n && p->d == 0 ? p->c : 0;
+}
+
+static bool is_taken(const uint64_t *taken, uint32_t i)
+{
+    return taken[i / 64] >> (i % 64) & 1;
+}
+
+bool lex_words_left(lex *x, lex_state s, const uint64_t *taken)
+{
+    uint32_t lo, hi;
+    if (!lex_words_range(x, s, &lo, &hi)) return false;
+    while (lo < hi && is_taken(taken, lo)) lo++;
+    if (lo == hi || lex_between(x, s)) return lo < hi;
+    for (int c = 0; c < 256; c++) // within a character: its words may all be taken
+        if (lex_words_left(x, lex_step(x, s, (uint8_t)c), taken)) return true;
+    return false;
+}
+
+uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
+{
+    uint32_t lo, hi, least = LEX_NONE;
+    if (!lex_words_range(x, s, &lo, &hi)) return LEX_NONE;
+    if (!lex_between(x, s)) {
+        for (int c = 0; c < 256; c++) {
+            uint32_t rest = lex_words_rest(x, lex_step(x, s, (uint8_t)c), taken);
+            if (rest < least) least = rest + 1;
+        }
+        return least;
+    }
+    const struct expr_node *p = &x->expr[x->state[s].a];
+    for (uint32_t i = lo; i < hi; i++) {
+        if (is_taken(taken, i)) continue;
+        uint32_t rest = word_cost(&x->words[p->a], i, p->d);
+        if (rest < least) least = rest;
+    }
+    return least;
+}
+
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)
 {
     const struct state *p = &x->state[s];
@@ -344,4 +387,3 @@ bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)
     *hi = x->expr[p->a].c;
     return true;
 }
-

@@ -141,6 +141,14 @@ lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach);
 // is that one. In the middle of a character or an escape: those the characters before it allow.
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi);
 
+// Of a lex_words language (all of it): how many words; 0: it is none.
+uint32_t lex_words_count(const lex *x, lex_lang a);
+// `taken` [a bit for each word, in byte order]: words that no longer count. Is some continuation of
+// s, a state of that language, another word?
+bool lex_words_left(lex *x, lex_state s, const uint64_t *taken);
+uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_rest; LEX_NONE: none
+#define LEX_NONE UINT32_MAX
+
 // The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0
 // stands for one that nobody has asked for. Equal blocks are shared.
 struct lex_tables {

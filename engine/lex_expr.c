@@ -194,19 +194,22 @@ static void shape_of(const lex *x, struct expr_node *p)
     }
 }
 
+uint32_t word_cost(const struct words *s, uint32_t i, uint32_t off)
+{
+    uint32_t n = 0;
+    for (uint32_t k = off; k < s->len[i]; k++) {
+        uint8_t c = (uint8_t)s->text[i][k];
+        n += c < 0x80 ? span_cost(c, c) : 1;
+    }
+    return n;
+}
+
 static uint32_t rest_of_words(const lex *x, const struct expr_node *p)
 {
-    const struct words *s = &x->words[p->a];
-    uint32_t least = FAR;
-    for (uint32_t i = p->b; i < p->c; i++) {
-        uint32_t n = 0;
-        for (uint32_t k = p->d; k < s->len[i]; k++) {
-            uint8_t c = (uint8_t)s->text[i][k];
-            n += c < 0x80 ? span_cost(c, c) : 1;
-        }
-        if (n < least) least = n;
-    }
-    return least;
+    uint32_t least_cost = FAR;
+    for (uint32_t i = p->b; i < p->c; i++)
+        least_cost = least(least_cost, word_cost(&x->words[p->a], i, p->d));
+    return least_cost;
 }
 
 // Of a plain expression: from its parts alone.

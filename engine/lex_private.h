@@ -94,6 +94,8 @@ struct words {
 };
 uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
 uint32_t wordset_union(lex *x, uint32_t a, uint32_t b);
+// Bytes of a word in a JSON string, but for the first `off` of it.
+uint32_t word_cost(const struct words *s, uint32_t i, uint32_t off);
 // Narrows [lo, hi), which share `off` bytes, to those that go on with c; the bytes read, or 0.
 uint32_t wordset_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
                         uint32_t c);
@@ -138,11 +140,11 @@ struct expr_node {
     uint32_t gap;              // of so many lengths in a row in between, one comes up
     uint32_t stretch; // of a regular one: whatever is read, as few characters more complete it
     expr alike[LEX_REACHES]; // see lex_alike.c; EXPR_NONE: not asked for
-    uint32_t rest;             // bytes of the shortest text; FAR: it is empty; or UNKNOWN
-    uint32_t count;            // texts; UNKNOWN
-    uint32_t mark;             // the derivative it was last part of
-    expr memo;                 // what it became there
-    uint32_t seen, slot;       // the search that last found it, and where it put it
+    uint32_t rest;           // bytes of the shortest text; FAR: it is empty; or UNKNOWN
+    uint32_t count;          // texts; UNKNOWN
+    uint32_t mark;           // the derivative it was last part of
+    expr memo;               // what it became there
+    uint32_t seen, slot;     // the search that last found it, and where it put it
     struct row *row;
     lex_state state; // between two characters; 0: none yet
 };
