@@ -21,14 +21,13 @@
 #include <string.h>
 
 #define CACHE_BYTES ((size_t)4 << 20)
-#define NO_LIMIT    UINT32_MAX
-#define DEPTH_MAX   255  // bytes of a token that are looked at
 #define LIST_MAX    1500 // tokens of a mask that are kept one by one
 #define SLACK       16   // bytes by which a token without a quote can make the finish longer
 
 struct mask {
-    const uint64_t *base; // NULL: nothing
-    uint64_t *own;        // the base when it is this mask's own
+    const uint64_t *base;       // NULL: nothing
+    uint64_t *own;              // the base when it is this mask's own
+    struct shared_bits *shared; // the base when it is that of a lexeme
     int n_base;
     uint32_t n_less, n;
     int32_t *token;   // [n_less] not to be taken from the base, then [n] beside it
@@ -74,9 +73,11 @@ struct fill {
     uint32_t longest;
     const uint64_t *base;
     int n_base;
+    struct shared_bits *shared; // the base where that is one of these; counted here
     int32_t *token;
     uint32_t n, cap;
-    int32_t *except; // tokens that are looked at on their own
+    int32_t *except;     // tokens that are looked at on their own
+    uint64_t *is_except; // [words] the same
     uint32_t n_except;
     int32_t *less; // those of the base that are out
     uint32_t n_less;
@@ -228,9 +229,13 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
 
 static bool is_excepted(const struct fill *f, int32_t token)
 {
-    for (uint32_t i = 0; i < f->n_except; i++)
-        if (f->except[i] == token) return true;
-    return false;
+    return f->n_except && has_bit(f->is_except, (uint32_t)token);
+}
+
+static void add_except(struct fill *f, int32_t token)
+{
+    f->except[f->n_except++] = token;
+    set_bit(f->is_except, (uint32_t)token);
 }
 
 // Looks at a token on its own.
@@ -265,7 +270,7 @@ static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint3
     bool look = must_look(f, p, group);
     for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++) {
         if (t->quote[i].points < min || t->quote[i].points > room ||
-            (f->n_except && is_excepted(f, t->quote[i].token)))
+            is_excepted(f, t->quote[i].token))
             continue;
         if (look)
             put_alone(f, p, t->quote[i].token);
@@ -324,386 +329,79 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 
 // ---- lexemes ----
 
-// A string, or a key that is not declared, of a language that is not free: only its own states
-// matter until the quote, and what comes after the quote is the same wherever that stands. Tokens
-// made of kinds of characters that lead from the state back to it are in the base.
-struct lexeme {
-    const struct trie *t; // the tokens to be looked at
-    lex_state start;
-    // What is in the base: tokens of at most `run` characters (NONE: any number) whose first one is
-    // of the kinds `first` and the others of `loops`.
-    struct kinds first, loops;
-    uint32_t run;
-    bool dead;                // with more characters of these kinds there is no such token
-    lex_state next;           // where all these lead; LEX_DEAD: not to one state
-    uint32_t tail;            // finish from the closing quote on; NO_LIMIT: not asked for
-    bool counts;              // states of few members have to be looked at one by one
-    const struct pos *at;     // for those
-    const struct pos *closed; // after the quote
-    bool closes;              // the lexeme may end at all
-    uint8_t *allowed;         // [groups] 1: may come after the quote, 2: perhaps
-};
-
-static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
-{
-    if (x->tail == NO_LIMIT) return true;
-    uint32_t finish = far_add(lex_rest(f->g->x, s), x->tail);
-    if (f->limit != NO_LIMIT && finish > f->limit) return false;
-    if (finish > f->longest) f->longest = finish;
-    return true;
-}
-
-static void put_range(struct fill *f, const struct trie *t, uint32_t from, uint32_t to)
-{
-    const int32_t *token = t->token;
-    for (uint32_t k = from; k < to; k++) put(f, token[k]);
-}
-
-static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
-{
-    const struct trie *t = x->t;
-    const uint16_t *group = strings(f->g)->group_of;
-    if (!lex_between(f->g->x, x->start)) { // the groups are of tokens that begin between characters
-        const struct trie_node *n = &t->node[i];
-        if (n->n_token && fits(f, x->closed)) put_range(f, t, n->token, n->token + n->n_token);
-        walk(f, t, i + 1, n->skip, n->depth, x->closed);
-        return;
-    }
-    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++) {
-        int32_t token = t->token[k];
-        uint8_t allowed = group[token] == NONE_GROUP ? 0 : x->allowed[group[token]];
-        if (!allowed || (f->n_except && is_excepted(f, token))) continue;
-        if (allowed == 2)
-            put_alone(f, x->at, token);
-        else
-            put(f, token);
-    }
-}
-
-// The state that the first character leads to most often, if something loops there.
-static void find_next(lex *l, struct lexeme *x)
-{
-    struct {
-        lex_state to;
-        uint32_t n;
-    } seen[8] = {{0, 0}};
-    uint32_t n = 0, best = 0;
-    for (uint32_t c = 0x20; c < 0x7f; c++) {
-        lex_state to = lex_step(l, x->start, (uint8_t)c);
-        uint32_t i = 0;
-        while (i < n && seen[i].to != to) i++;
-        if (to == LEX_DEAD || i == 8) continue;
-        if (i == n) seen[n++].to = to;
-        seen[i].n++;
-    }
-    for (uint32_t i = 1; i < n; i++)
-        if (seen[i].n > seen[best].n) best = i;
-    x->loops = lex_loops(l, seen[best].to);
-    x->next = seen[best].to;
-    for (uint32_t c = 0x20; c < 0x7f; c++)
-        if (c != '\\' && x->next && lex_step(l, x->start, (uint8_t)c) == x->next)
-            kinds_add(&x->first, c);
-}
-
-// Whether all tokens that stay at s may be allowed without a look at their finish; those that end
-// within a character need up to three bytes more.
-static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
-{
-    if (x->tail == NO_LIMIT) return true;
-    uint32_t finish = far_add(far_add(lex_rest(f->g->x, s), x->tail), 3);
-    if (f->limit != NO_LIMIT && finish > f->limit) return false;
-    if (finish > f->longest) f->longest = finish;
-    return true;
-}
-
-// Of states with few members each has to be looked at: the run ends before the first of them.
-static void shorten_run(lex *l, struct lexeme *x)
-{
-    uint32_t c = 0x20, n = 0, most = min_of(x->run, SAFE_POINTS);
-    lex_state s = x->start, before = LEX_DEAD;
-    while (c < 0x7f && !kinds_has(&x->first, c)) c++;
-    for (; c < 0x7f && n < most && s != before; n++) {
-        before = s;
-        s = lex_step(l, s, (uint8_t)c);
-        if (s == LEX_DEAD || lex_count(l, s) != LEX_MANY) break;
-    }
-    if (n == x->run || (s == before && s != LEX_DEAD)) return;
-    x->run = n;
-    x->dead = false;
-}
-
-// Begins with the tokens of a run.
-static void put_run(struct fill *f, struct lexeme *x)
-{
-    const struct vocab_tables *t = tables(f->g);
-    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
-    uint64_t *bits = m ? m->bits : NULL;
-    if (m && x->run == NONE && !f->dense) {
-        f->base = bits;
-        f->n_base = m->n;
-        return;
-    }
-    if (!f->dense) make_dense(f);
-    uint64_t *own = m ? NULL : mem_new((size_t)t->words * sizeof *own);
-    if (!m) vocab_kinds_fill(f->g->v, x->first, x->loops, bits = own);
-    const uint64_t *safe = x->run <= SAFE_POINTS ? t->safe[x->run - 1] : NULL;
-    for (int w = 0; w < t->words; w++) f->dense[w] |= safe ? bits[w] & safe[w] : bits[w];
-    for (uint32_t i = 0; safe && i < t->n_odd; i++)
-        if (t->odd[i].points <= x->run && has_bit(bits, (uint32_t)t->odd[i].token))
-            set_bit(f->dense, (uint32_t)t->odd[i].token);
-    free(own);
-}
-
-#define FEW_KINDS 24u // tokens of so few kinds are as quickly walked
-
-// What leads from the start to one state that it leads back to, or, where that is more, to life.
-static void find_run(lex *l, struct lexeme *x)
-{
-    struct kinds kinds;
-    uint32_t run;
-    bool dead, lives = lex_run(l, x->start, &kinds, &run, &dead);
-    x->first = x->loops = lex_loops(l, x->start);
-    x->next = x->start;
-    if (kinds_none(&x->loops) && (!lives || kinds_count(&kinds) <= FEW_KINDS)) find_next(l, x);
-    if (!lives || kinds_count(&kinds) <= kinds_count(&x->loops)) return;
-    if (run != NONE && !kinds_none(&x->loops)) return;
-    x->first = x->loops = kinds;
-    x->next = LEX_DEAD;
-    x->run = run;
-    x->dead = dead;
-    if (run != NONE && run > SAFE_POINTS) {
-        x->run = SAFE_POINTS;
-        x->dead = false;
-    }
-    if (x->counts) shorten_run(l, x);
-}
-
-static void lexeme_base(struct fill *f, struct lexeme *x)
-{
-    static const struct kinds none = {{0}};
-    x->run = NONE;
-    if (!lex_between(f->g->x, x->start)) return;
-    find_run(f->g->x, x);
-    bool some = x->run > 0 && !kinds_none(&x->first) && kinds_count(&x->loops) > FEW_KINDS;
-    if (some && loops_fit(f, x, x->next ? x->next : x->start))
-        put_run(f, x);
-    else
-        x->first = x->loops = none;
-}
-
-static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
-{
-    const struct trie *t = x->t;
-    const struct trie_node *n = &t->node[i];
-    bool few = x->counts && lex_count(f->g->x, s) != LEX_MANY;
-    if (!few && !lexeme_fits(f, x, s)) return;
-    for (uint32_t k = n->token; k < n->token + n->n_token; k++) {
-        if (few)
-            put_alone(f, x->at, t->token[k]);
-        else
-            put(f, t->token[k]);
-    }
-}
-
-// How far a walk is: whether all whole characters so far are of the run, and which they are.
-struct lexeme_at {
-    lex_state s;
-    uint32_t points; // characters, a begun one counted
-    bool pure;       // all whole ones are of the run, and not too many
-    bool based;      // tokens that end here are in the base
-};
-
-static struct lexeme_at lexeme_on(const struct lexeme *x, const struct lexeme_at *before,
-                                  const struct trie_node *n)
-{
-    struct lexeme_at at = {.points = before->points + ((n->byte & 0xc0) != 0x80)};
-    const struct kinds *k = at.points <= 1 ? &x->first : &x->loops;
-    bool middle = n->kind == KIND_MIDDLE;
-    bool fits =
-        middle ? kinds_has(k, KIND_BEYOND) && kinds_has(k, KIND_WHITE) : kinds_has(k, n->kind);
-    fits = fits && at.points <= x->run;
-    at.pure = before->pure && (middle || fits);
-    at.based = before->pure && fits;
-    return at;
-}
-
-// Is all of the subtree at n in the base, or dead?
-static bool subtree_known(const struct lexeme *x, const struct lexeme_at *at,
-                          const struct trie_node *n)
-{
-    bool of_first = at->points <= 1 && n->kind == KIND_MIDDLE; // the first one is not complete
-    if (!at->pure || (n->n_token && !at->based) || !kinds_within(&n->below, &x->loops))
-        return false;
-    if (of_first && !kinds_within(&n->below, &x->first)) return false;
-    return x->run == NONE || x->dead || at->points + n->deepest <= x->run;
-}
-
-static void walk_lexeme(struct fill *f, const struct lexeme *x)
-{
-    lex *l = f->g->x;
-    const struct trie *t = x->t;
-    struct lexeme_at at[DEPTH_MAX + 1];
-    at[0] = (struct lexeme_at){.s = x->start, .pure = !kinds_none(&x->first)};
-    for (uint32_t i = 0; i < t->n;) {
-        const struct trie_node *n = &t->node[i];
-        uint32_t d = n->depth;
-        if (d > DEPTH_MAX) { // no token of sense is that long
-            i = n->skip;
-            continue;
-        }
-        lex_state before = at[d - 1].s, s = x->next;
-        at[d] = lexeme_on(x, &at[d - 1], n);
-        if (subtree_known(x, &at[d], n)) {
-            i = n->skip;
-            continue;
-        }
-        if (!at[d].pure || n->kind == KIND_MIDDLE || s == LEX_DEAD)
-            s = lex_step(l, before, n->byte);
-        if (s == LEX_DEAD) {
-            if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
-            i = n->skip;
-            continue;
-        }
-        at[d].s = s;
-        if (n->n_token && !at[d].based) put_node(f, x, i, s);
-        // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + 1) {
-            struct kinds loops = lex_loops(l, s);
-            if (kinds_within(&n->below, &loops) && loops_fit(f, x, s)) {
-                put_range(f, t, n->token + n->n_token, t->node[n->skip].token);
-                i = n->skip;
-                continue;
-            }
-        }
-        i++;
-    }
-}
-
-static bool is_all_free(const lex *l, lex_state s)
-{
-    uint32_t min, max;
-    return lex_is_free(l, s, &min, &max) && min == 0 && max == NONE;
-}
-
-// Nearly every character leads to a state from which all is free.
-static bool soon_free(lex *l, lex_state s)
-{
-    uint32_t n = 0;
-    if (!lex_between(l, s)) return false;
-    for (uint8_t c = ' '; c < 127; c++) n += is_all_free(l, lex_step(l, s, c));
-    return n > 60;
-}
-
-static void clear_range(struct fill *f, uint32_t from, uint32_t to)
-{
-    const int32_t *token = tables(f->g)->all.token;
-    for (uint32_t k = from; k < to; k++) f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
-}
-
-// Begins with what a free string allows, and takes out what this lexeme does not.
-static void walk_exceptions(struct fill *f, const struct lexeme *x)
-{
-    lex *l = f->g->x;
-    const struct trie *t = &tables(f->g)->all;
-    const struct string_tables *q = strings(f->g);
-    lex_state at[DEPTH_MAX + 1];
-    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
-    memcpy(f->dense, q->open, (size_t)tables(f->g)->words * sizeof *f->dense);
-    for (uint32_t i = 0; i < q->n_quote; i++)
-        if (x->closes && x->allowed[q->quote[i].suffix] == 1) put(f, q->quote[i].token);
-    at[0] = x->start;
-    for (uint32_t i = 0; i < t->n;) {
-        const struct trie_node *n = &t->node[i];
-        uint32_t d = n->depth;
-        lex_state s = d > DEPTH_MAX ? (lex_state)LEX_DEAD : lex_step(l, at[d - 1], n->byte);
-        bool ends = n->byte == '"' && d <= DEPTH_MAX && x->closes && lex_accepts(l, at[d - 1]);
-        if (s == LEX_DEAD || is_all_free(l, s)) {
-            if (s == LEX_DEAD && !ends) clear_range(f, n->token, t->node[n->skip].token);
-            i = n->skip;
-            continue;
-        }
-        at[d] = s;
-        clear_range(f, n->token, n->token + n->n_token);
-        put_node(f, x, i, s);
-        i++;
-    }
-    for (uint32_t i = 0; i < q->n_quote; i++)
-        if (x->closes && x->allowed[q->quote[i].suffix] == 2)
-            put_alone(f, x->at, q->quote[i].token);
-    for (uint32_t i = 0; i < f->n_except; i++)
-        f->dense[f->except[i] / 64] &= ~(1ull << (f->except[i] % 64));
-}
-
-static void fill_walk(struct fill *f, struct lexeme *x)
-{
-    if (x->tail == NO_LIMIT && soon_free(f->g->x, x->start)) {
-        walk_exceptions(f, x);
-        return;
-    }
-    lexeme_base(f, x);
-    walk_lexeme(f, x);
-}
-
-// Fills in what may come after the quote, which leads to `closed`.
-static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *closed)
+// What may come after the quote of a string or a key that leads to `closed`: [groups] 1: it may,
+// 2: perhaps, where what comes before the quote matters.
+static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct pos *closed)
 {
     const struct string_tables *t = strings(f->g);
     struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
-    x->closes = true;
-    x->closed = closed;
-    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
+    uint8_t *allowed = chunk_alloc(&f->g->step, t->suffixes.n_token + 1);
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
-    for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
-    for (uint32_t i = 0; remembers(x->at) && i < t->suffixes.n_token; i++)
-        if (!t->simple[i]) x->allowed[i] = 2; // looked at one by one
+    for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
+    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
+        if (!t->simple[i]) allowed[i] = 2; // looked at one by one
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
+    return allowed;
+}
+
+// Tokens that end the lexeme and go on with what may come then; closed NULL: nothing may.
+static void put_closing(struct fill *f, const struct pos *p, const struct lexeme *x,
+                        const struct pos *closed, const uint8_t *allowed)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const uint16_t *group = strings(f->g)->group_of;
+    for (uint32_t i = 0; i < x->closing.n; i++) {
+        int32_t token = x->closing.v[i];
+        if (!allowed[group[token]] || is_excepted(f, token)) continue;
+        if (allowed[group[token]] == 2)
+            put_alone(f, p, token);
+        else
+            put(f, token);
+    }
+    for (uint32_t i = 0; i < x->nodes.n; i++) {
+        uint32_t at = (uint32_t)x->nodes.v[i];
+        const struct trie_node *n = &t->node[at];
+        if (n->n_token && fits(f, closed))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        walk(f, t, at + 1, n->skip, n->depth, closed);
+    }
+}
+
+static void put_inside(struct fill *f, const struct pos *p, const struct lexeme *x)
+{
+    f->base = x->base;
+    f->n_base = x->n_base;
+    f->shared = x->own;
+    if (x->own) x->own->refs++;
+    for (uint32_t i = 0; i < x->inside.n; i++) put(f, x->inside.v[i]);
+    for (uint32_t i = 0; i < x->few.n; i++) put_alone(f, p, x->few.v[i]);
 }
 
 static const struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure);
-
-// A state whose counters are far from their ends allows of the tokens of few characters what all
-// that are alike do; of the others, which are a few hundred, each is looked at.
-static bool begin_alike(struct fill *f, const struct pos *p)
-{
-    const struct vocab_tables *t = tables(f->g);
-    struct pos alike = *p;
-    if (f->limit != NO_LIMIT || f->measure || p->top->record) return false;
-    alike.s = lex_alike(f->g->x, p->s, REACH_NEAR);
-    if (alike.s == p->s) return false;
-    const struct mask *m = unlimited_mask(f->g, &alike, false);
-    if (m->base) {
-        f->dense = mem_new((size_t)t->words * sizeof *f->dense);
-        memcpy(f->dense, m->base, (size_t)t->words * sizeof *f->dense);
-        for (uint32_t i = 0; i < m->n_less; i++)
-            f->dense[m->token[i] / 64] &= ~(1ull << (m->token[i] % 64));
-        for (int w = 0; w < t->words; w++) f->dense[w] &= t->few[w];
-    }
-    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++)
-        if (has_bit(t->few, (uint32_t)m->token[i])) put(f, m->token[i]);
-    return true;
-}
 
 static bool fill_lexeme(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n != 1) return false;
-    bool begun = begin_alike(f, p);
-    struct lexeme x = {.run = NONE,
-                       .t = begun ? &tables(g)->many : &tables(g)->all,
-                       .start = p->s,
-                       .tail = NO_LIMIT,
-                       .at = p};
     struct chunk_mark mark = chunk_mark(&g->step);
-    struct pos closed = *p, after;
-    if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
-    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
-    if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
-    if (begun)
-        walk_lexeme(f, &x);
+    struct pos closed;
+    struct lexeme own = {0};
+    const struct lexeme *x = &own;
+    uint32_t tail = 0;
+    if (f->limit != NO_LIMIT || f->measure) tail = pos_finish(g, p) - lex_rest(g->x, p->s);
+    bool closes = pos_close_string(g, &g->step, p, &closed);
+    uint8_t *allowed = closes ? suffixes_of(f, p, &closed) : NULL;
+    if (f->limit == NO_LIMIT)
+        x = lexeme_of(g, p->s, false);
     else
-        fill_walk(f, &x);
-    free(x.allowed);
+        lexeme_make(g, p->s, false, tail <= f->limit ? f->limit - tail : 0, &own);
+    uint32_t longest = far_add(x->furthest, tail);
+    if (longest > f->longest) f->longest = longest;
+    if (tail <= f->limit) put_inside(f, p, x);
+    if (closes) put_closing(f, p, x, &closed, allowed);
+    lexeme_release(&own);
     chunk_rewind(&g->step, mark);
     return true;
 }
@@ -767,6 +465,7 @@ static void absorb(struct fill *f, struct fill *one)
     for (int w = 0; w < words && dense; w++) f->dense[w] |= dense[w];
     for (uint32_t k = 0; k < one->n; k++) set_bit(f->dense, (uint32_t)one->token[k]);
     if (one->longest > f->longest) f->longest = one->longest;
+    bits_release(one->shared);
     free(one->token);
     free(one->dense);
 }
@@ -899,16 +598,16 @@ static void except_specials(struct fill *f, const struct special *v, const uint3
         if (node[i] != NONE) m += t->node[t->node[node[i]].skip].token - t->node[node[i]].token;
     f->except = mem_new((m + 1) * sizeof *f->except);
     f->less = mem_new((m + 1) * sizeof *f->less);
+    f->is_except = mem_new((size_t)tables(f->g)->words * sizeof *f->is_except);
     for (uint32_t i = 0; i < n; i++) {
         if (node[i] == NONE) continue;
         uint32_t end = t->node[t->node[node[i]].skip].token;
-        for (uint32_t k = t->node[node[i]].token; k < end; k++)
-            f->except[f->n_except++] = t->token[k];
+        for (uint32_t k = t->node[node[i]].token; k < end; k++) add_except(f, t->token[k]);
     }
     for (uint32_t i = 0; i < q->n_quote && n; i++) // a name may be spelt with escapes
         for (uint32_t k = 0; k < n && q->quote[i].escaped; k++)
             if (q->quote[i].points == v[k].points && !is_excepted(f, q->quote[i].token)) {
-                f->except[f->n_except++] = q->quote[i].token;
+                add_except(f, q->quote[i].token);
                 break;
             }
 }
@@ -939,20 +638,13 @@ static bool fill_free_keys(struct fill *f, const struct pos *p)
 static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
 {
     grammar *g = f->g;
-    struct lexeme x = {.t = &tables(g)->all,
-                       .start = s,
-                       .tail = NO_LIMIT,
-                       .at = p,
-                       .counts = p->top->extra || p->top->keys->n};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
-    struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
-    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
-    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed))
-        lexeme_suffixes(&one, &x, &closed);
-    fill_walk(&one, &x);
-    absorb(f, &one);
-    free(x.allowed);
+    bool closes = pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed);
+    uint8_t *allowed = closes ? suffixes_of(f, p, &closed) : NULL;
+    const struct lexeme *x = lexeme_of(g, s, p->top->extra || p->top->keys->n);
+    put_inside(f, p, x);
+    if (closes) put_closing(f, p, x, &closed, allowed);
     chunk_rewind(&g->step, mark);
 }
 
@@ -960,10 +652,21 @@ static void fill_classes(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
     uint32_t n = p->top->keys->n_class;
+    if (n == 1 && p->s == LEX_DEAD && p->other != LEX_DEAD) {
+        fill_class(f, p, 0, p->other);
+        return;
+    }
     f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
     for (uint32_t c = 0; c < n; c++) {
         lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
-        if (s != LEX_DEAD) fill_class(f, p, c, s);
+        struct fill one = {.g = f->g,
+                           .limit = NO_LIMIT,
+                           .except = f->except,
+                           .is_except = f->is_except,
+                           .n_except = f->n_except};
+        if (s == LEX_DEAD) continue;
+        fill_class(&one, p, c, s);
+        absorb(f, &one);
     }
     if (p->s == LEX_DEAD) return;
     struct chunk_mark mark = chunk_mark(&f->g->step);
@@ -1000,6 +703,7 @@ static bool fill_key(struct fill *f, const struct pos *p)
     for (uint32_t i = 0; i < n; i++)
         if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
     free(f->except);
+    free(f->is_except);
     f->n_except = 0;
     chunk_rewind(&f->g->step, mark);
     return true;
@@ -1067,10 +771,12 @@ static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
 static struct mask finished_mask(struct fill *f, bool measured)
 {
     int words = tables(f->g)->words;
-    struct mask m = {.base = f->base, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
+    struct mask m = {
+        .base = f->base, .shared = f->shared, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
     m.longest = measured ? f->longest : NO_LIMIT;
     if (f->dense) {
         for (int w = 0; w < words && f->base; w++) f->dense[w] |= f->base[w];
+        bits_release(f->shared);
         m = (struct mask){.base = f->dense, .own = f->dense, .longest = m.longest};
         m.n_base = count_bits(f->dense, words);
     } else {
@@ -1087,6 +793,7 @@ static void mask_release(struct mask *m)
 {
     free(m->token);
     free(m->own);
+    bits_release(m->shared);
 }
 
 // ---- the cache ----

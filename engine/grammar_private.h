@@ -7,6 +7,7 @@
 //   grammar_array.c   the same for arrays
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
+//   grammar_lexeme.c  the tokens that may come within a string, by state of its language
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
 //   grammar_tools.c   free text and tool calls around the JSON
 //   grammar.c         the public functions
@@ -446,6 +447,7 @@ struct tools {
 };
 
 struct mask_cache;
+struct lexeme_cache;
 
 #define ALLOWED_MAX 64
 #define JOINED_MAX  256
@@ -486,6 +488,7 @@ struct grammar {
     bool too_much;   // an operation went beyond its cap
     char why[160];   // and which
     struct mask_cache *cache;
+    struct lexeme_cache *lexemes;
     struct walk_room *room; // of mask walks
     struct joined {
         set_id a, b, result; // a 0: empty
@@ -623,6 +626,39 @@ const struct kind_mask *vocab_kinds(const grammar_vocab *v, struct kinds first, 
 void vocab_kinds_fill(const grammar_vocab *v, struct kinds first, struct kinds kinds,
                       uint64_t *bits);
 int count_bits(const uint64_t *bits, int words);
+
+// ---- tokens within strings ----
+
+#define NO_LIMIT UINT32_MAX
+
+struct token_list {
+    int32_t *v;
+    uint32_t n, cap;
+};
+struct shared_bits { // a mask, counted
+    uint32_t refs;
+    uint64_t w[];
+};
+// The tokens that may come at a state of a string's or an undeclared key's language.
+struct lexeme {
+    const uint64_t *base; // those that stay within it; NULL: none
+    int n_base;
+    struct shared_bits *own;   // the base when it is not one of the vocabulary
+    struct token_list inside;  // more of them
+    struct token_list closing; // a quote in it may end the string: what follows is to be judged
+    struct token_list few;     // it stays within, at a state with few members
+    struct token_list nodes; // of the trie: quotes, where the state is in the middle of a character
+    uint32_t furthest;       // the most bytes that the string may need after any of them
+};
+// `counts`: tokens that lead to states of few members are put apart.
+const struct lexeme *lexeme_of(struct grammar *g, lex_state s, bool counts); // until the next call
+// Only tokens after which the string needs at most `most` bytes.
+void lexeme_make(struct grammar *g, lex_state s, bool counts, uint32_t most, struct lexeme *out);
+void lexeme_release(struct lexeme *x);
+void bits_release(struct shared_bits *b);
+struct lexeme_cache *lexeme_cache_new(void);
+void lexeme_cache_free(struct lexeme_cache *c);
+size_t lexeme_cache_bytes(const struct lexeme_cache *c);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

@@ -128,7 +128,8 @@ uint32_t lex_kind(uint32_t c); // of a code point
 struct kinds lex_loops(lex *x, lex_state s);
 // Kinds of which any *most (UINT32_MAX: any number of) characters lead from s to life, whatever
 // their order; *dead: and one more to death. False: none is known.
-bool lex_run(lex *x, lex_state s, struct kinds *kinds, uint32_t *most, bool *dead);
+// `many`: no state on the way has few members, where *most is UINT32_MAX.
+bool lex_run(lex *x, lex_state s, bool many, struct kinds *kinds, uint32_t *most, bool *dead);
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // A state from which every text of at most as many characters as that reach has leads to life, and
 // to the end of a member, exactly where it does from s. Counters that are far from their ends are
@@ -136,6 +137,9 @@ bool lex_between(const lex *x, lex_state s); // a string state between two chara
 enum lex_reach { REACH_NEAR, REACH_FAR, LEX_REACHES };
 void lex_set_reach(lex *x, uint32_t near, uint32_t far); // characters; before lex_alike
 lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach);
+// An upper bound of lex_rest after any characters that a token may have, where `seen` is one for the
+// states alike.
+uint32_t lex_furthest(lex *x, lex_state s, uint32_t seen);
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it
 // is that one. In the middle of a character or an escape: those the characters before it allow.

@@ -77,3 +77,26 @@ lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach)
     if (x->state[s].stage == STAGE_CHAR) return string_state(x, a);
     return state_of(x, x->state[s].stage, true, a, x->state[s].b, false);
 }
+
+// Bytes that complete what is read of a, whatever that is; FAR: not known.
+static uint32_t stretch_bytes(const lex *x, expr a)
+{
+    enum { CHARACTER = 12 }; // bytes of the longest spelling
+    const struct expr_node *p = &x->expr[a];
+    if (p->regular) return far_product(p->stretch + 1, CHARACTER);
+    if (p->kind == EXPR_SIZED) return stretch_bytes(x, p->a);
+    uint32_t longest = 0;
+    if (p->kind != EXPR_OR) return FAR;
+    for (uint32_t i = 0; i < p->a; i++) {
+        uint32_t n = stretch_bytes(x, p->list[i]);
+        if (n > longest) longest = n;
+    }
+    return longest;
+}
+
+uint32_t lex_furthest(lex *x, lex_state s, uint32_t seen)
+{
+    if (lex_alike(x, s, REACH_NEAR) == s && lex_alike(x, s, REACH_FAR) == s) return seen;
+    uint32_t n = stretch_bytes(x, x->state[s].a);
+    return n > seen ? n : seen;
+}

@@ -153,12 +153,67 @@ static bool run_of_or(lex *x, struct expr_node p, struct kinds *kinds, uint32_t 
     return known;
 }
 
-bool lex_run(lex *x, lex_state s, struct kinds *kinds, uint32_t *most, bool *dead)
+#define STATES_MAX 32 // that are looked at to find a run
+
+// The kinds of which every character leads from a to life.
+static struct kinds alive_of(lex *x, expr a)
+{
+    const struct row *r = expr_row(x, a);
+    struct kinds k = all_beyond;
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint32_t hi = i + 1 < r->n ? r->from[i + 1] - 1 : CODE_POINT_MAX;
+        if (expr_rest(x, r->to[i]) != FAR)
+            add_ascii(&k, r->from[i], hi);
+        else
+            take_beyond(&k, r->from[i], hi);
+    }
+    return k;
+}
+
+static bool any_of(const struct kinds *k, uint32_t lo, uint32_t hi)
+{
+    for (uint32_t c = lo; c <= hi && c < 0x7f; c++)
+        if (c >= 0x20 && kinds_has(k, c)) return true;
+    return hi >= 0x80 && (kinds_has(k, KIND_BEYOND) || kinds_has(k, KIND_WHITE));
+}
+
+// The states that characters of some kinds lead to, and the kinds that lead to life from all of
+// them: until neither changes.
+static bool run_of_graph(lex *x, expr a, bool many, struct kinds *kinds)
+{
+    expr seen[STATES_MAX];
+    uint32_t n = 1;
+    seen[0] = a;
+    *kinds = alive_of(x, a);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct row *r = expr_row(x, seen[i]);
+        for (uint32_t k = 0; k < r->n; k++) {
+            uint32_t hi = k + 1 < r->n ? r->from[k + 1] - 1 : CODE_POINT_MAX, at = 0;
+            if (expr_rest(x, r->to[k]) == FAR || !any_of(kinds, r->from[k], hi)) continue;
+            while (at < n && seen[at] != r->to[k]) at++;
+            if (at < n) continue;
+            if (n == STATES_MAX || (many && expr_count(x, r->to[k]) != LEX_MANY)) return false;
+            struct kinds alive = alive_of(x, r->to[k]);
+            kinds->w[0] &= alive.w[0];
+            kinds->w[1] &= alive.w[1];
+            seen[n++] = r->to[k];
+        }
+    }
+    return !kinds_none(kinds);
+}
+
+bool lex_run(lex *x, lex_state s, bool many, struct kinds *kinds, uint32_t *most, bool *dead)
 {
     if (s == LEX_DEAD || x->state[s].stage != STAGE_CHAR) return false;
     expr a = x->state[s].a;
     struct expr_node p = x->expr[a];
-    if (p.kind == EXPR_OR && p.a == 2 && p.list[0] == EXPR_END)
-        return run_of(x, p.list[1], kinds, most, dead);
-    return p.kind == EXPR_OR ? run_of_or(x, p, kinds, most, dead) : run_of(x, a, kinds, most, dead);
+    if (p.kind == EXPR_WORDS) return false;
+    bool known = p.kind == EXPR_OR && p.a == 2 && p.list[0] == EXPR_END
+                     ? run_of(x, p.list[1], kinds, most, dead)
+                 : p.kind == EXPR_OR ? run_of_or(x, p, kinds, most, dead)
+                                     : run_of(x, a, kinds, most, dead);
+    if (known) return true;
+    *most = NO_MAX;
+    *dead = false;
+    return run_of_graph(x, a, many, kinds);
 }

@@ -121,11 +121,35 @@ grammar *bench_compile(struct bench *b, enum grammar_spacing spacing, err *e)
     return g;
 }
 
+// Is the mask in b->bits that of walking every token alone?
+static void verify_mask(struct bench *b, const grammar_state *s)
+{
+    size_t words = ((size_t)b->o->vocab->n_token + 63) / 64;
+    uint64_t *slow = mem_new((words + 1) * sizeof *slow);
+    grammar_mask_slow(s, -1, slow);
+    b->tally->row.verified++;
+    for (size_t w = 0; w < words; w++) {
+        if (slow[w] == b->bits[w]) continue;
+        int bit = __builtin_ctzll(slow[w] ^ b->bits[w]);
+        b->tally->row.masks_wrong++;
+        bench_report(b, "after %zu tokens: token %zu is in the %s mask only", grammar_length(s),
+                     w * 64 + (size_t)bit, slow[w] >> bit & 1 ? "slow" : "fast");
+        break;
+    }
+    free(slow);
+}
+
 bool bench_step(struct bench *b, grammar_state *s, int32_t token)
 {
     uint64_t start = now_ns(b);
     grammar_mask(s, -1, b->bits);
     uint64_t filled = now_ns(b);
+    if (b->o->verify && rng_below(&b->random, b->o->verify) == 0) {
+        verify_mask(b, s);
+        uint64_t spent = now_ns(b) - filled;
+        start += spent;
+        filled += spent;
+    }
     bool ok = (b->bits[token / 64] >> (token % 64) & 1) && grammar_accept(s, token);
     uint64_t fill = filled - start, commit = now_ns(b) - filled;
     if (b->first_fill_ns) fill = b->first_fill_ns;
@@ -422,6 +446,8 @@ static void add_row(struct mask_row *to, const struct mask_row *from)
     to->invalid += from->invalid;
     to->invalid_accepted += from->invalid_accepted;
     to->end_wrong += from->end_wrong;
+    to->verified += from->verified;
+    to->masks_wrong += from->masks_wrong;
     to->checks += from->checks;
     to->check_failures += from->check_failures;
 }
