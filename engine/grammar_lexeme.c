@@ -32,8 +32,9 @@ struct making {
     // kinds `first` and the others of `loops`.
     struct kinds first, loops;
     uint32_t run;
-    bool dead;      // with more characters of these kinds there is no such token
-    lex_state next; // where all these lead; LEX_DEAD: not to one state
+    bool dead;           // with more characters of these kinds there is no such token
+    struct kinds passed; // subtrees of these alone are not looked at: `loops`, and what is death
+    lex_state next;      // where all these lead; LEX_DEAD: not to one state
 
     struct lexeme *out;
 };
@@ -170,20 +171,26 @@ static void shorten_run(struct making *m)
 static void find_run(struct making *m)
 {
     lex *l = m->g->x;
-    struct kinds kinds;
-    uint32_t run;
-    bool dead;
+    struct lex_run run;
     m->first = m->loops = lex_loops(l, m->start);
     m->next = m->start;
-    bool lives = lex_run(l, m->start, m->counts, &kinds, &run, &dead);
-    bool more = lives && kinds_count(&kinds) > kinds_count(&m->loops);
-    if (kinds_none(&m->loops) && (!lives || kinds_count(&kinds) <= FEW_KINDS)) find_next(m);
-    if (!more || (run != NONE && !kinds_none(&m->loops))) return;
-    m->first = m->loops = kinds;
+    bool lives = lex_run(l, m->start, m->counts, &run), none = kinds_none(&m->loops);
+    bool more = lives && kinds_count(&run.kinds) > kinds_count(&m->loops);
+    more = more && (run.most == NONE || none);
+    if (none && (!lives || kinds_count(&run.kinds) <= FEW_KINDS)) {
+        find_next(m);
+        more = more && kinds_none(&m->loops);
+    }
+    if (!more) {
+        m->passed = lex_doomed(l, m->next);
+        return;
+    }
+    m->first = m->loops = run.kinds;
     m->next = LEX_DEAD;
-    m->run = min_of(run, run == NONE ? NONE : SAFE_POINTS);
-    m->dead = dead && m->run == run;
-    if (m->counts && run != NONE) shorten_run(m);
+    m->run = min_of(run.most, run.most == NONE ? NONE : SAFE_POINTS);
+    m->dead = run.dead && m->run == run.most;
+    m->passed = run.doomed;
+    if (m->counts && run.most != NONE) shorten_run(m);
 }
 
 // Begins with the tokens of the run.
@@ -217,7 +224,9 @@ static void begin_with_run(struct making *m)
     if (some && loops_fit(m, m->next ? m->next : m->start))
         put_run(m);
     else
-        m->first = m->loops = none;
+        m->first = m->loops = m->passed = none;
+    m->passed.w[0] |= m->loops.w[0];
+    m->passed.w[1] |= m->loops.w[1];
 }
 
 // ---- the walk ----
@@ -231,7 +240,7 @@ struct reached {
 };
 
 static struct reached reach_on(const struct making *m, const struct reached *before,
-                             const struct trie_node *n)
+                               const struct trie_node *n)
 {
     struct reached at = {.points = before->points + ((n->byte & 0xc0) != 0x80)};
     const struct kinds *k = at.points <= 1 ? &m->first : &m->loops;
@@ -245,10 +254,11 @@ static struct reached reach_on(const struct making *m, const struct reached *bef
 }
 
 // Is all of the subtree at n of the run, or dead?
-static bool subtree_known(const struct making *m, const struct reached *at, const struct trie_node *n)
+static bool subtree_known(const struct making *m, const struct reached *at,
+                          const struct trie_node *n)
 {
     bool in_first = at->points <= 1 && n->kind == KIND_MIDDLE; // the first one is not complete
-    if (!at->pure || (n->n_token && !at->known) || !kinds_within(&n->below, &m->loops))
+    if (!at->pure || (n->n_token && !at->known) || !kinds_within(&n->below, &m->passed))
         return false;
     if (in_first && !kinds_within(&n->below, &m->first)) return false;
     return m->run == NONE || m->dead || at->points + n->deepest <= m->run;

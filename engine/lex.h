@@ -14,6 +14,8 @@
 //     asked for it may follow any digits, up to e280; else only one digit other than 0 before the
 //     point (1e-06, 2.5e+16), up to e307. So every value fits a double and none but 0 becomes 0.
 //   - -0 is written where 0 and some number below it are allowed.
+//   - Where multiples of something but 1 are asked for, a number with a point has 15 digits at most
+//     (zeros at its end aside), so that a double still has them all.
 //   - A number that a double could round onto a value that the language refuses is not written.
 //
 // A state is alive: some continuation is accepted; a step that would leave only dead ends gives
@@ -96,7 +98,7 @@ bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
 enum {
     KIND_BEYOND, // not ASCII, and no white space
     KIND_WHITE,  // white space of ECMA-262 beyond ASCII
-    KIND_OTHER,  // control characters, what is no UTF-8
+    KIND_OTHER,  // control characters below U+0020, what is no UTF-8: in no string
     KIND_MIDDLE, // no kind: a character is not complete
     KINDS = 128
 };
@@ -126,10 +128,19 @@ static inline uint32_t kinds_count(const struct kinds *k)
 uint32_t lex_kind(uint32_t c); // of a code point
 // Those of which every character leads from s, a string state between two characters, back to s.
 struct kinds lex_loops(lex *x, lex_state s);
-// Kinds of which any *most (UINT32_MAX: any number of) characters lead from s to life, whatever
-// their order; *dead: and one more to death. False: none is known.
-// `many`: no state on the way has few members, where *most is UINT32_MAX.
-bool lex_run(lex *x, lex_state s, bool many, struct kinds *kinds, uint32_t *most, bool *dead);
+// Those of which every character leads from s to death; a quote is one where s does not accept.
+struct kinds lex_doomed(lex *x, lex_state s);
+struct lex_run {
+    // Of these kinds any `most` (UINT32_MAX: any number of) characters lead to life, whatever their
+    // order; `dead`: and one more to death.
+    struct kinds kinds;
+    uint32_t most;
+    bool dead;
+    struct kinds doomed; // every one of these leads to death, wherever in the run it comes
+};
+// The run that begins at s; false: none is known. `many`: no state on the way has few members, where
+// `most` is UINT32_MAX.
+bool lex_run(lex *x, lex_state s, bool many, struct lex_run *run);
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // A state from which every text of at most as many characters as that reach has leads to life, and
 // to the end of a member, exactly where it does from s. Counters that are far from their ends are
