@@ -478,10 +478,26 @@ static int by_id(const void *a, const void *b)
     return (*p > *q) - (*p < *q);
 }
 
+#define FEW 24u // are sorted by insertion, and need no memory of their own
+
+static void sort_ids(expr *v, uint32_t n)
+{
+    if (n > FEW) {
+        qsort(v, n, sizeof *v, by_id);
+        return;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        expr a = v[i];
+        uint32_t k = i;
+        for (; k > 0 && v[k - 1] > a; k--) v[k] = v[k - 1];
+        v[k] = a;
+    }
+}
+
 static void stack_sort(lex *x, uint32_t base)
 {
     uint32_t n = base;
-    qsort(x->stack + base, x->n_stack - base, sizeof *x->stack, by_id);
+    sort_ids(x->stack + base, x->n_stack - base);
     for (uint32_t i = base; i < x->n_stack; i++)
         if (n == base || x->stack[n - 1] != x->stack[i]) x->stack[n++] = x->stack[i];
     x->n_stack = n;
@@ -545,6 +561,20 @@ static int by_counted(const void *a, const void *b)
     return (p->min > q->min) - (p->min < q->min);
 }
 
+static void sort_counted(struct counted *v, uint32_t n)
+{
+    if (n > FEW) {
+        qsort(v, n, sizeof *v, by_counted);
+        return;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        struct counted c = v[i];
+        uint32_t k = i;
+        for (; k > 0 && by_counted(&v[k - 1], &c) > 0; k--) v[k] = v[k - 1];
+        v[k] = c;
+    }
+}
+
 // Joins counters that meet: a{0,4}b | a{2,9}b is a{0,9}b.
 static void join_counters(lex *x, uint32_t base)
 {
@@ -552,9 +582,9 @@ static void join_counters(lex *x, uint32_t base)
     bool any = false;
     for (uint32_t i = base; i < x->n_stack && !any; i++) any = counted_of(x, x->stack[i]).max != 1;
     if (!any || n < 2) return;
-    struct counted *c = mem_new(n * sizeof *c);
+    struct counted room[FEW], *c = n <= FEW ? room : mem_new(n * sizeof *c);
     for (uint32_t i = 0; i < n; i++) c[i] = counted_of(x, x->stack[base + i]);
-    qsort(c, n, sizeof *c, by_counted);
+    sort_counted(c, n);
     for (uint32_t i = 0; i < n; i++) {
         struct counted *p = m ? &c[m - 1] : NULL;
         bool meets = p && p->body == c[i].body && p->tail == c[i].tail &&
@@ -569,14 +599,14 @@ static void join_counters(lex *x, uint32_t base)
         expr head = expr_repeat(x, c[i].body, c[i].min, c[i].max);
         push(x, expr_then(x, head, c[i].tail));
     }
-    free(c);
+    if (c != room) free(c);
 }
 
 // Sets before the same tail become one set.
 static void join_sets(lex *x, uint32_t base)
 {
     uint32_t n = x->n_stack - base, m = 0;
-    struct counted *c = mem_new(n * sizeof *c);
+    struct counted room[FEW], *c = n <= FEW ? room : mem_new(n * sizeof *c);
     for (uint32_t i = 0; i < n; i++) {
         struct counted p = counted_of(x, x->stack[base + i]);
         if (p.max == 1 && p.min == 1 && x->expr[p.body].kind == EXPR_SET)
@@ -584,7 +614,7 @@ static void join_sets(lex *x, uint32_t base)
         else
             c[m++] = (struct counted){.body = 1, .tail = x->stack[base + i]};
     }
-    qsort(c, m, sizeof *c, by_counted);
+    sort_counted(c, m);
     x->n_stack = base;
     for (uint32_t i = 0; i < m;) {
         uint32_t set = c[i].min, k = i + 1;
@@ -593,7 +623,7 @@ static void join_sets(lex *x, uint32_t base)
         push(x, c[i].body ? c[i].tail : expr_then(x, expr_set(x, set), c[i].tail));
         i = k;
     }
-    free(c);
+    if (c != room) free(c);
 }
 
 #define ABSORB_MAX 64u // operands among which all pairs are looked at
