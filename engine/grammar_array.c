@@ -7,18 +7,18 @@
 #define ELEMENTS_MAX 4000 // looked at in one search
 #define DEPTH_MAX    600
 
-bool array_closes(grammar *g, form_id f, uint32_t count)
+static bool closes(grammar *g, form_id f, uint32_t count)
 {
-    const struct form *x = &g->forms[f];
+    struct form *x = &g->forms[f];
     switch (x->kind) {
     case F_AND:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (!array_closes(g, x->list[i], count)) return false;
-        return true;
     case F_OR:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (array_closes(g, x->list[i], count)) return true;
-        return false;
+        if (x->asked == g->question) return x->answer;
+        x->answer = x->kind == F_AND;
+        for (uint32_t i = 0; i < x->n && x->answer == (x->kind == F_AND); i++)
+            x->answer = closes(g, x->list[i], count);
+        x->asked = g->question;
+        return x->answer;
     case A_MIN: return count >= x->a;
     case A_MAX: return count <= x->a;
     case A_CONTAINS: return x->b == 0;
@@ -26,6 +26,12 @@ bool array_closes(grammar *g, form_id f, uint32_t count)
     case A_BAD: return false;
     default: return true;
     }
+}
+
+bool array_closes(grammar *g, form_id f, uint32_t count)
+{
+    g->question++;
+    return closes(g, f, count);
 }
 
 static uint32_t comma_bytes(const grammar *g)

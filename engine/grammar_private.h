@@ -140,6 +140,9 @@ struct form {
     uint8_t kind;
     uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
+    bool compares;      // A_UNIQUE within
+    bool answer;        // of the question `asked`: a form may stand in many places of another
+    uint32_t asked;
     uint32_t a, b, c;
     uint32_t n;
     const uint32_t *list; // [n] forms of AND and OR; names, sorted
@@ -484,9 +487,12 @@ struct grammar {
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
-    uint64_t effort; // members of forms looked at while compiling
-    bool too_much;   // an operation went beyond its cap
-    char why[160];   // and which
+    uint32_t n_made;   // sets and forms
+    uint32_t question; // see form.asked
+    uint64_t effort;   // members of forms looked at while compiling
+    bool too_much;     // an operation went beyond its cap
+    bool beyond;       // and that is the time or the memory of the whole
+    char why[160];     // and which
     struct mask_cache *cache;
     struct lexeme_cache *lexemes;
     struct walk_room *room; // of mask walks
