@@ -15,10 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_BYTES ((size_t)3 << 20)
-#define DEPTH_MAX   255  // bytes of a token that are looked at
-#define LIST_MAX    1500 // tokens that are kept one by one
-#define FEW_KINDS   24u  // tokens of so few kinds are as quickly walked
+#define CACHE_BYTES   ((size_t)3 << 20)
+#define DEPTH_MAX     255  // bytes of a token that are looked at
+#define LIST_MAX      1500 // tokens that are kept one by one
+#define FEW_KINDS     24u  // tokens of so few kinds are as quickly walked
+#define SUBTREE_LEAST 4u   // nodes of a subtree that is worth a look at its kinds
 
 // What is being made for one state.
 struct making {
@@ -99,7 +100,7 @@ static bool loops_fit(struct making *m, lex_state s)
 static void put_node(struct making *m, const struct trie_node *n, lex_state s)
 {
     bool few = m->counts && lex_count(m->g->x, s) != LEX_MANY;
-    if (!few && !fits(m, lex_rest(m->g->x, s))) return;
+    if (!m->counts && !fits(m, lex_rest(m->g->x, s))) return; // of keys nobody asks how far it is
     for (uint32_t k = n->token; k < n->token + n->n_token; k++) {
         if (few)
             list_add(&m->out->few, m->t->token[k]);
@@ -299,7 +300,7 @@ static void walk(struct making *m)
         at[d].s = s;
         if (n->n_token && !at[d].known) put_node(m, n, s);
         // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + 1) {
+        if (!at[d].pure && n->skip > i + SUBTREE_LEAST) {
             struct kinds loops = lex_loops(l, s);
             if (kinds_within(&n->below, &loops) && loops_fit(m, s)) {
                 put_below(m, n);

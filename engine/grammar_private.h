@@ -491,6 +491,7 @@ struct grammar {
     uint32_t question; // see form.asked
     uint64_t effort;   // members of forms looked at while compiling
     bool too_much;     // an operation went beyond its cap
+    bool trying;       // only what is beyond those of the whole matters
     bool beyond;       // and that is the time or the memory of the whole
     char why[160];     // and which
     struct mask_cache *cache;

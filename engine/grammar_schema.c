@@ -1014,13 +1014,14 @@ static void explore(struct compiler *c)
 static void try_alternatives(struct compiler *c)
 {
     grammar *g = c->g;
+    g->trying = true;
     for (uint32_t i = 0; i < g->n_node && !c->failed; i++) {
         struct set s = g->sets[g->nodes[i].set];
         if (s.array > FORM_TRUE && !g->forms[s.array].plain) form_cost(g, s.array, false);
         if (s.object > FORM_TRUE && !g->forms[s.object].plain) form_cost(g, s.object, true);
-        g->too_much = g->too_much && g->beyond;
         went_too_far(c, g->nodes[i].schema ? g->nodes[i].schema : c->document, NULL);
     }
+    g->trying = false;
 }
 
 uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool object_only, err *e)

@@ -53,7 +53,7 @@ size_t table_bytes(const struct table *t)
 // allowed.
 void grammar_too_much(grammar *g, const char *why)
 {
-    if (!g->compiler) return;
+    if (!g->compiler || (g->trying && !g->beyond)) return;
     if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
 }

@@ -186,7 +186,7 @@ static bool run_of_or(lex *x, struct expr_node p, struct lex_run *run)
     return known;
 }
 
-#define STATES_MAX 32 // that are looked at to find a run
+#define STATES_MAX 160 // that are looked at to find a run
 
 // The kinds of which every character leads from a to life.
 static struct kinds alive_of(lex *x, expr a)
