@@ -345,6 +345,7 @@ struct frame {
     uint32_t next;     // first declared key that may still come
     uint32_t tool;     // FRAME_ROOT: which
     set_id used;       // elements so far, where they are compared
+    uint32_t n_used;   // how many
     lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow

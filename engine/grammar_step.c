@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Elements that are compared by value, after which an array ends where it may: each is taken from
+// what the next one may be, which grows with them.
+#define SCALARS_MAX    96
+#define CONTAINERS_MAX 48
+
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
 static bool python(const grammar *g)
@@ -69,6 +74,7 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->next = from->next;
     f->tool = from->tool;
     f->used = from->used;
+    f->n_used = from->n_used;
     f->distinct = from->distinct;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
@@ -87,6 +93,7 @@ static const struct frame *frame_seal(struct frame *f)
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
     uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
     k = mix(k, (uint64_t)f->distinct << 1 | (f->depth >= DEEP));
+    k = mix(k, f->n_used);
     for (uint32_t i = 0; i < f->n; i++)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
     const uint64_t *rows = FRAME_SERVES(f);
@@ -138,6 +145,7 @@ static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!v)
         v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    f->n_used++;
     if (v) f->used = values_or(g, f->used, values_of_json(g, v));
     json_decref(v);
     free(text);
@@ -923,6 +931,12 @@ static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uin
 
 // ---- between the lexemes ----
 
+static bool is_full(const grammar *g, const struct frame *f)
+{
+    const struct set *s = &g->sets[f->used];
+    return f->n_used >= (s->array || s->object ? CONTAINERS_MAX : SCALARS_MAX);
+}
+
 // Items that can go on with one more element, taken apart by it; NULL: none can.
 static const struct frame *next_element(grammar *g, struct chunks *mem, const struct pos *from,
                                         const struct text_byte *start)
@@ -936,6 +950,7 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
         uint32_t m;
         if (deep_enough(g, f, i)) continue;
         bool compares = f->record && form_compares(g, form);
+        if (compares && is_full(g, f) && is_closed(g, f, i)) continue;
         const struct term *t = form_terms(g, form, NULL, f->count, &m);
         for (uint32_t k = 0; k < m; k++) {
             set_id s = t[k].value;
