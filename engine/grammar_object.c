@@ -654,21 +654,26 @@ static enum outlook props_outlook(const struct search *s, const struct level *l,
 }
 
 // What is to be expected of a form, as far as it can be seen without a search.
-static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
+static enum outlook outlook_of(const struct search *s, const struct level *l, form_id f,
+                               uint32_t question)
 {
     const struct form *x = &s->g->forms[f];
+    if (x->asked == question) return x->answer;
     grammar_effort(s->g, 2);
+    if (s->g->too_much) return OPEN;
     bool and = x->kind == F_AND;
     enum outlook all = and? HOLDS : DEAD;
     switch (x->kind) {
     case F_AND:
     case F_OR:
         for (uint32_t i = 0; i < x->n; i++) {
-            enum outlook o = outlook(s, l, x->list[i]);
-            if (o == (and? DEAD : HOLDS)) return o;
-            if (o == OPEN) all = OPEN;
+            enum outlook o = outlook_of(s, l, x->list[i], question);
             x = &s->g->forms[f];
+            if (o == OPEN || o == (and? DEAD : HOLDS)) all = o;
+            if (o == (and? DEAD : HOLDS)) break;
         }
+        s->g->forms[f].asked = question;
+        s->g->forms[f].answer = (uint8_t)all;
         return all;
     case O_HAS: return has_outlook(s, l, x);
     case O_LACKS: return lacks_outlook(s, l, x->a);
@@ -678,6 +683,11 @@ static enum outlook outlook(const struct search *s, const struct level *l, form_
     case F_TRUE: return HOLDS;
     default: return OPEN;
     }
+}
+
+static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
+{
+    return outlook_of(s, l, f, ++s->g->question);
 }
 
 // Adds what a form demands to the level; false: it contradicts what is there.

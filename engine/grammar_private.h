@@ -141,7 +141,7 @@ struct form {
     uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
     bool compares;      // A_UNIQUE within
-    bool answer;        // of the question `asked`: a form may stand in many places of another
+    uint8_t answer;     // of the question `asked`: a form may stand in many places of another
     uint32_t asked;
     uint32_t a, b, c;
     uint32_t n;
