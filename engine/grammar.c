@@ -43,8 +43,11 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     if (g->o.space_max == 0) g->o.space_max = GRAMMAR_SPACE_DEFAULT;
     g->mem.least = 4096;
     g->x = lex_new(g->o.escapes);
+    uint32_t reach = ((const struct vocab_tables *)v->prepared)->reach;
+    lex_set_reach(g->x, min_of(reach, FEW_POINTS), reach);
     g->tools.begin_token = -1;
     g->cache = mask_cache_new();
+    g->lexemes = lexeme_cache_new();
     g->allowed = mem_new(ALLOWED_MAX * sizeof *g->allowed);
     pthread_mutex_init(&g->lock, NULL);
     form_make(g, (struct form){.kind = F_FALSE});
@@ -65,6 +68,7 @@ void grammar_free(grammar *g)
     if (!g) return;
     tools_release(g);
     mask_cache_free(g->cache);
+    lexeme_cache_free(g->lexemes);
     walk_room_free(g->room);
     for (int i = 0; i < ALLOWED_MAX; i++) free(g->allowed[i].may);
     free(g->allowed);
@@ -90,7 +94,8 @@ void grammar_free(grammar *g)
 size_t grammar_bytes(const grammar *g)
 {
     lock((grammar *)g);
-    size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache);
+    size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache) +
+               lexeme_cache_bytes(g->lexemes);
     unlock((grammar *)g);
     return n;
 }

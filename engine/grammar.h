@@ -12,6 +12,9 @@
 //   - No key twice. White space as chosen, in no gap more than space_max bytes of it.
 //   - Numbers as lex.h says: 18 digits before the point (more where a bound demands it), 20 after.
 //   - Under 500 levels of nesting only what is required.
+//   - Of elements that must differ, 96, or 48 where arrays or objects are among them; more where
+//   the
+//     schema asks for more, and any number of enumerated strings.
 // An array whose elements must differ compares them by value. Formats that no specification defines
 // are annotations, as the specification says; remote references are refused.
 #pragma once

@@ -7,6 +7,7 @@
 //   grammar_array.c   the same for arrays
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
+//   grammar_lexeme.c  the tokens that may come within a string, by state of its language
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
 //   grammar_tools.c   free text and tool calls around the JSON
 //   grammar.c         the public functions
@@ -139,6 +140,9 @@ struct form {
     uint8_t kind;
     uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
+    bool compares;      // A_UNIQUE within
+    uint8_t answer;     // of the question `asked`: a form may stand in many places of another
+    uint32_t asked;
     uint32_t a, b, c;
     uint32_t n;
     const uint32_t *list; // [n] forms of AND and OR; names, sorted
@@ -274,8 +278,17 @@ uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t sy
 // ---- arrays ----
 
 bool array_closes(struct grammar *g, form_id f, uint32_t count);
-// Bytes from after an element (or the bracket) to the end. `used`: the elements so far.
-uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, set_id used);
+// Elements so far, where they are compared.
+struct used {
+    set_id set;
+    lex_lang words; // LEX_EMPTY, or that of all elements, and a bit for each word taken
+    const uint64_t *taken;
+};
+// Bytes from after an element (or the bracket) to the end.
+uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
+// The language of which all elements are words, where that is so and they have to differ; else
+// LEX_EMPTY.
+lex_lang array_words(struct grammar *g, form_id f);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
 
 // ---- compile time ----
@@ -327,11 +340,13 @@ struct frame {
     bool record; // the text of each element is needed, here or below
     uint8_t kind;
     uint32_t depth, n, words;
-    uint32_t n_seen;               // words of seen bits
-    uint32_t count;                // elements or properties complete, as far as it matters
-    uint32_t next;                 // first declared key that may still come
-    uint32_t tool;                 // FRAME_ROOT: which
-    set_id used;                   // elements so far, where they are compared
+    uint32_t n_seen;   // words of seen bits
+    uint32_t count;    // elements or properties complete, as far as it matters
+    uint32_t next;     // first declared key that may still come
+    uint32_t tool;     // FRAME_ROOT: which
+    set_id used;       // elements so far, where they are compared
+    uint32_t n_used;   // how many
+    lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
 };
@@ -436,6 +451,7 @@ struct tools {
 };
 
 struct mask_cache;
+struct lexeme_cache;
 
 #define ALLOWED_MAX 64
 #define JOINED_MAX  256
@@ -472,10 +488,15 @@ struct grammar {
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
-    uint64_t effort; // members of forms looked at while compiling
-    bool too_much;   // an operation went beyond its cap
-    char why[160];   // and which
+    uint32_t n_made;   // sets and forms
+    uint32_t question; // see form.asked
+    uint64_t effort;   // members of forms looked at while compiling
+    bool too_much;     // an operation went beyond its cap
+    bool trying;       // only what is beyond those of the whole matters
+    bool beyond;       // and that is the time or the memory of the whole
+    char why[160];     // and which
     struct mask_cache *cache;
+    struct lexeme_cache *lexemes;
     struct walk_room *room; // of mask walks
     struct joined {
         set_id a, b, result; // a 0: empty
@@ -495,6 +516,10 @@ bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, in
                struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
+// Each reading as the state that is like it for all tokens; x when they are that already.
+const struct choices *choices_alike(struct grammar *g, struct chunks *mem, const struct choices *x);
+// The same string where no other element of its array stands yet; false: there is none.
+bool pos_without_taken(struct chunks *mem, const struct pos *p, struct pos *to);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
 // ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
@@ -530,13 +555,15 @@ struct trie_node {
     uint32_t skip;    // index after the subtree
     uint32_t token;   // first in trie.token; those of a subtree stand together
     uint16_t n_token; // how many end here
+    uint16_t depth;
     uint8_t byte;
     uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
-    uint16_t depth;
-    uint16_t kind;  // of its byte
-    uint16_t below; // kinds of characters (lex.h) of the bytes below it; KIND_UNSAFE: others too
+    uint8_t kind;      // of the character that is complete here (lex.h); KIND_MIDDLE
+    uint8_t deepest;   // bytes of the longest path below it; 255: as many or more
+    // Kinds of the characters that are complete below it, KIND_BEYOND and KIND_WHITE where a token
+    // ends within one, KIND_OTHER where one is no UTF-8.
+    struct kinds below;
 };
-#define KIND_UNSAFE 0x8000
 struct trie {
     uint32_t n, n_token;
     struct trie_node *node; // depth first
@@ -549,10 +576,12 @@ struct trie {
 };
 
 #define SAFE_POINTS 64
+#define FEW_POINTS  16
 #define KINDS_MAX   64
+#define KIND_BLOCKS 9
 #define NONE_GROUP  UINT16_MAX
 struct kind_mask {
-    uint32_t first, kinds; // of the first character, of the others
+    struct kinds first, kinds; // of the first character, of the others
     int n;
     uint64_t *bits;
 };
@@ -569,7 +598,7 @@ struct string_tables {
     bool *simple;              // [suffixes.n_token] no whole value is in it
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
-    uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
+    uint16_t *group_of; // by token; NONE_GROUP: ends no string
     uint64_t *open;     // those that stay in a string of any length
     uint64_t *closed;   // and those that end it with their last byte
     int n_open, n_closed;
@@ -583,12 +612,15 @@ struct vocab_tables {
     uint32_t n_odd, points_max;  // most code points of any token, begun ones included
     uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
     int n_safe[SAFE_POINTS];
-    uint64_t *text; // text tokens that valid text may go on with
+    struct trie many; // text tokens of more than FEW_POINTS code points
+    uint64_t *few;    // all other tokens
+    uint32_t reach;   // most code points of any token, valid UTF-8 or not
+    uint64_t *text;   // text tokens that valid text may go on with
     int n_text;
-    // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
-    struct token_kinds {
-        uint16_t first, rest;
-    } * kinds_of;
+    // [KINDS] tokens whose first character, and in which some other one, is of this kind; NULL:
+    // there are none. A token that ends within a character is there as BEYOND and as WHITE.
+    uint64_t *first[KINDS], *later[KINDS];
+    uint64_t *first_block[KIND_BLOCKS], *later_block[KIND_BLOCKS]; // of several kinds together
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for
@@ -597,8 +629,44 @@ struct vocab_tables {
 };
 
 // Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
-// is no more room for masks.
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
+// is no more room for masks, and vocab_kinds_fill makes it anew.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, struct kinds first, struct kinds kinds);
+void vocab_kinds_fill(const grammar_vocab *v, struct kinds first, struct kinds kinds,
+                      uint64_t *bits);
+int count_bits(const uint64_t *bits, int words);
+
+// ---- tokens within strings ----
+
+#define NO_LIMIT UINT32_MAX
+
+struct token_list {
+    int32_t *v;
+    uint32_t n, cap;
+};
+struct shared_bits { // a mask, counted
+    uint32_t refs;
+    uint64_t w[];
+};
+// The tokens that may come at a state of a string's or an undeclared key's language.
+struct lexeme {
+    const uint64_t *base; // those that stay within it; NULL: none
+    int n_base;
+    struct shared_bits *own;   // the base when it is not one of the vocabulary
+    struct token_list inside;  // more of them
+    struct token_list closing; // a quote in it may end the string: what follows is to be judged
+    struct token_list few;     // it stays within, at a state with few members
+    struct token_list nodes; // of the trie: quotes, where the state is in the middle of a character
+    uint32_t furthest;       // the most bytes that the string may need after any of them
+};
+// `counts`: tokens that lead to states of few members are put apart.
+const struct lexeme *lexeme_of(struct grammar *g, lex_state s, bool counts); // until the next call
+// Only tokens after which the string needs at most `most` bytes.
+void lexeme_make(struct grammar *g, lex_state s, bool counts, uint32_t most, struct lexeme *out);
+void lexeme_release(struct lexeme *x);
+void bits_release(struct shared_bits *b);
+struct lexeme_cache *lexeme_cache_new(void);
+void lexeme_cache_free(struct lexeme_cache *c);
+size_t lexeme_cache_bytes(const struct lexeme_cache *c);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

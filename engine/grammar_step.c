@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Elements that are compared by value, after which an array ends where it may: each is taken from
+// what the next one may be, which grows with them.
+#define SCALARS_MAX    96
+#define CONTAINERS_MAX 48
+
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
 static bool python(const grammar *g)
@@ -69,6 +74,8 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->next = from->next;
     f->tool = from->tool;
     f->used = from->used;
+    f->n_used = from->n_used;
+    f->distinct = from->distinct;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
     return f;
@@ -85,7 +92,8 @@ static const struct frame *frame_seal(struct frame *f)
 {
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
     uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
-    k = mix(k, f->depth >= DEEP);
+    k = mix(k, (uint64_t)f->distinct << 1 | (f->depth >= DEEP));
+    k = mix(k, f->n_used);
     for (uint32_t i = 0; i < f->n; i++)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
     const uint64_t *rows = FRAME_SERVES(f);
@@ -113,6 +121,11 @@ static struct object_at object_at(const struct frame *f)
         .k = f->keys, .seen = FRAME_SEEN(f), .next = f->next, .count = f->count, .extra = f->extra};
 }
 
+static struct used frame_used(const struct frame *f)
+{
+    return (struct used){.set = f->used, .words = f->distinct, .taken = FRAME_SEEN(f)};
+}
+
 static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
 {
     form_id form = FRAME_ITEMS(f)[i].form;
@@ -132,6 +145,7 @@ static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!v)
         v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    f->n_used++;
     if (v) f->used = values_or(g, f->used, values_of_json(g, v));
     json_decref(v);
     free(text);
@@ -176,6 +190,15 @@ static bool any_compares(const grammar *g, const struct frame *f)
     return false;
 }
 
+// Takes the word that the string at `from` is; where it may be several, one that is left.
+static void take_word(grammar *g, struct frame *f, const struct pos *from)
+{
+    uint32_t lo = 0, hi = 0;
+    lex_words_range(g->x, from->s, &lo, &hi);
+    while (lo < hi && has_bit(FRAME_SEEN(f), lo)) lo++;
+    if (lo < hi) set_bit(FRAME_SEEN(f), lo);
+}
+
 // The value that the frame's items in `row` waited for is complete.
 static bool complete(grammar *g, struct chunks *mem, const struct pos *from, const struct frame *f,
                      const uint64_t *row, struct pos *to)
@@ -204,8 +227,9 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
             next = less;
         }
     }
+    if (f->distinct != LEX_EMPTY) take_word(g, next, from);
     if (f->kind == FRAME_ARRAY && f->record) {
-        if (any_compares(g, next)) add_to_used(g, next, from);
+        if (f->distinct == LEX_EMPTY && any_compares(g, next)) add_to_used(g, next, from);
         next->start = NULL;
         if (!f->parent->record) to->text = NULL;
     }
@@ -262,6 +286,15 @@ static void split_compared(grammar *g, form_id f, struct reading *v, uint32_t *n
     if (*n < cap && f != FORM_FALSE) v[(*n)++] = (struct reading){f, item};
 }
 
+// The language of which the elements are words under every form, see array_words.
+static lex_lang common_words(grammar *g, const form_id *form, uint32_t n)
+{
+    lex_lang words = array_words(g, form[0]);
+    for (uint32_t i = 1; i < n && words != LEX_EMPTY; i++)
+        if (array_words(g, form[i]) != words) words = LEX_EMPTY;
+    return words;
+}
+
 static const struct frame *open_frame(grammar *g, struct chunks *mem, const struct frame *f,
                                       enum frame_kind kind, const struct reading *v, uint32_t n)
 {
@@ -275,11 +308,14 @@ static const struct frame *open_frame(grammar *g, struct chunks *mem, const stru
         FRAME_ITEMS(next)[k].form = v[i].id;
     }
     const struct keys *keys = kind == FRAME_OBJECT ? keys_of(g, form, m) : NULL;
-    next = frame_new(mem, kind, m, f, keys ? bit_words(keys->n) : 0);
+    lex_lang words = kind == FRAME_ARRAY ? common_words(g, form, m) : (lex_lang)LEX_EMPTY;
+    uint32_t bits = keys ? keys->n : words ? lex_words_count(g->x, words) : 0;
+    next = frame_new(mem, kind, m, f, bit_words(bits));
     next->keys = keys;
+    next->distinct = words;
     for (uint32_t k = 0; k < m; k++) {
         FRAME_ITEMS(next)[k].form = form[k];
-        next->record = next->record || (kind == FRAME_ARRAY && form_compares(g, form[k]));
+        next->record = next->record || (kind == FRAME_ARRAY && !words && form_compares(g, form[k]));
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = 0;
@@ -392,10 +428,20 @@ static bool begin_value(grammar *g, struct chunks *mem, const struct pos *from, 
 
 // ---- strings, numbers and words ----
 
+static bool takes_words(const struct pos *p)
+{
+    return p->mode == M_STRING && p->top->distinct != LEX_EMPTY;
+}
+
 // The choices that accept here end.
 static bool complete_choices(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
     const struct choices *x = from->choices;
+    if (x->n == 1 && takes_words(from)) {
+        uint32_t lo, hi; // the shortest of those that begin so is this one
+        if (!lex_accepts(g->x, from->s) || !lex_words_range(g->x, from->s, &lo, &hi)) return false;
+        if (has_bit(FRAME_SEEN(from->top), lo)) return false;
+    }
     if (x->n == 1)
         return lex_accepts(g->x, from->s) &&
                complete(g, mem, from, from->top, CHOICE_SERVES(x), to);
@@ -414,6 +460,7 @@ static bool step_choices(grammar *g, struct chunks *mem, const struct pos *from,
     if (x->n == 1) {
         lex_state s = lex_step(g->x, from->s, c);
         if (s == LEX_DEAD) return false;
+        if (takes_words(from) && !lex_words_left(g->x, s, FRAME_SEEN(from->top))) return false;
         *to = *from;
         to->s = s;
         return true;
@@ -457,6 +504,33 @@ struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i)
            x->words * sizeof(uint64_t));
     q.choices = one;
     return q;
+}
+
+bool pos_without_taken(struct chunks *mem, const struct pos *p, struct pos *to)
+{
+    bool some = false;
+    *to = *p;
+    for (uint32_t w = 0; takes_words(p) && w < p->top->n_seen; w++)
+        some = some || FRAME_SEEN(p->top)[w];
+    if (!some) return false;
+    struct frame *f = frame_like(mem, p->top, p->top->n);
+    memcpy(FRAME_ITEMS(f), FRAME_ITEMS(p->top), f->n * sizeof(struct item));
+    memcpy(FRAME_SERVES(f), FRAME_SERVES(p->top), (size_t)f->n * f->words * sizeof(uint64_t));
+    memset(FRAME_SEEN(f), 0, f->n_seen * sizeof(uint64_t));
+    to->top = frame_seal(f);
+    return true;
+}
+
+const struct choices *choices_alike(grammar *g, struct chunks *mem, const struct choices *x)
+{
+    bool same = true;
+    struct choices *y = choices_new(mem, x->n, x->words);
+    for (uint32_t i = 0; i < x->n; i++) {
+        CHOICE_STATES(y)[i] = lex_alike(g->x, CHOICE_STATES(x)[i], REACH_FAR);
+        same = same && CHOICE_STATES(y)[i] == CHOICE_STATES(x)[i];
+    }
+    memcpy(CHOICE_SERVES(y), CHOICE_SERVES(x), (size_t)x->n * x->words * sizeof(uint64_t));
+    return same ? x : y;
 }
 
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
@@ -857,6 +931,12 @@ static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uin
 
 // ---- between the lexemes ----
 
+static bool is_full(const grammar *g, const struct frame *f)
+{
+    const struct set *s = &g->sets[f->used];
+    return f->n_used >= (s->array || s->object ? CONTAINERS_MAX : SCALARS_MAX);
+}
+
 // Items that can go on with one more element, taken apart by it; NULL: none can.
 static const struct frame *next_element(grammar *g, struct chunks *mem, const struct pos *from,
                                         const struct text_byte *start)
@@ -864,17 +944,21 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
     const struct frame *f = from->top;
     uint32_t n = 0, cap = f->n + 8;
     struct frame *next = frame_like(mem, f, cap);
+    struct used used = frame_used(f);
     for (uint32_t i = 0; i < f->n; i++) {
         form_id form = FRAME_ITEMS(f)[i].form;
         uint32_t m;
         if (deep_enough(g, f, i)) continue;
         bool compares = f->record && form_compares(g, form);
+        if (compares && is_full(g, f) && is_closed(g, f, i)) continue;
         const struct term *t = form_terms(g, form, NULL, f->count, &m);
         for (uint32_t k = 0; k < m; k++) {
             set_id s = t[k].value;
             if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
             if (values_cost(g, s) >= FAR) continue;
-            if (array_rest(g, t[k].rest, f->count + 1, f->used) >= FAR) continue;
+            if (f->distinct && !lex_words_left(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)))
+                continue;
+            if (array_rest(g, t[k].rest, f->count + 1, &used) >= FAR) continue;
             if (n == cap) {
                 cap *= 2;
                 struct frame *more = frame_like(mem, f, cap);
@@ -1056,7 +1140,10 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     form_id form = FRAME_ITEMS(f)[i].form;
     if (f->kind == FRAME_ROOT) return g->tools.on ? tools_close_cost(g) : 0;
     uint32_t count = f->count + value_open;
-    if (f->kind == FRAME_ARRAY) return array_rest(g, form, count, f->used);
+    if (f->kind == FRAME_ARRAY) {
+        struct used used = frame_used(f);
+        return array_rest(g, form, count, &used);
+    }
     struct object_at at = object_at(f);
     at.count = count;
     return object_rest(g, form, &at, false);
@@ -1183,7 +1270,9 @@ static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *u
         uint32_t tail = FAR;
         for (uint32_t k = 0; k < p->top->n; k++)
             if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k)) tail = min_of(tail, up[k]);
-        best = min_of(best, far_add(lex_rest(g->x, s), tail));
+        uint32_t rest =
+            takes_words(p) ? lex_words_rest(g->x, s, FRAME_SEEN(p->top)) : lex_rest(g->x, s);
+        best = min_of(best, far_add(rest, tail));
     }
     return far_add(best, p->mode == M_STRING);
 }
@@ -1197,11 +1286,17 @@ static uint32_t word_finish(const grammar *g, const struct pos *p, const uint32_
     return far_add((uint32_t)strlen(word_text[p->literal]) - p->off, tail);
 }
 
+static uint32_t element_cost(grammar *g, const struct frame *f, uint32_t i)
+{
+    if (f->distinct == LEX_EMPTY) return values_cost(g, FRAME_ITEMS(f)[i].child);
+    return far_add(2, lex_words_rest(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)));
+}
+
 static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up)
 {
     uint32_t best = FAR;
     for (uint32_t i = 0; i < p->top->n; i++)
-        best = min_of(best, far_add(values_cost(g, FRAME_ITEMS(p->top)[i].child), up[i]));
+        best = min_of(best, far_add(element_cost(g, p->top, i), up[i]));
     if (p->mode == M_COLON) best = far_add(best, comma_bytes(g) - p->off);
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }
