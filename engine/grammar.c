@@ -12,7 +12,8 @@
 
 struct moment {
     atomic_uint refs;
-    uint32_t n; // tokens accepted until here
+    uint32_t n;    // tokens accepted until here
+    int32_t token; // the last of them; -1: none
     struct moment *before;
     struct pos pos;
 };
@@ -137,12 +138,13 @@ static void let_go(struct moment *m)
 }
 
 // Moves s on to p.
-static void advance(grammar_state *s, const struct pos *p)
+static void advance(grammar_state *s, int32_t token, const struct pos *p)
 {
     struct moment *m = mem_new(sizeof *m);
     atomic_init(&m->refs, 1);
     m->before = s->now;
     m->n = s->now ? s->now->n + 1 : 0;
+    m->token = token;
     m->pos = pos_keep(p);
     s->now = m;
 }
@@ -156,7 +158,7 @@ grammar_state *grammar_start(const grammar *constant)
     s->g = g;
     lock(g);
     pos_start(g, &mem, &p);
-    advance(s, &p);
+    advance(s, -1, &p);
     unlock(g);
     chunk_free(&mem);
     return s;
@@ -192,8 +194,8 @@ void grammar_rollback(grammar_state *s, size_t n)
     s->now = m;
 }
 
-static bool step_token(grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
-                       struct pos *to)
+bool pos_token(grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+               struct pos *to)
 {
     const grammar_vocab *v = g->v;
     if (token < 0 || token >= v->n_token || from->mode == M_ENDED) return false;
@@ -215,8 +217,8 @@ bool grammar_accept(grammar_state *s, int32_t token)
     struct pos to;
     lock(g);
     chunk_rewind(&g->work, (struct chunk_mark){0});
-    bool may = step_token(g, &g->step, &s->now->pos, token, &to);
-    if (may) advance(s, &to);
+    bool may = pos_token(g, &g->step, &s->now->pos, token, &to);
+    if (may) advance(s, token, &to);
     chunk_rewind(&g->step, (struct chunk_mark){0});
     unlock(g);
     return may;
@@ -265,28 +267,37 @@ int grammar_shortest_finish(const grammar_state *s)
     return (int)n + 1;
 }
 
-// The only byte that may come next, or -1.
-static int only_byte(grammar *g, const struct pos *p, struct pos *to)
-{
-    int only = -1;
-    if (pos_may_end(g, &g->step, p) || p->mode == M_BEGIN) return -1;
-    for (int c = 0; c < 256; c++) {
-        struct pos next;
-        if (!pos_step(g, &g->step, p, (uint8_t)c, &next)) continue;
-        if (only >= 0) return -1;
-        only = c;
-        *to = next;
-    }
-    return only;
-}
-
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap)
 {
     grammar *g = s->g;
-    struct pos p = s->now->pos, next;
-    size_t n = 0;
     lock(g);
-    for (int c; n < cap && (c = only_byte(g, &p, &next)) >= 0; p = next) out[n++] = (char)c;
+    size_t n = force_bytes(g, &s->now->pos, out, cap);
+    chunk_rewind(&g->step, (struct chunk_mark){0});
+    unlock(g);
+    return n;
+}
+
+bool grammar_must_end(const grammar_state *s)
+{
+    lock(s->g);
+    bool must = force_end(s->g, &s->now->pos);
+    chunk_rewind(&s->g->step, (struct chunk_mark){0});
+    unlock(s->g);
+    return must;
+}
+
+size_t grammar_force(const grammar_state *s, int32_t *out, size_t cap)
+{
+    grammar *g = s->g;
+    int32_t before[FORCE_CONTEXT]; // the last text tokens, the last one first
+    size_t n = 0;
+    if (!g->v->encode) return 0;
+    for (struct moment *m = s->now; n < FORCE_CONTEXT && m->token >= 0; m = m->before) {
+        if (g->v->kind[m->token] != VOCAB_TEXT) break;
+        before[n++] = m->token;
+    }
+    lock(g);
+    n = force_tokens(g, &s->now->pos, before, n, out, cap);
     chunk_rewind(&g->step, (struct chunk_mark){0});
     unlock(g);
     return n;

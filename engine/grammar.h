@@ -35,6 +35,10 @@ typedef struct grammar_vocab {
     const uint8_t *kind; // [n_token], enum vocab_kind
     int32_t end;         // the token that ends a turn
     void *prepared;      // tables made once by grammar_vocab_prepare; owned by the vocabulary
+    // How the tokenizer itself writes a text: puts up to `cap` ids of text tokens into out and
+    // returns how many there are. NULL: grammar_force forces nothing.
+    size_t (*encode)(const void *user, const char *text, size_t n, int32_t *out, size_t cap);
+    const void *user;
 } grammar_vocab;
 
 // Builds the token trie. Every byte of UTF-8 text must be a token of its own (byte-level BPE).
@@ -124,5 +128,12 @@ bool grammar_in_call(const grammar_state *s);         // between begin and end o
 int grammar_shortest_finish(
     const grammar_state *s); // upper bound in tokens, the end token included
 
-// Bytes that must come next whatever the model says; "" when there is a choice. For forcing tokens.
+// Bytes that must come next whatever the model says; "" when there is a choice.
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap);
+
+// Tokens that must come next, written as the tokenizer writes the text so far with what must
+// follow: at most `cap` go to out; returns how many, 0 also without v->encode. Tokens that might be
+// written otherwise once what follows is known are left to the model: every text that the tokenizer
+// writes with the tokens so far, it goes on writing with these. The state does not move.
+size_t grammar_force(const grammar_state *s, int32_t *out, size_t cap);
+bool grammar_must_end(const grammar_state *s); // no token but the end may come

@@ -9,6 +9,7 @@
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
 //   grammar_tools.c   free text and tool calls around the JSON
+//   grammar_force.c   what must come next, as bytes and as the tokenizer's tokens
 //   grammar.c         the public functions
 //
 // A schema is a set of values. Types are disjoint, so a set is a union of one part for each type:
@@ -493,6 +494,9 @@ bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// Any token further.
+bool pos_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+               struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
@@ -523,6 +527,15 @@ uint32_t tools_finish(struct grammar *g, const struct pos *p);
 uint32_t tools_close_cost(const struct grammar *g);
 void tools_release(struct grammar *g);
 const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
+
+// ---- what must come ----
+
+enum { FORCE_CONTEXT = 48 }; // tokens in front that the tokenizer is shown
+size_t force_bytes(struct grammar *g, const struct pos *p, char *out, size_t cap);
+bool force_end(struct grammar *g, const struct pos *p);
+// `before`: the n last tokens of text, the last one first.
+size_t force_tokens(struct grammar *g, const struct pos *p, const int32_t *before, size_t n,
+                    int32_t *out, size_t cap);
 
 // ---- the vocabulary and masks ----
 

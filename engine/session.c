@@ -87,6 +87,21 @@ static int end_with_logits(session *s, err *e)
     return s->has_logits ? 0 : -1;
 }
 
+// Appends tokens, n >= 1, chunk by chunk, and ends with the logits after the last.
+static int append_chunks(session *s, const int32_t *tokens, size_t n, const volatile int *cancel,
+                         err *e)
+{
+    for (size_t at = 0; at < n;) {
+        int k = append_chunk(s, tokens + at, n - at, cancel, e);
+        if (k < 0) return -1;
+        at += (size_t)k;
+        if (at < n) continue;
+        forward_head(&s->work, s->model, k - 1);
+        s->last_row = 0;
+    }
+    return end_with_logits(s, e);
+}
+
 int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
                  const volatile int *cancel, err *e)
 {
@@ -102,15 +117,7 @@ int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
     if (same == n) same--; // the last token runs again for its logits
     s->n_token = same;
     s->has_logits = false;
-    while (s->n_token < n) {
-        int k = append_chunk(s, tokens + s->n_token, n - s->n_token, cancel, e);
-        if (k < 0) return -1;
-        if (s->n_token < n) continue;
-        forward_head(&s->work, s->model, k - 1);
-        s->last_row = 0;
-        return end_with_logits(s, e);
-    }
-    return 0;
+    return append_chunks(s, tokens + same, n - same, cancel, e);
 }
 
 int session_steps(session *s, const int32_t *tokens, int n, err *e)
@@ -130,6 +137,14 @@ int session_steps(session *s, const int32_t *tokens, int n, err *e)
 int session_step(session *s, int32_t token, err *e)
 {
     return session_steps(s, &token, 1, e);
+}
+
+int session_append(session *s, const int32_t *tokens, size_t n, err *e)
+{
+    if (n <= STEP_ROWS) return session_steps(s, tokens, (int)n, e);
+    if (n > (size_t)s->work.ctx_max - s->n_token)
+        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
+    return check_tokens(s, tokens, n, e) || append_chunks(s, tokens, n, NULL, e) ? -1 : 0;
 }
 
 // On the device.

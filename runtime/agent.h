@@ -67,6 +67,9 @@ struct agent_options {
 
 agent *agent_open(const struct agent_options *o, err *e); // compiles the tools' grammar
 void agent_close(agent *a);
+// False: every token is asked of the model, also those that the grammar leaves no choice about. For
+// comparison only.
+void agent_force(agent *a, bool on);
 int64_t agent_conversation(const agent *a); // 0 before the first turn
 
 struct agent_result {
@@ -74,6 +77,7 @@ struct agent_result {
     json_t *value; // owned; the answer under the schema, NULL without one
     int64_t run;
     int steps, calls, prompt_tokens, cached_tokens, output_tokens;
+    int forced_tokens, passes; // of the output: without a choice; passes of the model over it
     int64_t us, prefill_us, decode_us, first_token_us;
     const char
         *stopped; // "answer", or the budget that ended it: "steps", "tokens", "repeated call"

@@ -4,7 +4,7 @@
 export HOME="$T"
 
 for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask'; do
+    'model quantize' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask' 'bench agent'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -38,6 +38,10 @@ expect 0 'calculate' "$hearth" inspect
 expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
+
+# Forced tokens are taken without the model, and the answers stay what they were.
+expect 0 '"same_text": true' "$hearth" bench agent --repeat 1 --json
+expect 2 'expected 1 to 1000' "$hearth" bench agent --repeat 0
 
 # A stop string ends the answer in front of itself.
 "$hearth" run --quiet --stop 12. "$root/examples/hello.lua" >"$T/stopped" 2>&1
