@@ -4,7 +4,7 @@
 // it. Moments and the frames they stand on are shared and counted, so a copy of a state is one
 // count, and going back any number of tokens is following that many pointers.
 #include "base/mem.h"
-#include "engine/grammar_private.h"
+#include "engine/grammar_rules.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -44,7 +44,6 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     if (g->o.space_max == 0) g->o.space_max = GRAMMAR_SPACE_DEFAULT;
     g->mem.least = 4096;
     g->x = lex_new(g->o.escapes);
-    g->tools.begin_token = -1;
     g->cache = mask_cache_new();
     g->allowed = mem_new(ALLOWED_MAX * sizeof *g->allowed);
     pthread_mutex_init(&g->lock, NULL);
@@ -64,7 +63,8 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
 void grammar_free(grammar *g)
 {
     if (!g) return;
-    tools_release(g);
+    rules_free(g->rules);
+    lex_free(g->raw);
     mask_cache_free(g->cache);
     walk_room_free(g->room);
     for (int i = 0; i < ALLOWED_MAX; i++) free(g->allowed[i].may);
@@ -92,6 +92,7 @@ size_t grammar_bytes(const grammar *g)
 {
     lock((grammar *)g);
     size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache);
+    n += rules_bytes(g->rules) + (g->raw ? lex_bytes(g->raw) : 0);
     unlock((grammar *)g);
     return n;
 }
@@ -109,14 +110,48 @@ grammar *grammar_from_schema(const grammar_vocab *v, const json_t *schema,
     return g;
 }
 
+// A grammar by rules, for its maker to add them; what it returned decides.
+static grammar *rules_new(const grammar_vocab *v, const struct grammar_options *o)
+{
+    grammar *g = grammar_new(v, o);
+    g->raw = lex_new(ESCAPES_NONE);
+    g->rules = mem_new(sizeof *g->rules);
+    return g;
+}
+
+static grammar *rules_made(grammar *g, int rc)
+{
+    if (rc == 0) return g;
+    grammar_free(g);
+    return NULL;
+}
+
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e)
 {
-    grammar *g = grammar_new(v, &o->json);
-    if (tools_add(g, o, e) < 0) {
-        grammar_free(g);
-        return NULL;
-    }
-    return g;
+    grammar *g = rules_new(v, &o->json);
+    return rules_made(g, tools_add(g, o, e));
+}
+
+grammar *grammar_from_tags(const grammar_vocab *v, const json_t *tags,
+                           const struct grammar_options *o, err *e)
+{
+    grammar *g = rules_new(v, o);
+    return rules_made(g, tags_add(g, tags, e));
+}
+
+grammar *grammar_from_regex(const grammar_vocab *v, const char *pattern, err *e)
+{
+    grammar *g = rules_new(v, NULL);
+    piece p = piece_pattern(g, pattern, strlen(pattern), e);
+    int rc = p == PIECE_FAILED ? -1 : rules_compile(g, p, e);
+    if (rc < 0) err_wrap(e, "regex");
+    return rules_made(g, rc);
+}
+
+grammar *grammar_from_ebnf(const grammar_vocab *v, const char *text, err *e)
+{
+    grammar *g = rules_new(v, NULL);
+    return rules_made(g, ebnf_add(g, text, strlen(text), e));
 }
 
 // ---- states ----
@@ -203,8 +238,8 @@ bool pos_token(grammar *g, struct chunks *mem, const struct pos *from, int32_t t
         *to = (struct pos){.mode = M_ENDED};
         return pos_may_end(g, mem, from);
     }
-    if (v->kind[token] == VOCAB_SPECIAL || v->len[token] == 0) return false;
-    if (v->kind[token] == VOCAB_ADDED) return pos_added(g, mem, from, token, to);
+    if (v->kind[token] != VOCAB_TEXT) return pos_added(g, mem, from, token, to);
+    if (v->len[token] == 0) return false;
     struct pos p = *from;
     for (uint32_t i = 0; i < v->len[token]; i++, p = *to)
         if (!pos_step(g, mem, &p, (uint8_t)v->bytes[token][i], to)) return false;
@@ -252,9 +287,7 @@ bool grammar_may_end(const grammar_state *s)
 bool grammar_in_call(const grammar_state *s)
 {
     const struct pos *p = &s->now->pos;
-    if (!s->g->tools.on) return false;
-    if (p->mode == M_LITERAL) return p->literal != LIT_BETWEEN;
-    return p->mode == M_NAME || p->top != NULL;
+    return s->g->rules && rules_in_call(s->g, p);
 }
 
 int grammar_shortest_finish(const grammar_state *s)

@@ -98,9 +98,43 @@ struct grammar_tools_options {
     const char *before_name, *after_name, *after_args; // {"name": " / ", "arguments": / }
     const char *end;                                   // "\n</tool_call>"
     const char *between; // "\n": between two calls; NULL: the format has no second call
+    // A span of reasoning may come first, in which anything goes: begin and end spell added tokens;
+    // think_begin "": it has begun already, and has to end; think_end NULL: there is none.
+    const char *think_begin, *think_end;
     struct grammar_options json;
 };
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e);
+
+// A whole answer as structural tags say, a JSON object {"type": ...}:
+//   const_string   value: this text; where it spells an added token, that token too
+//   json_schema    json_schema: a value under it, written as `o` says
+//   regex          pattern: a text that matches as a whole
+//   grammar        grammar: EBNF, as below
+//   any_text       excludes: [text...] (or nothing): text in which none of these stands
+//   token          token: content of an added token, special ones too; only that token
+//   sequence, or   elements: [...]
+//   optional       content; the same with star, plus, and repeat: min, max
+//   tag            begin, content, end: texts around a content
+//   triggered_tags triggers: [text...], tags: [tag...], at_least_one, stop_after_first: free text;
+//                  what spells a trigger begins one of the tags whose begin begins so
+//   tags_with_separator  tags, separator, at_least_one, stop_after_first
+//   reasoning      begin, end, required: a span in which anything goes until `end` (texts; where
+//                  they spell an added token, only that); begin "": it has begun already
+// {"type": "structural_tag", "format": ...} stands for its format. A trigger, an exclude and
+// `begin` that spell an added token mean that token; the same text by bytes is text.
+grammar *grammar_from_tags(const grammar_vocab *v, const json_t *tags,
+                           const struct grammar_options *o, err *e);
+
+// A whole answer that matches an ECMA-262 pattern from its first to its last character.
+grammar *grammar_from_regex(const grammar_vocab *v, const char *pattern, err *e);
+
+// A whole answer by rules. NAME = EXPRESSION ; or NAME ::= EXPRESSION, up to the next rule; the
+// rule `root` is the answer. Expressions: "text", 'text', [a-z] and [^...] as in patterns, . (any
+// character but line ends), NAME, (...), a sequence by standing beside, alternatives by |, and ? *
+// + {n} {m,n} {m,} behind any of them. In texts \n \t \r \\ \" \' \xHH \uHHHH \u{H...}. <name>: an
+// added token. Comments: # to the end of the line, (* ... *). Rules may call themselves, in front
+// also. Errors name line and column.
+grammar *grammar_from_ebnf(const grammar_vocab *v, const char *text, err *e);
 
 void grammar_free(grammar *g);
 size_t grammar_bytes(const grammar *g); // memory it holds

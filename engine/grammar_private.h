@@ -8,7 +8,12 @@
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
-//   grammar_tools.c   free text and tool calls around the JSON
+//   grammar_rules.c   texts by rules: their pieces become a net
+//   grammar_net.c     positions in it
+//   grammar_walk.c    their masks
+//   grammar_tools.c   free text and tool calls as rules
+//   grammar_tags.c    structural tags, given as JSON, as rules
+//   grammar_ebnf.c    EBNF as rules
 //   grammar_force.c   what must come next, as bytes and as the tokenizer's tokens
 //   grammar.c         the public functions
 //
@@ -331,7 +336,8 @@ struct frame {
     uint32_t n_seen;               // words of seen bits
     uint32_t count;                // elements or properties complete, as far as it matters
     uint32_t next;                 // first declared key that may still come
-    uint32_t tool;                 // FRAME_ROOT: which
+    const struct column *column;   // FRAME_ROOT: the thread that goes on behind the value, by
+    uint32_t entry, edge;          // rules; NULL: none does
     set_id used;                   // elements so far, where they are compared
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
@@ -362,12 +368,7 @@ enum mode {
     M_STRING,
     M_NUMBER,
     M_WORD,
-    M_TEXT,   // free text
-    M_ANCHOR, // free text so far equal to the beginning of a call that has no tag
-    M_LITERAL,
-    M_NAME,
-    M_BEGIN, // the token that opens a call must come
-    M_AFTER  // after a call
+    M_RULES // by rules, outside of JSON (or in several readings)
 };
 
 enum utf8_sub { // how much of a character stands
@@ -390,50 +391,16 @@ struct text_byte { // written text, the last byte first
 
 struct pos {
     uint8_t mode, sub;
-    uint8_t literal; // M_LITERAL: which; M_WORD: which of null, true, false
+    uint8_t literal; // M_WORD: which of null, true, false
     uint16_t space;  // bytes of white space in this gap
-    uint32_t off;    // bytes of the literal, word, colon, trigger
-    uint32_t a, b;   // M_NAME: range in the names
+    uint32_t off;    // bytes of the word, colon
     lex_state s;     // string, number: the state when there is one choice; key: of the names
     lex_state other; // key: the state of undeclared keys when there is one class
     const struct frame *top;
     const struct choices *choices; // string, number; key: the classes when there are several
     const struct text_byte *key;   // key: bytes so far
     const struct text_byte *text;  // where elements are compared: all bytes since the array
-};
-
-enum literal { LIT_OPEN, LIT_RETRY, LIT_CLOSE, LIT_BETWEEN, LIT_COUNT };
-
-struct literal_text {
-    char *text;
-    uint32_t len;
-    uint32_t *cost; // [len + 1] tokens to write the rest
-};
-
-// Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
-struct word_list {
-    uint32_t n;
-    const char **text;
-    uint32_t *len;
-    uint32_t *id; // what the word stands for
-};
-struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
-                              uint32_t n);
-bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
-                      uint8_t c);
-
-struct tools {
-    bool on;
-    enum tool_choice choice;
-    bool parallel;
-    bool anchored;       // begin is empty: a call is the whole answer
-    int32_t begin_token; // the added token that opens a call, or -1
-    char *trigger;       // the bytes that do, when there is no such token
-    uint32_t trigger_len;
-    uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
-    struct literal_text literal[LIT_COUNT];
-    struct word_list names; // name and what follows it; id: tool
-    set_id *set;            // [n_tool] arguments
+    const struct threads *threads; // M_RULES
 };
 
 struct mask_cache;
@@ -452,8 +419,9 @@ struct grammar {
     pthread_mutex_t lock; // everything below grows while masks are made
     struct chunks mem;    // interned things; they never move
     lex *x;
-    struct tools tools;
-    set_id root;         // set of the document; with tools not used
+    lex *raw;            // of plain text
+    struct rules *rules; // NULL: the text is one JSON value
+    set_id root;         // set of the document, without rules
     bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
@@ -505,6 +473,8 @@ bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *f
                       struct pos *to);
 bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
                    struct pos *to);
+// A number that may end does.
+bool pos_end_number(struct grammar *g, struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(struct grammar *g, const struct pos *p);
@@ -512,21 +482,35 @@ struct digest {
     uint64_t h[2];
 };
 struct digest pos_digest(const struct pos *p);
+struct digest rules_digest(const struct pos *p);
 // A position that stands on heap memory, and giving it back.
 struct pos pos_keep(const struct pos *p);
 void pos_drop(struct pos *p);
 
-// ---- tool calls ----
+// ---- rules (grammar_rules.h) ----
+
+void rules_free(struct rules *r);
+size_t rules_bytes(const struct rules *r);
+void rules_start(struct grammar *g, struct chunks *mem, struct pos *to);
+bool rules_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                struct pos *to);
+bool rules_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+                 struct pos *to);
+// The JSON value of the root frame f is complete.
+bool rules_json_done(struct grammar *g, struct chunks *mem, const struct frame *f, struct pos *to);
+uint32_t rules_finish(struct grammar *g, const struct pos *p);
+uint32_t rules_json_tail(const struct grammar *g, const struct frame *root);
+bool rules_may_end(const struct pos *p);
+bool rules_in_call(const struct grammar *g, const struct pos *p);
+const struct column *column_keep(const struct column *c);
+void column_drop(const struct column *c);
+const struct threads *threads_keep(const struct threads *x);
+void threads_drop(const struct threads *x);
+const struct frame *frame_root(struct chunks *mem, set_id child);
 
 int tools_add(struct grammar *g, const struct grammar_tools_options *o, err *e);
-void tools_start(struct grammar *g, struct pos *p);
-bool tools_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
-                struct pos *to);
-void tools_close(struct grammar *g, struct pos *to); // the arguments of a call are complete
-uint32_t tools_finish(struct grammar *g, const struct pos *p);
-uint32_t tools_close_cost(const struct grammar *g);
-void tools_release(struct grammar *g);
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
+int tags_add(struct grammar *g, const json_t *spec, err *e);
+int ebnf_add(struct grammar *g, const char *text, size_t n, err *e);
 
 // ---- what must come ----
 
@@ -612,6 +596,14 @@ struct vocab_tables {
 // Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
 // is no more room for masks.
 const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
+
+// A mask being made: what walks outside of grammar_mask.c put into it.
+struct fill;
+void fill_put(struct fill *f, int32_t token);
+void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
+bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
+bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
+void rules_fill(struct grammar *g, struct fill *f, const struct pos *p);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

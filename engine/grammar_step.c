@@ -67,7 +67,9 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->record = from->record;
     f->count = from->count;
     f->next = from->next;
-    f->tool = from->tool;
+    f->column = from->column;
+    f->entry = from->entry;
+    f->edge = from->edge;
     f->used = from->used;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
@@ -84,7 +86,7 @@ static void copy_row(struct frame *to, uint32_t at, const struct frame *from, ui
 static const struct frame *frame_seal(struct frame *f)
 {
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
-    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
+    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, f->used);
     k = mix(k, f->depth >= DEEP);
     for (uint32_t i = 0; i < f->n; i++)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
@@ -99,10 +101,9 @@ static const struct frame *frame_seal(struct frame *f)
     return f;
 }
 
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool)
+const struct frame *frame_root(struct chunks *mem, set_id child)
 {
     struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL, 0);
-    f->tool = tool;
     FRAME_ITEMS(f)[0] = (struct item){.form = FORM_TRUE, .child = child};
     return frame_seal(f);
 }
@@ -183,8 +184,7 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
     *to = (struct pos){.mode = M_DONE, .text = from->text};
     if (f->kind == FRAME_ROOT) {
         to->text = NULL;
-        if (g->tools.on) tools_close(g, to);
-        return true;
+        return !f->column || rules_json_done(g, mem, f, to);
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < f->n; i++) n += has_bit(row, i);
@@ -498,7 +498,7 @@ static bool step_number(grammar *g, struct chunks *mem, const struct pos *from, 
     if (g->plain_integers && (c == '.' || c == 'e' || c == 'E'))
         return keep_fractions(g, mem, from, &kept) && step_choices(g, mem, &kept, c, to);
     if (step_choices(g, mem, from, c, to)) return true;
-    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !g->tools.on) return false;
+    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !from->top->column) return false;
     struct pos number = *from, end;
     if (from->top->record) number.text = from->text->before; // c is no part of it
     return complete_choices(g, mem, &number, &end) && pos_step(g, mem, &end, c, to);
@@ -956,11 +956,10 @@ static bool step_colon(const grammar *g, const struct pos *from, uint8_t c, stru
 
 void pos_start(grammar *g, struct chunks *mem, struct pos *p)
 {
-    if (g->tools.on) {
-        tools_start(g, p);
-        return;
-    }
-    *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root, 0)};
+    if (g->rules)
+        rules_start(g, mem, p);
+    else
+        *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root)};
 }
 
 static bool step_json(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
@@ -1014,7 +1013,7 @@ static bool may_space(const struct pos *p)
 
 bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c, struct pos *to)
 {
-    if (from->mode >= M_TEXT) return tools_step(g, mem, from, c, to);
+    if (from->mode == M_RULES) return rules_step(g, mem, from, c, to);
     struct pos at = *from;
     bool record = from->top && from->top->record;
     if (record) {
@@ -1023,7 +1022,7 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
         at.text = b;
     }
     if (g->o.spacing == SPACING_FLEXIBLE && is_space(c) && may_space(from)) {
-        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->tools.on)) return false;
+        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->rules)) return false;
         *to = at;
         to->space = (uint16_t)(from->space + 1);
         return true;
@@ -1033,17 +1032,20 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
     return true;
 }
 
+bool pos_end_number(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    return complete_choices(g, mem, from, to);
+}
+
 bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 {
-    const struct tools *t = &g->tools;
     struct pos end;
     switch (p->mode) {
-    case M_DONE:
-    case M_AFTER: return true;
-    case M_TEXT:
-        return p->sub == STR_PLAIN && t->choice != CHOICE_REQUIRED && t->choice != CHOICE_NAMED;
-    case M_ANCHOR: return t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE;
-    case M_NUMBER: return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
+    case M_DONE: return true;
+    case M_RULES: return rules_may_end(p);
+    case M_NUMBER:
+        return p->top->kind == FRAME_ROOT && complete_choices(g, mem, p, &end) &&
+               (end.mode == M_DONE || (end.mode == M_RULES && rules_may_end(&end)));
     default: return false;
     }
 }
@@ -1054,7 +1056,7 @@ bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool value_open)
 {
     form_id form = FRAME_ITEMS(f)[i].form;
-    if (f->kind == FRAME_ROOT) return g->tools.on ? tools_close_cost(g) : 0;
+    if (f->kind == FRAME_ROOT) return f->column ? rules_json_tail(g, f) : 0;
     uint32_t count = f->count + value_open;
     if (f->kind == FRAME_ARRAY) return array_rest(g, form, count, f->used);
     struct object_at at = object_at(f);
@@ -1208,7 +1210,7 @@ static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up
 
 uint32_t pos_finish(grammar *g, const struct pos *p)
 {
-    if (p->mode >= M_TEXT) return tools_finish(g, p);
+    if (p->mode == M_RULES) return rules_finish(g, p);
     if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
     bool key =
@@ -1279,6 +1281,7 @@ static const struct frame *keep_frame(const struct frame *f)
     copy->extra = keep_seen(f->extra);
     copy->start = keep_text(f->start);
     copy->parent = keep_frame(f->parent);
+    copy->column = column_keep(f->column);
     atomic_init(&copy->refs, 1);
     return copy;
 }
@@ -1290,6 +1293,7 @@ static void drop_frame(const struct frame *f)
         const struct frame *parent = f->parent;
         drop_seen(f->extra);
         drop_text(f->start);
+        column_drop(f->column);
         free((void *)f);
         f = parent;
     }
@@ -1312,6 +1316,7 @@ struct pos pos_keep(const struct pos *p)
     q.choices = keep_choices(p->choices);
     q.key = keep_text(p->key);
     q.text = keep_text(p->text);
+    q.threads = threads_keep(p->threads);
     return q;
 }
 
@@ -1321,6 +1326,7 @@ void pos_drop(struct pos *p)
     free((void *)p->choices);
     drop_text(p->key);
     drop_text(p->text);
+    threads_drop(p->threads);
     *p = (struct pos){0};
 }
 
@@ -1328,7 +1334,8 @@ struct digest pos_digest(const struct pos *p)
 {
     uint64_t h = mix((uint64_t)p->mode << 32 | (uint64_t)p->sub << 16 | p->literal,
                      (uint64_t)p->space << 32 | p->off);
-    uint64_t k = mix((uint64_t)p->a << 32 | p->b, (uint64_t)p->s << 32 | p->other);
+    uint64_t k = mix(17, (uint64_t)p->s << 32 | p->other);
+    if (p->threads) return rules_digest(p);
     for (uint32_t i = 0; p->choices && i < p->choices->n; i++) {
         h = mix(h, CHOICE_STATES(p->choices)[i]);
         for (uint32_t w = 0; w < p->choices->words; w++)

@@ -38,8 +38,9 @@ enum { LEX_DEAD = 0 };                                                          
 #define LEX_MANY UINT32_MAX // lex_count: more than 65,535
 
 enum lex_escapes {
-    ESCAPES_ANY,    // every escape of JSON
-    ESCAPES_MINIMAL // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_ANY,     // every escape of JSON
+    ESCAPES_MINIMAL, // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_NONE     // no JSON string but plain text: every character stands for itself
 };
 
 lex *lex_new(enum lex_escapes escapes);
@@ -72,6 +73,10 @@ lex_lang lex_number(lex *x, const char *text, err *e); // equal to it
 lex_lang lex_and(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_or(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_not(lex *x, lex_lang a);
+// Of strings: a, then b; a at least min and at most max times (UINT32_MAX: any number).
+lex_lang lex_then(lex *x, lex_lang a, lex_lang b);
+lex_lang lex_repeat(lex *x, lex_lang a, uint32_t min, uint32_t max);
+bool lex_is_plain(const lex *x, lex_lang a); // a string language made without and, not
 
 // Decides emptiness. -1 with *e when that takes more than the caps allow; after 0 no later call on
 // this language or its states fails. lex_start belongs after it.
@@ -108,6 +113,7 @@ enum {
     KIND_BEYOND = 1024 // not ASCII
 };
 uint32_t lex_loops(lex *x, lex_state s);
+bool lex_is_end(const lex *x, lex_state s);  // a string state that accepts, and nothing more
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it

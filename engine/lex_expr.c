@@ -202,7 +202,7 @@ static uint32_t rest_of_words(const lex *x, const struct expr_node *p)
         uint32_t n = 0;
         for (uint32_t k = p->d; k < s->len[i]; k++) {
             uint8_t c = (uint8_t)s->text[i][k];
-            n += c < 0x80 ? span_cost(c, c) : 1;
+            n += c < 0x80 ? span_cost(x, c, c) : 1;
         }
         if (n < least) least = n;
     }

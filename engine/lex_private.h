@@ -5,6 +5,7 @@
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
 //   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
+//   lex_text.c     languages of plain text put together
 //   lex_number.c   sets of numeric values and their boolean algebra
 //   lex_digits.c   the bytes of a JSON number over those
 //   lex_regex.c    ECMA-262 patterns become expressions
@@ -80,7 +81,7 @@ uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
 bool set_has(const lex *x, uint32_t a, uint32_t c);
-uint32_t span_cost(uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
+uint32_t span_cost(const lex *x, uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
 uint32_t span_size(uint32_t lo, uint32_t hi); // characters, surrogates not counted
 
 // ---- sets of words ----
