@@ -870,16 +870,12 @@ bool fill_fits_at(struct fill *f, uint32_t finish)
     return true;
 }
 
-static void fill_added(struct fill *f, const struct pos *p)
+static void fill_end(struct fill *f, const struct pos *p)
 {
-    const struct vocab_tables *t = tables(f->g);
-    struct chunks mem = {0};
-    struct pos to;
-    for (int i = 0; i < t->n_added && f->g->rules && p->mode != M_RULES;
-         i++) // a position by rules puts its own
-        if (pos_added(f->g, &mem, p, t->added[i], &to) && fits(f, &to)) put(f, t->added[i]);
-    if (pos_may_end(f->g, &mem, p)) put(f, f->g->v->end);
-    chunk_free(&mem);
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    if (f->g->rules && p->mode == M_NUMBER) rules_fill_behind(f->g, f, p);
+    if (pos_may_end(f->g, &f->g->step, p)) put(f, f->g->v->end);
+    chunk_rewind(&f->g->step, mark);
 }
 
 // Where few bytes can come, only their branches are gone to.
@@ -896,14 +892,14 @@ static void fill_all(struct fill *f, const struct pos *p)
     // Where elements are compared, the finish depends on the very text of this one.
     if (p->top && p->top->record && (f->limit != NO_LIMIT || f->measure)) {
         walk_branches(f, p);
-        fill_added(f, p);
+        fill_end(f, p);
         return;
     }
     if (p->mode == M_RULES)
         rules_fill(f->g, f, p);
     else if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p))
         walk_branches(f, p);
-    fill_added(f, p);
+    fill_end(f, p);
 }
 
 static int count_bits(const uint64_t *bits, int words)

@@ -604,6 +604,8 @@ void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, be
 bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
 bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
 void rules_fill(struct grammar *g, struct fill *f, const struct pos *p);
+// The tokens that may come right behind the number at p.
+void rules_fill_behind(struct grammar *g, struct fill *f, const struct pos *p);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

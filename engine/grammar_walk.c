@@ -139,6 +139,27 @@ static void take_named(struct walk *w, const struct pos *p)
     }
 }
 
+static void put_all(struct walk *w, const uint64_t *base)
+{
+    int words = ((const struct vocab_tables *)w->g->v->prepared)->words;
+    for (int i = 0; i < words; i++)
+        for (uint64_t b = base ? w->bits[i] & ~base[i] : w->bits[i]; b; b &= b - 1)
+            fill_put(w->f, i * 64 + __builtin_ctzll(b));
+}
+
+void rules_fill_behind(grammar *g, struct fill *f, const struct pos *p)
+{
+    const struct vocab_tables *v = g->v->prepared;
+    struct pos end;
+    if (p->top->kind != FRAME_ROOT || !pos_end_number(g, &g->step, p, &end) || end.mode != M_RULES)
+        return;
+    struct walk w = {
+        .g = g, .f = f, .t = &v->all, .bits = mem_new((size_t)v->words * sizeof(uint64_t))};
+    take_named(&w, &end);
+    put_all(&w, NULL);
+    free(w.bits);
+}
+
 void rules_fill(grammar *g, struct fill *f, const struct pos *p)
 {
     const struct vocab_tables *v = g->v->prepared;
@@ -161,8 +182,6 @@ void rules_fill(grammar *g, struct fill *f, const struct pos *p)
     }
     take_named(&w, p);
     if (base) fill_base(f, base, v->n_text);
-    for (int i = 0; i < v->words; i++)
-        for (uint64_t b = base ? w.bits[i] & ~base[i] : w.bits[i]; b; b &= b - 1)
-            fill_put(f, i * 64 + __builtin_ctzll(b));
+    put_all(&w, base);
     free(w.bits);
 }
