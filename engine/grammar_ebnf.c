@@ -149,7 +149,7 @@ static void take_escape(struct parser *p, buf *out)
     uint32_t c = 0;
     int letter = peek(p);
     const char *at = letter > 0 ? strchr(names, letter) : NULL;
-    p->at++;
+    p->at += letter >= 0;
     if (at) {
         c = (uint8_t)means[at - names];
     } else if (letter == 'x') {
@@ -187,7 +187,7 @@ static piece literal(struct parser *p)
         else
             buf_put(&text, &p->text[p->at++], 1);
     }
-    p->at++;
+    if (!p->failed) p->at++; // the closing quote
     piece all = p->failed ? PIECE_FAILED : piece_text(p->g, buf_text(&text), text.n);
     buf_free(&text);
     return all == PIECE_FAILED ? fault_at(p, start, "too large") : all;

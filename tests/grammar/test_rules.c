@@ -223,7 +223,7 @@ static void check_state(const grammar_state *s, int text, const strings *all, co
     uint64_t bits[8], slow[8];
     grammar_mask(s, -1, bits);
     grammar_mask_slow(s, -1, slow);
-    if (memcmp(bits, slow, sizeof bits[0] * (size_t)(letters->n_token + 63) / 64) != 0)
+    if (memcmp(bits, slow, (size_t)(letters->n_token + 63) / 64 * sizeof bits[0]) != 0)
         fail_msg("fast and slow differ: %s", source);
     if (grammar_may_end(s) != all->has[text]) fail_msg("end at %x: %s", text, source);
     for (int32_t t = 0; t < letters->n_token; t++) {
