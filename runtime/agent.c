@@ -45,9 +45,11 @@ struct agent {
     int tokens_left;
     struct past_call *past;
     bool must_answer;
-    grammar *answer; // of the schema of the turn in progress; NULL: free text
-    bool torn;       // a call's result could not be journaled
-    bool unforced;   // see agent_force
+    grammar *answer;                     // of what the turn in progress asks for; NULL: free text
+    bool answer_is_json;                 // under a schema
+    const char *think_begin, *think_end; // of a span of reasoning; think_end NULL: there is none
+    bool torn;                           // a call's result could not be journaled
+    bool unforced;                       // see agent_force
 };
 
 // A small model does best when it sees little choice: keys in the schema's order, none of its own,
@@ -95,6 +97,8 @@ static int compile_grammars(agent *a, err *e)
     // too.
     struct grammar_tools_options none = {.choice = CHOICE_NONE};
     err unknown;
+    chat_reasoning(a->o.chat, engine_tokenizer(a->o.en), &a->think_begin, &a->think_end);
+    none.think_begin = a->think_begin, none.think_end = a->think_end;
     if (chat_call_format(a->o.chat, &none, &unknown)) {
         none.begin = "<tool_call>", none.end = "</tool_call>", none.between = "";
         none.before_name = "{\"name\": \"", none.after_name = "\", \"arguments\": ";
@@ -120,6 +124,8 @@ static int compile_grammars(agent *a, err *e)
                                       .n_tool = a->n_tool,
                                       .choice = CHOICE_AUTO,
                                       .parallel = true,
+                                      .think_begin = a->think_begin,
+                                      .think_end = a->think_end,
                                       .json = json_options};
     if (chat_call_format(a->o.chat, &o, e) == 0) a->with_calls = grammar_from_tools(v, &o, e);
     free(tools);
@@ -590,7 +596,13 @@ fail:
     return -1;
 }
 
-// The last words, once more, under the caller's schema.
+static char *without_reasoning(const agent *a, const struct output *out)
+{
+    size_t from = chat_answer(a->o.chat, buf_text(&out->text), out->text.n);
+    return mem_strn(buf_text(&out->text) + from, out->text.n - from);
+}
+
+// The last words, once more, as the caller asked for them.
 static int structured_answer(agent *a, struct output *out, struct step_usage *u, err *e)
 {
     buf_clear(&out->text);
@@ -615,7 +627,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
     int64_t t0 = clock_us();
     if (direct) {
         if (structured_answer(a, &out, &u, e)) goto out;
-        content = mem_strn(buf_text(&out.text), out.text.n);
+        content = without_reasoning(a, &out);
         calls = json_array();
     } else {
         if (prompt_model(a, a->descriptions, &u, e)) goto out;
@@ -627,10 +639,12 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
                      e))
             goto out;
         if (a->with_calls) {
-            if (chat_parse(a->o.chat, buf_text(&out.text), out.text.n, &content, &calls, e))
+            size_t from = chat_answer(a->o.chat, buf_text(&out.text), out.text.n);
+            if (chat_parse(a->o.chat, buf_text(&out.text) + from, out.text.n - from, &content,
+                           &calls, e))
                 goto out;
         } else {
-            content = mem_strn(buf_text(&out.text), out.text.n);
+            content = without_reasoning(a, &out);
             calls = json_array();
         }
         if (a->answer && json_array_size(calls) == 0) {
@@ -639,7 +653,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
                 content = NULL;
                 goto out;
             }
-            content = mem_strn(buf_text(&out.text), out.text.n);
+            content = without_reasoning(a, &out);
         }
     }
     r->decode_us += clock_us() - t0;
@@ -659,7 +673,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
         json_error_t bad;
         r->answer = content;
         content = NULL;
-        if (a->answer && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
+        if (a->answer_is_json && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
             // A schema allows numbers that no machine type holds.
             err_set(e, ERR_FAILED, "the answer under the schema cannot be read: %s", bad.text);
             goto out;
@@ -675,7 +689,8 @@ out:
     return rc;
 }
 
-int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_result *r, err *e)
+int agent_turn(agent *a, const char *input, const struct constraint *output, struct agent_result *r,
+               err *e)
 {
     *r = (struct agent_result){.stopped = ""};
     int64_t start = clock_us();
@@ -696,12 +711,13 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     a->run = 0;
     past_free(a);
     if (cancelled(a)) return err_set(e, ERR_CANCELLED, "cancelled"); // nothing began
-    // Before anything acts: a schema that cannot be enforced is refused here, not after the tools
-    // have run.
+    // Before anything acts: what cannot be enforced is refused here, not after the tools have run.
     grammar_free(a->answer);
-    a->answer =
-        schema ? grammar_from_schema(engine_vocab(a->o.en), schema, &json_options, e) : NULL;
-    if (schema && !a->answer) return err_wrap(e, "the answer's schema");
+    a->answer = output ? constraint_compile(output, engine_vocab(a->o.en), &json_options,
+                                            a->think_begin, a->think_end, e)
+                       : NULL;
+    if (output && !a->answer) return err_wrap(e, "the answer's %s", constraint_name(output->kind));
+    a->answer_is_json = output && output->kind == CONSTRAINT_SCHEMA;
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;
     r->run = a->run;

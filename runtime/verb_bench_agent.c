@@ -42,9 +42,10 @@ static int hold(struct app_agent *a, struct measure *m, err *e)
     buf_clear(&m->text);
     for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
         struct agent_result r;
-        json_t *schema = turns[i].schema ? json_loads(turns[i].schema, 0, NULL) : NULL;
-        int rc = agent_turn(a->agent, turns[i].input, schema, &r, e);
-        json_decref(schema);
+        struct constraint output = {0};
+        if (turns[i].schema) output.json = json_loads(turns[i].schema, 0, NULL);
+        int rc = agent_turn(a->agent, turns[i].input, output.json ? &output : NULL, &r, e);
+        constraint_free(&output);
         m->output_tokens += r.output_tokens;
         m->forced_tokens += r.forced_tokens;
         m->passes += r.passes;

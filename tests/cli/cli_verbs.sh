@@ -99,6 +99,27 @@ done
 "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs1" && "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs2"
 expect 0 '' cmp "$T/docs1" "$T/docs2"
 expect 0 '{"name":' "$hearth" schema sample "$T/person.json" --n 2 --how model --max-tokens 30 --escapes minimal
+printf 'root ::= sum ("\\n" sum)*\nsum ::= sum [+-] term | term\nterm ::= [0-9]{1,3} | "(" sum ")"\n' >"$T/sums.ebnf"
+printf '[A-Z]{3}-[0-9]+\n' >"$T/code.regex"
+printf '{"type":"tag","begin":"<a>","content":{"type":"json_schema","json_schema":{"const":true}},"end":"</a>"}' >"$T/a.tags"
+expect 0 'enforced exactly' "$hearth" schema check --kind ebnf "$T/sums.ebnf"
+expect 0 '"enforceable": true' "$hearth" schema check --kind regex --json "$T/code.regex"
+expect 0 '<a>true</a>' "$hearth" schema sample --kind tags "$T/a.tags" --n 1
+"$hearth" schema sample --kind regex "$T/code.regex" --n 20 --max-tokens 20 >"$T/docs"
+expect 0 20 grep -cE '^[A-Z]{3}-[0-9]+$' "$T/docs"
+"$hearth" schema sample --kind ebnf "$T/sums.ebnf" --n 20 --max-tokens 20 --vocab bytes >"$T/docs"
+expect 1 '' grep -vE '^[-0-9+()]+$' "$T/docs"
+cat >"$T/ask.lua" <<'END'
+local agent = require("hearth").agent { tools = {} }
+print(agent:run("the code?", { regex = "ABC-[0-9]{2}" }).answer)
+local ok, why = pcall(agent.run, agent, "x", { regex = "a", grammar = "root = 'a'" })
+assert(not ok and why:find("one of schema, regex, grammar, tags", 1, true), why)
+ok, why = pcall(agent.run, agent, "x", { grammar = "root = 'a" })
+assert(not ok and why:find("1:8: a text without its closing", 1, true), why)
+ok, why = pcall(agent.run, agent, "x", { tags = { type = "any" } })
+assert(not ok and why:find("there is no type `any`", 1, true), why)
+END
+expect 0 'ABC-' "$hearth" run --quiet "$T/ask.lua"
 printf '{"id":"a","schema":{"type":"boolean"}}\n{"id":"b","schema":{"$ref":"http://x"}}\n' >"$T/many.jsonl"
 expect 0 '{"id":"a","docs":[' "$hearth" schema sample --data "$T/many.jsonl" --n 3
 expect 0 '{"id":"b","docs":[],"failures":[],"unjudged":0,"error":"' "$hearth" schema sample --data "$T/many.jsonl" --n 3
