@@ -320,13 +320,16 @@ static int take_forced(agent *a, struct writing *w, err *e)
     return 0;
 }
 
-// The next token of the model's choice, after all that waits has run through it.
-static int ask_model(agent *a, struct writing *w, int32_t *token, err *e)
+// The model runs over what was taken, and the mask of the next token is made meanwhile. *n: tokens
+// that may come.
+static int advance(agent *a, struct writing *w, bool run, int *n, err *e)
 {
-    if (w->n_next && session_append(a->o.session, w->next, w->n_next, e)) return -1;
-    w->usage->passes += w->n_next > 0;
-    w->n_next = 0;
-    *token = session_sample(a->o.session, &a->o.sample, a->mask);
+    run = run && w->n_next > 0;
+    if (run && session_issue(a->o.session, w->next, w->n_next, e)) return -1;
+    *n = w->budget <= 0 ? 0 : grammar_mask(w->state, w->budget, a->mask);
+    if (run && session_await(a->o.session, e)) return -1;
+    w->usage->passes += run;
+    if (run) w->n_next = 0;
     return 0;
 }
 
@@ -337,13 +340,15 @@ static int write_text(agent *a, struct writing *w, err *e)
     while (token != end && !w->stopped) {
         if (check_budgets(a, e) || take_forced(a, w, e)) return -1;
         if (w->stopped) break;
-        if (w->budget <= 0 || grammar_mask(w->state, w->budget, a->mask) == 0)
+        // What was taken last need not run through the model when nothing can follow it.
+        bool ends = !a->unforced && grammar_must_end(w->state);
+        int n;
+        if (advance(a, w, !ends, &n, e)) return -1;
+        if (n == 0)
             return err_set(e, ERR_BUDGET, "%s",
                            by_tokens ? "the turn's budget of tokens is used up"
                                      : "the model's context is full: start a new session");
-        // What was taken last need not run through the model when nothing can follow it.
-        token = end;
-        if ((a->unforced || !grammar_must_end(w->state)) && ask_model(a, w, &token, e)) return -1;
+        token = ends ? end : session_sample(a->o.session, &a->o.sample, a->mask);
         if (take_token(a, w, token, e)) return -1;
     }
     return 0;
