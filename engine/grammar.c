@@ -214,6 +214,14 @@ void grammar_state_free(grammar_state *s)
     free(s);
 }
 
+size_t grammar_state_bytes(const grammar_state *s, size_t n)
+{
+    size_t bytes = sizeof *s;
+    for (const struct moment *m = s->now; m && n > 0; m = m->before, n--)
+        bytes += sizeof *m + pos_bytes(&m->pos, m->before ? &m->before->pos : NULL);
+    return bytes;
+}
+
 size_t grammar_length(const grammar_state *s)
 {
     return s->now->n;

@@ -159,6 +159,9 @@ size_t grammar_length(const grammar_state *s);        // tokens accepted
 void grammar_rollback(grammar_state *s, size_t n);    // takes back the last n of them
 bool grammar_may_end(const grammar_state *s);         // the end token is allowed now
 bool grammar_in_call(const grammar_state *s);         // between begin and end of a tool call
+// Memory of the last `n` tokens' steps (their frames, texts and threads included), as the history
+// keeps it; what states share is counted once.
+size_t grammar_state_bytes(const grammar_state *s, size_t n);
 int grammar_shortest_finish(
     const grammar_state *s); // upper bound in tokens, the end token included
 

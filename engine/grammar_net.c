@@ -493,3 +493,30 @@ void threads_drop(const struct threads *x)
     }
     free((void *)x);
 }
+
+// Is the column one that these threads, or what they go back to, stand on? Looked for a few steps
+// deep.
+static bool holds_column(const struct threads *x, const struct column *c)
+{
+    for (uint32_t i = 0; x && i < x->n; i++) {
+        const struct column *k = THREADS(x)[i].column;
+        if (k == c) return true;
+        for (uint32_t b = 0; b < k->n_back; b++)
+            if (COLUMN_BACK(k)[b].column == c) return true;
+    }
+    return false;
+}
+
+size_t threads_bytes(const struct threads *x, const struct threads *before)
+{
+    if (!x) return 0;
+    size_t n = sizeof *x + x->n * sizeof(struct thread);
+    for (uint32_t i = 0; i < x->n; i++) {
+        const struct thread *t = &THREADS(x)[i];
+        bool counted = holds_column(before, t->column);
+        for (uint32_t k = 0; k < i && !counted; k++) counted = THREADS(x)[k].column == t->column;
+        if (!counted) n += column_bytes(t->column->n, t->column->n_back);
+        if (t->json) n += sizeof *t->json + pos_bytes(t->json, NULL);
+    }
+    return n;
+}

@@ -387,6 +387,8 @@ struct text_byte { // written text, the last byte first
     const struct text_byte *before;
     uint32_t len;
     char byte;
+    bool kept;   // on the heap, in a piece of text that is counted
+    uint16_t at; // where in it
 };
 
 struct pos {
@@ -482,6 +484,9 @@ struct digest {
     uint64_t h[2];
 };
 struct digest pos_digest(const struct pos *p);
+// Heap memory that the position p holds and `before`, the one it came from, does not.
+size_t pos_bytes(const struct pos *p, const struct pos *before);
+size_t threads_bytes(const struct threads *x, const struct threads *before);
 struct digest rules_digest(const struct pos *p);
 // A position that stands on heap memory, and giving it back.
 struct pos pos_keep(const struct pos *p);

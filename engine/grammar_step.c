@@ -9,6 +9,7 @@
 #include "engine/grammar_private.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -1249,22 +1250,44 @@ static void drop_seen(const struct seen_key *x)
     }
 }
 
-// A text is copied as one piece of bytes, each pointing to the one before it.
+// What of a text is new is copied as one piece of bytes, each pointing to the one before it; pieces
+// are shared and counted.
+struct text_piece {
+    atomic_uint refs;
+    struct text_byte byte[];
+};
+
+static struct text_piece *piece_of(const struct text_byte *b)
+{
+    return (struct text_piece *)((char *)(b - b->at) - offsetof(struct text_piece, byte));
+}
+
 static const struct text_byte *keep_text(const struct text_byte *b)
 {
-    if (!b) return NULL;
-    uint32_t n = b->len;
-    struct text_byte *copy = mem_new(n * sizeof *copy);
+    uint32_t n = 0;
+    const struct text_byte *old = b;
+    for (; old && !old->kept; old = old->before) n++;
+    if (old) atomic_fetch_add_explicit(&piece_of(old)->refs, 1, memory_order_relaxed);
+    if (n == 0) return old;
+    struct text_piece *p = mem_new(sizeof *p + n * sizeof *p->byte);
+    atomic_init(&p->refs, 1);
     for (uint32_t i = n; i-- > 0; b = b->before) {
-        copy[i] = *b;
-        copy[i].before = i ? &copy[i - 1] : NULL;
+        p->byte[i] = *b;
+        p->byte[i].kept = true;
+        p->byte[i].at = (uint16_t)i; // a token's bytes at most
+        p->byte[i].before = i ? &p->byte[i - 1] : old;
     }
-    return &copy[n - 1];
+    return &p->byte[n - 1];
 }
 
 static void drop_text(const struct text_byte *b)
 {
-    if (b) free((void *)(b - (b->len - 1)));
+    while (b) {
+        struct text_piece *p = piece_of(b);
+        if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+        b = p->byte[0].before;
+        free(p);
+    }
 }
 
 static const struct frame *keep_frame(const struct frame *f)
@@ -1328,6 +1351,38 @@ void pos_drop(struct pos *p)
     drop_text(p->text);
     threads_drop(p->threads);
     *p = (struct pos){0};
+}
+
+static bool holds_frame(const struct pos *p, const struct frame *f)
+{
+    const struct frame *x = p ? p->top : NULL;
+    while (x && x != f) x = x->parent;
+    return x != NULL;
+}
+
+static size_t new_text(const struct text_byte *b, const struct text_byte *before)
+{
+    size_t n = 0;
+    uint32_t had = before ? before->len : 0;
+    for (; b && b->len > had; b = piece_of(b)->byte[0].before)
+        n += sizeof(struct text_piece) + (b->at + 1u) * sizeof *b;
+    return n;
+}
+
+size_t pos_bytes(const struct pos *p, const struct pos *before)
+{
+    size_t n = 0;
+    for (const struct frame *f = p->top; f && !holds_frame(before, f); f = f->parent) {
+        n += frame_bytes(f->n, f->words, f->n_seen);
+        for (const struct seen_key *x = f->extra; x; x = x->before) n += sizeof *x + x->len + 1;
+    }
+    const struct choices *x = p->choices;
+    if (x)
+        n += sizeof *x + ((x->n + 1) & ~1u) * sizeof(lex_state) +
+             (size_t)x->n * x->words * sizeof(uint64_t);
+    n += new_text(p->key, before ? before->key : NULL);
+    n += new_text(p->text, before ? before->text : NULL);
+    return n + threads_bytes(p->threads, before ? before->threads : NULL);
 }
 
 struct digest pos_digest(const struct pos *p)
