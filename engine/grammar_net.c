@@ -24,6 +24,11 @@ struct opened { // a rule that is entered here
     const struct back *back;
 };
 
+// Where things of which there may be many are found again: slots hold index + 1.
+struct index {
+    uint32_t *slot, cap; // cap: a power of two, or 0
+};
+
 struct making {
     grammar *g;
     struct chunks *mem;
@@ -33,6 +38,7 @@ struct making {
     uint32_t n_visit, cap_visit, n_done;
     struct opened *open;
     uint32_t n_open, cap_open;
+    struct index threads, visits;
     bool accepts;
 };
 
@@ -48,14 +54,52 @@ static void *more(struct chunks *mem, void *p, uint32_t n, uint32_t *cap, size_t
     return q;
 }
 
+enum { FEW = 8 }; // are looked through one by one
+
+// Makes room in an index for n + 1 things; `hash` tells where each of the n is looked for.
+static void index_room(struct making *m, struct index *x, uint32_t n,
+                       uint64_t (*hash)(const struct making *m, uint32_t i))
+{
+    if (n < FEW || (n + 1) * 2 <= x->cap) return;
+    x->cap = x->cap ? x->cap * 2 : 4 * FEW;
+    x->slot = chunk_alloc(m->mem, x->cap * sizeof *x->slot);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = (uint32_t)hash(m, i) & (x->cap - 1);
+        while (x->slot[k]) k = (k + 1) & (x->cap - 1);
+        x->slot[k] = i + 1;
+    }
+}
+
+static uint64_t hash_visit(const struct making *m, uint32_t i)
+{
+    const struct visit *v = &m->visit[i];
+    return mix((uint64_t)v->node << 32 | v->entry, (uintptr_t)v->column);
+}
+
+static bool same_visit(const struct making *m, uint32_t i, const struct visit *v)
+{
+    const struct visit *x = &m->visit[i];
+    return x->node == v->node && x->entry == v->entry && x->column == v->column;
+}
+
 // Notes that a thread is at this node, between two edges.
 static void visit(struct making *m, uint32_t node, const struct column *c, uint32_t entry)
 {
-    for (uint32_t i = 0; i < m->n_visit; i++)
-        if (m->visit[i].node == node && m->visit[i].entry == entry && m->visit[i].column == c)
-            return;
-    m->visit = more(m->mem, m->visit, m->n_visit, &m->cap_visit, sizeof *m->visit);
-    m->visit[m->n_visit++] = (struct visit){node, entry, c};
+    struct visit v = {node, entry, c};
+    uint32_t n = m->n_visit, k = 0;
+    if (n < FEW)
+        for (; k < n; k++)
+            if (same_visit(m, k, &v)) return;
+    m->visit = more(m->mem, m->visit, n, &m->cap_visit, sizeof *m->visit);
+    m->visit[n] = v;
+    index_room(m, &m->visits, n, hash_visit);
+    if (n >= FEW) {
+        k = (uint32_t)hash_visit(m, n) & (m->visits.cap - 1);
+        for (; m->visits.slot[k]; k = (k + 1) & (m->visits.cap - 1))
+            if (same_visit(m, m->visits.slot[k] - 1, &v)) return;
+        m->visits.slot[k] = n + 1;
+    }
+    m->n_visit++;
 }
 
 static void add_back(struct making *m, struct opened *o, struct rules_back b)
@@ -81,8 +125,7 @@ static void call_rule(struct making *m, uint32_t rule, uint32_t to, const struct
         m->open[m->n_open++] = (struct opened){.rule = rule};
         visit(m, r->rule[rule].start, &here, i);
     }
-    bool last = r->node[to].ends && r->node[to].n_reach == 0;
-    if (!last || c == &here) {
+    if (!r->node[to].is_last || c == &here) {
         add_back(m, &m->open[i], (struct rules_back){to, entry, c});
         return;
     }
@@ -94,10 +137,39 @@ static void call_rule(struct making *m, uint32_t rule, uint32_t to, const struct
     }
 }
 
+static uint64_t hash_thread(const struct making *m, uint32_t i)
+{
+    const struct thread *t = &m->t[i];
+    uint64_t h = mix((uint64_t)t->edge << 32 | t->entry, (uintptr_t)t->column + t->s);
+    return t->json ? mix(h, pos_digest(t->json).h[0]) : h;
+}
+
+static bool same_thread(const struct thread *a, const struct thread *b)
+{
+    if (a->edge != b->edge || a->s != b->s || a->entry != b->entry || a->column != b->column)
+        return false;
+    if (!a->json || !b->json) return a->json == b->json;
+    struct digest x = pos_digest(a->json), y = pos_digest(b->json);
+    return x.h[0] == y.h[0] && x.h[1] == y.h[1];
+}
+
+// Threads that have come to the same place are one.
 static void add_thread(struct making *m, struct thread t)
 {
-    m->t = more(m->mem, m->t, m->n, &m->cap, sizeof *m->t);
-    m->t[m->n++] = t;
+    uint32_t n = m->n, k = 0;
+    if (n < FEW)
+        for (; k < n; k++)
+            if (same_thread(&m->t[k], &t)) return;
+    m->t = more(m->mem, m->t, n, &m->cap, sizeof *m->t);
+    m->t[n] = t;
+    index_room(m, &m->threads, n, hash_thread);
+    if (n >= FEW) {
+        k = (uint32_t)hash_thread(m, n) & (m->threads.cap - 1);
+        for (; m->threads.slot[k]; k = (k + 1) & (m->threads.cap - 1))
+            if (same_thread(&m->t[m->threads.slot[k] - 1], &t)) return;
+        m->threads.slot[k] = n + 1;
+    }
+    m->n++;
 }
 
 // Follows all that can be followed without reading anything.
@@ -107,15 +179,16 @@ static void settle(struct making *m)
     for (; m->n_done < m->n_visit; m->n_done++) {
         struct visit v = m->visit[m->n_done];
         const struct rules_node *node = &r->node[v.node];
-        for (uint32_t i = node->reach; i < node->reach + node->n_reach; i++) {
-            const struct rules_edge *x = &r->edge[r->reach[i]];
-            if (x->kind == PIECE_RULE)
-                call_rule(m, x->a, x->to, v.column, v.entry);
-            else
-                add_thread(m, (struct thread){r->reach[i], v.entry, v.column, x->s, NULL});
+        for (uint32_t i = node->first; i != NONE; i = r->edge[i].next) {
+            const struct rules_edge *x = &r->edge[i];
+            if (x->kind == PIECE_RULE) call_rule(m, x->a, x->to, v.column, v.entry);
+            if (x->kind == PIECE_IS_EMPTY || (x->kind == PIECE_RULE && r->rule[x->a].nullable))
+                visit(m, x->to, v.column, v.entry);
+            else if (x->kind != PIECE_RULE)
+                add_thread(m, (struct thread){i, v.entry, v.column, x->s, NULL});
         }
         // A rule that is left where it was entered read nothing: its callers went on without it.
-        if (!node->ends || v.column == &here) continue;
+        if (!node->is_end || v.column == &here) continue;
         const struct rules_entry *x = &COLUMN_ENTRIES(v.column)[v.entry];
         for (uint32_t k = x->first; k < x->first + x->n; k++) {
             const struct rules_back *b = &COLUMN_BACK(v.column)[k];
@@ -208,17 +281,26 @@ static struct pos json_start(grammar *g, struct chunks *mem, uint32_t edge, cons
     return (struct pos){.mode = M_VALUE, .top = f};
 }
 
-// Could what follows a number be taken for more of it?
+static bool has_numbers(const grammar *g, uint32_t edge)
+{
+    lex_lang numbers = g->sets[g->rules->edge[edge].a].number;
+    return numbers != LEX_NO_NUMBER && numbers != LEX_EMPTY;
+}
+
+// Could what follows a number be taken for more of it? Only the first byte of what follows is
+// looked at, and nothing is entered for that: there may be another number.
 static bool number_unclear(grammar *g, struct chunks *mem, const struct thread *t)
 {
-    struct pos after, next;
-    if (g->sets[g->rules->edge[t->edge].a].number == LEX_NO_NUMBER ||
-        g->sets[g->rules->edge[t->edge].a].number == LEX_EMPTY)
-        return false;
-    if (!rules_after(g, mem, t->edge, t->column, t->entry, &after)) return false;
-    if (after.mode != M_RULES) return true;
-    for (const char *c = "0123456789.eE+-"; *c; c++)
-        if (pos_step(g, mem, &after, (uint8_t)*c, &next)) return true;
+    struct making m = {.g = g, .mem = mem};
+    if (!has_numbers(g, t->edge)) return false;
+    visit(&m, g->rules->edge[t->edge].to, t->column, t->entry);
+    settle(&m);
+    for (uint32_t i = 0; i < m.n; i++) {
+        const struct rules_edge *x = &g->rules->edge[m.t[i].edge];
+        if (x->kind == PIECE_JSON && has_numbers(g, m.t[i].edge)) return true;
+        for (const char *c = "0123456789.eE+-"; *c && m.t[i].s != LEX_DEAD; c++)
+            if (lex_step(g->raw, m.t[i].s, (uint8_t)*c) != LEX_DEAD) return true;
+    }
     return false;
 }
 

@@ -123,23 +123,18 @@ piece piece_rule(grammar *g, uint32_t rule)
     return add(g, (struct rules_piece){.kind = PIECE_RULE, .a = rule});
 }
 
-// The piece of a language that was put together; what is too large for that stays apart.
-static piece joined(grammar *g, enum piece_kind kind, piece a, piece b, lex_lang l)
-{
-    if (l == LEX_FAILED) return add(g, (struct rules_piece){.kind = (uint8_t)kind, .a = a, .b = b});
-    return piece_lang(g, l);
-}
-
 static bool is_lang(const grammar *g, piece a)
 {
     return at(g, a).kind == PIECE_LANG;
 }
 
-// Languages with `not` in them are known not to be empty as they are; put together, they would have
-// to be looked at again.
-static bool is_plain(const grammar *g, piece a)
+// The piece of a language that was put together from parts; where it is too large for one automaton
+// they stay apart.
+static piece joined(grammar *g, struct rules_piece apart, lex_lang l)
 {
-    return is_lang(g, a) && lex_is_plain(g->raw, at(g, a).a);
+    err ignored;
+    if (l == LEX_FAILED || lex_prepare(g->raw, l, &ignored)) return add(g, apart);
+    return piece_lang(g, l);
 }
 
 piece piece_then(grammar *g, piece a, piece b)
@@ -148,9 +143,9 @@ piece piece_then(grammar *g, piece a, piece b)
     if (a == PIECE_NONE || b == PIECE_NONE) return PIECE_NONE;
     if (a == PIECE_EMPTY) return b;
     if (b == PIECE_EMPTY) return a;
-    if (is_plain(g, a) && is_plain(g, b))
-        return joined(g, PIECE_SEQUENCE, a, b, lex_then(g->raw, at(g, a).a, at(g, b).a));
-    return add(g, (struct rules_piece){.kind = PIECE_SEQUENCE, .a = a, .b = b});
+    struct rules_piece apart = {.kind = PIECE_SEQUENCE, .a = a, .b = b};
+    if (!is_lang(g, a) || !is_lang(g, b)) return add(g, apart);
+    return joined(g, apart, lex_then(g->raw, at(g, a).a, at(g, b).a));
 }
 
 piece piece_or(grammar *g, piece a, piece b)
@@ -158,9 +153,9 @@ piece piece_or(grammar *g, piece a, piece b)
     if (a == PIECE_FAILED || b == PIECE_FAILED) return PIECE_FAILED;
     if (a == PIECE_NONE || a == b) return b;
     if (b == PIECE_NONE) return a;
-    if (is_plain(g, a) && is_plain(g, b))
-        return joined(g, PIECE_CHOICE, a, b, lex_or(g->raw, at(g, a).a, at(g, b).a));
-    return add(g, (struct rules_piece){.kind = PIECE_CHOICE, .a = a, .b = b});
+    struct rules_piece apart = {.kind = PIECE_CHOICE, .a = a, .b = b};
+    if (!is_lang(g, a) || !is_lang(g, b)) return add(g, apart);
+    return joined(g, apart, lex_or(g->raw, at(g, a).a, at(g, b).a));
 }
 
 piece piece_repeat(grammar *g, piece a, uint32_t min, uint32_t max)
@@ -169,9 +164,9 @@ piece piece_repeat(grammar *g, piece a, uint32_t min, uint32_t max)
     if (a == PIECE_NONE) return min ? PIECE_NONE : PIECE_EMPTY;
     if (a == PIECE_EMPTY || max == 0) return PIECE_EMPTY;
     if (min == 1 && max == 1) return a;
-    struct rules_piece p = {.kind = PIECE_REPEAT, .a = a, .b = min, .c = max};
-    lex_lang l = is_plain(g, a) ? lex_repeat(g->raw, at(g, a).a, min, max) : LEX_FAILED;
-    return l == LEX_FAILED ? add(g, p) : piece_lang(g, l);
+    struct rules_piece apart = {.kind = PIECE_REPEAT, .a = a, .b = min, .c = max};
+    return is_lang(g, a) ? joined(g, apart, lex_repeat(g->raw, at(g, a).a, min, max))
+                         : add(g, apart);
 }
 
 piece piece_call(grammar *g, piece a)
@@ -426,50 +421,33 @@ static void find_nullable(struct rules *r)
     free(empty);
 }
 
-// The edges that can be stood in from a node on without reading anything, and whether its rule may
-// end there: by a walk over silent edges.
-static void find_reach(struct rules *r, uint32_t from, uint32_t *mark, uint32_t *stack)
+// Takes out the edges that lead to no end, and finds the nodes behind which only the end of the
+// rule can come.
+static void tidy(grammar *g)
 {
-    struct rules_node *n = &r->node[from];
-    uint32_t depth = 0;
-    n->reach = r->n_reach;
-    stack[depth++] = from;
-    mark[from] = from + 1;
-    while (depth > 0) {
-        uint32_t i = stack[--depth];
-        n->ends = n->ends || r->node[i].is_end;
-        for (uint32_t k = r->node[i].first; k != NONE; k = r->edge[k].next) {
-            const struct rules_edge *x = &r->edge[k];
-            if (x->cost >= FAR || r->node[x->to].cost >= FAR) continue;
-            bool silent = x->kind == PIECE_IS_EMPTY;
-            if (!silent) {
-                if (r->n_reach == r->cap_reach) {
-                    r->cap_reach = r->cap_reach ? r->cap_reach * 2 : 64;
-                    r->reach = mem_grow(r->reach, r->cap_reach * sizeof *r->reach);
-                }
-                r->reach[r->n_reach++] = k;
-                silent = x->kind == PIECE_RULE && r->rule[x->a].nullable;
-            }
-            if (!silent || mark[x->to] == from + 1) continue;
-            mark[x->to] = from + 1;
-            stack[depth++] = x->to;
+    struct rules *r = g->rules;
+    for (uint32_t i = 0; i < r->n_node; i++) {
+        uint32_t *link = &r->node[i].first;
+        while (*link != NONE) {
+            struct rules_edge *x = &r->edge[*link];
+            x->cost = edge_cost(g, x);
+            if (x->cost >= FAR || r->node[x->to].cost >= FAR)
+                *link = x->next;
+            else
+                link = &x->next;
+        }
+        r->node[i].is_last = r->node[i].is_end && r->node[i].first == NONE;
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = r->n_node; i-- > 0;) {
+            bool last = !r->node[i].is_last && r->node[i].first != NONE;
+            for (uint32_t k = r->node[i].first; k != NONE && last; k = r->edge[k].next)
+                last = r->edge[k].kind == PIECE_IS_EMPTY && r->node[r->edge[k].to].is_last;
+            if (!last) continue;
+            r->node[i].is_last = changed = true;
         }
     }
-    n->n_reach = r->n_reach - n->reach;
-    if (r->n_reach > RULES_REACH_MAX) r->too_large = true;
-}
-
-static void find_reaches(struct rules *r)
-{
-    uint32_t *mark = mem_new((r->n_node + 1) * sizeof *mark);
-    uint32_t *stack = mem_new((r->n_node + 1) * sizeof *stack);
-    for (uint32_t i = 0; i < r->n_rule && !r->too_large; i++)
-        find_reach(r, r->rule[i].start, mark, stack);
-    for (uint32_t i = 0; i < r->n_edge && !r->too_large; i++)
-        if (r->edge[i].kind != PIECE_IS_EMPTY && r->node[r->edge[i].to].n_reach == 0)
-            find_reach(r, r->edge[i].to, mark, stack);
-    free(mark);
-    free(stack);
 }
 
 int rules_compile(grammar *g, piece root, err *e)
@@ -488,8 +466,7 @@ int rules_compile(grammar *g, piece root, err *e)
     if (!r->too_large) {
         find_costs(g);
         find_nullable(r);
-        for (uint32_t i = 0; i < r->n_edge; i++) r->edge[i].cost = edge_cost(g, &r->edge[i]);
-        find_reaches(r);
+        tidy(g);
     }
     free(r->piece);
     r->piece = NULL;
@@ -508,7 +485,6 @@ void rules_free(struct rules *r)
     free(r->rule);
     free(r->node);
     free(r->edge);
-    free(r->reach);
     free(r);
 }
 
@@ -516,5 +492,5 @@ size_t rules_bytes(const struct rules *r)
 {
     if (!r) return 0;
     return sizeof *r + r->cap_rule * sizeof *r->rule + r->cap_node * sizeof *r->node +
-           r->cap_edge * sizeof *r->edge + r->cap_reach * sizeof *r->reach;
+           r->cap_edge * sizeof *r->edge;
 }

@@ -69,14 +69,13 @@ uint32_t rules_unproductive(const struct grammar *g); // a rule that no text sat
 // ---- the net ----
 
 #define RULES_NODES_MAX 100000u
-#define RULES_REACH_MAX 2000000u
 
 struct rules_node {
-    uint32_t first;          // edge
-    uint32_t cost;           // fewest tokens to the end of its rule
-    uint32_t reach, n_reach; // into rules.reach: edges that can be stood in from here
-    uint32_t starts;         // the rule that begins here, or NONE
-    bool is_end, ends;       // of its rule; or it can be reached from here without reading
+    uint32_t first;  // edge
+    uint32_t cost;   // fewest tokens to the end of its rule
+    uint32_t starts; // the rule that begins here, or NONE
+    bool is_end;     // of its rule
+    bool is_last;    // nothing but the end of its rule can come
 };
 
 struct rules_edge {
@@ -101,9 +100,7 @@ struct rules {
     struct rules_rule *rule;
     struct rules_node *node;
     struct rules_edge *edge;
-    uint32_t *reach;
-    uint32_t n_piece, cap_piece, n_rule, cap_rule, n_node, cap_node, n_edge, cap_edge, n_reach,
-        cap_reach;
+    uint32_t n_piece, cap_piece, n_rule, cap_rule, n_node, cap_node, n_edge, cap_edge;
     uint32_t root; // rule
     bool too_large;
 };

@@ -570,6 +570,17 @@ static void structural_tags(void **state)
          "\"content\": {\"type\": "
          "\"grammar\", \"grammar\": \"r = 'a' r 'b' | 'x'\"}}}",
          {{"", MAY_END}, {"x", MAY_END}, {"xaxb", MAY_END}, {"xxx", REFUSED}, {"ax", OPEN}}},
+        // Numbers behind numbers.
+        {"{\"type\": \"star\", \"content\": {\"type\": \"sequence\", \"elements\": [{\"type\": "
+         "\"json_schema\", \"json_schema\": {\"enum\": [1, 12]}}, {\"type\": \"optional\", "
+         "\"content\": {\"type\": \"const_string\", \"value\": \"2\"}}]}}",
+         {{"", MAY_END},
+          {"1", MAY_END},
+          {"12", MAY_END},
+          {"122", MAY_END},
+          {"1212", MAY_END},
+          {"13", REFUSED},
+          {"2", REFUSED}}},
         {"{\"type\": \"any_text\", \"excludes\": [\"ab\", \"abc\", \"zz\"]}",
          {{"a b", MAY_END},
           {"ab", REFUSED},
