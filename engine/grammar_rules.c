@@ -175,17 +175,33 @@ piece piece_call(grammar *g, piece a)
     return add(g, (struct rules_piece){.kind = PIECE_CALL, .a = a});
 }
 
-// The longest added token that text begins with, or -1.
-static int32_t added_at(const grammar_vocab *v, const char *text, size_t n)
+// Added and special tokens, once for a grammar.
+static void find_named(grammar *g)
 {
-    const struct vocab_tables *t = v->prepared;
-    for (int i = 0; i < t->n_added; i++) {
-        int32_t token = t->added[i];
-        if (v->len[token] && v->len[token] <= n &&
-            memcmp(v->bytes[token], text, v->len[token]) == 0)
-            return token;
+    struct rules *r = g->rules;
+    const grammar_vocab *v = g->v;
+    if (r->named) return;
+    r->named = mem_grow(NULL, 16 * sizeof *r->named);
+    for (int32_t i = 0; i < v->n_token; i++) {
+        if (v->kind[i] == VOCAB_TEXT || v->len[i] == 0 || i == v->end) continue;
+        if (r->n_named >= 16 && (r->n_named & (r->n_named - 1)) == 0)
+            r->named = mem_grow(r->named, 2 * r->n_named * sizeof *r->named);
+        r->named[r->n_named++] = i;
     }
-    return -1;
+}
+
+int32_t rules_named(grammar *g, const char *text, size_t n)
+{
+    const grammar_vocab *v = g->v;
+    int32_t best = -1;
+    find_named(g);
+    for (uint32_t i = 0; i < g->rules->n_named; i++) {
+        int32_t token = g->rules->named[i];
+        uint32_t len = v->len[token];
+        if (len <= n && (best < 0 || len > v->len[best]) && memcmp(v->bytes[token], text, len) == 0)
+            best = token;
+    }
+    return best;
 }
 
 piece piece_format(grammar *g, const char *text)
@@ -193,7 +209,7 @@ piece piece_format(grammar *g, const char *text)
     piece all = PIECE_EMPTY;
     size_t n = strlen(text), from = 0;
     for (size_t i = 0; i < n;) {
-        int32_t token = added_at(g->v, text + i, n - i);
+        int32_t token = rules_named(g, text + i, n - i);
         if (token < 0) {
             i++;
             continue;
@@ -482,6 +498,7 @@ void rules_free(struct rules *r)
 {
     if (!r) return;
     free(r->piece);
+    free(r->named);
     free(r->rule);
     free(r->node);
     free(r->edge);

@@ -53,7 +53,9 @@ piece piece_repeat(struct grammar *g, piece a, uint32_t min, uint32_t max); // m
 piece piece_call(struct grammar *g, piece a);
 // A span in which anything goes until `end`; not required: or nothing. begin "": it is open.
 piece reasoning_piece(struct grammar *g, const char *begin, const char *end, bool required, err *e);
-// Text in which every added token of the vocabulary may also come as that token.
+// The longest added or special token (but the end) that text begins with; -1: none.
+int32_t rules_named(struct grammar *g, const char *text, size_t n);
+// Text in which what spells such a token may also come as that token.
 piece piece_format(struct grammar *g, const char *text);
 
 // EBNF, see grammar_from_ebnf.
@@ -101,6 +103,8 @@ struct rules {
     struct rules_node *node;
     struct rules_edge *edge;
     uint32_t n_piece, cap_piece, n_rule, cap_rule, n_node, cap_node, n_edge, cap_edge;
+    int32_t *named; // [n_named] added and special tokens
+    uint32_t n_named;
     uint32_t root; // rule
     bool too_large;
 };

@@ -103,15 +103,11 @@ static const char **texts_of(struct tags *t, const json_t *v, const char *field,
     return texts;
 }
 
-// The added token that is spelt so, or -1; `special`: also one of those.
-static int32_t token_named(const grammar_vocab *v, const char *text, bool special)
+// The added or special token that is spelt so, or -1.
+static int32_t token_named(grammar *g, const char *text)
 {
-    size_t n = strlen(text);
-    for (int32_t i = 0; i < v->n_token && n; i++)
-        if (v->len[i] == n && memcmp(v->bytes[i], text, n) == 0 &&
-            (v->kind[i] == VOCAB_ADDED || (special && v->kind[i] == VOCAB_SPECIAL)))
-            return i;
-    return -1;
+    int32_t id = rules_named(g, text, strlen(text));
+    return id >= 0 && g->v->len[id] == strlen(text) ? id : -1;
 }
 
 // ---- the types ----
@@ -158,10 +154,12 @@ static piece any_text(struct tags *t, const json_t *v)
 static piece token(struct tags *t, const json_t *v)
 {
     const char *text = text_of(t, v, "token");
-    int32_t id = text ? token_named(t->g->v, text, true) : -1;
+    const grammar_vocab *all = t->g->v;
     if (!text) return PIECE_FAILED;
+    if (all->len[all->end] == strlen(text) && memcmp(all->bytes[all->end], text, strlen(text)) == 0)
+        return fault(t, "`%s` ends the answer: it comes by itself", text);
+    int32_t id = token_named(t->g, text);
     if (id < 0) return fault(t, "`%s` is no added token of the vocabulary", text);
-    if (id == t->g->v->end) return fault(t, "`%s` ends the answer: it comes by itself", text);
     return piece_token(t->g, id);
 }
 
@@ -239,15 +237,9 @@ static piece tag_inside(struct tags *t, const json_t *v)
 // Text that opens something: where it begins with an added token, that token only.
 static piece opening(grammar *g, const char *text)
 {
-    int32_t id = -1;
-    size_t n = 0;
-    const struct vocab_tables *tables = g->v->prepared;
-    for (int i = 0; i < tables->n_added && id < 0; i++) {
-        n = g->v->len[tables->added[i]];
-        if (n && strncmp(text, g->v->bytes[tables->added[i]], n) == 0) id = tables->added[i];
-    }
+    int32_t id = rules_named(g, text, strlen(text));
     if (id < 0) return piece_format(g, text);
-    return piece_then(g, piece_token(g, id), piece_format(g, text + n));
+    return piece_then(g, piece_token(g, id), piece_format(g, text + g->v->len[id]));
 }
 
 static piece tag(struct tags *t, const json_t *v)
@@ -315,9 +307,9 @@ static piece with_triggers(struct tags *t, const json_t *v, const json_t *list,
     size_t n_bytes = 0;
     piece one = PIECE_NONE, text = PIECE_FAILED;
     for (size_t i = 0; i < n; i++)
-        if (token_named(t->g->v, triggers[i], false) < 0) bytes[n_bytes++] = triggers[i];
+        if (token_named(t->g, triggers[i]) < 0) bytes[n_bytes++] = triggers[i];
     for (size_t i = 0; i < n && one != PIECE_FAILED; i++) {
-        int32_t id = token_named(t->g->v, triggers[i], false);
+        int32_t id = token_named(t->g, triggers[i]);
         one = piece_or(t->g, one, triggered(t, list, bytes, n_bytes, triggers[i], id, used));
     }
     for (size_t i = 0; i < json_array_size(list) && one != PIECE_FAILED; i++)

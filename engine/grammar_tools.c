@@ -69,16 +69,6 @@ static piece body_piece(grammar *g, const struct grammar_tools_options *o, err *
     return any;
 }
 
-static int32_t begin_token(const grammar_vocab *v, const char *begin)
-{
-    const struct vocab_tables *t = v->prepared;
-    for (int i = 0; i < t->n_added; i++) {
-        int32_t token = t->added[i];
-        if (v->len[token] && strncmp(begin, v->bytes[token], v->len[token]) == 0) return token;
-    }
-    return -1;
-}
-
 // first, then any number of (between, next).
 static piece calls_piece(grammar *g, const struct grammar_tools_options *o, piece first, piece next)
 {
@@ -91,7 +81,7 @@ static piece calls_piece(grammar *g, const struct grammar_tools_options *o, piec
 static piece answer_piece(grammar *g, const struct grammar_tools_options *o, piece body, err *e)
 {
     bool must = o->choice == CHOICE_REQUIRED || o->choice == CHOICE_NAMED;
-    int32_t token = o->begin[0] ? begin_token(g->v, o->begin) : -1;
+    int32_t token = rules_named(g, o->begin, strlen(o->begin));
     piece text, calls;
     if (token >= 0) {
         piece rest = piece_format(g, o->begin + g->v->len[token]);
@@ -115,7 +105,7 @@ static piece answer_piece(grammar *g, const struct grammar_tools_options *o, pie
 
 piece reasoning_piece(grammar *g, const char *begin, const char *end, bool required, err *e)
 {
-    int32_t opens = begin_token(g->v, begin), closes = begin_token(g->v, end);
+    int32_t opens = rules_named(g, begin, strlen(begin)), closes = rules_named(g, end, strlen(end));
     if (begin[0] && (opens < 0 || g->v->len[opens] != strlen(begin))) {
         err_set(e, ERR_INPUT, "`%s` is no added token of the vocabulary", begin);
         return PIECE_FAILED;

@@ -570,6 +570,15 @@ static void structural_tags(void **state)
          "\"content\": {\"type\": "
          "\"grammar\", \"grammar\": \"r = 'a' r 'b' | 'x'\"}}}",
          {{"", MAY_END}, {"x", MAY_END}, {"xaxb", MAY_END}, {"xxx", REFUSED}, {"ax", OPEN}}},
+        // A special token as a trigger, and as an end.
+        {"{\"type\": \"triggered_tags\", \"triggers\": [\"<|start|>\"], \"tags\": [{\"begin\": "
+         "\"<|start|>\", \"content\": {\"type\": \"regex\", \"pattern\": \"[a-z]*\"}, \"end\": "
+         "\"<think>\"}]}",
+         {{"x<|start|>", MAY_END},
+          {"x{<|start|>}ab{<think>}y", MAY_END},
+          {"{<|start|>}ab<think>", MAY_END},
+          {"{<|start|>}1", REFUSED},
+          {"{<|start|>}", OPEN}}},
         // Numbers behind numbers.
         {"{\"type\": \"star\", \"content\": {\"type\": \"sequence\", \"elements\": [{\"type\": "
          "\"json_schema\", \"json_schema\": {\"enum\": [1, 12]}}, {\"type\": \"optional\", "
