@@ -114,16 +114,17 @@ static void attention_block(struct work *w, const struct model *m, int l, int n)
     op->add(m->device, w->attn, &back, n);
 }
 
-// From there to the normed input of the next layer, if there is one.
-static void ffn_block(struct work *w, const struct model *m, int l, int n)
+// From there to the normed input of the next layer, or, of the last one, of the head; NULL `final`:
+// no head follows.
+static void ffn_block(struct work *w, const struct model *m, int l, int n, const float *final)
 {
     const struct layer *y = &m->layers[l];
-    bool is_last = l + 1 == m->config.n_layer;
+    const float *gain = l + 1 < m->config.n_layer ? y[1].attn_norm : final;
     const struct k_gate in = {.gate = &y->gate, .up = &y->up, .room = {w->gate, w->up}};
     const struct k_add back = {.w = &y->down,
                                .x = w->x,
-                               .next = is_last ? NULL : w->h,
-                               .gain = is_last ? NULL : y[1].attn_norm,
+                               .next = gain ? w->h : NULL,
+                               .gain = gain,
                                .eps = m->config.norm_eps};
     m->ops->gate(m->device, w->ffn, w->h, &in, n);
     m->ops->add(m->device, w->ffn, &back, n);
@@ -137,8 +138,9 @@ static void set_place(struct work *w, const struct model *m, const int32_t *toke
     m->ops->upload(m->device, w->place, w->host_place, (size_t)(n + 1) * sizeof *w->place);
 }
 
-// The chunk whose place is set.
-static int run_layers(struct work *w, const struct model *m, int n, const volatile int *cancel)
+// The chunk whose place is set; `final` as above.
+static int run_layers(struct work *w, const struct model *m, int n, const float *final,
+                      const volatile int *cancel)
 {
     const struct config *c = &m->config;
     m->ops->embed(m->device, w->x, &m->embedding, w->place + 1, n);
@@ -148,7 +150,7 @@ static int run_layers(struct work *w, const struct model *m, int n, const volati
         if (cancel && *cancel) return -1;
         attention_block(w, m, l, n);
         if (cancel && *cancel) return -1;
-        ffn_block(w, m, l, n);
+        ffn_block(w, m, l, n, final);
     }
     return 0;
 }
@@ -157,22 +159,22 @@ int forward_chunk(struct work *w, const struct model *m, const int32_t *tokens, 
                   const volatile int *cancel)
 {
     set_place(w, m, tokens, n, pos);
-    return run_layers(w, m, n, cancel);
+    return run_layers(w, m, n, NULL, cancel);
 }
 
-// The logits after n tokens of the chunk that ran last, from token t on.
-static void run_head(struct work *w, const struct model *m, int t, int n)
+// The logits of n tokens, of which w->h is the normed state.
+static void run_head(struct work *w, const struct model *m, int n)
 {
-    const struct config *c = &m->config;
     const struct k_product head = {.w = &m->head, .out = w->logits};
-    const float *x = w->x + (size_t)t * (size_t)c->dim;
-    m->ops->norm(m->device, w->h, x, m->final_norm, n, c->dim, c->norm_eps);
     m->ops->project(m->device, w->h, n, &head, 1);
 }
 
 void forward_head(struct work *w, const struct model *m, int t)
 {
-    run_head(w, m, t, 1);
+    const struct config *c = &m->config;
+    const float *x = w->x + (size_t)t * (size_t)c->dim;
+    m->ops->norm(m->device, w->h, x, m->final_norm, 1, c->dim, c->norm_eps);
+    run_head(w, m, 1);
 }
 
 struct step {
@@ -184,8 +186,8 @@ struct step {
 static void issue_step(void *context)
 {
     struct step *s = context;
-    run_layers(s->work, s->model, s->n, NULL);
-    run_head(s->work, s->model, 0, s->n);
+    run_layers(s->work, s->model, s->n, s->model->final_norm, NULL);
+    run_head(s->work, s->model, s->n);
 }
 
 void forward_step(struct work *w, const struct model *m, const int32_t *tokens, int n, int pos)

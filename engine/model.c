@@ -363,6 +363,7 @@ static int bind_fp4(struct model *m, struct k_matrix *w, struct tensor *t, int n
         (is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
         place_tensor(m, &w->data, t, e) || place_tensor(m, &w->block, s, e))
         return -1;
+    m->ops->arrange(m->device, w);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes + s->n_bytes);
     return 0;
 }
@@ -440,6 +441,7 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
                            .block = block,
                            .scale = own_floats(m, scale, (size_t)n_row, e)};
     free(scale);
+    m->ops->arrange(m->device, w);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);
     return w->scale ? 0 : -1;
 }

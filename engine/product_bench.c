@@ -59,6 +59,7 @@ static int make_matrix(struct bench *b, struct k_matrix *w, uint64_t seed, err *
     b->op->fill(b->device, (void *)w->data, n, seed, fp4 ? UINT64_MAX : keep, fp4 ? 0 : set);
     uint64_t one = w->type == K_NVFP4 ? 0x3838383838383838 : 0x7f7f7f7f7f7f7f7f;
     if (fp4) b->op->fill(b->device, (void *)w->block, n_block, 0, 0, one);
+    b->op->arrange(b->device, w);
     b->matrix_bytes = n + n_block;
     return 0;
 }

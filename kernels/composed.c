@@ -65,6 +65,12 @@ void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_
     }
 }
 
+void composed_arrange(k_device *d, const struct k_matrix *w)
+{
+    (void)d;
+    (void)w;
+}
+
 int composed_finish(k_device *d, err *e)
 {
     (void)d, (void)e;

@@ -14,8 +14,8 @@
 // Short numbers are written both as bf16, for bf16 weights, and as f16, for the others. f16 is
 // scaled by 2^-4: up to 2^20 it holds, and down to 2^-21 of absolute error.
 //
-// Decode kernels are launched with programmatic dependence: each may begin while its predecessor
-// runs, fetches weights (which nobody writes), and only then waits for its predecessor's results.
+// Operations for few tokens are jobs of a resident kernel (cuda_step.cu); all others are launches,
+// and before one of them is issued what is listed must be (cuda_steps_flush).
 #pragma once
 #include "kernels/cuda_probe.h"
 #include "kernels/kernels.h"
@@ -25,6 +25,7 @@
 #include <cuda_fp8.h>
 #include <cuda_runtime.h>
 #include <mutex>
+#include <vector>
 
 enum {
     FEW_TOKENS = 8,       // up to here products are bound by the bytes of weights
@@ -42,7 +43,7 @@ struct k_act {
     float *x;               // FORM_F32 [n_token, n_col]
     uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
     uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
-    float *sums;            // FORM_PAIR [n_sum, FEW_TOKENS] sums of squares
+    float *sums;            // FORM_PAIR [token, n_sum] sums of squares
     int n_sum;              // 0: no norm
     int norm_dim;           // of which the sums are
     float eps;
@@ -67,6 +68,7 @@ struct k_device {
     unsigned long long *argmax_best; // the best so far, and how many blocks have had their say
     unsigned long long *argmax_host; // mapped host memory: the result
     unsigned *read_sum;
+    struct step_queue *steps; // jobs that are not launched yet
 };
 
 // Remembers the first failure; true when there is none now.
@@ -126,17 +128,25 @@ void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const f
                    const int32_t *pos, int n_token);
 void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
                     const int32_t *pos, int n_token);
-bool cuda_attend_takes(const struct k_attend *at, int n_token);
-void cuda_attend_few(k_device *d, k_act *a, const struct k_attend *at, int n_token);
 void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token);
 
-// Products of FORM_PAIR.
-bool cuda_stream_takes(const struct k_matrix *w);
-bool cuda_stream_init(k_device *d);
-void cuda_stream_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
-                         int n_product);
-void cuda_stream_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
-void cuda_stream_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+// Jobs for few tokens, x in FORM_PAIR.
+bool cuda_steps_open(k_device *d);
+void cuda_steps_close(k_device *d);
+// From now on jobs are listed until a flush, and lists are kept in device memory that `lists` gets;
+// NULL: each is launched at once.
+void cuda_steps_record(k_device *d, std::vector<void *> *lists);
+void cuda_steps_flush(k_device *d);
+bool cuda_step_takes(const struct k_matrix *w);
+bool cuda_step_attends(const struct k_attend *at, int n_token);
+void cuda_step_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                       int n_product);
+void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token);
+void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
+void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+
+// The order of bits in which FP4 weights are kept (cuda_unpack.h).
+void cuda_arrange(k_device *d, const struct k_matrix *w);
 
 #ifdef __CUDACC__
 static __device__ __forceinline__ void early_trigger()
@@ -218,6 +228,24 @@ static __device__ __forceinline__ float e2m1_value(unsigned code)
     return code & 8 ? -size : size;
 }
 
+// Code i of the eight in a word, as the device keeps them (cuda_unpack.h).
+static __device__ __forceinline__ unsigned arranged_code(unsigned word, unsigned i)
+{
+    unsigned half = i % 2 ? word >> 16 : word & 0xffff;
+    switch (i / 2) {
+    case 0: return (half >> 12 & 8) | (half >> 9 & 7);
+    case 1: return (half >> 9 & 8) | (half >> 6 & 7);
+    case 2: return (half >> 11 & 8) | (half >> 3 & 7);
+    default: return (half >> 10 & 8) | (half & 7);
+    }
+}
+
+static __device__ __forceinline__ float fp4_value(const struct k_matrix &w, size_t row, size_t col)
+{
+    const unsigned *words = (const unsigned *)w.data + row * ((size_t)w.n_col / 8);
+    return e2m1_value(arranged_code(words[col / 8], (unsigned)(col % 8)));
+}
+
 static __device__ __forceinline__ float e8m0_value(unsigned char b)
 {
     return b == 255 ? __uint_as_float(0x7fc00000)
@@ -243,10 +271,10 @@ static __device__ __forceinline__ float weight_value(const struct k_matrix &w, s
         return x * ((const float *)w.block)[row / K_E4M3_BLOCK * n_across + col / K_E4M3_BLOCK];
     }
     case K_NVFP4:
-        return e2m1_value(bytes[row * (n_col / 2) + col / 2] >> col % 2 * 4 & 15) *
+        return fp4_value(w, row, col) *
                e4m3_value(block[row * (n_col / K_NVFP4_BLOCK) + col / K_NVFP4_BLOCK]);
     default:
-        return e2m1_value(bytes[row * (n_col / 2) + col / 2] >> col % 2 * 4 & 15) *
+        return fp4_value(w, row, col) *
                e8m0_value(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
     }
 }

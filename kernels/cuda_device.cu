@@ -66,6 +66,7 @@ static int choose_device(k_device *d, err *e)
 static void device_close(k_device *d)
 {
     if (!d) return;
+    cuda_steps_close(d);
     if (d->stream) cudaStreamDestroy(d->stream);
     for (int i = 0; i < 3; i++) cudaFree(d->scratch[i]);
     cudaFree(d->parts);
@@ -94,7 +95,7 @@ static k_device *device_open(int n_thread, err *e)
         cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
         cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
         cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
-        cuda_stream_init(d);
+        cuda_steps_open(d);
     if (ok) return d;
     err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
     device_close(d);
@@ -198,31 +199,50 @@ static int device_finish(k_device *d, err *e)
 
 // Recordings
 
-static void device_replay(k_device *d, void **recording, void (*issue)(void *context),
-                          void *context)
-{
-    if (!*recording) {
-        cudaGraph_t graph = NULL;
-        cudaGraphExec_t exec = NULL;
-        if (!cuda_check(d, cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeThreadLocal),
-                        "recording"))
-            return;
-        issue(context);
-        bool ok = cuda_check(d, cudaStreamEndCapture(d->stream, &graph), "recording") &&
-                  cuda_check(d, cudaGraphInstantiate(&exec, graph, 0), "recording") &&
-                  cuda_check(d, cudaGraphUpload(exec, d->stream), "recording");
-        if (graph) cudaGraphDestroy(graph);
-        if (!ok) return;
-        *recording = exec;
-    }
-    cuda_check(d, cudaGraphLaunch((cudaGraphExec_t)*recording, d->stream), "a recorded step");
-}
+struct recording {
+    cudaGraphExec_t exec;
+    std::vector<void *> lists; // of jobs, in device memory
+};
 
 static void device_forget(k_device *d, void *recording)
 {
-    if (!recording) return;
+    struct recording *r = (struct recording *)recording;
+    if (!r) return;
     cuda_check(d, cudaStreamSynchronize(d->stream), "forget");
-    cudaGraphExecDestroy((cudaGraphExec_t)recording);
+    if (r->exec) cudaGraphExecDestroy(r->exec);
+    for (void *list : r->lists) cudaFree(list);
+    delete r;
+}
+
+// Relaxed: lists of jobs are allocated and copied meanwhile, on a stream of their own.
+static struct recording *record(k_device *d, void (*issue)(void *context), void *context)
+{
+    cudaGraph_t graph = NULL;
+    struct recording *r = new recording();
+    if (!cuda_check(d, cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeRelaxed),
+                    "recording")) {
+        delete r;
+        return NULL;
+    }
+    cuda_steps_record(d, &r->lists);
+    issue(context);
+    cuda_steps_record(d, NULL);
+    bool ok = cuda_check(d, cudaStreamEndCapture(d->stream, &graph), "recording") &&
+              cuda_check(d, cudaGraphInstantiate(&r->exec, graph, 0), "recording") &&
+              cuda_check(d, cudaGraphUpload(r->exec, d->stream), "recording");
+    if (graph) cudaGraphDestroy(graph);
+    if (ok) return r;
+    device_forget(d, r);
+    return NULL;
+}
+
+static void device_replay(k_device *d, void **recording, void (*issue)(void *context),
+                          void *context)
+{
+    if (!*recording) *recording = record(d, issue, context);
+    if (*recording)
+        cuda_check(d, cudaGraphLaunch(((struct recording *)*recording)->exec, d->stream),
+                   "a recorded step");
 }
 
 // Acts
@@ -259,17 +279,21 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
     return NULL;
 }
 
-// The fused operations: the fast kernel where the shape allows it, else the small operations.
+// The fused operations: a job for few tokens, the fast kernel for many where the shape allows it,
+// else the small operations.
 
 static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
                           int n_product)
 {
     bool few = a->form == FORM_PAIR, many = a->form == FORM_SHORT;
     for (int i = 0; i < n_product; i++)
-        few &= cuda_stream_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
-    if (few)
-        cuda_stream_project(d, a, n_token, p, n_product);
-    else if (many)
+        few &= cuda_step_takes(p[i].w), many &= cuda_gemm_takes(p[i].w);
+    if (few) {
+        cuda_step_project(d, a, n_token, p, n_product);
+        return;
+    }
+    cuda_steps_flush(d);
+    if (many)
         for (int i = 0; i < n_product; i++) cuda_gemm(d, a, n_token, p + i);
     else
         cuda_matmul(d, cuda_act_read(d, a, n_token), n_token, p, n_product);
@@ -277,14 +301,17 @@ static void fused_project(k_device *d, const k_act *a, int n_token, const struct
 
 static void fused_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token)
 {
-    if (!cuda_attend_takes(at, n_token)) {
-        composed_attend(&k_cuda, d, d->scratch[0], at, n_token);
-        cuda_act_write(d, a, d->scratch[0], n_token);
-    } else if (n_token <= FEW_TOKENS) {
-        cuda_attend_few(d, a, at, n_token);
-    } else {
+    if (cuda_step_attends(at, n_token)) {
+        cuda_step_attend(d, a, at, n_token);
+        return;
+    }
+    cuda_steps_flush(d);
+    if (n_token > FEW_TOKENS && (at->cache->head_dim == 64 || at->cache->head_dim == 128)) {
         composed_prepare(&k_cuda, d, at, n_token);
         cuda_attend_many(d, a, at, n_token);
+    } else {
+        composed_attend(&k_cuda, d, d->scratch[0], at, n_token);
+        cuda_act_write(d, a, d->scratch[0], n_token);
     }
 }
 
@@ -294,32 +321,41 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
                                      {g->up, NULL, g->room[1], false}};
     bool alike = g->gate->type == g->up->type && !g->gate->block == !g->up->block;
     if (a->form == FORM_PAIR && out->n_col % COLUMNS_STEP == 0 && alike &&
-        cuda_stream_takes(g->gate) && cuda_stream_takes(g->up)) {
-        cuda_stream_gate(d, out, a, g, n_token);
+        cuda_step_takes(g->gate) && cuda_step_takes(g->up)) {
+        cuda_step_gate(d, out, a, g, n_token);
         return;
     }
     fused_project(d, a, n_token, both, 2);
+    cuda_steps_flush(d);
     cuda_gate_act(d, out, g->room[0], g->room[1], n_token);
 }
 
 static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
 {
     const struct k_product back = {p->w, NULL, p->x, true};
-    if (a->form == FORM_PAIR && cuda_stream_takes(p->w) &&
+    if (a->form == FORM_PAIR && cuda_step_takes(p->w) &&
         (!p->next || p->next->n_col % COLUMNS_STEP == 0)) {
-        cuda_stream_add(d, a, p, n_token);
+        cuda_step_add(d, a, p, n_token);
         return;
     }
     fused_project(d, a, n_token, &back, 1);
+    cuda_steps_flush(d);
     if (p->next) cuda_norm(d, p->next, p->x, p->gain, n_token, p->w->n_row, p->eps);
 }
 
 // Sessions may run in threads of their own. One operation at a time issues its kernels, so that a
-// recording and the scratch between two kernels of one operation stay its own.
+// recording and the scratch between two kernels of one operation stay its own. What is listed goes
+// first, but for the operations that add to the list.
 template <auto OPERATION> struct locked;
 template <typename Result, typename... Rest, Result (*OPERATION)(k_device *, Rest...)>
 struct locked<OPERATION> {
     static Result call(k_device *d, Rest... rest)
+    {
+        std::lock_guard<std::recursive_mutex> held(d->lock);
+        cuda_steps_flush(d);
+        return OPERATION(d, rest...);
+    }
+    static Result list(k_device *d, Rest... rest)
     {
         std::lock_guard<std::recursive_mutex> held(d->lock);
         return OPERATION(d, rest...);
@@ -339,6 +375,7 @@ extern const struct k_ops k_cuda = {
     .upload = locked<device_upload>::call,
     .download = locked<device_download>::call,
     .place = locked<device_place>::call,
+    .arrange = locked<cuda_arrange>::call,
     .reserve = locked<device_reserve>::call,
     .finish = locked<device_finish>::call,
     .replay = locked<device_replay>::call,
@@ -355,10 +392,10 @@ extern const struct k_ops k_cuda = {
     .act_new = locked<act_new>::call,
     .act_free = locked<act_free>::call,
     .norm = locked<cuda_norm>::call,
-    .project = locked<fused_project>::call,
-    .attend = locked<fused_attend>::call,
-    .gate = locked<fused_gate>::call,
-    .add = locked<fused_add>::call,
+    .project = locked<fused_project>::list,
+    .attend = locked<fused_attend>::list,
+    .gate = locked<fused_gate>::list,
+    .add = locked<fused_add>::list,
     .argmax = locked<cuda_argmax>::call,
     .fill = locked<cuda_fill>::call,
     .read_all = locked<cuda_read_all>::call,

@@ -122,8 +122,8 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             int r = row + m * 16 + h * 8 + g;
-            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t], scales + r * scale_bytes, t,
-                             a[m][h]);
+            unpack_row<FORM>(((const uint4 *)from)[r * 4 + t],
+                             lane_scales<FORM>(scales + r * scale_bytes, t), a[m][h]);
         }
 #pragma unroll
     for (int b = 0; b < 8; b++) {
@@ -134,7 +134,6 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][8][4], const 
             uint4 p = x[piece_at<FORM>(token + b * 8 + g, t * lane_pieces + i)];
             v[4 * i] = p.x, v[4 * i + 1] = p.y, v[4 * i + 2] = p.z, v[4 * i + 3] = p.w;
         }
-        shuffle_columns<FORM>(v);
 #pragma unroll
         for (int m = 0; m < 2; m++) {
             float *sum = FORM == W_E4M3_BLOCK ? c[m] : acc[m][b];

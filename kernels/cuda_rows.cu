@@ -199,7 +199,7 @@ __global__ void act_read_kernel(k_act a, float *out)
     if (a.n_sum) {
         float sum = 0;
         for (int i = threadIdx.x; i < a.n_sum; i += blockDim.x)
-            sum += a.sums[i * FEW_TOKENS + blockIdx.x];
+            sum += a.sums[blockIdx.x * a.n_sum + i];
         factor = 1 / sqrtf(block_sum(sum) / a.norm_dim + a.eps);
     }
     for (int i = threadIdx.x; i < a.n_col; i += blockDim.x) {
@@ -349,4 +349,29 @@ void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t ke
     fill_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>((unsigned char *)to, n_bytes,
                                                                   seed, keep, set);
     cuda_check(d, cudaGetLastError(), "fill");
+}
+
+// Eight FP4 codes of a word from the checkpoint's order (code i in bits 4 i .. 4 i + 3) to ours.
+__global__ void arrange_kernel(unsigned *words, size_t n)
+{
+    for (size_t i = global_index(); i < n; i += (size_t)gridDim.x * blockDim.x) {
+        unsigned word = words[i], out = 0;
+        for (unsigned half = 0; half < 2; half++) {
+            unsigned code[4], bits;
+            for (unsigned k = 0; k < 4; k++) code[k] = word >> (8 * k + 4 * half) & 15;
+            bits = (code[0] & 8) << 12 | (code[0] & 7) << 9 | (code[1] & 8) << 9 |
+                   (code[1] & 7) << 6 | (code[2] & 8) << 11 | (code[2] & 7) << 3 |
+                   (code[3] & 8) << 10 | (code[3] & 7);
+            out |= bits << 16 * half;
+        }
+        words[i] = out;
+    }
+}
+
+void cuda_arrange(k_device *d, const struct k_matrix *w)
+{
+    if (w->type != K_NVFP4 && w->type != K_MXFP4) return;
+    arrange_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>(
+        (unsigned *)w->data, (size_t)w->n_row * (size_t)w->n_col / 8);
+    cuda_check(d, cudaGetLastError(), "arrange");
 }

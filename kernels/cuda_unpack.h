@@ -1,16 +1,25 @@
 // Weights as tensor cores want them. A unit is 64 bytes of each of 16 rows; lane 4 g + t of a warp
 // holds bytes [16 t, 16 t + 16) of rows g and g + 8. The order of columns in a product is free as
-// long as both factors have the same, so a lane's own 16 bytes make whole fragments, and what an
-// unpacking trick would leave in an odd order stays in that order: x is shuffled instead, once for
-// all rows.
+// long as both factors have the same, so a lane's own 16 bytes make whole fragments.
 //
 // bf16 weights stay what they are and meet x in bf16. The others become f16, exactly, times a power
 // of two that the caller puts right at the end, and meet x in f16:
 //
 //   e4m3   by the conversion that the hardware has
-//   e2m1   its fields moved into those of an e4m3 code, which is 2^-6 of the value, then the same;
-//          times the block's scale, both short enough that the product is exact. MXFP4's scales are
-//          taken 2^6 larger; scales below 2^-29 count as 0, those above 2^9 as infinite.
+//   e2m1   its fields moved into those of f16, which is 2^-14 of the value; times the block's
+//   scale,
+//          taken larger (2^6; MXFP4: 2^8) so that the product, which is short, is exact. MXFP4's
+//          weights are so from 2^-18 on; its scales below 2^-22 count as 0, those above 2^7 as
+//          infinite.
+//
+// Moving fields is integer work, and on GPUs with as much bandwidth for each multiprocessor as an
+// H200's it is what FP4 weights are bound by. So the device keeps the bits of the eight codes of a
+// 32-bit word in another order: each half of the word has every second code, and of
+// four codes two lie so that one shift brings sign and size into place together:
+//
+//   bit of a half   15 14 13 12 11 10  9  8  7  6  5  4  3  2  1  0
+//   code             0  2  3  1  0  0  0  1  1  1  2  2  2  3  3  3
+//   field            s  s  s  s  e  e  m  e  e  m  e  e  m  e  e  m
 #pragma once
 #include "kernels/cuda.h"
 
@@ -27,7 +36,8 @@ template <int FORM> struct unit {
     static constexpr int kind = FORM == W_BF16 ? X_BF16 : X_F16;                      // of x
     // What a sum of products must be multiplied with.
     static constexpr float factor = FORM == W_BF16    ? 1.0f
-                                    : FORM == W_NVFP4 ? 0x1p6f / F16_UNIT
+                                    : FORM == W_NVFP4 ? 0x1p8f / F16_UNIT
+                                    : FORM == W_MXFP4 ? 0x1p6f / F16_UNIT
                                                       : 1 / F16_UNIT;
 };
 
@@ -59,35 +69,45 @@ static __device__ __forceinline__ void unpack_e4m3(unsigned w, unsigned out[2])
         : "r"(w));
 }
 
-// Eight e2m1 codes: (0, 2), (1, 3), (4, 6), (5, 7).
+// Eight e2m1 codes, in order, from the order that the device keeps.
 static __device__ __forceinline__ void unpack_e2m1(unsigned w, unsigned out[4])
 {
-    unsigned even[2], odd[2];
-    unpack_e4m3((w << 2 & 0x1c1c1c1cu) | (w << 4 & 0x80808080u), even);
-    unpack_e4m3((w >> 2 & 0x1c1c1c1cu) | (w & 0x80808080u), odd);
-    out[0] = even[0], out[1] = odd[0], out[2] = even[1], out[3] = odd[1];
+    const unsigned sign = 0x80008000u, size = 0x0e000e00u;
+    out[0] = w & (sign | size);
+    out[1] = w << 3 & (sign | size);
+    out[2] = (w << 6 & size) | (w << 1 & sign);
+    out[3] = (w << 9 & size) | (w << 2 & sign);
 }
 
-// The scales of a lane's two blocks of 16 columns, each twice in a register.
+// The scales of a lane's two blocks of 16 columns, times 2^6, each twice in a register.
 static __device__ __forceinline__ void nvfp4_scales(unsigned two, unsigned out[2])
 {
     unsigned s[2];
     unpack_e4m3(two, s);
+    s[0] = multiply_f16x2(s[0], 0x54005400u); // 64
     out[0] = __byte_perm(s[0], 0, 0x1010);
     out[1] = __byte_perm(s[0], 0, 0x3232);
 }
 
-// 2^(b - 127 + 6), twice.
+// 2^(b - 127 + 8), twice.
 static __device__ __forceinline__ unsigned mxfp4_scale(unsigned b)
 {
-    unsigned bits = (unsigned)min(max((int)b - 106, 0), 31) << 10;
+    unsigned bits = (unsigned)min(max((int)b - 104, 0), 31) << 10;
     return bits | bits << 16;
 }
 
-// One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s. `scales` points
-// at the row's scales of this unit (NVFP4 and MXFP4).
+// What lane t needs of the scales of one row of a unit (NVFP4 and MXFP4).
 template <int FORM>
-static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char *scales, int t,
+static __device__ __forceinline__ unsigned lane_scales(const unsigned char *of_row, int t)
+{
+    return FORM == W_NVFP4   ? ((const unsigned short *)of_row)[t]
+           : FORM == W_MXFP4 ? of_row[t]
+                             : 0;
+}
+
+// One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s.
+template <int FORM>
+static __device__ __forceinline__ void unpack_row(uint4 raw, unsigned scales,
                                                   unsigned out[2 * unit<FORM>::steps])
 {
     const unsigned w[4] = {raw.x, raw.y, raw.z, raw.w};
@@ -100,28 +120,14 @@ static __device__ __forceinline__ void unpack_row(uint4 raw, const unsigned char
     } else {
         unsigned s[2];
         if constexpr (FORM == W_NVFP4)
-            nvfp4_scales(((const unsigned short *)scales)[t], s);
+            nvfp4_scales(scales, s);
         else
-            s[0] = s[1] = mxfp4_scale(scales[t]);
+            s[0] = s[1] = mxfp4_scale(scales);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             unpack_e2m1(w[i], out + 4 * i);
 #pragma unroll
             for (int k = 0; k < 4; k++) out[4 * i + k] = multiply_f16x2(out[4 * i + k], s[i / 2]);
-        }
-    }
-}
-
-// A lane's columns of x in order to the order that unpack_row leaves.
-template <int FORM>
-static __device__ __forceinline__ void shuffle_columns(unsigned x[2 * unit<FORM>::steps])
-{
-    if constexpr (unit<FORM>::is_fp4) {
-#pragma unroll
-        for (int i = 0; i < 16; i += 2) {
-            unsigned a = x[i], b = x[i + 1];
-            x[i] = __byte_perm(a, b, 0x5410);
-            x[i + 1] = __byte_perm(a, b, 0x7632);
         }
     }
 }

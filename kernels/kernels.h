@@ -111,6 +111,9 @@ struct k_ops {
     // Makes host bytes that outlive the device readable to operations: the pointer itself where
     // operations read host memory, a copy on a device otherwise. NULL: not enough memory.
     const void *(*place)(k_device *d, const void *host, size_t n_bytes);
+    // Once for each matrix in its memory, before any operation reads it: the instance may bring w's
+    // bytes into an order of its own.
+    void (*arrange)(k_device *d, const struct k_matrix *w);
     // Scratch for calls of up to n_token tokens and matrices of up to n_col columns; called before
     // the first operation and whenever these grow. After it no operation allocates.
     int (*reserve)(k_device *d, int n_token, int n_col, err *e);

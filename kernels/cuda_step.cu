@@ -1,0 +1,1060 @@
+// Decode steps: what a model does with up to 8 tokens, as a list of jobs that one resident kernel
+// works through. A job is a product y [n_token, n_row] = x W^T with what a layer does with y, or
+// the attention of one layer (cuda_attend.h). Operations that are recorded (k_ops.replay) are
+// listed, and a list is one launch; outside recordings every operation is a list of one.
+//
+// Bound by the bytes of W, each read once: the matrices of an 8B model in e4m3 are 7 GB, 1.6 ms at
+// 4.4 TB/s (H200) and 30 ms at 233 GB/s (GB10). Everything here serves keeping enough bytes in
+// flight all the time:
+//
+// - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
+//   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
+//   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
+// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk), as
+// far
+//   ahead as the ring has stages. A stage is one step of one tile: 128 bytes of each row for each
+//   of the other warps.
+// - What a warp needs of x it copies to shared memory some steps ahead, since whatever comes from
+// the
+//   second-level cache waits behind the weights.
+// - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
+//   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
+//   halves of x ride in the columns that would be empty.
+// - What follows a product happens on its sums: residual, gated activation, the next norm's gain
+// and
+//   squares, the split into pairs of short numbers.
+//
+// Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
+// there is one for each multiprocessor, each needs most of one, and what was launched before ends
+// without them.
+//
+// Sums are added in an order that depends on the shape alone: results repeat bit for bit.
+#include "kernels/cuda_attend.h"
+#include "kernels/cuda_unpack.h"
+
+#include <cassert>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+enum {
+    WARPS = 8, // that multiply
+    THREADS = 32 * WARPS,
+    BLOCK = THREADS + 32, // and one warp that asks for weights
+    PARTS_MAX = 3,
+    TILES = 4,
+    SLOT_BYTES = 2 * UNIT_BYTES // of a row
+};
+
+// Slots of a row that a warp has in a stage.
+static constexpr __host__ __device__ int slots_of(bool small)
+{
+    return small ? 1 : 2;
+}
+
+constexpr int SLOTS = slots_of(IS_SMALL);
+
+enum job_kind { JOB_PRODUCT, JOB_ATTEND };
+enum ending { END_STORE, END_GATE, END_ADD };
+
+// One matrix of a product. Tiles of all matrices are numbered through.
+struct part {
+    const unsigned char *data, *block;
+    const float *scale, *bias;
+    float *out;
+    int n_row, first_tile;
+    bool add;
+};
+
+struct product_job {
+    struct part part[PARTS_MAX];
+    int n_part, n_tile, n_col, n_token;
+    int n_each, n_more; // every block has n_each tiles, the first n_more have another
+    enum ending ending;
+    // x
+    const uint16_t *hi, *lo; // of the kind that the weights' form wants
+    const float *sums;
+    int n_sum, norm_dim;
+    float eps;
+    // END_GATE: rows 0..7 of a tile are of part 0, 8..15 of part 1; END_ADD: the next norm's input
+    struct short_out next;
+    float *next_sums;
+    const float *gain;
+};
+
+struct alignas(16) step_job {
+    enum job_kind kind;
+    union {
+        struct product_job product;
+        struct attend_job attend;
+    };
+};
+
+// Where blocks meet: how many have arrived in all, and how many are done with the list. Zero
+// between launches.
+struct step_sync {
+    unsigned arrived, done;
+};
+
+struct step_list {
+    const struct step_job *jobs; // NULL: `only` is all
+    int n, flight;
+    struct step_sync *sync;
+    struct step_job only;
+};
+
+// What a warp multiplies at a time: two neighbouring units (cuda_unpack.h) of each row, whole lines
+// of 128 bytes.
+template <int FORM> struct slot {
+    static constexpr int scale_bytes = 2 * unit<FORM>::scale_bytes; // of a row
+    static constexpr int columns = 2 * unit<FORM>::columns;
+};
+
+// Rows lie a little further apart than they are long, so that the eight lanes that are served
+// together (two rows) meet different banks.
+static constexpr __host__ __device__ int row_pitch(bool small)
+{
+    return WARPS * slots_of(small) * SLOT_BYTES + 64;
+}
+
+static constexpr __host__ __device__ int scale_pitch(int form, bool small)
+{
+    int bytes = form == W_NVFP4 ? 16 : form == W_MXFP4 ? 8 : 0;
+    return bytes ? WARPS * slots_of(small) * bytes + 16 : 0;
+}
+
+static constexpr __host__ __device__ int stage_size(int form, bool small)
+{
+    return UNIT_ROWS * (row_pitch(small) + scale_pitch(form, small));
+}
+
+// Stages ahead.
+static constexpr __host__ __device__ int depth_of(int form, bool small)
+{
+    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 3 : 4;
+}
+
+// The blocks divide the tiles of a job evenly.
+static __device__ __forceinline__ int tiles_before(const struct product_job &j, unsigned block)
+{
+    return (int)block * j.n_each + min((int)block, j.n_more);
+}
+
+// Up to TILES neighbouring tiles of one part, which are multiplied side by side.
+struct group {
+    int p, row, n; // the part, the first tile's first row in it, tiles
+};
+
+static __device__ __forceinline__ struct group group_of(const struct product_job &j, int tile,
+                                                        int end)
+{
+    struct group g = {0, 0, 0};
+    int last = j.n_tile;
+    if (j.ending == END_GATE) {
+        g.row = tile * 8;
+    } else {
+        if (j.n_part > 1 && tile >= j.part[1].first_tile) g.p = 1;
+        if (j.n_part > 2 && tile >= j.part[2].first_tile) g.p = 2;
+        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first_tile;
+        g.row = (tile - j.part[g.p].first_tile) * 16;
+    }
+    g.n = min((int)TILES, min(end, last) - tile);
+    return g;
+}
+
+// Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
+
+struct stage_sync {
+    unsigned long long full, empty;
+};
+
+static __device__ __forceinline__ void sync_init(unsigned long long *s, unsigned n)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(s)), "r"(n)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_expect(unsigned long long *s, unsigned n_bytes)
+{
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(s)),
+                 "r"(n_bytes)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_arrive(unsigned long long *s)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(s)) : "memory");
+}
+
+// A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
+struct patience {
+    unsigned tries;
+    long long start;
+};
+
+static __device__ __forceinline__ void be_patient(struct patience &p)
+{
+    long long now;
+    if (++p.tries % 4096) return;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    if (!p.start) p.start = now;
+    if (now - p.start > 20000000000ll) __trap();
+}
+
+static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
+{
+    struct patience p = {0, 0};
+    for (;;) {
+        unsigned done;
+        asm volatile("{ .reg .pred done;\n"
+                     "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+                     "selp.u32 %0, 1, 0, done; }"
+                     : "=r"(done)
+                     : "r"(shared_address(s)), "r"(phase)
+                     : "memory");
+        if (done) return;
+        be_patient(p);
+    }
+}
+
+static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n_bytes,
+                                                 unsigned long long *s)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(n_bytes), "r"(shared_address(s))
+                 : "memory");
+}
+
+// Where in the ring a warp is.
+struct ring_at {
+    unsigned stage, phase;
+};
+
+template <int DEPTH> static __device__ __forceinline__ void ring_next(struct ring_at &at)
+{
+    if (++at.stage < DEPTH) return;
+    at.stage = 0, at.phase ^= 1;
+}
+
+// One lane's row of a tile: rows 0..15, of a gate's tile 8 of either part.
+struct row_place {
+    const unsigned char *data, *scales;
+};
+
+template <int FORM>
+static __device__ __forceinline__ struct row_place place_of(const struct product_job &j,
+                                                            const struct group &g, int t, int r)
+{
+    bool gate = j.ending == END_GATE;
+    const struct part &p = j.part[gate ? r / 8 : g.p];
+    unsigned row = (unsigned)min(gate ? g.row + t * 8 + r % 8 : g.row + t * 16 + r,
+                                 p.n_row - 1); // a ragged last tile repeats its last row
+    constexpr unsigned per_byte = unit<FORM>::is_fp4 ? 2 : 1;
+    unsigned n_col = (unsigned)j.n_col, row_bytes = FORM == W_BF16 ? 2 * n_col : n_col / per_byte;
+    struct row_place at = {p.data + (size_t)row * row_bytes, nullptr};
+    if constexpr (FORM == W_NVFP4) at.scales = p.block + (size_t)row * (n_col / 16);
+    if constexpr (FORM == W_MXFP4) at.scales = p.block + (size_t)row * (n_col / 32);
+    return at;
+}
+
+// The warp that asks: everything that the others will take, in the same order.
+template <int FORM>
+static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
+                                  struct stage_sync *sync, int flight, int lane)
+{
+    constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
+                  scales_pitch = scale_pitch(FORM, IS_SMALL);
+    constexpr unsigned step_slots = WARPS * SLOTS, step_bytes = step_slots * SLOT_BYTES,
+                       step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
+    struct ring_at at = {0, 0}, landed = {0, 0};
+    for (int i = 0; i < n_job; i++) {
+        if (jobs[i].kind != JOB_PRODUCT) continue;
+        const struct product_job &j = jobs[i].product;
+        int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns;
+        struct group g;
+        for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
+            g = group_of(j, tile, end);
+            for (unsigned step = 0; step * step_slots < (unsigned)n_slot; step++) {
+                unsigned n = min(step_slots, (unsigned)n_slot - step * step_slots);
+                unsigned row_bytes = n * SLOT_BYTES,
+                         row_scales = n * (unsigned)slot<FORM>::scale_bytes;
+                for (int t = 0; t < g.n; t++) {
+                    struct row_place from = place_of<FORM>(j, g, t, lane % UNIT_ROWS);
+                    struct stage_sync *s = sync + at.stage;
+                    unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
+                    if (flight == 0) {
+                        sync_wait(&sync[landed.stage].full, landed.phase);
+                        ring_next<depth>(landed);
+                    } else {
+                        flight--;
+                    }
+                    sync_wait(&s->empty, at.phase ^ 1);
+                    if (lane == 0) sync_expect(&s->full, UNIT_ROWS * (row_bytes + row_scales));
+                    __syncwarp();
+                    if (lane < UNIT_ROWS) {
+                        copy_bulk(to + lane * pitch, from.data + (size_t)step * step_bytes,
+                                  row_bytes, &s->full);
+                        if constexpr (slot<FORM>::scale_bytes > 0)
+                            copy_bulk(to + UNIT_ROWS * pitch + lane * scales_pitch,
+                                      from.scales + (size_t)step * step_scales, row_scales,
+                                      &s->full);
+                    }
+                    ring_next<depth>(at);
+                }
+            }
+        }
+    }
+}
+
+// A lane's columns of x for one slot, of the token of column g = lane / 4. With up to 4 tokens,
+// g >= 4 has the low halves; with more there is no room for them (WIDE).
+template <int FORM> struct fragment {
+    unsigned v[2][2 * unit<FORM>::steps];
+};
+
+template <int FORM>
+static __device__ __forceinline__ void take_columns(struct fragment<FORM> &f, const uint16_t *x,
+                                                    bool exists)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+        for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+            uint4 v =
+                exists ? ((const uint4 *)(x + h * unit<FORM>::columns))[i] : make_uint4(0, 0, 0, 0);
+            f.v[h][4 * i] = v.x, f.v[h][4 * i + 1] = v.y;
+            f.v[h][4 * i + 2] = v.z, f.v[h][4 * i + 3] = v.w;
+        }
+}
+
+// A warp's own ring of x, [slot][token][hi, lo][columns of a slot] for each step, WIDE without lo.
+// Where it holds all steps of a job they are copied once, for all groups of tiles.
+constexpr __host__ __device__ int x_ring_size(bool small)
+{
+    return small ? 4096 : 8192;
+}
+
+constexpr int X_RING = x_ring_size(IS_SMALL);
+
+template <int FORM, bool WIDE> struct x_ring {
+    static constexpr int halves = WIDE ? 1 : 2;
+    static constexpr int token_bytes = halves * slot<FORM>::columns * 2;
+    unsigned char *at; // of X_RING bytes
+    int depth, n_step; // steps that it holds: 1, 2, 4 or 8; steps of a group of tiles
+    int from, to;      // the slots that come next
+    int step;          // of the next load
+    bool whole;        // all steps are there, or asked for
+};
+
+// Asks for the next step; after a group's last comes the first of the next group, if there is one.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM, WIDE> &r,
+                                              const struct product_job &j, int warp, int lane)
+{
+    constexpr int columns = slot<FORM>::columns, pieces = columns / 8; // of 16 bytes
+#pragma unroll
+    for (int s = 0; s < SLOTS; s++) {
+        int u = (r.step * SLOTS + s) * WARPS + warp;
+        if (u * columns >= j.n_col) continue;
+        unsigned char *to = r.at + (r.to * SLOTS + s) * j.n_token * r.token_bytes;
+        const uint16_t *hi = j.hi + u * columns, *lo = j.lo + u * columns;
+        for (int k = lane; k < j.n_token * r.halves * pieces; k += 32) {
+            int row = k / pieces;
+            copy_16(to + k * 16, (row % r.halves ? lo : hi) +
+                                     (size_t)(unsigned)(row / r.halves) * (unsigned)j.n_col +
+                                     (unsigned)(k % pieces * 8));
+        }
+    }
+    copy_commit();
+    if (++r.to == r.depth) r.to = 0;
+    if (++r.step == r.n_step) r.step = 0;
+}
+
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_start(struct x_ring<FORM, WIDE> &r,
+                                               const struct product_job &j, unsigned char *at,
+                                               int warp, int lane)
+{
+    int n_bytes = SLOTS * j.n_token * r.token_bytes;
+    r.at = at;
+    r.depth = n_bytes <= X_RING / 8 ? 8 : n_bytes <= X_RING / 4 ? 4 : n_bytes <= X_RING / 2 ? 2 : 1;
+    r.n_step = (j.n_col / slot<FORM>::columns + WARPS * SLOTS - 1) / (WARPS * SLOTS);
+    r.whole = r.n_step <= r.depth;
+    if (r.whole) r.depth = r.n_step;
+    r.from = r.to = r.step = 0;
+    for (int i = 0; i < r.depth; i++) x_load(r, j, warp, lane);
+}
+
+// Waits for the next step's columns.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, WIDE> &r)
+{
+    if (r.whole) {
+        copy_wait<0>(); // all were asked for together
+    } else {
+        if (r.depth == 8) copy_wait<7>();
+        if (r.depth == 4) copy_wait<3>();
+        if (r.depth == 2) copy_wait<1>();
+        if (r.depth == 1) copy_wait<0>();
+    }
+    __syncwarp();
+}
+
+// Slot s of them.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_take(const struct x_ring<FORM, WIDE> &r,
+                                              struct fragment<FORM> &f, const struct product_job &j,
+                                              int s, int lane)
+{
+    constexpr int columns = slot<FORM>::columns;
+    int g = lane / 4, token = WIDE ? g : g % 4, row = WIDE ? g : token * 2 + g / 4;
+    const unsigned char *from = r.at + (r.from * SLOTS + s) * j.n_token * r.token_bytes;
+    take_columns<FORM>(f,
+                       (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns,
+                       token < j.n_token);
+}
+
+// They are not needed any more.
+template <int FORM, bool WIDE>
+static __device__ __forceinline__ void x_done(struct x_ring<FORM, WIDE> &r,
+                                              const struct product_job &j, int warp, int lane)
+{
+    if (++r.from == r.depth) r.from = 0;
+    if (r.whole) return;
+    __syncwarp();
+    x_load(r, j, warp, lane);
+}
+
+// What a warp takes of a stage: a slot of the rows g and g + 8.
+template <int FORM> struct raw_slot {
+    uint4 row[2][2];
+    unsigned scales[2][2];
+};
+
+template <int FORM>
+static __device__ __forceinline__ void take_slot(struct raw_slot<FORM> &s,
+                                                 const unsigned char *stage, int place, int lane)
+{
+    constexpr int pitch = row_pitch(IS_SMALL), scales_pitch = scale_pitch(FORM, IS_SMALL);
+    int g = lane / 4, t = lane % 4;
+    const unsigned char *row = stage + g * pitch + place * SLOT_BYTES + t * 16;
+    const unsigned char *scales =
+        stage + UNIT_ROWS * pitch + g * scales_pitch + place * slot<FORM>::scale_bytes;
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+            s.row[h][k] = *(const uint4 *)(row + h * UNIT_BYTES + k * 8 * pitch);
+            s.scales[h][k] =
+                lane_scales<FORM>(scales + h * unit<FORM>::scale_bytes + k * 8 * scales_pitch, t);
+        }
+}
+
+// `block`: the tile's two block scales (W_E4M3_BLOCK).
+template <int FORM>
+static __device__ __forceinline__ void multiply_slot(float acc[4], const struct raw_slot<FORM> &raw,
+                                                     const struct fragment<FORM> &f,
+                                                     const float block[2])
+{
+    constexpr int n = 2 * unit<FORM>::steps;
+    float c[4] = {0, 0, 0, 0}, *sum = FORM == W_E4M3_BLOCK ? c : acc;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        unsigned top[n], bottom[n];
+        unpack_row<FORM>(raw.row[h][0], raw.scales[h][0], top);
+        unpack_row<FORM>(raw.row[h][1], raw.scales[h][1], bottom);
+#pragma unroll
+        for (int s = 0; s < n / 2; s++) {
+            const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
+            mma_unit<FORM>(sum, a, f.v[h][2 * s], f.v[h][2 * s + 1]);
+        }
+    }
+    if constexpr (FORM == W_E4M3_BLOCK) {
+        acc[0] += c[0] * block[0], acc[1] += c[1] * block[0];
+        acc[2] += c[2] * block[1], acc[3] += c[3] * block[1];
+    }
+}
+
+// The scales of rows 0..7 and 8..15 of a tile for one slot, which is one block wide.
+static __device__ __forceinline__ void load_blocks(float block[2], const struct product_job &j,
+                                                   const struct group &g, int t, int u)
+{
+    bool gate = j.ending == END_GATE;
+    unsigned across = (unsigned)(j.n_col + 127) / 128;
+    unsigned row = (unsigned)(gate ? g.row + t * 8 : g.row + t * 16) / 128;
+    const float *top = (const float *)j.part[g.p].block + row * across + (unsigned)u;
+    block[0] = __ldg(top);
+    block[1] = gate ? __ldg((const float *)j.part[1].block + row * across + (unsigned)u) : block[0];
+}
+
+// Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a
+// thread.
+static __device__ __forceinline__ void prefetch_row(const float *p, int row)
+{
+    if (p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + row));
+}
+
+static __device__ __forceinline__ void prefetch_ends(const struct product_job &j, int thread)
+{
+    int tile = tiles_before(j, blockIdx.x) + thread, end = tiles_before(j, blockIdx.x + 1);
+    if (tile >= end) return;
+    struct group g = group_of(j, tile, end);
+    int row = min(g.row, j.part[g.p].n_row - 1);
+    prefetch_row(j.part[g.p].scale, row);
+    if (j.ending == END_GATE) prefetch_row(j.part[1].scale, row);
+    prefetch_row(j.part[g.p].bias, row);
+    prefetch_row(j.gain, row);
+}
+
+// 1 / rms of a token, by one warp; the same in all lanes.
+static __device__ __forceinline__ float norm_factor(const struct product_job &j, int token,
+                                                    int lane)
+{
+    float sum = 0;
+    if (!j.n_sum) return 1;
+    for (int i = lane; i < j.n_sum; i += 32) sum += j.sums[token * j.n_sum + i];
+    return rsqrtf(warp_sum(sum) / (float)j.norm_dim + j.eps);
+}
+
+// Where sums of a tile meet: [warp][tile][row][token], of 8 tokens or of 4.
+template <bool WIDE>
+static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
+{
+    constexpr int n = WIDE ? 8 : 4;
+    return red + ((warp * TILES + t) * 16 + r) * n + token;
+}
+
+template <bool WIDE>
+static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
+                                                  int lane)
+{
+    int g = lane / 4, token = lane % 4 * 2;
+    float v[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
+        v[i] = WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
+    if (!WIDE && token >= 4) return;
+    *(float2 *)red_at<WIDE>(red, warp, t, g, token) = make_float2(v[0], v[1]);
+    *(float2 *)red_at<WIDE>(red, warp, t, g + 8, token) = make_float2(v[2], v[3]);
+}
+
+// Row r of tile t of this group for a token, summed over the warps.
+template <bool WIDE>
+static __device__ __forceinline__ float total(float *red, int t, int r, int token)
+{
+    float y = 0;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) y += *red_at<WIDE>(red, w, t, r, token);
+    return y;
+}
+
+// The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
+// results) of TILES tiles.
+template <enum ending END> struct result {
+    static constexpr int rows = END == END_GATE ? 8 : 16;
+    int r, t, token, row;
+    bool exists;
+    float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
+    size_t at;               // where it goes
+};
+
+// What a result takes from memory, asked for before it is known.
+template <enum ending END>
+static __device__ __forceinline__ struct result<END> result_of(const struct product_job &j,
+                                                               const struct group &g, int i) {
+    struct result<END> x;
+    const struct part &p = j.part[g.p];
+    x.r = i % x.rows, x.t = i / x.rows % TILES, x.token = i / x.rows / TILES;
+    x.row = g.row + x.t * x.rows + x.r;
+    x.exists = x.t < g.n && x.row < p.n_row && x.token < j.n_token;
+    x.scale = 1, x.other = 0, x.old = 0;
+    x.at = (size_t)(unsigned)x.token * (unsigned)p.n_row + (unsigned)x.row;
+    if (!x.exists) return x;
+    if (p.scale) x.scale = p.scale[x.row];
+    if (END == END_STORE && p.bias) x.other = p.bias[x.row];
+    if (END == END_STORE && p.add) x.old = p.out[x.at];
+    if (END == END_GATE) x.other = j.part[1].scale ? j.part[1].scale[x.row] : 1;
+    if (END == END_ADD) x.old = p.out[x.at];
+    if (END == END_ADD && j.gain) x.other = j.gain[x.row];
+    return x;
+}
+
+// END_ADD also leaves the squares of the new x, summed over each tile, which 16 lanes hold.
+template <enum ending END, bool WIDE>
+static __device__ __forceinline__ void finish(const struct product_job &j, float *red,
+                                              const float *factor, const struct group &g,
+                                              const struct result<END> &x)
+{
+    float y = 0;
+    if (x.exists) y = total<WIDE>(red, x.t, x.r, x.token) * factor[x.token] * x.scale;
+    if constexpr (END == END_STORE) {
+        if (x.exists) j.part[g.p].out[x.at] = y + x.other + x.old;
+    } else if constexpr (END == END_GATE) {
+        if (!x.exists) return;
+        float up = total<WIDE>(red, x.t, x.r + 8, x.token) * factor[x.token] * x.other;
+        write_pair(j.next, x.at, y / (1 + __expf(-y)) * up);
+    } else {
+        y += x.old;
+        if (x.exists) j.part[0].out[x.at] = y;
+        if (x.exists && j.gain) write_pair(j.next, x.at, y * x.other);
+        float square = x.exists ? y * y : 0;
+#pragma unroll
+        for (int k = 8; k; k /= 2) square += __shfl_xor_sync(~0u, square, k);
+        if (j.gain && x.r == 0 && x.t < g.n && x.token < j.n_token)
+            j.next_sums[x.token * j.n_tile + g.row / 16 + x.t] = square;
+    }
+}
+
+// The warps that multiply meet among themselves.
+static __device__ __forceinline__ void block_sync()
+{
+    asm volatile("bar.sync 2, %0;" ::"r"(THREADS) : "memory");
+}
+
+static constexpr __host__ __device__ int room_for_sums(bool wide)
+{
+    return WARPS * TILES * 16 * (wide ? 8 : 4) * (int)sizeof(float);
+}
+
+// The columns of x that a slot meets are in registers once for TILES tiles.
+template <int FORM, bool WIDE, enum ending END>
+static __device__ __forceinline__ void
+run_product(const struct product_job &j, const unsigned char *ring, struct stage_sync *sync,
+            struct ring_at &at, unsigned char *room, float *factor, int warp, int lane)
+{
+    constexpr int depth = depth_of(FORM, IS_SMALL);
+    constexpr bool held = FORM == W_BF16 || FORM == W_E4M3; // else there are no registers for x
+    constexpr int n_mine = WIDE ? 2 : 1;                    // results that a thread has of a group
+    static_assert(n_mine * THREADS >= TILES * 16 * (WIDE ? 8 : 4), "every result has a thread");
+    int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns,
+        thread = warp * 32 + lane;
+    float *red = (float *)room;
+    struct fragment<FORM> x[held ? SLOTS : 1];
+    struct x_ring<FORM, WIDE> xs;
+    struct group g;
+    x_start(xs, j, room + room_for_sums(WIDE) + warp * X_RING, warp, lane);
+    if (warp < j.n_token) {
+        float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
+        if (lane == 0) factor[warp] = f;
+    }
+    for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
+        float acc[TILES][4] = {};
+        g = group_of(j, tile, end);
+        struct result<END> mine[n_mine];
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) mine[i] = result_of<END>(j, g, thread + i * THREADS);
+        for (int first = 0; first < n_slot; first += WARPS * SLOTS) {
+            x_wait(xs);
+            if constexpr (held) {
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++) x_take(xs, x[s], j, s, lane);
+                x_done(xs, j, warp, lane);
+            }
+            float block[TILES][SLOTS][2];
+#pragma unroll
+            for (int i = 0; FORM == W_E4M3_BLOCK && i < TILES * SLOTS; i++) {
+                int u = first + i % SLOTS * WARPS + warp;
+                if (i / SLOTS < g.n && u < n_slot)
+                    load_blocks(block[i / SLOTS][i % SLOTS], j, g, i / SLOTS, u);
+            }
+#pragma unroll
+            for (int t = 0; t < TILES; t++) {
+                if (t >= g.n) continue;
+                struct raw_slot<FORM> raw[SLOTS];
+                sync_wait(&sync[at.stage].full, at.phase);
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++)
+                    if (first + s * WARPS + warp < n_slot)
+                        take_slot<FORM>(raw[s], ring + at.stage * stage_size(FORM, IS_SMALL),
+                                        s * WARPS + warp, lane);
+                __syncwarp();
+                if (lane == 0) sync_arrive(&sync[at.stage].empty);
+#pragma unroll
+                for (int s = 0; s < SLOTS; s++) {
+                    if (first + s * WARPS + warp >= n_slot) continue;
+                    if constexpr (!held) x_take(xs, x[0], j, s, lane);
+                    multiply_slot<FORM>(acc[t], raw[s], x[held ? s : 0], block[t][s]);
+                }
+                ring_next<depth>(at);
+            }
+            if constexpr (!held) x_done(xs, j, warp, lane);
+        }
+        block_sync(); // the sums of the group before have been read
+#pragma unroll
+        for (int t = 0; t < TILES; t++)
+            if (t < g.n) leave_sums<WIDE>(red, acc[t], t, warp, lane);
+        block_sync();
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) finish<END, WIDE>(j, red, factor, g, mine[i]);
+    }
+    copy_wait<0>();
+}
+
+#ifdef STEP_TRACE
+__device__ long long trace[3][512][4];
+#define TRACE(k)                                                                                   \
+    if (threadIdx.x == 0 && blockIdx.x % 60 == 0 && i < 512)                                       \
+    trace[blockIdx.x / 60][i][k] = clock64()
+#else
+#define TRACE(k)
+#endif
+// Blocks meet: what each of them wrote before is seen by all after.
+
+static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
+{
+    block_sync();
+    if (threadIdx.x == 0)
+        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(&s->arrived) : "memory");
+}
+
+static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned n)
+{
+    if (threadIdx.x == 0) {
+        struct patience p = {0, 0};
+        for (;;) {
+            unsigned arrived;
+            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
+                         : "=r"(arrived)
+                         : "l"(&s->arrived)
+                         : "memory");
+            if (arrived >= n) break;
+            be_patient(p);
+        }
+    }
+    block_sync();
+}
+
+static __device__ __forceinline__ void meet_last(struct step_sync *s)
+{
+    if (threadIdx.x || atomicAdd(&s->done, 1u) + 1 < gridDim.x) return;
+    s->arrived = s->done = 0; // everybody has left the last meeting
+}
+
+template <int DIM>
+static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
+                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  int warp, int lane)
+{
+    struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
+    const struct attend_job &j = *job;
+    int n_item = attend_items(j), item = (int)blockIdx.x;
+    bool mine = warp < FEW_WARPS && item < n_item;
+    struct attend_item a;
+    if (mine) {
+        a = item_of(j, item, warp);
+        attend_begin<DIM>(sh, j, a, warp, lane);
+    }
+    meet_wait(sync, n_arrived);
+#ifdef STEP_TRACE
+    {
+        int i = n_arrived / gridDim.x;
+        TRACE(1);
+    }
+#endif
+    while (mine) {
+        attend_end<DIM>(sh, j, a, warp, lane);
+        item += (int)gridDim.x;
+        if (item >= n_item) break;
+        a = item_of(j, item, warp);
+        attend_begin<DIM>(sh, j, a, warp, lane);
+    }
+}
+
+// A job's words, from where they are kept to shared memory.
+constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
+
+// WIDE: more than 4 tokens.
+template <int FORM, bool WIDE>
+__global__ void __launch_bounds__(BLOCK, 1)
+    step_kernel(const __grid_constant__ struct step_list list)
+{
+    constexpr int depth = depth_of(FORM, IS_SMALL);
+    extern __shared__ __align__(128) unsigned char ring[];
+    __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
+    __shared__ struct stage_sync sync[depth];
+    __shared__ float factor[FEW_TOKENS];
+    const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    unsigned char *room = ring + depth * stage_size(FORM, IS_SMALL); // sums, or attention
+
+    early_trigger();
+    if (threadIdx.x < JOB_PIECES)
+        ((uint4 *)near[0])[threadIdx.x] = ((const uint4 *)jobs)[threadIdx.x];
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < depth; i++) {
+            sync_init(&sync[i].full, 1);
+            sync_init(&sync[i].empty, WARPS);
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    if (warp >= WARPS) {
+        run_loader<FORM>(jobs, list.n, ring, sync, list.flight, lane);
+        return;
+    }
+    struct ring_at at = {0, 0};
+    for (int i = 0; i < list.n; i++) {
+        // What follows from these is to be found anew for each job: kept for the whole list, it
+        // would not fit the registers.
+        asm volatile("" : "+r"(warp), "+r"(lane));
+        const struct step_job &job = *(const struct step_job *)near[i % 2];
+        unsigned n_arrived = (unsigned)i * gridDim.x;
+        TRACE(0);
+        bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
+        uint4 piece;
+        if (fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
+        if (i == 0) early_wait();
+        if (job.kind == JOB_PRODUCT) {
+            prefetch_ends(job.product, warp * 32 + lane);
+            meet_wait(list.sync, n_arrived);
+            TRACE(1);
+            const struct product_job &p = job.product;
+            if (p.ending == END_STORE)
+                run_product<FORM, WIDE, END_STORE>(p, ring, sync, at, room, factor, warp, lane);
+            else if (p.ending == END_GATE)
+                run_product<FORM, WIDE, END_GATE>(p, ring, sync, at, room, factor, warp, lane);
+            else
+                run_product<FORM, WIDE, END_ADD>(p, ring, sync, at, room, factor, warp, lane);
+        } else if (job.attend.cache.head_dim == 64) {
+            run_attend<64>(room, &job.attend, list.sync, n_arrived, warp, lane);
+        } else {
+            run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
+        }
+        if (fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
+        TRACE(2);
+        if (i + 1 < list.n) meet_arrive(list.sync);
+        TRACE(3);
+    }
+    meet_last(list.sync);
+}
+
+// The host's side
+
+typedef void (*step_function)(struct step_list);
+
+static const step_function kernels[W_N_FORM][2] = {
+    {step_kernel<W_BF16, false>, step_kernel<W_BF16, true>},
+    {step_kernel<W_E4M3, false>, step_kernel<W_E4M3, true>},
+    {step_kernel<W_E4M3_BLOCK, false>, step_kernel<W_E4M3_BLOCK, true>},
+    {step_kernel<W_NVFP4, false>, step_kernel<W_NVFP4, true>},
+    {step_kernel<W_MXFP4, false>, step_kernel<W_MXFP4, true>},
+};
+
+struct step_queue {
+    std::vector<struct step_job> jobs;
+    int form, wide; // of the products among them
+    bool has_form;
+    std::vector<void *> *lists; // where lists in device memory are kept; NULL: not recording
+    struct step_sync *sync;
+    cudaStream_t side; // what is copied while d->stream records
+};
+
+static bool is_small(const k_device *d) // as IS_SMALL
+{
+    return d->shared_max < 200 << 10;
+}
+
+static size_t shared_of(const k_device *d, int form)
+{
+    bool small = is_small(d);
+    size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
+    size_t product = (size_t)(room_for_sums(true) + WARPS * x_ring_size(small));
+    size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
+    size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
+    return ring + (attend > product ? attend : product);
+}
+
+bool cuda_steps_open(k_device *d)
+{
+    struct step_queue *q = d->steps = new step_queue();
+    bool ok = cuda_check(d, cudaMalloc(&q->sync, sizeof *q->sync), "scratch") &&
+              cuda_check(d, cudaMemset(q->sync, 0, sizeof *q->sync), "scratch") &&
+              cuda_check(d, cudaStreamCreateWithFlags(&q->side, cudaStreamNonBlocking), "stream");
+    for (int form = 0; ok && form < W_N_FORM; form++)
+        for (int wide = 0; ok && wide < 2; wide++)
+            ok = cuda_check(d,
+                            cudaFuncSetAttribute(kernels[form][wide],
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                 (int)shared_of(d, form)),
+                            "shared memory of a step");
+    return ok;
+}
+
+void cuda_steps_close(k_device *d)
+{
+    if (!d->steps) return;
+#ifdef STEP_TRACE
+    static long long t[3][512][4];
+    cudaDeviceSynchronize();
+    cudaMemcpyFromSymbol(t, trace, sizeof t);
+    for (int b = 0; b < 3; b++)
+        for (int i = 40; i < 62; i++)
+            printf("block %d job %d: at %lld wait %lld run %lld arrive %lld\n", b * 60, i,
+                   t[b][i][0] - t[b][40][0], t[b][i][1] - t[b][i][0], t[b][i][2] - t[b][i][1],
+                   t[b][i][3] - t[b][i][2]);
+#endif
+    cudaFree(d->steps->sync);
+    if (d->steps->side) cudaStreamDestroy(d->steps->side);
+    delete d->steps;
+    d->steps = nullptr;
+}
+
+void cuda_steps_record(k_device *d, std::vector<void *> *lists)
+{
+    cuda_steps_flush(d);
+    d->steps->lists = lists;
+}
+
+// The list in device memory, for as long as the recording lives.
+static const struct step_job *kept_list(k_device *d)
+{
+    struct step_queue *q = d->steps;
+    size_t n_bytes = q->jobs.size() * sizeof q->jobs[0];
+    void *p = NULL;
+    if (!cuda_check(d, cudaMalloc(&p, n_bytes), "a list of jobs")) return NULL;
+    q->lists->push_back(p);
+    if (!cuda_check(d, cudaMemcpyAsync(p, q->jobs.data(), n_bytes, cudaMemcpyHostToDevice, q->side),
+                    "a list of jobs") ||
+        !cuda_check(d, cudaStreamSynchronize(q->side), "a list of jobs"))
+        return NULL;
+    return (const struct step_job *)p;
+}
+
+void cuda_steps_flush(k_device *d)
+{
+    struct step_queue *q = d->steps;
+    if (q->jobs.empty()) return;
+    struct step_list list = {NULL, (int)q->jobs.size(),
+                             getenv("FLIGHT") ? atoi(getenv("FLIGHT")) : 2, q->sync, q->jobs[0]};
+    int form = q->has_form ? q->form : W_E4M3, wide = q->has_form && q->wide;
+    bool ok = list.n == 1 || (list.jobs = kept_list(d));
+    if (ok)
+        cuda_launch_early(d, "a step", kernels[form][wide], dim3((unsigned)d->n_sm), BLOCK,
+                          shared_of(d, form), list);
+    q->jobs.clear();
+    q->has_form = false;
+}
+
+static void enqueue(k_device *d, const struct step_job &job)
+{
+    d->steps->jobs.push_back(job);
+    if (!d->steps->lists) cuda_steps_flush(d);
+}
+
+static void enqueue_product(k_device *d, const struct product_job &p, const k_act *a,
+                            const struct k_matrix *w)
+{
+    struct step_queue *q = d->steps;
+    int form = weight_form(w), wide = p.n_token > 4, kind = form == W_BF16 ? X_BF16 : X_F16;
+    struct step_job job = {};
+    if (q->has_form && (q->form != form || q->wide != wide)) cuda_steps_flush(d);
+    q->has_form = true, q->form = form, q->wide = wide;
+    job.kind = JOB_PRODUCT, job.product = p;
+    job.product.hi = a->hi[kind], job.product.lo = a->lo[kind];
+    job.product.n_each = p.n_tile / d->n_sm, job.product.n_more = p.n_tile % d->n_sm;
+    enqueue(d, job);
+}
+
+bool cuda_step_takes(const struct k_matrix *w)
+{
+    static const int steps[] = {64, 128, 128, 256,
+                                512}; // whole slots, scales in pieces of 16 bytes
+    int form = weight_form(w), step = form < W_N_FORM ? steps[form] : 1;
+    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
+}
+
+static void set_part(struct product_job *j, const struct k_matrix *w, const float *bias, float *out,
+                     bool add)
+{
+    struct part *p = &j->part[j->n_part++];
+    *p = (struct part){(const unsigned char *)w->data,
+                       (const unsigned char *)w->block,
+                       w->scale,
+                       bias,
+                       out,
+                       w->n_row,
+                       j->n_tile,
+                       add};
+    j->n_tile += (w->n_row + UNIT_ROWS - 1) / UNIT_ROWS;
+}
+
+static struct product_job new_job(const k_act *a, int n_token, enum ending ending)
+{
+    struct product_job j = {};
+    assert(a->form == FORM_PAIR && n_token <= FEW_TOKENS);
+    j.n_col = a->n_col, j.n_token = n_token, j.ending = ending;
+    j.sums = a->sums, j.n_sum = a->n_sum;
+    j.norm_dim = a->norm_dim, j.eps = a->eps;
+    return j;
+}
+
+// Products of one kind share a job.
+void cuda_step_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                       int n_product)
+{
+    for (int i = 0; i < n_product;) {
+        struct product_job j = new_job(a, n_token, END_STORE);
+        const struct k_matrix *w = p[i].w;
+        for (; i < n_product && j.n_part < PARTS_MAX && weight_form(p[i].w) == weight_form(w); i++)
+            set_part(&j, p[i].w, p[i].bias, p[i].out, p[i].add);
+        enqueue_product(d, j, a, w);
+    }
+}
+
+static void set_next(struct product_job *j, const k_act *next)
+{
+    for (int i = 0; i < X_N_KIND; i++) j->next.hi[i] = next->hi[i], j->next.lo[i] = next->lo[i];
+}
+
+void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token)
+{
+    struct product_job j = new_job(a, n_token, END_GATE);
+    set_part(&j, g->gate, nullptr, nullptr, false);
+    set_part(&j, g->up, nullptr, nullptr, false);
+    j.n_tile = (g->gate->n_row + 7) / 8;
+    set_next(&j, out);
+    out->form = FORM_PAIR, out->n_sum = 0;
+    enqueue_product(d, j, a, g->gate);
+}
+
+void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
+{
+    struct product_job j = new_job(a, n_token, END_ADD);
+    set_part(&j, p->w, nullptr, p->x, true);
+    if (p->next) {
+        k_act *next = p->next;
+        set_next(&j, next);
+        j.next_sums = next->sums, j.gain = p->gain;
+        next->form = FORM_PAIR, next->n_sum = j.n_tile, next->norm_dim = p->w->n_row,
+        next->eps = p->eps;
+    }
+    enqueue_product(d, j, a, p->w);
+}
+
+bool cuda_step_attends(const struct k_attend *at, int n_token)
+{
+    int group = at->n_head / at->cache->n_kv_head, n_row_tile = (n_token * group + ROWS - 1) / ROWS;
+    int dim = at->cache->head_dim;
+    return n_token <= FEW_TOKENS && (dim == 64 || dim == 128) &&
+           at->cache->n_kv_head * n_row_tile <= FEW_ITEMS_MAX;
+}
+
+void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token)
+{
+    struct step_job job = {};
+    struct attend_job *j = &job.attend;
+    int n_kv = at->cache->n_kv_head;
+    job.kind = JOB_ATTEND;
+    j->q = at->q, j->k = at->k, j->v = at->v, j->q_norm = at->q_norm, j->k_norm = at->k_norm;
+    j->rope = at->rope, j->eps = at->eps, j->cache = *at->cache, j->pos = at->pos;
+    j->n_head = at->n_head, j->n_token = n_token, j->n_row = n_token * (at->n_head / n_kv);
+    j->n_row_tile = (j->n_row + ROWS - 1) / ROWS;
+    int n_head = n_kv * j->n_row_tile, n_part = d->n_sm / n_head;
+    j->n_part_max = n_part < 1 ? 1 : n_part > ATTEND_SPLIT_MAX ? (int)ATTEND_SPLIT_MAX : n_part;
+    if (n_head * j->n_part_max > FEW_ITEMS_MAX) j->n_part_max = 1;
+    j->parts = d->parts, j->counters = d->counters;
+    for (int i = 0; i < X_N_KIND; i++) j->out.hi[i] = a->hi[i], j->out.lo[i] = a->lo[i];
+    a->form = FORM_PAIR, a->n_sum = 0;
+    enqueue(d, job);
+}
