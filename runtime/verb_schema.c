@@ -239,18 +239,43 @@ static void print_counts(const char *title, const json_t *counts)
     putchar('\n');
 }
 
+// Names that are no keywords and look like one: a constraint that somebody believes to hold.
+static json_t *meant_keywords(const json_t *ignored)
+{
+    json_t *meant = json_object(), *n;
+    const char *name;
+    json_object_foreach((json_t *)ignored, name, n) if (schema_keyword_meant(name))
+        json_object_set_new(meant, name, json_string(schema_keyword_meant(name)));
+    return meant;
+}
+
+static void print_meant(const json_t *ignored)
+{
+    json_t *meant = meant_keywords(ignored), *keyword;
+    const char *name;
+    json_object_foreach(meant, name, keyword)
+    {
+        fputs("  note: ", stdout);
+        screen_text(stdout, name, strlen(name));
+        printf(" is no keyword; was %s meant?\n", json_string_value(keyword));
+    }
+    json_decref(meant);
+}
+
 static int print_enforced(const struct command *c, const struct compiled *m, json_t *survey)
 {
     if (c->json) {
-        json_t *o = json_pack("{s:b, s:O, s:O, s:I, s:f, s:f}", "enforceable", true, "enforced",
-                              json_object_get(survey, "asserted"), "ignored",
-                              json_object_get(survey, "ignored"), "bytes", (json_int_t)m->bytes,
+        json_t *ignored = json_object_get(survey, "ignored");
+        json_t *o = json_pack("{s:b, s:O, s:O, s:o, s:I, s:f, s:f}", "enforceable", true,
+                              "enforced", json_object_get(survey, "asserted"), "ignored", ignored,
+                              "meant", meant_keywords(ignored), "bytes", (json_int_t)m->bytes,
                               "compile_ms", m->compile_ms, "first_mask_ms", m->first_mask_ms);
         return print_json(o);
     }
     printf("%s: enforced exactly\n", c->args[0]);
     print_counts("enforced", json_object_get(survey, "asserted"));
     print_counts("ignored ", json_object_get(survey, "ignored"));
+    print_meant(json_object_get(survey, "ignored"));
     printf("  %.1f KB, compiled in %.3f ms, first mask in %.3f ms\n", (double)m->bytes / 1024,
            m->compile_ms, m->first_mask_ms);
     return 0;

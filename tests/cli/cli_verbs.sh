@@ -99,6 +99,9 @@ done
 "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs1" && "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs2"
 expect 0 '' cmp "$T/docs1" "$T/docs2"
 expect 0 '{"name":' "$hearth" schema sample "$T/person.json" --n 2 --how model --max-tokens 30 --escapes minimal
+echo '{"type":"string","minlength":3,"patern":"x","title":"t"}' >"$T/near.json"
+expect 0 'note: minlength is no keyword; was minLength meant?' "$hearth" schema check "$T/near.json"
+expect 0 '"patern": "pattern"' "$hearth" schema check --json "$T/near.json"
 printf 'root ::= sum ("\\n" sum)*\nsum ::= sum [+-] term | term\nterm ::= [0-9]{1,3} | "(" sum ")"\n' >"$T/sums.ebnf"
 printf '[A-Z]{3}-[0-9]+\n' >"$T/code.regex"
 printf '{"type":"tag","begin":"<a>","content":{"type":"json_schema","json_schema":{"const":true}},"end":"</a>"}' >"$T/a.tags"
