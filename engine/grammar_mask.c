@@ -709,26 +709,36 @@ static bool fill_key(struct fill *f, const struct pos *p)
     return true;
 }
 
-// Free text in which only a token opens calls.
-static bool fill_text(struct fill *f, const struct pos *p)
+void fill_put(struct fill *f, int32_t token)
 {
-    if (p->mode != M_TEXT || p->sub != STR_PLAIN) return false;
-    if (!f->g->tools.anchored && f->g->tools.trigger_len) return false;
-    if (!fits_freely(f, p)) return false;
-    f->base = tables(f->g)->text;
-    f->n_base = tables(f->g)->n_text;
+    put(f, token);
+}
+
+void fill_base(struct fill *f, const uint64_t *bits, int n)
+{
+    f->base = bits;
+    f->n_base = n;
+}
+
+bool fill_fits(struct fill *f, const struct pos *p)
+{
+    return fits(f, p);
+}
+
+bool fill_fits_at(struct fill *f, uint32_t finish)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
     return true;
 }
 
-static void fill_added(struct fill *f, const struct pos *p)
+static void fill_end(struct fill *f, const struct pos *p)
 {
-    const struct vocab_tables *t = tables(f->g);
-    struct chunks mem = {0};
-    struct pos to;
-    for (int i = 0; i < t->n_added && f->g->tools.on; i++)
-        if (pos_added(f->g, &mem, p, t->added[i], &to) && fits(f, &to)) put(f, t->added[i]);
-    if (pos_may_end(f->g, &mem, p)) put(f, f->g->v->end);
-    chunk_free(&mem);
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    if (f->g->rules && p->mode == M_NUMBER) rules_fill_behind(f->g, f, p);
+    if (pos_may_end(f->g, &f->g->step, p)) put(f, f->g->v->end);
+    chunk_rewind(&f->g->step, mark);
 }
 
 // Where few bytes can come, only their branches are gone to.
@@ -745,13 +755,15 @@ static void fill_all(struct fill *f, const struct pos *p)
     // Where elements are compared, the finish depends on the very text of this one.
     if (p->top && remembers(p) && (f->limit != NO_LIMIT || f->measure)) {
         walk_branches(f, p);
-        fill_added(f, p);
+        fill_end(f, p);
         return;
     }
-    if (!fill_distinct(f, p) && !fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) &&
-        !fill_key(f, p) && !fill_text(f, p))
+    if (p->mode == M_RULES)
+        rules_fill(f->g, f, p);
+    else if (!fill_distinct(f, p) && !fill_string(f, p) && !fill_lexeme(f, p) &&
+             !fill_readings(f, p) && !fill_key(f, p))
         walk_branches(f, p);
-    fill_added(f, p);
+    fill_end(f, p);
 }
 
 static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
@@ -931,10 +943,10 @@ static int slow_mask(grammar *g, const struct pos *from, uint32_t limit, uint64_
     for (int32_t t = 0; t < v->n_token && from->mode != M_ENDED; t++) {
         struct pos p = *from, next;
         bool may =
-            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
+            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_TEXT || v->len[t] > 0;
         chunk_rewind(&mem, (struct chunk_mark){0});
         chunk_rewind(&g->work, (struct chunk_mark){0});
-        if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {
+        if (may && t != v->end && v->kind[t] != VOCAB_TEXT) {
             may = pos_added(g, &mem, from, t, &p);
         } else if (t != v->end) {
             for (uint32_t i = 0; may && i < v->len[t]; i++, p = next)

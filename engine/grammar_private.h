@@ -9,7 +9,13 @@
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
 //   grammar_lexeme.c  the tokens that may come within a string, by state of its language
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
-//   grammar_tools.c   free text and tool calls around the JSON
+//   grammar_rules.c   texts by rules: their pieces become a net
+//   grammar_net.c     positions in it
+//   grammar_walk.c    their masks
+//   grammar_tools.c   free text and tool calls as rules
+//   grammar_tags.c    structural tags, given as JSON, as rules
+//   grammar_ebnf.c    EBNF as rules
+//   grammar_force.c   what must come next, as bytes and as the tokenizer's tokens
 //   grammar.c         the public functions
 //
 // A schema is a set of values. Types are disjoint, so a set is a union of one part for each type:
@@ -340,12 +346,13 @@ struct frame {
     bool record; // the text of each element is needed, here or below
     uint8_t kind;
     uint32_t depth, n, words;
-    uint32_t n_seen;   // words of seen bits
-    uint32_t count;    // elements or properties complete, as far as it matters
-    uint32_t next;     // first declared key that may still come
-    uint32_t tool;     // FRAME_ROOT: which
-    set_id used;       // elements so far, where they are compared
-    uint32_t n_used;   // how many
+    uint32_t n_seen;             // words of seen bits
+    uint32_t count;              // elements or properties complete, as far as it matters
+    uint32_t next;               // first declared key that may still come
+    const struct column *column; // FRAME_ROOT: the thread that goes on behind the value, by
+    uint32_t entry, edge;        // rules; NULL: none does
+    set_id used;                 // elements so far, where they are compared
+    uint32_t n_used;             // how many
     lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
@@ -376,12 +383,7 @@ enum mode {
     M_STRING,
     M_NUMBER,
     M_WORD,
-    M_TEXT,   // free text
-    M_ANCHOR, // free text so far equal to the beginning of a call that has no tag
-    M_LITERAL,
-    M_NAME,
-    M_BEGIN, // the token that opens a call must come
-    M_AFTER  // after a call
+    M_RULES // by rules, outside of JSON (or in several readings)
 };
 
 enum utf8_sub { // how much of a character stands
@@ -400,54 +402,22 @@ struct text_byte { // written text, the last byte first
     const struct text_byte *before;
     uint32_t len;
     char byte;
+    bool kept;   // on the heap, in a piece of text that is counted
+    uint16_t at; // where in it
 };
 
 struct pos {
     uint8_t mode, sub;
-    uint8_t literal; // M_LITERAL: which; M_WORD: which of null, true, false
+    uint8_t literal; // M_WORD: which of null, true, false
     uint16_t space;  // bytes of white space in this gap
-    uint32_t off;    // bytes of the literal, word, colon, trigger
-    uint32_t a, b;   // M_NAME: range in the names
+    uint32_t off;    // bytes of the word, colon
     lex_state s;     // string, number: the state when there is one choice; key: of the names
     lex_state other; // key: the state of undeclared keys when there is one class
     const struct frame *top;
     const struct choices *choices; // string, number; key: the classes when there are several
     const struct text_byte *key;   // key: bytes so far
     const struct text_byte *text;  // where elements are compared: all bytes since the array
-};
-
-enum literal { LIT_OPEN, LIT_RETRY, LIT_CLOSE, LIT_BETWEEN, LIT_COUNT };
-
-struct literal_text {
-    char *text;
-    uint32_t len;
-    uint32_t *cost; // [len + 1] tokens to write the rest
-};
-
-// Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
-struct word_list {
-    uint32_t n;
-    const char **text;
-    uint32_t *len;
-    uint32_t *id; // what the word stands for
-};
-struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
-                              uint32_t n);
-bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
-                      uint8_t c);
-
-struct tools {
-    bool on;
-    enum tool_choice choice;
-    bool parallel;
-    bool anchored;       // begin is empty: a call is the whole answer
-    int32_t begin_token; // the added token that opens a call, or -1
-    char *trigger;       // the bytes that do, when there is no such token
-    uint32_t trigger_len;
-    uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
-    struct literal_text literal[LIT_COUNT];
-    struct word_list names; // name and what follows it; id: tool
-    set_id *set;            // [n_tool] arguments
+    const struct threads *threads; // M_RULES
 };
 
 struct mask_cache;
@@ -467,8 +437,9 @@ struct grammar {
     pthread_mutex_t lock; // everything below grows while masks are made
     struct chunks mem;    // interned things; they never move
     lex *x;
-    struct tools tools;
-    set_id root;         // set of the document; with tools not used
+    lex *raw;            // of plain text
+    struct rules *rules; // NULL: the text is one JSON value
+    set_id root;         // set of the document, without rules
     bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
@@ -514,6 +485,9 @@ bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// Any token further.
+bool pos_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+               struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
 // Each reading as the state that is like it for all tokens; x when they are that already.
@@ -526,6 +500,8 @@ bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *f
                       struct pos *to);
 bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
                    struct pos *to);
+// A number that may end does.
+bool pos_end_number(struct grammar *g, struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(struct grammar *g, const struct pos *p);
@@ -533,21 +509,47 @@ struct digest {
     uint64_t h[2];
 };
 struct digest pos_digest(const struct pos *p);
+// Heap memory that the position p holds and `before`, the one it came from, does not.
+size_t pos_bytes(const struct pos *p, const struct pos *before);
+size_t threads_bytes(const struct threads *x, const struct threads *before);
+struct digest rules_digest(const struct pos *p);
 // A position that stands on heap memory, and giving it back.
 struct pos pos_keep(const struct pos *p);
 void pos_drop(struct pos *p);
 
-// ---- tool calls ----
+// ---- rules (grammar_rules.h) ----
+
+void rules_free(struct rules *r);
+size_t rules_bytes(const struct rules *r);
+void rules_start(struct grammar *g, struct chunks *mem, struct pos *to);
+bool rules_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                struct pos *to);
+bool rules_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+                 struct pos *to);
+// The JSON value of the root frame f is complete.
+bool rules_json_done(struct grammar *g, struct chunks *mem, const struct frame *f, struct pos *to);
+uint32_t rules_finish(struct grammar *g, const struct pos *p);
+uint32_t rules_json_tail(const struct grammar *g, const struct frame *root);
+bool rules_may_end(const struct pos *p);
+bool rules_in_call(const struct grammar *g, const struct pos *p);
+const struct column *column_keep(const struct column *c);
+void column_drop(const struct column *c);
+const struct threads *threads_keep(const struct threads *x);
+void threads_drop(const struct threads *x);
+const struct frame *frame_root(struct chunks *mem, set_id child);
 
 int tools_add(struct grammar *g, const struct grammar_tools_options *o, err *e);
-void tools_start(struct grammar *g, struct pos *p);
-bool tools_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
-                struct pos *to);
-void tools_close(struct grammar *g, struct pos *to); // the arguments of a call are complete
-uint32_t tools_finish(struct grammar *g, const struct pos *p);
-uint32_t tools_close_cost(const struct grammar *g);
-void tools_release(struct grammar *g);
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
+int tags_add(struct grammar *g, const json_t *spec, err *e);
+int ebnf_add(struct grammar *g, const char *text, size_t n, err *e);
+
+// ---- what must come ----
+
+enum { FORCE_CONTEXT = 48 }; // tokens in front that the tokenizer is shown
+size_t force_bytes(struct grammar *g, const struct pos *p, char *out, size_t cap);
+bool force_end(struct grammar *g, const struct pos *p);
+// `before`: the n last tokens of text, the last one first.
+size_t force_tokens(struct grammar *g, const struct pos *p, const int32_t *before, size_t n,
+                    int32_t *out, size_t cap);
 
 // ---- the vocabulary and masks ----
 
@@ -667,6 +669,16 @@ void bits_release(struct shared_bits *b);
 struct lexeme_cache *lexeme_cache_new(void);
 void lexeme_cache_free(struct lexeme_cache *c);
 size_t lexeme_cache_bytes(const struct lexeme_cache *c);
+
+// A mask being made: what walks outside of grammar_mask.c put into it.
+struct fill;
+void fill_put(struct fill *f, int32_t token);
+void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
+bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
+bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
+void rules_fill(struct grammar *g, struct fill *f, const struct pos *p);
+// The tokens that may come right behind the number at p.
+void rules_fill_behind(struct grammar *g, struct fill *f, const struct pos *p);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

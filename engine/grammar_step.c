@@ -9,6 +9,7 @@
 #include "engine/grammar_private.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,9 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->record = from->record;
     f->count = from->count;
     f->next = from->next;
-    f->tool = from->tool;
+    f->column = from->column;
+    f->entry = from->entry;
+    f->edge = from->edge;
     f->used = from->used;
     f->n_used = from->n_used;
     f->distinct = from->distinct;
@@ -91,7 +94,7 @@ static void copy_row(struct frame *to, uint32_t at, const struct frame *from, ui
 static const struct frame *frame_seal(struct frame *f)
 {
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
-    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
+    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, f->used);
     k = mix(k, (uint64_t)f->distinct << 1 | (f->depth >= DEEP));
     k = mix(k, f->n_used);
     for (uint32_t i = 0; i < f->n; i++)
@@ -107,10 +110,9 @@ static const struct frame *frame_seal(struct frame *f)
     return f;
 }
 
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool)
+const struct frame *frame_root(struct chunks *mem, set_id child)
 {
     struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL, 0);
-    f->tool = tool;
     FRAME_ITEMS(f)[0] = (struct item){.form = FORM_TRUE, .child = child};
     return frame_seal(f);
 }
@@ -206,8 +208,7 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
     *to = (struct pos){.mode = M_DONE, .text = from->text};
     if (f->kind == FRAME_ROOT) {
         to->text = NULL;
-        if (g->tools.on) tools_close(g, to);
-        return true;
+        return !f->column || rules_json_done(g, mem, f, to);
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < f->n; i++) n += has_bit(row, i);
@@ -572,7 +573,7 @@ static bool step_number(grammar *g, struct chunks *mem, const struct pos *from, 
     if (g->plain_integers && (c == '.' || c == 'e' || c == 'E'))
         return keep_fractions(g, mem, from, &kept) && step_choices(g, mem, &kept, c, to);
     if (step_choices(g, mem, from, c, to)) return true;
-    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !g->tools.on) return false;
+    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !from->top->column) return false;
     struct pos number = *from, end;
     if (from->top->record) number.text = from->text->before; // c is no part of it
     return complete_choices(g, mem, &number, &end) && pos_step(g, mem, &end, c, to);
@@ -1040,11 +1041,10 @@ static bool step_colon(const grammar *g, const struct pos *from, uint8_t c, stru
 
 void pos_start(grammar *g, struct chunks *mem, struct pos *p)
 {
-    if (g->tools.on) {
-        tools_start(g, p);
-        return;
-    }
-    *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root, 0)};
+    if (g->rules)
+        rules_start(g, mem, p);
+    else
+        *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root)};
 }
 
 static bool step_json(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
@@ -1098,7 +1098,7 @@ static bool may_space(const struct pos *p)
 
 bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c, struct pos *to)
 {
-    if (from->mode >= M_TEXT) return tools_step(g, mem, from, c, to);
+    if (from->mode == M_RULES) return rules_step(g, mem, from, c, to);
     struct pos at = *from;
     bool record = from->top && from->top->record;
     if (record) {
@@ -1107,7 +1107,7 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
         at.text = b;
     }
     if (g->o.spacing == SPACING_FLEXIBLE && is_space(c) && may_space(from)) {
-        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->tools.on)) return false;
+        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->rules)) return false;
         *to = at;
         to->space = (uint16_t)(from->space + 1);
         return true;
@@ -1117,17 +1117,20 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
     return true;
 }
 
+bool pos_end_number(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    return complete_choices(g, mem, from, to);
+}
+
 bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 {
-    const struct tools *t = &g->tools;
     struct pos end;
     switch (p->mode) {
-    case M_DONE:
-    case M_AFTER: return true;
-    case M_TEXT:
-        return p->sub == STR_PLAIN && t->choice != CHOICE_REQUIRED && t->choice != CHOICE_NAMED;
-    case M_ANCHOR: return t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE;
-    case M_NUMBER: return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
+    case M_DONE: return true;
+    case M_RULES: return rules_may_end(p);
+    case M_NUMBER:
+        return p->top->kind == FRAME_ROOT && complete_choices(g, mem, p, &end) &&
+               (end.mode == M_DONE || (end.mode == M_RULES && rules_may_end(&end)));
     default: return false;
     }
 }
@@ -1138,7 +1141,7 @@ bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool value_open)
 {
     form_id form = FRAME_ITEMS(f)[i].form;
-    if (f->kind == FRAME_ROOT) return g->tools.on ? tools_close_cost(g) : 0;
+    if (f->kind == FRAME_ROOT) return f->column ? rules_json_tail(g, f) : 0;
     uint32_t count = f->count + value_open;
     if (f->kind == FRAME_ARRAY) {
         struct used used = frame_used(f);
@@ -1303,7 +1306,7 @@ static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up
 
 uint32_t pos_finish(grammar *g, const struct pos *p)
 {
-    if (p->mode >= M_TEXT) return tools_finish(g, p);
+    if (p->mode == M_RULES) return rules_finish(g, p);
     if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
     bool key =
@@ -1342,22 +1345,44 @@ static void drop_seen(const struct seen_key *x)
     }
 }
 
-// A text is copied as one piece of bytes, each pointing to the one before it.
+// What of a text is new is copied as one piece of bytes, each pointing to the one before it; pieces
+// are shared and counted.
+struct text_piece {
+    atomic_uint refs;
+    struct text_byte byte[];
+};
+
+static struct text_piece *piece_of(const struct text_byte *b)
+{
+    return (struct text_piece *)((char *)(b - b->at) - offsetof(struct text_piece, byte));
+}
+
 static const struct text_byte *keep_text(const struct text_byte *b)
 {
-    if (!b) return NULL;
-    uint32_t n = b->len;
-    struct text_byte *copy = mem_new(n * sizeof *copy);
+    uint32_t n = 0;
+    const struct text_byte *old = b;
+    for (; old && !old->kept; old = old->before) n++;
+    if (old) atomic_fetch_add_explicit(&piece_of(old)->refs, 1, memory_order_relaxed);
+    if (n == 0) return old;
+    struct text_piece *p = mem_new(sizeof *p + n * sizeof *p->byte);
+    atomic_init(&p->refs, 1);
     for (uint32_t i = n; i-- > 0; b = b->before) {
-        copy[i] = *b;
-        copy[i].before = i ? &copy[i - 1] : NULL;
+        p->byte[i] = *b;
+        p->byte[i].kept = true;
+        p->byte[i].at = (uint16_t)i; // a token's bytes at most
+        p->byte[i].before = i ? &p->byte[i - 1] : old;
     }
-    return &copy[n - 1];
+    return &p->byte[n - 1];
 }
 
 static void drop_text(const struct text_byte *b)
 {
-    if (b) free((void *)(b - (b->len - 1)));
+    while (b) {
+        struct text_piece *p = piece_of(b);
+        if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+        b = p->byte[0].before;
+        free(p);
+    }
 }
 
 static const struct frame *keep_frame(const struct frame *f)
@@ -1374,6 +1399,7 @@ static const struct frame *keep_frame(const struct frame *f)
     copy->extra = keep_seen(f->extra);
     copy->start = keep_text(f->start);
     copy->parent = keep_frame(f->parent);
+    copy->column = column_keep(f->column);
     atomic_init(&copy->refs, 1);
     return copy;
 }
@@ -1385,6 +1411,7 @@ static void drop_frame(const struct frame *f)
         const struct frame *parent = f->parent;
         drop_seen(f->extra);
         drop_text(f->start);
+        column_drop(f->column);
         free((void *)f);
         f = parent;
     }
@@ -1407,6 +1434,7 @@ struct pos pos_keep(const struct pos *p)
     q.choices = keep_choices(p->choices);
     q.key = keep_text(p->key);
     q.text = keep_text(p->text);
+    q.threads = threads_keep(p->threads);
     return q;
 }
 
@@ -1416,14 +1444,48 @@ void pos_drop(struct pos *p)
     free((void *)p->choices);
     drop_text(p->key);
     drop_text(p->text);
+    threads_drop(p->threads);
     *p = (struct pos){0};
+}
+
+static bool holds_frame(const struct pos *p, const struct frame *f)
+{
+    const struct frame *x = p ? p->top : NULL;
+    while (x && x != f) x = x->parent;
+    return x != NULL;
+}
+
+static size_t new_text(const struct text_byte *b, const struct text_byte *before)
+{
+    size_t n = 0;
+    uint32_t had = before ? before->len : 0;
+    for (; b && b->len > had; b = piece_of(b)->byte[0].before)
+        n += sizeof(struct text_piece) + (b->at + 1u) * sizeof *b;
+    return n;
+}
+
+size_t pos_bytes(const struct pos *p, const struct pos *before)
+{
+    size_t n = 0;
+    for (const struct frame *f = p->top; f && !holds_frame(before, f); f = f->parent) {
+        n += frame_bytes(f->n, f->words, f->n_seen);
+        for (const struct seen_key *x = f->extra; x; x = x->before) n += sizeof *x + x->len + 1;
+    }
+    const struct choices *x = p->choices;
+    if (x)
+        n += sizeof *x + ((x->n + 1) & ~1u) * sizeof(lex_state) +
+             (size_t)x->n * x->words * sizeof(uint64_t);
+    n += new_text(p->key, before ? before->key : NULL);
+    n += new_text(p->text, before ? before->text : NULL);
+    return n + threads_bytes(p->threads, before ? before->threads : NULL);
 }
 
 struct digest pos_digest(const struct pos *p)
 {
     uint64_t h = mix((uint64_t)p->mode << 32 | (uint64_t)p->sub << 16 | p->literal,
                      (uint64_t)p->space << 32 | p->off);
-    uint64_t k = mix((uint64_t)p->a << 32 | p->b, (uint64_t)p->s << 32 | p->other);
+    uint64_t k = mix(17, (uint64_t)p->s << 32 | p->other);
+    if (p->threads) return rules_digest(p);
     for (uint32_t i = 0; p->choices && i < p->choices->n; i++) {
         h = mix(h, CHOICE_STATES(p->choices)[i]);
         for (uint32_t w = 0; w < p->choices->words; w++)

@@ -100,6 +100,29 @@ static bool is_unsafe(uint8_t c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+int utf8_step(uint8_t sub, uint8_t c)
+{
+    switch (sub) {
+    case STR_PLAIN:
+        if (c < 0x80) return STR_PLAIN;
+        if (c >= 0xc2 && c <= 0xdf) return STR_U1;
+        if (c == 0xe0) return STR_E0;
+        if (c == 0xed) return STR_ED;
+        if (c >= 0xe1 && c <= 0xef) return STR_U2;
+        if (c == 0xf0) return STR_F0;
+        if (c >= 0xf1 && c <= 0xf3) return STR_U3;
+        return c == 0xf4 ? STR_F4 : -1;
+    case STR_U1: return (c & 0xc0) == 0x80 ? STR_PLAIN : -1;
+    case STR_U2: return (c & 0xc0) == 0x80 ? STR_U1 : -1;
+    case STR_U3: return (c & 0xc0) == 0x80 ? STR_U2 : -1;
+    case STR_E0: return c >= 0xa0 && c <= 0xbf ? STR_U1 : -1;
+    case STR_ED: return c >= 0x80 && c <= 0x9f ? STR_U1 : -1;
+    case STR_F0: return c >= 0x90 && c <= 0xbf ? STR_U2 : -1;
+    case STR_F4: return c >= 0x80 && c <= 0x8f ? STR_U2 : -1;
+    default: return -1;
+    }
+}
+
 // Is p[0..n) the beginning of UTF-8 text, from between two characters?
 static bool goes_on(const char *p, uint32_t n)
 {

@@ -373,7 +373,7 @@ uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
     const struct expr_node *p = &x->expr[x->state[s].a];
     for (uint32_t i = lo; i < hi; i++) {
         if (is_taken(taken, i)) continue;
-        uint32_t rest = word_cost(&x->words[p->a], i, p->d);
+        uint32_t rest = word_cost(x, &x->words[p->a], i, p->d);
         if (rest < least) least = rest;
     }
     return least;

@@ -40,8 +40,9 @@ enum { LEX_DEAD = 0 };                                                          
 #define LEX_MANY UINT32_MAX // lex_count: more than 65,535
 
 enum lex_escapes {
-    ESCAPES_ANY,    // every escape of JSON
-    ESCAPES_MINIMAL // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_ANY,     // every escape of JSON
+    ESCAPES_MINIMAL, // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_NONE     // no JSON string but plain text: every character stands for itself
 };
 
 lex *lex_new(enum lex_escapes escapes);
@@ -74,6 +75,9 @@ lex_lang lex_number(lex *x, const char *text, err *e); // equal to it
 lex_lang lex_and(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_or(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_not(lex *x, lex_lang a);
+// Of strings: a, then b; a at least min and at most max times (UINT32_MAX: any number).
+lex_lang lex_then(lex *x, lex_lang a, lex_lang b);
+lex_lang lex_repeat(lex *x, lex_lang a, uint32_t min, uint32_t max);
 
 // Decides emptiness. -1 with *e when that takes more than the caps allow; after 0 no later call on
 // this language or its states fails. lex_start belongs after it.
@@ -141,6 +145,7 @@ struct lex_run {
 // The run that begins at s; false: none is known. `many`: no state on the way has few members, where
 // `most` is UINT32_MAX.
 bool lex_run(lex *x, lex_state s, bool many, struct lex_run *run);
+bool lex_is_end(const lex *x, lex_state s);  // a string state that accepts, and nothing more
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
 // A state from which every text of at most as many characters as that reach has leads to life, and
 // to the end of a member, exactly where it does from s. Counters that are far from their ends are

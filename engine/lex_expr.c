@@ -194,12 +194,12 @@ static void shape_of(const lex *x, struct expr_node *p)
     }
 }
 
-uint32_t word_cost(const struct words *s, uint32_t i, uint32_t off)
+uint32_t word_cost(const lex *x, const struct words *s, uint32_t i, uint32_t off)
 {
     uint32_t n = 0;
     for (uint32_t k = off; k < s->len[i]; k++) {
         uint8_t c = (uint8_t)s->text[i][k];
-        n += c < 0x80 ? span_cost(c, c) : 1;
+        n += c < 0x80 ? span_cost(x, c, c) : 1;
     }
     return n;
 }
@@ -208,7 +208,7 @@ static uint32_t rest_of_words(const lex *x, const struct expr_node *p)
 {
     uint32_t least_cost = FAR;
     for (uint32_t i = p->b; i < p->c; i++)
-        least_cost = least(least_cost, word_cost(&x->words[p->a], i, p->d));
+        least_cost = least(least_cost, word_cost(x, &x->words[p->a], i, p->d));
     return least_cost;
 }
 

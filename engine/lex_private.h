@@ -7,6 +7,7 @@
 //   lex_alike.c    expressions that nobody can tell apart within a few characters
 //   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
+//   lex_text.c     languages of plain text put together
 //   lex_number.c   sets of numeric values and their boolean algebra
 //   lex_digits.c   the bytes of a JSON number over those
 //   lex_regex.c    ECMA-262 patterns become expressions
@@ -82,7 +83,7 @@ uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
 bool set_has(const lex *x, uint32_t a, uint32_t c);
-uint32_t span_cost(uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
+uint32_t span_cost(const lex *x, uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
 uint32_t span_size(uint32_t lo, uint32_t hi); // characters, surrogates not counted
 
 // ---- sets of words ----
@@ -95,7 +96,7 @@ struct words {
 uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
 uint32_t wordset_union(lex *x, uint32_t a, uint32_t b);
 // Bytes of a word in a JSON string, but for the first `off` of it.
-uint32_t word_cost(const struct words *s, uint32_t i, uint32_t off);
+uint32_t word_cost(const lex *x, const struct words *s, uint32_t i, uint32_t off);
 // Narrows [lo, hi), which share `off` bytes, to those that go on with c; the bytes read, or 0.
 uint32_t wordset_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
                         uint32_t c);
