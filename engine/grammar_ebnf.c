@@ -248,7 +248,8 @@ static piece item(struct parser *p)
     size_t start = p->at, n = name_length(p);
     if (n) {
         p->at += n;
-        return piece_rule(p->g, p->named[rule_named(p, p->text + start, n, start)].rule);
+        uint32_t i = rule_named(p, p->text + start, n, start); // the array may move
+        return piece_rule(p->g, p->named[i].rule);
     }
     switch (peek(p)) {
     case '"':
@@ -330,14 +331,17 @@ static piece sequence(struct parser *p)
 
 static piece choice(struct parser *p)
 {
-    piece all = PIECE_NONE;
+    piece *list = NULL, all;
+    uint32_t n = 0, cap = 0;
     if (++p->depth > DEPTH_MAX) return fault(p, "nested too deep");
     do {
-        all = piece_or(p->g, all, sequence(p));
-        if (all == PIECE_FAILED) return fault(p, "too large");
-    } while (take(p, "|"));
+        if (n == cap) list = mem_grow(list, (cap = cap ? cap * 2 : 8) * sizeof *list);
+        list[n++] = sequence(p);
+    } while (!p->failed && take(p, "|"));
+    all = p->failed ? PIECE_FAILED : piece_or_all(p->g, list, n);
+    free(list);
     p->depth--;
-    return all;
+    return all == PIECE_FAILED ? fault(p, "too large") : all;
 }
 
 // ---- rules ----
@@ -395,8 +399,7 @@ piece ebnf_piece(grammar *g, const char *text, size_t n, err *e)
     uint32_t bad = all == PIECE_FAILED ? NONE : rules_unproductive(g);
     for (uint32_t i = 0; i < p.n_named; i++)
         if (p.named[i].rule == bad)
-            all = fault_at(&p, p.named[i].at,
-                           "rule %.*s never ends: every way through it leads back to it",
+            all = fault_at(&p, p.named[i].at, "rule %.*s never ends: no text completes it",
                            (int)p.named[i].n, p.named[i].name);
     free(p.named);
     return all;

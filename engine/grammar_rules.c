@@ -133,7 +133,9 @@ static bool is_lang(const grammar *g, piece a)
 static piece joined(grammar *g, struct rules_piece apart, lex_lang l)
 {
     err ignored;
-    if (l == LEX_FAILED || lex_prepare(g->raw, l, &ignored)) return add(g, apart);
+    if (l == LEX_FAILED) return add(g, apart);
+    // Without and and not it is not empty, and is looked at when all of it stands.
+    if (!lex_is_plain(g->raw, l) && lex_prepare(g->raw, l, &ignored)) return add(g, apart);
     return piece_lang(g, l);
 }
 
@@ -156,6 +158,13 @@ piece piece_or(grammar *g, piece a, piece b)
     struct rules_piece apart = {.kind = PIECE_CHOICE, .a = a, .b = b};
     if (!is_lang(g, a) || !is_lang(g, b)) return add(g, apart);
     return joined(g, apart, lex_or(g->raw, at(g, a).a, at(g, b).a));
+}
+
+piece piece_or_all(grammar *g, const piece *list, uint32_t n)
+{
+    if (n == 0) return PIECE_NONE;
+    if (n == 1) return list[0];
+    return piece_or(g, piece_or_all(g, list, n / 2), piece_or_all(g, list + n / 2, n - n / 2));
 }
 
 piece piece_repeat(grammar *g, piece a, uint32_t min, uint32_t max)
@@ -466,6 +475,48 @@ static void tidy(grammar *g)
     }
 }
 
+// What can be stood in from a node on without reading anything: at most so many ways, and rules
+// that are entered, or every step would take too long.
+struct width {
+    uint32_t *mark, *stack, n, ways, rules;
+};
+
+static void widen(struct width *w, uint32_t node, uint32_t from)
+{
+    if (w->mark[node] == from + 1) return;
+    w->mark[node] = from + 1;
+    w->stack[w->n++] = node;
+}
+
+static bool is_too_wide(const struct rules *r, struct width *w, uint32_t from)
+{
+    w->n = w->ways = w->rules = 0;
+    widen(w, from, from);
+    for (uint32_t done = 0; done < w->n; done++)
+        for (uint32_t k = r->node[w->stack[done]].first; k != NONE; k = r->edge[k].next) {
+            const struct rules_edge *x = &r->edge[k];
+            w->ways += x->kind != PIECE_IS_EMPTY;
+            if (x->kind == PIECE_RULE && w->mark[r->rule[x->a].start] != from + 1) w->rules++;
+            if (x->kind == PIECE_RULE) widen(w, r->rule[x->a].start, from);
+            if (x->kind == PIECE_IS_EMPTY || (x->kind == PIECE_RULE && r->rule[x->a].nullable))
+                widen(w, x->to, from);
+            if (w->ways > RULES_WAYS_MAX || w->rules > RULES_OPEN_MAX) return true;
+        }
+    return false;
+}
+
+static bool is_too_wide_anywhere(const struct rules *r)
+{
+    struct width w = {.mark = mem_new((r->n_node + 1) * sizeof *w.mark),
+                      .stack = mem_new((r->n_node + 1) * sizeof *w.stack)};
+    bool wide = is_too_wide(r, &w, r->rule[r->root].start);
+    for (uint32_t i = 0; i < r->n_edge && !wide; i++)
+        wide = r->edge[i].kind != PIECE_IS_EMPTY && is_too_wide(r, &w, r->edge[i].to);
+    free(w.mark);
+    free(w.stack);
+    return wide;
+}
+
 int rules_compile(grammar *g, piece root, err *e)
 {
     struct rules *r = g->rules;
@@ -489,6 +540,10 @@ int rules_compile(grammar *g, piece root, err *e)
     r->cap_piece = r->n_piece = 0;
     if (r->too_large)
         return err_set(e, ERR_INPUT, "too large: more than %u places", RULES_NODES_MAX);
+    if (is_too_wide_anywhere(r))
+        return err_set(e, ERR_INPUT,
+                       "too large: more than %u rules, or %u ways to go on, at one place",
+                       RULES_OPEN_MAX, RULES_WAYS_MAX);
     if (r->rule[r->root].cost >= FAR)
         return err_set(e, ERR_INPUT, "no text of reasonable length satisfies it");
     return 0;

@@ -49,6 +49,7 @@ piece piece_any(struct grammar *g, int32_t except);
 piece piece_rule(struct grammar *g, uint32_t rule);
 piece piece_then(struct grammar *g, piece a, piece b);
 piece piece_or(struct grammar *g, piece a, piece b);
+piece piece_or_all(struct grammar *g, const piece *list, uint32_t n); // halves, then their halves
 piece piece_repeat(struct grammar *g, piece a, uint32_t min, uint32_t max); // max UINT32_MAX: none
 piece piece_call(struct grammar *g, piece a);
 // A span in which anything goes until `end`; not required: or nothing. begin "": it is open.
@@ -71,6 +72,8 @@ uint32_t rules_unproductive(const struct grammar *g); // a rule that no text sat
 // ---- the net ----
 
 #define RULES_NODES_MAX 100000u
+#define RULES_OPEN_MAX  300u
+#define RULES_WAYS_MAX  5000u
 
 struct rules_node {
     uint32_t first;  // edge

@@ -78,6 +78,7 @@ lex_lang lex_not(lex *x, lex_lang a);
 // Of strings: a, then b; a at least min and at most max times (UINT32_MAX: any number).
 lex_lang lex_then(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_repeat(lex *x, lex_lang a, uint32_t min, uint32_t max);
+bool lex_is_plain(const lex *x, lex_lang a); // a string language made without and, not
 
 // Decides emptiness. -1 with *e when that takes more than the caps allow; after 0 no later call on
 // this language or its states fails. lex_start belongs after it.

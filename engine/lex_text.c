@@ -28,3 +28,8 @@ bool lex_is_end(const lex *x, lex_state s)
     if (a->kind == EXPR_WORDS) return a->b + 1 == a->c;
     return a->kind == EXPR_EPSILON;
 }
+
+bool lex_is_plain(const lex *x, lex_lang a)
+{
+    return x->expr[x->lang[a].a].plain;
+}

@@ -488,10 +488,8 @@ static void bad_grammars(void **state)
         {"", "grammar: 1:1: there is no rule"},
         {"root = a", "grammar: 1:8: there is no rule a"},
         {"root = 'a'\nroot = 'b'", "grammar: 2:1: rule root is defined twice"},
-        {"root = 'a' | x\n\nx = 'b' x",
-         "grammar: 3:1: rule x never ends: every way through it leads back to it"},
-        {"root = x x\nx = x",
-         "grammar: 2:1: rule x never ends: every way through it leads back to it"},
+        {"root = 'a' | x\n\nx = 'b' x", "grammar: 3:1: rule x never ends: no text completes it"},
+        {"root = x x\nx = x", "grammar: 2:1: rule x never ends: no text completes it"},
         {"root 'a'", "grammar: 1:1: expected = or ::= behind the name of a rule"},
         {"root = 'a", "grammar: 1:8: a text without its closing '"},
         {"root = [a", "grammar: 1:8: a class without its ]"},
@@ -516,6 +514,43 @@ static void bad_grammars(void **state)
         assert_null(grammar_from_ebnf(vocab, rows[i][0], &e));
         assert_string_equal(e.msg, rows[i][1]);
     }
+}
+
+// Large ones end quickly, enforced or refused.
+static void large_grammars(void **state)
+{
+    (void)state;
+    buf words = buf_new(1 << 20), chain = buf_new(1 << 20), wide = buf_new(1 << 20);
+    err e = {0};
+    buf_str(&words, "root = ");
+    for (int i = 0; i < 2000; i++) buf_printf(&words, "%s'word%d'", i ? " | " : "", i);
+    grammar *g = grammar_from_ebnf(vocab, buf_text(&words), &e);
+    if (!g) fail_msg("%s", e.msg);
+    static const struct row rows[] = {
+        {"word1", MAY_END}, {"word1999", MAY_END}, {"word2000", REFUSED}};
+    check_rows(g, "words", rows, 3);
+    grammar_free(g);
+    buf_str(&chain, "root = r0");
+    for (int i = 0; i < 200; i++) buf_printf(&chain, "; r%d = r%d 'x' | '%d'", i, i + 1, i);
+    buf_str(&chain, "; r200 = 'end'");
+    g = grammar_from_ebnf(vocab, buf_text(&chain), &e);
+    if (!g) fail_msg("%s", e.msg);
+    static const struct row chained[] = {
+        {"3xxx", MAY_END}, {"3xx", OPEN}, {"3xxxx", REFUSED}, {"200", REFUSED}};
+    check_rows(g, "chain", chained, 4);
+    grammar_free(g);
+    buf_str(&wide, "root = ");
+    for (int i = 0; i < 400; i++) buf_printf(&wide, "r%d? ", i);
+    for (int i = 0; i < 400; i++) buf_printf(&wide, "; r%d = 'a' r%d | 'b'", i, i);
+    assert_null(grammar_from_ebnf(vocab, buf_text(&wide), &e));
+    assert_string_equal(
+        e.msg, "grammar: too large: more than 300 rules, or 5000 ways to go on, at one place");
+    assert_null(
+        grammar_from_ebnf(vocab, "r = (((('a' r | 'b'){1,100}){1,100}){1,100}){1,100}", &e));
+    assert_string_equal(e.msg, "grammar: too large: more than 100000 places");
+    buf_free(&words);
+    buf_free(&chain);
+    buf_free(&wide);
 }
 
 #define SCHEMA                                                                                     \
@@ -749,6 +784,7 @@ int main(void)
         cmocka_unit_test(structural_tags),
         cmocka_unit_test(bad_tags),
         cmocka_unit_test(reasoning_before_calls),
+        cmocka_unit_test(large_grammars),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
