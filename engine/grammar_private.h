@@ -677,7 +677,7 @@ size_t lexeme_cache_bytes(const struct lexeme_cache *c);
 
 // A mask being made: what walks outside of grammar_mask.c put into it.
 struct fill;
-void fill_put(struct fill *f, int32_t token);
+void fill_bits(struct fill *f, const uint64_t *bits);        // all of these
 void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
 bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
 bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
