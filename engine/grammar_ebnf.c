@@ -401,6 +401,12 @@ piece ebnf_piece(grammar *g, const char *text, size_t n, err *e)
         if (p.named[i].rule == bad)
             all = fault_at(&p, p.named[i].at, "rule %.*s never ends: no text completes it",
                            (int)p.named[i].n, p.named[i].name);
+    for (uint32_t i = 0; i < p.n_named && all != PIECE_FAILED; i++) {
+        err why;
+        if (rule_prepare(g, p.named[i].rule, &why))
+            all = fault_at(&p, p.named[i].at, "rule %.*s: %s", (int)p.named[i].n, p.named[i].name,
+                           why.msg);
+    }
     free(p.named);
     return all;
 }

@@ -17,6 +17,7 @@ struct visit {
 // Edges behind which a rule was called from here, the last one first.
 struct back {
     struct rules_back b;
+    uint32_t of; // index of the rule that was called, among those opened
     const struct back *before;
 };
 struct opened { // a rule that is entered here
@@ -38,7 +39,9 @@ struct making {
     uint32_t n_visit, cap_visit, n_done;
     struct opened *open;
     uint32_t n_open, cap_open;
-    struct index threads, visits;
+    const struct back **back; // of all rules that are opened
+    uint32_t n_back, cap_back;
+    struct index threads, visits, backs;
     bool accepts;
 };
 
@@ -102,12 +105,38 @@ static void visit(struct making *m, uint32_t node, const struct column *c, uint3
     m->n_visit++;
 }
 
-static void add_back(struct making *m, struct opened *o, struct rules_back b)
+static uint64_t hash_back(const struct making *m, uint32_t i)
 {
-    for (const struct back *x = o->back; x; x = x->before)
-        if (x->b.to == b.to && x->b.entry == b.entry && x->b.column == b.column) return;
-    struct back *x = chunk_alloc(m->mem, sizeof *x);
-    *x = (struct back){b, o->back};
+    const struct back *x = m->back[i];
+    return mix(mix((uint64_t)x->b.to << 32 | x->b.entry, (uintptr_t)x->b.column), x->of);
+}
+
+static bool same_back(const struct back *a, const struct back *b)
+{
+    return a->of == b->of && a->b.to == b->b.to && a->b.entry == b->b.entry &&
+           a->b.column == b->b.column;
+}
+
+static void add_back(struct making *m, uint32_t of, struct rules_back b)
+{
+    struct opened *o = &m->open[of];
+    struct back new = {b, of, o->back}, *x;
+    uint32_t n = m->n_back, k = 0;
+    if (n < FEW)
+        for (; k < n; k++)
+            if (same_back(m->back[k], &new)) return;
+    m->back = more(m->mem, m->back, n, &m->cap_back, sizeof *m->back);
+    m->back[n] = &new;
+    index_room(m, &m->backs, n, hash_back);
+    if (n >= FEW) {
+        k = (uint32_t)hash_back(m, n) & (m->backs.cap - 1);
+        for (; m->backs.slot[k]; k = (k + 1) & (m->backs.cap - 1))
+            if (same_back(m->back[m->backs.slot[k] - 1], &new)) return;
+        m->backs.slot[k] = n + 1;
+    }
+    m->back[n] = x = chunk_alloc(m->mem, sizeof *x);
+    *x = new;
+    m->n_back++;
     o->back = x;
     o->n++;
 }
@@ -126,14 +155,14 @@ static void call_rule(struct making *m, uint32_t rule, uint32_t to, const struct
         visit(m, r->rule[rule].start, &here, i);
     }
     if (!r->node[to].is_last || c == &here) {
-        add_back(m, &m->open[i], (struct rules_back){to, entry, c});
+        add_back(m, i, (struct rules_back){to, entry, c});
         return;
     }
     const struct rules_entry *x = &COLUMN_ENTRIES(c)[entry];
     for (uint32_t k = x->first; k < x->first + x->n; k++) {
         struct rules_back b = COLUMN_BACK(c)[k];
         if (!b.column) b.column = c;
-        add_back(m, &m->open[i], b);
+        add_back(m, i, b);
     }
 }
 
@@ -327,6 +356,7 @@ static bool finish(struct making *m, struct pos *to)
 {
     grammar *g = m->g;
     settle(m);
+    rules_effort(g->rules, m->n_visit + m->n + m->n_back);
     if (m->n == 0 && !m->accepts) return false;
     const struct column *c = make_column(m);
     struct threads *x = chunk_alloc(m->mem, sizeof *x + m->n * sizeof(struct thread));
@@ -387,7 +417,7 @@ void rules_start(grammar *g, struct chunks *mem, struct pos *to)
     struct making m = {.g = g, .mem = mem};
     m.open = more(mem, NULL, 0, &m.cap_open, sizeof *m.open);
     m.open[m.n_open++] = (struct opened){.rule = r->root};
-    add_back(&m, &m.open[0], (struct rules_back){.to = NONE});
+    add_back(&m, 0, (struct rules_back){.to = NONE});
     visit(&m, r->rule[r->root].start, &here, 0);
     m.accepts = r->rule[r->root].nullable;
     bool alive = finish(&m, to);
@@ -405,6 +435,7 @@ static bool number_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 static void step_json_thread(struct making *m, const struct thread *t, uint8_t c)
 {
     struct pos *next = chunk_alloc(m->mem, sizeof *next);
+    rules_effort(m->g->rules, 2);
     if (!pos_step(m->g, m->mem, t->json, c, next)) return;
     if (next->mode == M_DONE || number_may_end(m->g, m->mem, next))
         visit(m, m->g->rules->edge[t->edge].to, t->column, t->entry);

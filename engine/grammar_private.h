@@ -12,6 +12,7 @@
 //   grammar_rules.c   texts by rules: their pieces become a net
 //   grammar_net.c     positions in it
 //   grammar_walk.c    their masks
+//   grammar_trial.c   which rules take too long
 //   grammar_tools.c   free text and tool calls as rules
 //   grammar_tags.c    structural tags, given as JSON, as rules
 //   grammar_ebnf.c    EBNF as rules

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,13 +49,19 @@ piece piece_text(grammar *g, const char *text, size_t n)
     return piece_lang(g, lex_words(g->raw, &text, &n, 1));
 }
 
+static int prepare(grammar *g, lex_lang l, err *e)
+{
+    if (l == LEX_FAILED) return err_set(e, ERR_INPUT, "too large");
+    if (lex_prepare(g->raw, l, e) < 0) return -1;
+    if (lex_bytes(g->raw) > RULES_TEXT_MAX)
+        return err_set(e, ERR_INPUT, "too large: texts that need more than %zu MB together",
+                       RULES_TEXT_MAX >> 20);
+    return 0;
+}
+
 static piece prepared(grammar *g, lex_lang l, err *e)
 {
-    if (l == LEX_FAILED)
-        err_set(e, ERR_INPUT, "too large");
-    else if (lex_prepare(g->raw, l, e) == 0)
-        return piece_lang(g, l);
-    return PIECE_FAILED;
+    return prepare(g, l, e) == 0 ? piece_lang(g, l) : PIECE_FAILED;
 }
 
 piece piece_pattern(grammar *g, const char *pattern, size_t n, err *e)
@@ -247,6 +254,29 @@ void rule_set(grammar *g, uint32_t rule, piece p)
     g->rules->rule[rule].piece = p;
 }
 
+int rule_prepare(grammar *g, uint32_t rule, err *e)
+{
+    struct {
+        piece *v;
+        uint32_t n, cap;
+    } todo = {.v = mem_new(64 * sizeof(piece)), .n = 1, .cap = 64};
+    int rc = 0;
+    todo.v[0] = g->rules->rule[rule].piece;
+    while (todo.n > 0 && rc == 0) {
+        struct rules_piece x = at(g, todo.v[--todo.n]);
+        bool two = x.kind == PIECE_SEQUENCE || x.kind == PIECE_CHOICE;
+        if (x.kind == PIECE_LANG) rc = prepare(g, x.a, e);
+        if (todo.n + 2 > todo.cap) {
+            todo.cap *= 2;
+            todo.v = mem_grow(todo.v, todo.cap * sizeof *todo.v);
+        }
+        if (two) todo.v[todo.n++] = x.b;
+        if (two || x.kind == PIECE_REPEAT || x.kind == PIECE_CALL) todo.v[todo.n++] = x.a;
+    }
+    free(todo.v);
+    return rc;
+}
+
 // May p be completed, as far as rules are known to be?
 static bool is_productive(const grammar *g, piece p)
 {
@@ -346,8 +376,12 @@ static void spell_repeat(grammar *g, struct rules_piece x, uint32_t from, uint32
 static void spell_lang(grammar *g, struct rules_edge edge, uint32_t from)
 {
     struct rules *r = g->rules;
-    err ignored;
-    if (lex_prepare(g->raw, edge.a, &ignored)) r->too_large = true;
+    err why;
+    if (prepare(g, edge.a, &why)) {
+        r->too_large = true;
+        snprintf(r->why, sizeof r->why, "%.190s", why.msg);
+        return;
+    }
     edge.s = lex_start(g->raw, edge.a);
     edge_new(r, from, edge);
     if (lex_accepts(g->raw, edge.s)) spell(g, PIECE_EMPTY, from, edge.to, edge.call);
@@ -478,7 +512,7 @@ static void tidy(grammar *g)
 // What can be stood in from a node on without reading anything: at most so many ways, and rules
 // that are entered, or every step would take too long.
 struct width {
-    uint32_t *mark, *stack, n, ways, rules;
+    uint32_t *mark, *stack, n, ways, rules, json;
 };
 
 static void widen(struct width *w, uint32_t node, uint32_t from)
@@ -490,17 +524,19 @@ static void widen(struct width *w, uint32_t node, uint32_t from)
 
 static bool is_too_wide(const struct rules *r, struct width *w, uint32_t from)
 {
-    w->n = w->ways = w->rules = 0;
+    w->n = w->ways = w->rules = w->json = 0;
     widen(w, from, from);
     for (uint32_t done = 0; done < w->n; done++)
         for (uint32_t k = r->node[w->stack[done]].first; k != NONE; k = r->edge[k].next) {
             const struct rules_edge *x = &r->edge[k];
             w->ways += x->kind != PIECE_IS_EMPTY;
+            w->json += x->kind == PIECE_JSON;
             if (x->kind == PIECE_RULE && w->mark[r->rule[x->a].start] != from + 1) w->rules++;
             if (x->kind == PIECE_RULE) widen(w, r->rule[x->a].start, from);
             if (x->kind == PIECE_IS_EMPTY || (x->kind == PIECE_RULE && r->rule[x->a].nullable))
                 widen(w, x->to, from);
-            if (w->ways > RULES_WAYS_MAX || w->rules > RULES_OPEN_MAX) return true;
+            if (w->ways > RULES_WAYS_MAX || w->rules > RULES_OPEN_MAX || w->json > RULES_JSON_MAX)
+                return true;
         }
     return false;
 }
@@ -538,14 +574,20 @@ int rules_compile(grammar *g, piece root, err *e)
     free(r->piece);
     r->piece = NULL;
     r->cap_piece = r->n_piece = 0;
+    if (r->why[0]) return err_set(e, ERR_INPUT, "%s", r->why);
     if (r->too_large)
         return err_set(e, ERR_INPUT, "too large: more than %u places", RULES_NODES_MAX);
     if (is_too_wide_anywhere(r))
         return err_set(e, ERR_INPUT,
-                       "too large: more than %u rules, or %u ways to go on, at one place",
-                       RULES_OPEN_MAX, RULES_WAYS_MAX);
+                       "too large: more than %u rules, %u JSON values, or %u ways to go on, at one "
+                       "place",
+                       RULES_OPEN_MAX, RULES_JSON_MAX, RULES_WAYS_MAX);
     if (r->rule[r->root].cost >= FAR)
         return err_set(e, ERR_INPUT, "no text of reasonable length satisfies it");
+    if (rules_too_dear(g))
+        return err_set(
+            e, ERR_INPUT,
+            "too many ways to read one text: which tokens may come takes too long to tell");
     return 0;
 }
 

@@ -65,6 +65,9 @@ piece ebnf_piece(struct grammar *g, const char *text, size_t n, err *e);
 uint32_t rule_new(struct grammar *g); // its piece is set later
 void rule_set(struct grammar *g, uint32_t rule, piece p);
 
+// Looks at the texts of a rule: -1 with *e when one is too large.
+int rule_prepare(struct grammar *g, uint32_t rule, err *e);
+
 // Makes the net, with `root` as the whole text. -1 with *e: too large, or no text satisfies it.
 int rules_compile(struct grammar *g, piece root, err *e);
 uint32_t rules_unproductive(const struct grammar *g); // a rule that no text satisfies, or NONE
@@ -74,6 +77,8 @@ uint32_t rules_unproductive(const struct grammar *g); // a rule that no text sat
 #define RULES_NODES_MAX 100000u
 #define RULES_OPEN_MAX  300u
 #define RULES_WAYS_MAX  5000u
+#define RULES_JSON_MAX  100u
+#define RULES_TEXT_MAX  ((size_t)16 << 20) // bytes of the automata of all texts
 
 struct rules_node {
     uint32_t first;  // edge
@@ -110,7 +115,19 @@ struct rules {
     uint32_t n_named;
     uint32_t root; // rule
     bool too_large;
+    char why[200];       // too_large: what is; "": the net
+    uint64_t effort;     // what was visited since it was last set to 0
+    uint64_t effort_max; // where the making of a mask is given up; 0: nowhere
+    bool tired;          // it was given up
 };
+
+static inline void rules_effort(struct rules *r, uint64_t n)
+{
+    r->effort += n;
+    if (r->effort_max && r->effort > r->effort_max) r->tired = true;
+}
+// Do masks take too long? Looked at when the grammar is complete.
+bool rules_too_dear(struct grammar *g);
 
 // ---- positions ----
 

@@ -149,7 +149,7 @@ static void walk_pos(struct walk *w, uint32_t i, uint32_t end, const struct pos 
 {
     const struct trie *t = w->t;
     struct pos next;
-    for (uint32_t after; i < end; i = after) {
+    for (uint32_t after; i < end && !w->g->rules->tired; i = after) {
         const struct trie_node *n = &t->node[i];
         after = n->skip;
         if (is_taken(w, n->token, t->node[after].token)) continue;
@@ -169,7 +169,7 @@ static void walk_pos(struct walk *w, uint32_t i, uint32_t end, const struct pos 
 static void walk_spot(struct walk *w, uint32_t i, uint32_t end, struct spot *from)
 {
     const struct trie *t = w->t;
-    for (uint32_t after; i < end; i = after) {
+    for (uint32_t after; i < end && !w->g->rules->tired; i = after) {
         const struct trie_node *n = &t->node[i];
         after = n->skip;
         if (from->next[n->byte] == SPOT_DEAD || is_taken(w, n->token, t->node[after].token))
@@ -262,8 +262,9 @@ static void walk_text(struct walk *w, struct group *x)
     struct reached *at = mem_new((t->depth + 2) * sizeof *at);
     at[0] = (struct reached){x->s, !kinds_none(&x->loops)};
     find_follow(w, x);
-    for (uint32_t i = 0; i < t->n;) {
+    for (uint32_t i = 0, n_node = 0; i < t->n && !w->g->rules->tired; n_node++) {
         const struct trie_node *n = &t->node[i];
+        if (n_node % 16 == 0) rules_effort(w->g->rules, 4);
         uint32_t d = n->depth;
         lex_state before = at[d - 1].s, s = x->s;
         bool pure = at[d - 1].pure && is_of(n, &x->loops);

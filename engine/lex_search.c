@@ -251,7 +251,7 @@ static void explore(lex *x, expr a)
         }
         if (s.n <= LEX_STATES_MAX && x->work - work <= LEX_WORK_MAX) continue;
         x->too_large = true;
-        x->why = "counters within counters: more than 20000 states";
+        x->why = "counters within counters, or much to remember: more than 20000 states";
     }
     free(s.node);
 }
@@ -275,7 +275,9 @@ bool expr_prepare(lex *x, expr a)
     x->too_large = false;
     prepare_sized(x, a);
     uint64_t left = POSITIONS_MAX;
-    if (x->expr[a].plain && !within_positions(x, a, 1, &left)) explore(x, a);
+    // Plain text has no lexemes whose masks are kept: there all states are looked at.
+    bool all = x->escapes == ESCAPES_NONE && x->expr[a].kind != EXPR_WORDS;
+    if (x->expr[a].plain && (all || !within_positions(x, a, 1, &left))) explore(x, a);
     if (!x->too_large) expr_rest(x, a);
     bool fine = !x->too_large;
     x->too_large = false;
