@@ -122,6 +122,7 @@ static void add_back(struct making *m, uint32_t of, struct rules_back b)
     struct opened *o = &m->open[of];
     struct back new = {b, of, o->back}, *x;
     uint32_t n = m->n_back, k = 0;
+    rules_effort(m->g->rules, 1);
     if (n < FEW)
         for (; k < n; k++)
             if (same_back(m->back[k], &new)) return;
@@ -356,7 +357,7 @@ static bool finish(struct making *m, struct pos *to)
 {
     grammar *g = m->g;
     settle(m);
-    rules_effort(g->rules, m->n_visit + m->n + m->n_back);
+    rules_effort(g->rules, m->n_visit + m->n);
     if (m->n == 0 && !m->accepts) return false;
     const struct column *c = make_column(m);
     struct threads *x = chunk_alloc(m->mem, sizeof *x + m->n * sizeof(struct thread));
@@ -435,7 +436,7 @@ static bool number_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 static void step_json_thread(struct making *m, const struct thread *t, uint8_t c)
 {
     struct pos *next = chunk_alloc(m->mem, sizeof *next);
-    rules_effort(m->g->rules, 2);
+    rules_effort(m->g->rules, 30); // as dear as so many visits
     if (!pos_step(m->g, m->mem, t->json, c, next)) return;
     if (next->mode == M_DONE || number_may_end(m->g, m->mem, next))
         visit(m, m->g->rules->edge[t->edge].to, t->column, t->entry);

@@ -77,7 +77,7 @@ uint32_t rules_unproductive(const struct grammar *g); // a rule that no text sat
 #define RULES_NODES_MAX 100000u
 #define RULES_OPEN_MAX  300u
 #define RULES_WAYS_MAX  5000u
-#define RULES_JSON_MAX  100u
+#define RULES_JSON_MAX  50u
 #define RULES_TEXT_MAX  ((size_t)16 << 20) // bytes of the automata of all texts
 
 struct rules_node {

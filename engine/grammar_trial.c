@@ -16,14 +16,15 @@ enum {
     DEAR = 100,       // more is looked at closely
     MASKS_MAX = 8     // that are made
 };
-#define EFFORT_MAX 4000000u  // of one mask: about a tenth of a second
-#define STEPS_MAX  12000000u // of all steps
+#define EFFORT_MAX 10000000u // of one mask: about a tenth of a second
+#define MASKS_ALL  25000000u // of all masks
+#define STEPS_ALL  25000000u // of all steps
 
 struct trial {
     grammar *g;
     rng r;
     uint64_t *bits;
-    uint64_t dearest, steps; // of one step, and of all
+    uint64_t dearest, steps, masks; // effort of one step, of all, of all masks
     int n_mask;
 };
 
@@ -73,7 +74,8 @@ static bool mask_is_dear(struct trial *t, const struct pos *p)
     mask_make(t->g, p, -1, t->bits);
     r->effort_max = 0;
     t->n_mask++;
-    return r->tired;
+    t->masks += r->effort;
+    return r->tired || t->masks > MASKS_ALL;
 }
 
 static bool text_is_dear(struct trial *t)
@@ -95,7 +97,7 @@ static bool text_is_dear(struct trial *t)
         t->steps += r->effort;
         if (r->effort > t->dearest) t->dearest = r->effort;
         bool look = r->effort > DEAR && (i < 3 || i == 12 || i == 50 || i + 1 == TEXT_BYTES);
-        dear = t->steps > STEPS_MAX || (look && t->n_mask < MASKS_MAX && mask_is_dear(t, &p));
+        dear = t->steps > STEPS_ALL || (look && t->n_mask < MASKS_MAX && mask_is_dear(t, &p));
     }
     pos_drop(&p);
     return dear;

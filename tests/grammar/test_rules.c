@@ -543,7 +543,7 @@ static void large_grammars(void **state)
     for (int i = 0; i < 400; i++) buf_printf(&wide, "r%d? ", i);
     for (int i = 0; i < 400; i++) buf_printf(&wide, "; r%d = 'a' r%d | 'b'", i, i);
     assert_null(grammar_from_ebnf(vocab, buf_text(&wide), &e));
-    assert_string_equal(e.msg, "grammar: too large: more than 300 rules, 100 JSON values, or 5000 "
+    assert_string_equal(e.msg, "grammar: too large: more than 300 rules, 50 JSON values, or 5000 "
                                "ways to go on, at one place");
     assert_null(
         grammar_from_ebnf(vocab, "r = (((('a' r | 'b'){1,100}){1,100}){1,100}){1,100}", &e));

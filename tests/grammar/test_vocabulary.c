@@ -114,12 +114,162 @@ static void walks(struct real *x, int n_schema)
     free(slow);
 }
 
+enum kind { EBNF, REGEX, TAGS };
+
+static grammar *rules_of(const struct real *x, enum kind kind, const char *text, err *e)
+{
+    if (kind == EBNF) return grammar_from_ebnf(&x->v, text, e);
+    if (kind == REGEX) return grammar_from_regex(&x->v, text, e);
+    json_t *spec = json_loads(text, 0, NULL);
+    if (!spec) fail_msg("%s", text);
+    grammar *g = grammar_from_tags(&x->v, spec, NULL, e);
+    json_decref(spec);
+    return g;
+}
+
+// Texts by rules, where whole subtrees of tokens are taken at once: the slow masks bit by bit.
+static void texts(struct real *x, int n_compare)
+{
+    static const struct {
+        enum kind kind;
+        const char *text;
+    } rows[] = {
+        {TAGS,
+         "{\"type\": \"triggered_tags\", \"triggers\": [\"<f=\", \"\\n#\"], \"tags\": ["
+         "{\"begin\": \"<f=a>\", \"content\": {\"type\": \"regex\", \"pattern\": \"[^<]*\"}, "
+         "\"end\": \"</f>\"}, {\"begin\": \"\\n# \", \"content\": {\"type\": \"json_schema\", "
+         "\"json_schema\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}, \"end\": "
+         "\"\"}]}"},
+        {TAGS,
+         "{\"type\": \"sequence\", \"elements\": [{\"type\": \"any_text\", \"excludes\": "
+         "[\"the\", \"\\t\", \"\\u00e9\"]}, {\"type\": \"const_string\", \"value\": \"the\"}]}"},
+        {EBNF, "root = line+; line = [^\\n\\x00-\\x08]{0,30} \"\\n\" | '(' line ')'"},
+        {EBNF, "root = s; s = s ' ' s | [a-z]+ | '\"' [^\"]* '\"' | [A-Z] s"},
+        {REGEX, "([\\w ]*|[^\\w]{1,3}|\\n+){1,9}"},
+    };
+    rng r = rng_seed(23);
+    size_t bytes = (size_t)(x->v.n_token + 63) / 64 * 8;
+    uint64_t *fast = mem_new(bytes), *slow = mem_new(bytes);
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        err e;
+        const char *text = rows[i / 2].text;
+        grammar *g = rules_of(x, rows[i / 2].kind, text, &e);
+        if (!g) fail_msg("%s: %s", text, e.msg);
+        grammar_state *s = grammar_start(g);
+        int budget = i % 2 ? grammar_shortest_finish(s) + 9 : -1;
+        for (int k = 0; k < 7; k++, budget -= budget >= 0) {
+            int n = grammar_mask(s, budget, fast);
+            assert_true(n > 0);
+            if (k < n_compare || k + n_compare > 7) {
+                assert_int_equal(grammar_mask_slow(s, budget, slow), n);
+                assert_memory_equal(fast, slow, bytes);
+            }
+            int32_t t = choose(&x->v, fast, &r);
+            assert_true(grammar_accept(s, t));
+            if (t == x->v.end) break;
+        }
+        grammar_state_free(s);
+        grammar_free(g);
+    }
+    free(fast);
+    free(slow);
+}
+
+// A list of `n` parts, with the number of each put in where it says %d.
+static char *list_of(const char *before, const char *part, const char *between, int n,
+                     const char *after)
+{
+    buf b = buf_new(1 << 22);
+    buf_str(&b, before);
+    for (int i = 0; i < n; i++) {
+        const char *from = part;
+        buf_str(&b, i ? between : "");
+        for (const char *at; (at = strstr(from, "%d")); from = at + 2) {
+            buf_put(&b, from, (size_t)(at - from));
+            buf_printf(&b, "%d", i);
+        }
+        buf_str(&b, from);
+    }
+    buf_str(&b, after);
+    char *text = mem_str(buf_text(&b));
+    buf_free(&b);
+    return text;
+}
+
+static void hostile(struct real *x)
+{
+    struct {
+        enum kind kind;
+        char *text;
+    } rows[] = {
+        {EBNF, mem_str("root = s; s = s s | 'a' | [a-z] s 'x' | ''")},
+        {EBNF, mem_str("root = s; s = [a-z]+ s [a-z]+ | [a-z ]+ | s s s")},
+        {EBNF, mem_str("root = s; s = s [a-z ]* s | '(' s ')' | [^()]")},
+        {EBNF,
+         mem_str("root = s; s = a b | b a | [a-z ]+; a = s s | 'a' s; b = s s | s 'b' | a a")},
+        {EBNF, mem_str("root = (a b){1,5000}; a = [a-z ]+ | '(' a ')'; b = [a-z]* | '[' b ']'")},
+        {EBNF, list_of("root = ", "[a-z ]+ t 'q%d'", " | ", 2400, "; t = 'z' t 'y' | 'w'")},
+        {EBNF, list_of("root = (w ' '?)+ ; w = ", "[a-z]+ '%d' x", " | ", 30,
+                       "; x = '(' x ')' | [a-z]+")},
+        {EBNF, list_of("root = r0; ", "r%d = [a-z ]+ r%d 'x' | 'b%d' | r%d? 'c'", "; ", 280, "")},
+        {REGEX, mem_str(".*[aeiou].{30}[xyz]")},
+        {REGEX, mem_str("(.*[aeiou].{200}[xyz])+")},
+        {REGEX, list_of("(", "[a-z ]*%d[a-z ]{%d}", "|", 60, ")+")},
+        {REGEX, mem_str("(([a-z ]{1,100}[b-y ]{1,100}){1,100}c?){1,100}")},
+        {TAGS, list_of("{\"type\": \"sequence\", \"elements\": [",
+                       "{\"type\": \"any_text\", \"excludes\": [\"a%d\"]}", ", ", 1000, "]}")},
+        {TAGS,
+         list_of("{\"type\": \"or\", \"elements\": [",
+                 "{\"type\": \"sequence\", \"elements\": [{\"type\": \"any_text\", "
+                 "\"excludes\": [\"a%d\"]}, {\"type\": \"json_schema\", \"json_schema\": {}}]}",
+                 ", ", 1000, "]}")},
+        {TAGS, list_of("{\"type\": \"or\", \"elements\": [",
+                       "{\"type\": \"sequence\", \"elements\": [{\"type\": \"json_schema\", "
+                       "\"json_schema\": {\"properties\": {\"a%d\": {}}, \"type\": \"object\"}}, "
+                       "{\"type\": \"const_string\", \"value\": \"x%d\"}]}",
+                       ", ", 45, "]}")},
+        {TAGS, list_of("{\"type\": \"triggered_tags\", \"triggers\": [\"<f\"], \"tags\": [",
+                       "{\"begin\": \"<f%d=\", \"content\": {\"type\": \"json_schema\", "
+                       "\"json_schema\": {}}, \"end\": \"</f>\"}",
+                       ", ", 500, "]}")},
+        {TAGS, list_of("{\"type\": \"any_text\", \"excludes\": [", "\"aab%daaaaaaaab%daaaaaaaaab\"",
+                       ", ", 3000, "]}")},
+    };
+    rng r = rng_seed(4);
+    uint64_t *bits = mem_new((size_t)(x->v.n_token + 63) / 64 * 8);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e = {0};
+        int64_t start = clock_us(), worst = 0;
+        grammar *g = rules_of(x, rows[i].kind, rows[i].text, &e);
+        int64_t compile = clock_us() - start;
+        grammar_state *s = g ? grammar_start(g) : NULL;
+        for (int k = 0; g && k < 40; k++) {
+            start = clock_us();
+            assert_true(grammar_mask(s, -1, bits) > 0);
+            int32_t t = choose(&x->v, bits, &r);
+            assert_true(grammar_accept(s, t));
+            if (clock_us() - start > worst) worst = clock_us() - start;
+            if (t == x->v.end) break;
+        }
+        if (g) assert_true(grammar_bytes(g) < (size_t)32 << 20);
+        print_message("row %zu: %.0f ms, worst token %.0f ms, %s\n", i, (double)compile / 1000,
+                      (double)worst / 1000, g ? "compiled" : e.msg);
+        assert_true(compile < 20000000 && worst < 20000000); // for hangs; the figures matter
+        grammar_state_free(s);
+        grammar_free(g);
+        free(rows[i].text);
+    }
+    free(bits);
+}
+
 static void small_vocabulary(void **state)
 {
     (void)state;
     struct real x;
     if (!open_real(&x, HEARTH_SHARED_DIR "/default-model/model/tokenizer.json")) skip();
     walks(&x, 120);
+    texts(&x, 3);
+    hostile(&x);
     close_real(&x);
 }
 
@@ -130,6 +280,8 @@ static void large_vocabulary(void **state)
     if (!open_real(&x, HEARTH_SHARED_DIR "/assets/tokenizers/derived/qwen2.5/tokenizer.json"))
         skip();
     walks(&x, 12);
+    texts(&x, 1);
+    hostile(&x);
     close_real(&x);
 }
 
