@@ -17,6 +17,7 @@ static const struct verb *const verbs[] = {
     &verb_inspect,
     &verb_model_info,
     &verb_model_quantize,
+    &verb_model_render,
     &verb_schema_check,
     &verb_schema_validate,
     &verb_schema_sample,

@@ -4,7 +4,7 @@
 export HOME="$T"
 
 for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask'; do
+    'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help

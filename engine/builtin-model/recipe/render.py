@@ -1,0 +1,71 @@
+"""A conversation as the text that the model sees: what Hearth's chat template makes of it, cut into segments.
+
+Classes of segments (what a token is worth in training):
+  NONE 0     nothing is learned from it
+  CONTEXT 1  what others wrote: prompts, users, results
+  TARGET 2   what the assistant writes, with its end token
+  TEXT 3     running text
+`test_render.py` and the test `recipe_render` hold this against Hearth's own renderer.
+"""
+import json
+
+NONE, CONTEXT, TARGET, TEXT = 0, 1, 2, 3
+
+TOOLS_HEAD = ("# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+              "You are provided with function signatures within <tools></tools> XML tags:\n<tools>")
+TOOLS_TAIL = ("\n</tools>\n\nFor each function call, return a json object with function name and arguments within "
+              "<tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": "
+              "<args-json-object>}\n</tool_call><|im_end|>\n")
+
+
+def dumps(value):
+    return json.dumps(value, ensure_ascii=False)
+
+
+def call_text(call):
+    return f'<tool_call>\n{{"name": {dumps(call["name"])}, "arguments": {dumps(call["arguments"])}}}\n</tool_call>'
+
+
+def system_text(doc):
+    if doc.get("tools"):
+        text = "<|im_start|>system\n" + (doc["sys"] + "\n\n" if doc.get("sys") else "") + TOOLS_HEAD
+        for tool in doc["tools"]:
+            text += "\n" + dumps({"type": "function", "function": tool})
+        return text + TOOLS_TAIL
+    return f"<|im_start|>system\n{doc['sys']}<|im_end|>\n" if doc.get("sys") else ""
+
+
+def calls_of(message):
+    return message.get("calls") or ([message["call"]] if "call" in message else [])
+
+
+def render(doc, upto=None):
+    """[(text, class)]. With upto: the first `upto` messages and the opening of the assistant's next."""
+    context, segments = system_text(doc), []
+    messages = doc["messages"] if upto is None else doc["messages"][:upto]
+    for i, message in enumerate(messages):
+        role = message["role"]
+        if role == "user":
+            context += f"<|im_start|>user\n{message['content']}<|im_end|>\n"
+        elif role == "tool":
+            if i == 0 or messages[i - 1]["role"] != "tool":
+                context += "<|im_start|>user"
+            context += f"\n<tool_response>\n{message['content']}\n</tool_response>"
+            if i + 1 == len(messages) or messages[i + 1]["role"] != "tool":
+                context += "<|im_end|>\n"
+        else:
+            segments.append((context + "<|im_start|>assistant\n", CONTEXT))
+            context = "\n"
+            if "pieces" in message:
+                segments += [(text, TARGET if learned else NONE) for text, learned in message["pieces"]]
+                segments.append(("<|im_end|>", TARGET))
+                continue
+            body = message.get("content") or ""
+            for call in calls_of(message):
+                body += ("\n" if body else "") + call_text(call)
+            segments.append((body + "<|im_end|>", NONE if message.get("quiet") else TARGET))
+    if upto is not None:
+        context += "<|im_start|>assistant\n"
+    if context and (context != "\n" or upto is None):
+        segments.append((context, CONTEXT))
+    return segments
