@@ -243,8 +243,9 @@ static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err
 {
     if (render_prompt(a, tools, e)) return -1;
     size_t reused = 0;
-    if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
     u->prompt_tokens = (int)a->prompt.n;
+    if (a->o.replies) return replies_next(a->o.replies, a->o.chat, a->tools, a->n_tool, e);
+    if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
     u->cached_tokens = (int)reused;
     return 0;
 }
@@ -254,7 +255,7 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
                     struct step_usage *u, err *e)
 {
     const grammar_vocab *v = engine_vocab(a->o.en);
-    int room = session_ctx_max(a->o.session) - (int)session_length(a->o.session);
+    int room = session_ctx_max(a->o.session) - (int)a->prompt.n;
     int budget = a->tokens_left < room ? a->tokens_left : room;
     static const struct stop_list none = {0};
     const struct stop_list *stop = g == a->answer ? &none : &a->o.stop; // JSON is never cut
@@ -268,7 +269,9 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
                                            : "the model's context is full: start a new session");
             goto out;
         }
-        int32_t token = session_sample(a->o.session, &a->o.sample, a->mask);
+        int32_t token = a->o.replies ? replies_token(a->o.replies, v, a->mask, e)
+                                     : session_sample(a->o.session, &a->o.sample, a->mask);
+        if (token < 0) goto out;
         bool in_call = grammar_in_call(state), ok = grammar_accept(state, token);
         if (!ok) {
             err_set(e, ERR_FAILED, "the grammar refused token %d that its own mask allowed",
@@ -284,7 +287,7 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
             out->shown = out->free_at = out->seen = out->text.n;
         else if (free_text_stops(a, stop, out, stream))
             break;
-        if (session_step(a->o.session, token, e)) goto out;
+        if (!a->o.replies && session_step(a->o.session, token, e)) goto out;
     }
     if (stream && !grammar_in_call(state)) show_text(a, out, out->text.n);
     if (out->text.full) {
