@@ -252,10 +252,14 @@ static size_t check_runs(const struct evaluation *ev, json_t *list)
     size_t n_bad = 0;
     for (size_t i = 0; i < ev->pool.n; i++) {
         const struct eval_run *r = &ev->pool.runs[i];
+        if (!r->result) continue;
         const char *status = json_string_value(json_object_get(r->result, "status")),
                    *reason = json_string_value(json_object_get(r->result, "reason")), *what;
-        if (!r->result) continue;
-        if (r->mode == EVAL_SILENT && strcmp(status, "failed") == 0) continue;
+        // An agent that cannot even be silent (an answer under a schema) fails as it must.
+        bool judged = strncmp(reason, "the check", 9) != 0;
+        if (r->mode == EVAL_SILENT &&
+            (strcmp(status, "failed") == 0 || (strcmp(status, "error") == 0 && judged)))
+            continue;
         if (r->mode == EVAL_REPLIES && strcmp(status, "passed") == 0) continue;
         n_bad++;
         if (r->mode == EVAL_REPLIES)
@@ -302,10 +306,12 @@ static int check(struct command *c, err *e)
             putchar('\n');
             json_decref(o);
         } else {
-            printf("%zu tasks, %zu of them wrong\n", ev.suite.n, n_bad);
+            printf("%zu task%s, %zu wrong\n", ev.suite.n, ev.suite.n == 1 ? "" : "s", n_bad);
         }
         json_decref(list);
-        if (n_bad) rc = err_set(e, ERR_INPUT, "%zu tasks are not what they must be", n_bad);
+        if (n_bad)
+            rc = err_set(e, ERR_INPUT, "%zu of %zu tasks are not what they must be", n_bad,
+                         ev.suite.n);
     }
     evaluation_close(&ev);
     return rc;
