@@ -25,7 +25,7 @@ enum {
     SHOWN_FILES_MAX = 500,
     DEPTH_MAX = 16,
     FOLDERS_ABOVE = 4, // where modules that tasks share are looked for
-    LOAD_SECONDS = 10,
+    LOAD_SECONDS = 5,
     CHECK_SECONDS = 20
 };
 
@@ -175,7 +175,8 @@ static int load(struct app *app, const struct eval_task *task, struct loaded *l,
     script_deadline(l->s, LOAD_SECONDS);
     if (script_load_file(l->s, task->file, e)) goto fail;
     if (script_call(l->s, 0, 1, e)) {
-        if (e->code == ERR_FAILED) e->code = ERR_INPUT;
+        if (!strstr(e->msg, task->file)) err_wrap(e, "%s", task->file);
+        if (e->code != ERR_CANCELLED) e->code = ERR_INPUT;
         goto fail;
     }
     lua_pushcfunction(L, table_to_json);
