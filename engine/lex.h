@@ -141,10 +141,11 @@ struct lex_run {
     struct kinds kinds;
     uint32_t most;
     bool dead;
+    uint32_t rest;       // the most bytes that are still needed anywhere in it
     struct kinds doomed; // every one of these leads to death, wherever in the run it comes
 };
-// The run that begins at s; false: none is known. `many`: no state on the way has few members, where
-// `most` is UINT32_MAX.
+// The run that begins at s; false: none is known. `many`: no state on the way has few members,
+// where `most` is UINT32_MAX.
 bool lex_run(lex *x, lex_state s, bool many, struct lex_run *run);
 bool lex_is_end(const lex *x, lex_state s);  // a string state that accepts, and nothing more
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
@@ -154,8 +155,8 @@ bool lex_between(const lex *x, lex_state s); // a string state between two chara
 enum lex_reach { REACH_NEAR, REACH_FAR, LEX_REACHES };
 void lex_set_reach(lex *x, uint32_t near, uint32_t far); // characters; before lex_alike
 lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach);
-// An upper bound of lex_rest after any characters that a token may have, where `seen` is one for the
-// states alike.
+// An upper bound of lex_rest after any characters that a token may have, where `seen` is one for
+// the states alike.
 uint32_t lex_furthest(lex *x, lex_state s, uint32_t seen);
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it
