@@ -31,7 +31,11 @@ struct chat {
     char *where;
     json_t *bos, *eos;
     const struct call_format *format; // NULL: none known
+    bool reasons;                     // the template speaks of a span of reasoning
+    const char *think_begin;          // "": the prompt opens it
 };
+
+static const char think_begin[] = "<think>", think_end[] = "</think>";
 
 static const char probe_name[] = "probe_tool";
 static const char probe_arguments[] = "{\"key\": \"välue\", \"list\": [1, true]}";
@@ -115,6 +119,30 @@ static const struct call_format *find_format(const chat *c)
     return NULL;
 }
 
+// Is the last of text[0..n), white space aside, this?
+static bool ends_with(const char *text, size_t n, const char *what)
+{
+    size_t len = strlen(what);
+    while (n > 0 && strchr(" \t\r\n", text[n - 1])) n--;
+    return n >= len && memcmp(text + n - len, what, len) == 0;
+}
+
+// A template that knows of reasoning takes it out of old answers; whether the prompt opens the
+// span, has closed it, or leaves it to the model shows in its end.
+static void find_reasoning(chat *c, const char *source)
+{
+    err ignored;
+    struct jinja_text text;
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "go");
+    if (strstr(source, think_end) && render_text(c, messages, NULL, true, &text, &ignored) == 0) {
+        c->reasons = !ends_with(text.text, text.n, think_end);
+        c->think_begin = ends_with(text.text, text.n, think_begin) ? "" : think_begin;
+        free(text.text);
+        free(text.trusted);
+    }
+    json_decref(messages);
+}
+
 chat *chat_open(const char *source, const char *where, const char *bos, const char *eos, err *e)
 {
     jinja *template = jinja_compile(source, strlen(source), JINJA_CHAT, where, e);
@@ -125,6 +153,7 @@ chat *chat_open(const char *source, const char *where, const char *bos, const ch
     c->bos = json_string(bos ? bos : "");
     c->eos = json_string(eos ? eos : "");
     c->format = find_format(c);
+    find_reasoning(c, source);
     return c;
 }
 
@@ -167,6 +196,13 @@ int chat_call_format(const chat *c, struct grammar_tools_options *o, err *e)
     return 0;
 }
 
+void chat_reasoning(const chat *c, const tokenizer *t, const char **begin, const char **end)
+{
+    bool may = c->reasons && tokenizer_id(t, think_begin) >= 0 && tokenizer_id(t, think_end) >= 0;
+    *begin = may ? c->think_begin : NULL;
+    *end = may ? think_end : NULL;
+}
+
 // ---- back from text ----
 
 static bool starts_with(const char *p, size_t n, const char *with)
@@ -177,6 +213,16 @@ static bool starts_with(const char *p, size_t n, const char *with)
 static size_t skip_space(const char *text, size_t at, size_t n)
 {
     while (at < n && strchr(" \t\r\n", text[at]) && text[at]) at++;
+    return at;
+}
+
+size_t chat_answer(const chat *c, const char *text, size_t n)
+{
+    if (!c->reasons || !starts_with(text, n, c->think_begin)) return 0;
+    const char *end = n ? memmem(text, n, think_end, strlen(think_end)) : NULL;
+    if (!end) return 0;
+    size_t at = (size_t)(end - text) + strlen(think_end);
+    while (at < n && text[at] == '\n') at++;
     return at;
 }
 

@@ -25,6 +25,13 @@ int chat_render(const chat *c, const tokenizer *t, const json_t *messages, const
 // *e when the template shows no format that Hearth knows.
 int chat_call_format(const chat *c, struct grammar_tools_options *o, err *e);
 
+// How the model reasons before it answers, if its template knows that: the texts that open and
+// close the span, both added tokens. *begin "": the prompt has opened it already. *end NULL: it
+// does not.
+void chat_reasoning(const chat *c, const tokenizer *t, const char **begin, const char **end);
+// Where in what the model wrote the answer begins: behind its reasoning and the line ends there.
+size_t chat_answer(const chat *c, const char *text, size_t n);
+
 // Splits what the model wrote (special tokens spelt out, the end token left off) into
 // content and calls: *content is freed by the caller, *calls is a new array of
 // {name, arguments: object} (empty when there are none).

@@ -227,9 +227,17 @@ static bool is_known_group(const json_t *w)
            (!strcmp(strategy, "block") && is_square(json_object_get(w, "block_structure")));
 }
 
+static bool is_8_bit_float(const json_t *x)
+{
+    const char *type = json_string_value(json_object_get(x, "type"));
+    return json_integer_value(json_object_get(x, "num_bits")) == 8 && type &&
+           !strcmp(type, "float");
+}
+
 // The kinds of quantisation are recognised by the tensors themselves; here only those are refused
-// whose tensors could be taken for something else.
-static int check_quantization(const struct reader *r)
+// whose tensors could be taken for something else. And whether activations are meant to be FP8,
+// too.
+static int read_quantization(const struct reader *r, struct config *c)
 {
     static const char *const known[] = {"compressed-tensors", "fp8", "modelopt", NULL};
     static const char *const algos[] = {"FP8", "NVFP4", "W4A16_NVFP4", "MIXED_PRECISION", NULL};
@@ -264,7 +272,10 @@ static int check_quantization(const struct reader *r)
                            "of 8 bits with strategy \"channel\", \"tensor\" or \"block\" "
                            "[128, 128], or of 4 bits in groups of 16 or 32, found %s",
                            r->where, key, show(w, shown));
+        c->short_x |= is_8_bit_float(json_object_get(group, "input_activations"));
     }
+    c->short_x |= json_is_string(json_object_get(q, "activation_scheme")) ||
+                  (json_is_string(algo) && !strcmp(json_string_value(algo), "FP8"));
     return 0;
 }
 
@@ -326,7 +337,7 @@ int config_parse(struct config *c, const char *text, size_t n, const char *where
     *c = (struct config){0};
     if (load_json(&r.doc, text, n, where, e)) return -1;
     int rc = -1;
-    if (!read_architecture(&r, c) && !check_refused(&r, c) && !check_quantization(&r) &&
+    if (!read_architecture(&r, c) && !check_refused(&r, c) && !read_quantization(&r, c) &&
         !read_shape(&r, c) && !read_rope(&r, c) && !read_eos(&r, c))
         rc = 0;
     json_decref(r.doc);

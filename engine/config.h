@@ -12,6 +12,7 @@ struct config {
     const char *architecture; // "qwen3", "qwen2", "llama"
     bool qk_norm;             // RMS norm on each head of q and k
     bool qkv_bias;
+    bool short_x; // of an FP8 checkpoint whose activations are meant to be FP8, too
     bool tied; // the output head is the embedding
     int n_layer, dim, n_head, n_kv_head, head_dim, ffn_dim, n_vocab, ctx_max;
     float norm_eps;

@@ -130,7 +130,10 @@ static int check_options(const struct decode_bench_options *o, err *e)
         return err_set(e, ERR_USAGE, "backend: found unknown \"%s\"", o->backend);
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
-    if (o->n_prompt < 1 || o->n_decode < 1 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
+    if (o->activations && strcmp(o->activations, "fp8") && strcmp(o->activations, "16bit"))
+        return err_set(e, ERR_USAGE, "activations: expected fp8 or 16bit, found \"%s\"",
+                       o->activations);
+    if (o->n_prompt < 1 || o->n_decode < 0 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
         return err_set(e, ERR_USAGE, "tokens: expected 1 to %d, found %d and %d", TOKENS_MAX,
                        o->n_prompt, o->n_decode);
     if (o->n_row < 1 || o->n_row > STEP_ROWS)
@@ -165,6 +168,7 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
         if (strcmp(o->shape, shapes[i].name)) continue;
         struct config c = shapes[i].config;
         c.norm_eps = 1e-6f;
+        c.short_x = !o->activations || !strcmp(o->activations, "fp8");
         c.ctx_max = 2 * TOKENS_MAX;
         for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
         return model_synthetic(&c, type, head, k_ops_find(o->backend), o->n_thread, 1, e);
@@ -176,9 +180,9 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
 struct bench {
     struct model *model;
     session *session;
-    int32_t *prompt;          // [n_prompt]
-    int n_context, n_decoded; // tokens, at the end of a repetition
-    char *buffer;             // device memory for plain reading
+    int32_t *prompt;                    // [n_prompt]
+    int n_prompt, n_context, n_decoded; // tokens; the last two at the end of a repetition
+    char *buffer;                       // device memory for plain reading
     size_t n_buffer;
     double *prefill, *decode, *read; // [repeat]
 };
@@ -215,7 +219,7 @@ static int measure_once(struct bench *b, const struct decode_bench_options *o, i
         for (int k = 1; k < o->n_row; k++) row[k] = b->prompt[(t + k) % o->n_prompt];
         if (session_steps(b->session, row, o->n_row, e)) return -1;
     }
-    b->decode[i] = o->n_decode / seconds_since(start);
+    b->decode[i] = o->n_decode ? o->n_decode / seconds_since(start) : 0;
     return 0;
 }
 
@@ -231,6 +235,16 @@ static double median(double *x, int n) // sorts x
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
+// Of one pass over the prompt: every matrix of the layers for every token, and a causal attention
+// that meets half of the pairs. The head is for one token and left out.
+static double prefill_flops(const struct model *m, double n)
+{
+    const struct config *c = &m->config;
+    double q = (double)c->n_head * c->head_dim, kv = (double)c->n_kv_head * c->head_dim;
+    double matrices = c->dim * (2 * q + 2 * kv + 3.0 * c->ffn_dim);
+    return c->n_layer * (2 * n * matrices + 2 * n * n * q);
+}
+
 static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
 {
     const struct model *m = b->model;
@@ -242,7 +256,8 @@ static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
                                       .read_gbps = median(b->read, n)};
     snprintf(r->backend, sizeof r->backend, "%s", m->ops->describe(m->device));
     snprintf(r->weight_type, sizeof r->weight_type, "%s", k_type_name(m->weight_type));
-    r->decode_spread = (b->decode[n - 1] - b->decode[0]) / r->decode_tps;
+    r->prefill_tflops = prefill_flops(m, b->n_prompt) * r->prefill_tps / b->n_prompt / 1e12;
+    r->decode_spread = r->decode_tps > 0 ? (b->decode[n - 1] - b->decode[0]) / r->decode_tps : 0;
     r->ratio = r->decode_tps * (double)r->weight_bytes_per_token / 1e9 / r->read_gbps;
     const struct config *c = &m->config;
     r->kv_bytes_per_token = 2.0 * c->n_layer * c->n_kv_head * (b->n_context - b->n_decoded / 2.0) *
@@ -256,6 +271,7 @@ static int open_bench(struct bench *b, const struct decode_bench_options *o, err
                             : open_shape(o, e);
     if (!b->model) return -1;
     int ctx = o->n_prompt + o->n_decode * o->n_row;
+    b->n_prompt = o->n_prompt;
     b->n_context = ctx;
     b->n_decoded = o->n_decode * o->n_row;
     if (ctx > b->model->config.ctx_max)

@@ -77,8 +77,15 @@ int session_ctx_max(const session *s);
 int32_t session_sample(session *s, const struct sample_options *o, const uint64_t *mask);
 void session_seed(session *s, uint64_t seed);
 
-// Appends one token and computes the logits after it.
+// Appends one token and computes the logits after it; or n >= 1 tokens at once, at hardly more cost
+// as long as they are few, and the logits after the last.
 int session_step(session *s, int32_t token, err *e);
+int session_append(session *s, const int32_t *tokens, size_t n, err *e);
+// The same in two halves. What stands between them runs while the model does, where the model runs
+// on a device of its own; a CPU that it keeps busy has done its work when session_issue returns.
+// Nothing else may be asked of the session in between.
+int session_issue(session *s, const int32_t *tokens, size_t n, err *e);
+int session_await(session *s, err *e);
 
 // The pooled hidden state of a text: mean over its tokens of the final normed hidden state, scaled
 // to unit length. out is [dim]. Uses the session's KV memory: the timeline is empty afterwards.

@@ -4,7 +4,7 @@
 // it. Moments and the frames they stand on are shared and counted, so a copy of a state is one
 // count, and going back any number of tokens is following that many pointers.
 #include "base/mem.h"
-#include "engine/grammar_private.h"
+#include "engine/grammar_rules.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 
 struct moment {
     atomic_uint refs;
-    uint32_t n; // tokens accepted until here
+    uint32_t n;    // tokens accepted until here
+    int32_t token; // the last of them; -1: none
     struct moment *before;
     struct pos pos;
 };
@@ -43,8 +44,10 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     if (g->o.space_max == 0) g->o.space_max = GRAMMAR_SPACE_DEFAULT;
     g->mem.least = 4096;
     g->x = lex_new(g->o.escapes);
-    g->tools.begin_token = -1;
+    uint32_t reach = ((const struct vocab_tables *)v->prepared)->reach;
+    lex_set_reach(g->x, min_of(reach, FEW_POINTS), reach);
     g->cache = mask_cache_new();
+    g->lexemes = lexeme_cache_new();
     g->allowed = mem_new(ALLOWED_MAX * sizeof *g->allowed);
     pthread_mutex_init(&g->lock, NULL);
     form_make(g, (struct form){.kind = F_FALSE});
@@ -63,8 +66,10 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
 void grammar_free(grammar *g)
 {
     if (!g) return;
-    tools_release(g);
+    rules_free(g->rules);
+    lex_free(g->raw);
     mask_cache_free(g->cache);
+    lexeme_cache_free(g->lexemes);
     walk_room_free(g->room);
     for (int i = 0; i < ALLOWED_MAX; i++) free(g->allowed[i].may);
     free(g->allowed);
@@ -90,7 +95,9 @@ void grammar_free(grammar *g)
 size_t grammar_bytes(const grammar *g)
 {
     lock((grammar *)g);
-    size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache);
+    size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache) +
+               lexeme_cache_bytes(g->lexemes);
+    n += rules_bytes(g->rules) + (g->raw ? lex_bytes(g->raw) : 0);
     unlock((grammar *)g);
     return n;
 }
@@ -108,14 +115,48 @@ grammar *grammar_from_schema(const grammar_vocab *v, const json_t *schema,
     return g;
 }
 
+// A grammar by rules, for its maker to add them; what it returned decides.
+static grammar *rules_new(const grammar_vocab *v, const struct grammar_options *o)
+{
+    grammar *g = grammar_new(v, o);
+    g->raw = lex_new(ESCAPES_NONE);
+    g->rules = mem_new(sizeof *g->rules);
+    return g;
+}
+
+static grammar *rules_made(grammar *g, int rc)
+{
+    if (rc == 0) return g;
+    grammar_free(g);
+    return NULL;
+}
+
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e)
 {
-    grammar *g = grammar_new(v, &o->json);
-    if (tools_add(g, o, e) < 0) {
-        grammar_free(g);
-        return NULL;
-    }
-    return g;
+    grammar *g = rules_new(v, &o->json);
+    return rules_made(g, tools_add(g, o, e));
+}
+
+grammar *grammar_from_tags(const grammar_vocab *v, const json_t *tags,
+                           const struct grammar_options *o, err *e)
+{
+    grammar *g = rules_new(v, o);
+    return rules_made(g, tags_add(g, tags, e));
+}
+
+grammar *grammar_from_regex(const grammar_vocab *v, const char *pattern, err *e)
+{
+    grammar *g = rules_new(v, NULL);
+    piece p = piece_pattern(g, pattern, strlen(pattern), e);
+    int rc = p == PIECE_FAILED ? -1 : rules_compile(g, p, e);
+    if (rc < 0) err_wrap(e, "regex");
+    return rules_made(g, rc);
+}
+
+grammar *grammar_from_ebnf(const grammar_vocab *v, const char *text, err *e)
+{
+    grammar *g = rules_new(v, NULL);
+    return rules_made(g, ebnf_add(g, text, strlen(text), e));
 }
 
 // ---- states ----
@@ -137,12 +178,13 @@ static void let_go(struct moment *m)
 }
 
 // Moves s on to p.
-static void advance(grammar_state *s, const struct pos *p)
+static void advance(grammar_state *s, int32_t token, const struct pos *p)
 {
     struct moment *m = mem_new(sizeof *m);
     atomic_init(&m->refs, 1);
     m->before = s->now;
     m->n = s->now ? s->now->n + 1 : 0;
+    m->token = token;
     m->pos = pos_keep(p);
     s->now = m;
 }
@@ -156,7 +198,7 @@ grammar_state *grammar_start(const grammar *constant)
     s->g = g;
     lock(g);
     pos_start(g, &mem, &p);
-    advance(s, &p);
+    advance(s, -1, &p);
     unlock(g);
     chunk_free(&mem);
     return s;
@@ -177,6 +219,14 @@ void grammar_state_free(grammar_state *s)
     free(s);
 }
 
+size_t grammar_state_bytes(const grammar_state *s, size_t n)
+{
+    size_t bytes = sizeof *s;
+    for (const struct moment *m = s->now; m && n > 0; m = m->before, n--)
+        bytes += sizeof *m + pos_bytes(&m->pos, m->before ? &m->before->pos : NULL);
+    return bytes;
+}
+
 size_t grammar_length(const grammar_state *s)
 {
     return s->now->n;
@@ -192,8 +242,8 @@ void grammar_rollback(grammar_state *s, size_t n)
     s->now = m;
 }
 
-static bool step_token(grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
-                       struct pos *to)
+bool pos_token(grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+               struct pos *to)
 {
     const grammar_vocab *v = g->v;
     if (token < 0 || token >= v->n_token || from->mode == M_ENDED) return false;
@@ -201,8 +251,8 @@ static bool step_token(grammar *g, struct chunks *mem, const struct pos *from, i
         *to = (struct pos){.mode = M_ENDED};
         return pos_may_end(g, mem, from);
     }
-    if (v->kind[token] == VOCAB_SPECIAL || v->len[token] == 0) return false;
-    if (v->kind[token] == VOCAB_ADDED) return pos_added(g, mem, from, token, to);
+    if (v->kind[token] != VOCAB_TEXT) return pos_added(g, mem, from, token, to);
+    if (v->len[token] == 0) return false;
     struct pos p = *from;
     for (uint32_t i = 0; i < v->len[token]; i++, p = *to)
         if (!pos_step(g, mem, &p, (uint8_t)v->bytes[token][i], to)) return false;
@@ -215,8 +265,8 @@ bool grammar_accept(grammar_state *s, int32_t token)
     struct pos to;
     lock(g);
     chunk_rewind(&g->work, (struct chunk_mark){0});
-    bool may = step_token(g, &g->step, &s->now->pos, token, &to);
-    if (may) advance(s, &to);
+    bool may = pos_token(g, &g->step, &s->now->pos, token, &to);
+    if (may) advance(s, token, &to);
     chunk_rewind(&g->step, (struct chunk_mark){0});
     unlock(g);
     return may;
@@ -250,9 +300,7 @@ bool grammar_may_end(const grammar_state *s)
 bool grammar_in_call(const grammar_state *s)
 {
     const struct pos *p = &s->now->pos;
-    if (!s->g->tools.on) return false;
-    if (p->mode == M_LITERAL) return p->literal != LIT_BETWEEN;
-    return p->mode == M_NAME || p->top != NULL;
+    return s->g->rules && rules_in_call(s->g, p);
 }
 
 int grammar_shortest_finish(const grammar_state *s)
@@ -265,28 +313,37 @@ int grammar_shortest_finish(const grammar_state *s)
     return (int)n + 1;
 }
 
-// The only byte that may come next, or -1.
-static int only_byte(grammar *g, const struct pos *p, struct pos *to)
-{
-    int only = -1;
-    if (pos_may_end(g, &g->step, p) || p->mode == M_BEGIN) return -1;
-    for (int c = 0; c < 256; c++) {
-        struct pos next;
-        if (!pos_step(g, &g->step, p, (uint8_t)c, &next)) continue;
-        if (only >= 0) return -1;
-        only = c;
-        *to = next;
-    }
-    return only;
-}
-
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap)
 {
     grammar *g = s->g;
-    struct pos p = s->now->pos, next;
-    size_t n = 0;
     lock(g);
-    for (int c; n < cap && (c = only_byte(g, &p, &next)) >= 0; p = next) out[n++] = (char)c;
+    size_t n = force_bytes(g, &s->now->pos, out, cap);
+    chunk_rewind(&g->step, (struct chunk_mark){0});
+    unlock(g);
+    return n;
+}
+
+bool grammar_must_end(const grammar_state *s)
+{
+    lock(s->g);
+    bool must = force_end(s->g, &s->now->pos);
+    chunk_rewind(&s->g->step, (struct chunk_mark){0});
+    unlock(s->g);
+    return must;
+}
+
+size_t grammar_force(const grammar_state *s, int32_t *out, size_t cap)
+{
+    grammar *g = s->g;
+    int32_t before[FORCE_CONTEXT]; // the last text tokens, the last one first
+    size_t n = 0;
+    if (!g->v->encode) return 0;
+    for (struct moment *m = s->now; n < FORCE_CONTEXT && m->token >= 0; m = m->before) {
+        if (g->v->kind[m->token] != VOCAB_TEXT) break;
+        before[n++] = m->token;
+    }
+    lock(g);
+    n = force_tokens(g, &s->now->pos, before, n, out, cap);
     chunk_rewind(&g->step, (struct chunk_mark){0});
     unlock(g);
     return n;

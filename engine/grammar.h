@@ -12,6 +12,9 @@
 //   - No key twice. White space as chosen, in no gap more than space_max bytes of it.
 //   - Numbers as lex.h says: 18 digits before the point (more where a bound demands it), 20 after.
 //   - Under 500 levels of nesting only what is required.
+//   - Of elements that must differ, 96, or 48 where arrays or objects are among them; more where
+//   the
+//     schema asks for more, and any number of enumerated strings.
 // An array whose elements must differ compares them by value. Formats that no specification defines
 // are annotations, as the specification says; remote references are refused.
 #pragma once
@@ -35,6 +38,10 @@ typedef struct grammar_vocab {
     const uint8_t *kind; // [n_token], enum vocab_kind
     int32_t end;         // the token that ends a turn
     void *prepared;      // tables made once by grammar_vocab_prepare; owned by the vocabulary
+    // How the tokenizer itself writes a text: puts up to `cap` ids of text tokens into out and
+    // returns how many there are. NULL: grammar_force forces nothing.
+    size_t (*encode)(const void *user, const char *text, size_t n, int32_t *out, size_t cap);
+    const void *user;
 } grammar_vocab;
 
 // Builds the token trie. Every byte of UTF-8 text must be a token of its own (byte-level BPE).
@@ -94,9 +101,43 @@ struct grammar_tools_options {
     const char *before_name, *after_name, *after_args; // {"name": " / ", "arguments": / }
     const char *end;                                   // "\n</tool_call>"
     const char *between; // "\n": between two calls; NULL: the format has no second call
+    // A span of reasoning may come first, in which anything goes: begin and end spell added tokens;
+    // think_begin "": it has begun already, and has to end; think_end NULL: there is none.
+    const char *think_begin, *think_end;
     struct grammar_options json;
 };
 grammar *grammar_from_tools(const grammar_vocab *v, const struct grammar_tools_options *o, err *e);
+
+// A whole answer as structural tags say, a JSON object {"type": ...}:
+//   const_string   value: this text; where it spells an added token, that token too
+//   json_schema    json_schema: a value under it, written as `o` says
+//   regex          pattern: a text that matches as a whole
+//   grammar        grammar: EBNF, as below
+//   any_text       excludes: [text...] (or nothing): text in which none of these stands
+//   token          token: content of an added token, special ones too; only that token
+//   sequence, or   elements: [...]
+//   optional       content; the same with star, plus, and repeat: min, max
+//   tag            begin, content, end: texts around a content
+//   triggered_tags triggers: [text...], tags: [tag...], at_least_one, stop_after_first: free text;
+//                  what spells a trigger begins one of the tags whose begin begins so
+//   tags_with_separator  tags, separator, at_least_one, stop_after_first
+//   reasoning      begin, end, required: a span in which anything goes until `end` (texts; where
+//                  they spell an added token, only that); begin "": it has begun already
+// {"type": "structural_tag", "format": ...} stands for its format. A trigger, an exclude and
+// `begin` that spell an added token mean that token; the same text by bytes is text.
+grammar *grammar_from_tags(const grammar_vocab *v, const json_t *tags,
+                           const struct grammar_options *o, err *e);
+
+// A whole answer that matches an ECMA-262 pattern from its first to its last character.
+grammar *grammar_from_regex(const grammar_vocab *v, const char *pattern, err *e);
+
+// A whole answer by rules. NAME = EXPRESSION ; or NAME ::= EXPRESSION, up to the next rule; the
+// rule `root` is the answer. Expressions: "text", 'text', [a-z] and [^...] as in patterns, . (any
+// character but line ends), NAME, (...), a sequence by standing beside, alternatives by |, and ? *
+// + {n} {m,n} {m,} behind any of them. In texts \n \t \r \\ \" \' \xHH \uHHHH \u{H...}. <name>: an
+// added token. Comments: # to the end of the line, (* ... *). Rules may call themselves, in front
+// also. Errors name line and column.
+grammar *grammar_from_ebnf(const grammar_vocab *v, const char *text, err *e);
 
 void grammar_free(grammar *g);
 size_t grammar_bytes(const grammar *g); // memory it holds
@@ -121,8 +162,18 @@ size_t grammar_length(const grammar_state *s);        // tokens accepted
 void grammar_rollback(grammar_state *s, size_t n);    // takes back the last n of them
 bool grammar_may_end(const grammar_state *s);         // the end token is allowed now
 bool grammar_in_call(const grammar_state *s);         // between begin and end of a tool call
+// Memory of the last `n` tokens' steps (their frames, texts and threads included), as the history
+// keeps it; what states share is counted once.
+size_t grammar_state_bytes(const grammar_state *s, size_t n);
 int grammar_shortest_finish(
     const grammar_state *s); // upper bound in tokens, the end token included
 
-// Bytes that must come next whatever the model says; "" when there is a choice. For forcing tokens.
+// Bytes that must come next whatever the model says; "" when there is a choice.
 size_t grammar_forced(const grammar_state *s, char *out, size_t cap);
+
+// Tokens that must come next, written as the tokenizer writes the text so far with what must
+// follow: at most `cap` go to out; returns how many, 0 also without v->encode. Tokens that might be
+// written otherwise once what follows is known are left to the model: every text that the tokenizer
+// writes with the tokens so far, it goes on writing with these. The state does not move.
+size_t grammar_force(const grammar_state *s, int32_t *out, size_t cap);
+bool grammar_must_end(const grammar_state *s); // no token but the end may come

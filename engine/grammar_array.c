@@ -7,18 +7,18 @@
 #define ELEMENTS_MAX 4000 // looked at in one search
 #define DEPTH_MAX    600
 
-bool array_closes(grammar *g, form_id f, uint32_t count)
+static bool closes(grammar *g, form_id f, uint32_t count)
 {
-    const struct form *x = &g->forms[f];
+    struct form *x = &g->forms[f];
     switch (x->kind) {
     case F_AND:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (!array_closes(g, x->list[i], count)) return false;
-        return true;
     case F_OR:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (array_closes(g, x->list[i], count)) return true;
-        return false;
+        if (x->asked == g->question) return x->answer;
+        x->answer = x->kind == F_AND;
+        for (uint32_t i = 0; i < x->n && x->answer == (x->kind == F_AND); i++)
+            x->answer = closes(g, x->list[i], count);
+        x->asked = g->question;
+        return x->answer;
     case A_MIN: return count >= x->a;
     case A_MAX: return count <= x->a;
     case A_CONTAINS: return x->b == 0;
@@ -26,6 +26,12 @@ bool array_closes(grammar *g, form_id f, uint32_t count)
     case A_BAD: return false;
     default: return true;
     }
+}
+
+bool array_closes(grammar *g, form_id f, uint32_t count)
+{
+    g->question++;
+    return closes(g, f, count);
 }
 
 static uint32_t comma_bytes(const grammar *g)
@@ -45,17 +51,28 @@ static set_id element_set(grammar *g, const form_id *atom, uint32_t n, uint32_t 
     return s;
 }
 
+static uint32_t words_cost(grammar *g, uint32_t needed, const struct used *used)
+{
+    uint32_t n = lex_words_count(g->x, used->words);
+    for (uint32_t w = 0; w < bit_words(n); w++)
+        needed += (uint32_t)__builtin_popcountll(used->taken[w]);
+    if (n < needed) return FAR;
+    return far_add(2, lex_words_rest(g->x, lex_start(g->x, used->words), used->taken));
+}
+
 // Distinct elements for the places from `count` on: the shortest ones of one set grow longer, by a
 // byte for each power of ten at most; where a set is small, whether there are enough is counted.
-static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, set_id used)
+static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, const struct used *used)
 {
-    set_id left = used == SET_NONE ? s : values_and(g, s, values_not(g, used));
+    if (used->words != LEX_EMPTY) return words_cost(g, needed, used);
+    set_id left = used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
     uint32_t n = values_count(g, left);
     if (n != LEX_MANY && n < needed) return FAR;
     return values_cost(g, left);
 }
 
-static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count, set_id used)
+static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count,
+                           const struct used *used)
 {
     uint32_t least = 0, most = NONE, fixed = 0, total = 1;
     bool unique = false;
@@ -102,7 +119,25 @@ static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, uint32_t depth,
     return best;
 }
 
-uint32_t array_rest(grammar *g, form_id f, uint32_t count, set_id used)
+lex_lang array_words(grammar *g, form_id f)
+{
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    bool unique = false;
+    if (!x.plain) return LEX_EMPTY;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct form *y = &g->forms[atom[i]];
+        if (y->kind == A_ITEMS && g->items[y->a]->n > 0) return LEX_EMPTY;
+        unique = unique || y->kind == A_UNIQUE;
+    }
+    if (!unique) return LEX_EMPTY;
+    struct set s = g->sets[element_set(g, atom, n, 0)];
+    bool only = !s.literals && !s.number && !s.array && !s.object && s.string;
+    return only && lex_words_count(g->x, s.string) ? s.string : (lex_lang)LEX_EMPTY;
+}
+
+uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *used)
 {
     struct form x = g->forms[f];
     if (x.plain)

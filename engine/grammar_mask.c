@@ -21,14 +21,13 @@
 #include <string.h>
 
 #define CACHE_BYTES ((size_t)4 << 20)
-#define NO_LIMIT    UINT32_MAX
-#define DEPTH_MAX   255  // bytes of a token that are looked at
 #define LIST_MAX    1500 // tokens of a mask that are kept one by one
 #define SLACK       16   // bytes by which a token without a quote can make the finish longer
 
 struct mask {
-    const uint64_t *base; // NULL: nothing
-    uint64_t *own;        // the base when it is this mask's own
+    const uint64_t *base;       // NULL: nothing
+    uint64_t *own;              // the base when it is this mask's own
+    struct shared_bits *shared; // the base when it is that of a lexeme
     int n_base;
     uint32_t n_less, n;
     int32_t *token;   // [n_less] not to be taken from the base, then [n] beside it
@@ -74,9 +73,11 @@ struct fill {
     uint32_t longest;
     const uint64_t *base;
     int n_base;
+    struct shared_bits *shared; // the base where that is one of these; counted here
     int32_t *token;
     uint32_t n, cap;
-    int32_t *except; // tokens that are looked at on their own
+    int32_t *except;     // tokens that are looked at on their own
+    uint64_t *is_except; // [words] the same
     uint32_t n_except;
     int32_t *less; // those of the base that are out
     uint32_t n_less;
@@ -228,9 +229,13 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
 
 static bool is_excepted(const struct fill *f, int32_t token)
 {
-    for (uint32_t i = 0; i < f->n_except; i++)
-        if (f->except[i] == token) return true;
-    return false;
+    return f->n_except && has_bit(f->is_except, (uint32_t)token);
+}
+
+static void add_except(struct fill *f, int32_t token)
+{
+    f->except[f->n_except++] = token;
+    set_bit(f->is_except, (uint32_t)token);
 }
 
 // Looks at a token on its own.
@@ -247,9 +252,14 @@ static void put_alone(struct fill *f, const struct pos *from, int32_t token)
 }
 
 // Where elements are compared, what comes before the quote matters to a value after it.
+static bool remembers(const struct pos *p)
+{
+    return p->top->record || p->top->distinct != LEX_EMPTY;
+}
+
 static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
 {
-    return p->top->record && !strings(f->g)->simple[group];
+    return remembers(p) && !strings(f->g)->simple[group];
 }
 
 // Tokens with this suffix after their quote, of min to room characters before it.
@@ -260,7 +270,7 @@ static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint3
     bool look = must_look(f, p, group);
     for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++) {
         if (t->quote[i].points < min || t->quote[i].points > room ||
-            (f->n_except && is_excepted(f, t->quote[i].token)))
+            is_excepted(f, t->quote[i].token))
             continue;
         if (look)
             put_alone(f, p, t->quote[i].token);
@@ -293,7 +303,7 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
     for (uint32_t i = 0; i < suffixes.n; i++)
         if (!must_look(f, p, (uint32_t)suffixes.token[i]))
             put_group(f, p, (uint32_t)suffixes.token[i], min, room);
-    for (uint32_t i = 0; p->top->record && i < t->suffixes.n_token; i++)
+    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
         if (must_look(f, p, i)) put_group(f, p, i, min, room);
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -319,271 +329,97 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 
 // ---- lexemes ----
 
-// A string, or a key that is not declared, of a language that is not free: only its own states
-// matter until the quote, and what comes after the quote is the same wherever that stands. Tokens
-// made of kinds of characters that lead from the state back to it are in the base.
-struct lexeme {
-    lex_state start;
-    lex_state next;           // where the kinds `first` lead from the start
-    uint32_t first, loops;    // kinds that loop there
-    uint32_t tail;            // finish from the closing quote on; NO_LIMIT: not asked for
-    bool counts;              // states of few members have to be looked at one by one
-    const struct pos *at;     // for those
-    const struct pos *closed; // after the quote
-    bool closes;              // the lexeme may end at all
-    uint8_t *allowed;         // [groups] 1: may come after the quote, 2: perhaps
-};
-
-static bool lexeme_fits(struct fill *f, const struct lexeme *x, lex_state s)
-{
-    if (x->tail == NO_LIMIT) return true;
-    uint32_t finish = far_add(lex_rest(f->g->x, s), x->tail);
-    if (f->limit != NO_LIMIT && finish > f->limit) return false;
-    if (finish > f->longest) f->longest = finish;
-    return true;
-}
-
-static void put_range(struct fill *f, uint32_t from, uint32_t to)
-{
-    const int32_t *token = tables(f->g)->all.token;
-    for (uint32_t k = from; k < to; k++) put(f, token[k]);
-}
-
-static void put_closed(struct fill *f, const struct lexeme *x, uint32_t i)
-{
-    const struct trie *t = &tables(f->g)->all;
-    const uint16_t *group = strings(f->g)->group_of;
-    if (!lex_between(f->g->x, x->start)) { // the groups are of tokens that begin between characters
-        const struct trie_node *n = &t->node[i];
-        if (n->n_token && fits(f, x->closed)) put_range(f, n->token, n->token + n->n_token);
-        walk(f, t, i + 1, n->skip, n->depth, x->closed);
-        return;
-    }
-    for (uint32_t k = t->node[i].token, end = t->node[t->node[i].skip].token; k < end; k++)
-        if (group[k] != NONE_GROUP && x->allowed[group[k]] &&
-            !(f->n_except && is_excepted(f, t->token[k]))) {
-            if (x->allowed[group[k]] == 2)
-                put_alone(f, x->at, t->token[k]);
-            else
-                put(f, t->token[k]);
-        }
-}
-
-// Where all characters of one ASCII kind lead; LEX_DEAD: not all to one state.
-static lex_state kind_leads(lex *l, lex_state s, uint32_t kind)
-{
-    static const char *const of[] = {"abcdefghijklmnopqrstuvwxyz",
-                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-                                     "0123456789",
-                                     " ",
-                                     "_",
-                                     "-",
-                                     ".",
-                                     "/",
-                                     ":"};
-    lex_state to = LEX_DEAD;
-    for (const char *c = of[kind]; *c; c++) {
-        lex_state next = lex_step(l, s, (uint8_t)*c);
-        if (next == LEX_DEAD || (to != LEX_DEAD && next != to)) return LEX_DEAD;
-        to = next;
-    }
-    return to;
-}
-
-// The state that the first character leads to most often, if something loops there.
-static void find_next(lex *l, struct lexeme *x)
-{
-    enum { N = 9 };
-    lex_state to[N];
-    uint32_t best = 0;
-    for (uint32_t k = 0; k < N; k++) to[k] = kind_leads(l, x->start, k);
-    for (uint32_t k = 0; k < 3; k++) { // letters and digits are what counts
-        if (to[k] == LEX_DEAD || !lex_loops(l, to[k])) continue;
-        uint32_t first = 0;
-        for (uint32_t i = 0; i < N; i++) first |= to[i] == to[k] ? 1u << i : 0;
-        if (first <= best) continue;
-        best = x->first = first;
-        x->next = to[k];
-        x->loops = lex_loops(l, to[k]);
-    }
-}
-
-// Whether all tokens that stay at s may be allowed without a look at their finish; those that end
-// within a character need up to three bytes more.
-static bool loops_fit(struct fill *f, const struct lexeme *x, lex_state s)
-{
-    if (x->tail == NO_LIMIT) return true;
-    uint32_t finish = far_add(far_add(lex_rest(f->g->x, s), x->tail), 3);
-    if (f->limit != NO_LIMIT && finish > f->limit) return false;
-    if (finish > f->longest) f->longest = finish;
-    return true;
-}
-
-static void lexeme_base(struct fill *f, struct lexeme *x)
-{
-    lex *l = f->g->x;
-    if (!lex_between(l, x->start)) return;
-    x->first = x->loops = lex_loops(l, x->start);
-    x->next = x->start;
-    if (!x->loops) find_next(l, x);
-    if (!x->loops || !loops_fit(f, x, x->next)) return;
-    const struct kind_mask *m = vocab_kinds(f->g->v, x->first, x->loops);
-    if (!m) return;
-    f->base = m->bits;
-    f->n_base = m->n;
-}
-
-static void put_node(struct fill *f, const struct lexeme *x, uint32_t i, lex_state s)
-{
-    const struct trie *t = &tables(f->g)->all;
-    const struct trie_node *n = &t->node[i];
-    bool few = x->counts && lex_count(f->g->x, s) != LEX_MANY;
-    if (!few && !lexeme_fits(f, x, s)) return;
-    for (uint32_t k = n->token; k < n->token + n->n_token; k++) {
-        if (few)
-            put_alone(f, x->at, t->token[k]);
-        else
-            put(f, t->token[k]);
-    }
-}
-
-static void walk_lexeme(struct fill *f, const struct lexeme *x)
-{
-    lex *l = f->g->x;
-    const struct trie *t = &tables(f->g)->all;
-    struct {
-        lex_state s;
-        bool pure; // all bytes so far are of the kinds in the base
-    } at[DEPTH_MAX + 1];
-    at[0].s = x->start;
-    at[0].pure = f->base != NULL;
-    for (uint32_t i = 0; i < t->n;) {
-        const struct trie_node *n = &t->node[i];
-        uint32_t d = n->depth;
-        if (d > DEPTH_MAX) { // no token of sense is that long
-            i = n->skip;
-            continue;
-        }
-        lex_state before = at[d - 1].s;
-        at[d].pure = at[d - 1].pure && !(n->kind & ~(d == 1 ? x->first : x->loops));
-        if (at[d].pure && !(n->below & ~x->loops)) { // all of it is in the base
-            i = n->skip;
-            continue;
-        }
-        bool known = at[d].pure && n->kind != KIND_BEYOND && (d > 1 || before == x->next);
-        lex_state s = known ? before : lex_step(l, before, n->byte);
-        if (s == LEX_DEAD) {
-            if (n->byte == '"' && x->closes && lex_accepts(l, before)) put_closed(f, x, i);
-            i = n->skip;
-            continue;
-        }
-        at[d].s = s;
-        if (n->n_token && !at[d].pure) put_node(f, x, i, s);
-        // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + 1 && !(n->below & ~lex_loops(l, s)) &&
-            loops_fit(f, x, s)) {
-            put_range(f, n->token + n->n_token, t->node[n->skip].token);
-            i = n->skip;
-            continue;
-        }
-        i++;
-    }
-}
-
-static bool is_all_free(const lex *l, lex_state s)
-{
-    uint32_t min, max;
-    return lex_is_free(l, s, &min, &max) && min == 0 && max == NONE;
-}
-
-// Nearly every character leads to a state from which all is free.
-static bool soon_free(lex *l, lex_state s)
-{
-    uint32_t n = 0;
-    if (!lex_between(l, s)) return false;
-    for (uint8_t c = ' '; c < 127; c++) n += is_all_free(l, lex_step(l, s, c));
-    return n > 60;
-}
-
-static void clear_range(struct fill *f, uint32_t from, uint32_t to)
-{
-    const int32_t *token = tables(f->g)->all.token;
-    for (uint32_t k = from; k < to; k++) f->dense[token[k] / 64] &= ~(1ull << (token[k] % 64));
-}
-
-// Begins with what a free string allows, and takes out what this lexeme does not.
-static void walk_exceptions(struct fill *f, const struct lexeme *x)
-{
-    lex *l = f->g->x;
-    const struct trie *t = &tables(f->g)->all;
-    const struct string_tables *q = strings(f->g);
-    lex_state at[DEPTH_MAX + 1];
-    f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
-    memcpy(f->dense, q->open, (size_t)tables(f->g)->words * sizeof *f->dense);
-    for (uint32_t i = 0; i < q->n_quote; i++)
-        if (x->closes && x->allowed[q->quote[i].suffix] == 1) put(f, q->quote[i].token);
-    at[0] = x->start;
-    for (uint32_t i = 0; i < t->n;) {
-        const struct trie_node *n = &t->node[i];
-        uint32_t d = n->depth;
-        lex_state s = d > DEPTH_MAX ? (lex_state)LEX_DEAD : lex_step(l, at[d - 1], n->byte);
-        bool ends = n->byte == '"' && d <= DEPTH_MAX && x->closes && lex_accepts(l, at[d - 1]);
-        if (s == LEX_DEAD || is_all_free(l, s)) {
-            if (s == LEX_DEAD && !ends) clear_range(f, n->token, t->node[n->skip].token);
-            i = n->skip;
-            continue;
-        }
-        at[d] = s;
-        clear_range(f, n->token, n->token + n->n_token);
-        put_node(f, x, i, s);
-        i++;
-    }
-    for (uint32_t i = 0; i < q->n_quote; i++)
-        if (x->closes && x->allowed[q->quote[i].suffix] == 2)
-            put_alone(f, x->at, q->quote[i].token);
-    for (uint32_t i = 0; i < f->n_except; i++)
-        f->dense[f->except[i] / 64] &= ~(1ull << (f->except[i] % 64));
-}
-
-static void fill_walk(struct fill *f, struct lexeme *x)
-{
-    if (x->tail == NO_LIMIT && soon_free(f->g->x, x->start)) {
-        walk_exceptions(f, x);
-        return;
-    }
-    lexeme_base(f, x);
-    walk_lexeme(f, x);
-}
-
-// Fills in what may come after the quote, which leads to `closed`.
-static void lexeme_suffixes(struct fill *f, struct lexeme *x, const struct pos *closed)
+// What may come after the quote of a string or a key that leads to `closed`: [groups] 1: it may,
+// 2: perhaps, where what comes before the quote matters.
+static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct pos *closed)
 {
     const struct string_tables *t = strings(f->g);
     struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
-    x->closes = true;
-    x->closed = closed;
-    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) x->allowed[0] = 1;
+    uint8_t *allowed = chunk_alloc(&f->g->step, t->suffixes.n_token + 1);
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
-    for (uint32_t i = 0; i < suffixes.n; i++) x->allowed[suffixes.token[i]] = 1;
-    for (uint32_t i = 0; x->at->top->record && i < t->suffixes.n_token; i++)
-        if (!t->simple[i]) x->allowed[i] = 2; // looked at one by one
+    for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
+    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
+        if (!t->simple[i]) allowed[i] = 2; // looked at one by one
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
+    return allowed;
 }
+
+// Tokens that end the lexeme and go on with what may come then; closed NULL: nothing may.
+static void put_closing(struct fill *f, const struct pos *p, const struct lexeme *x,
+                        const struct pos *closed, const uint8_t *allowed)
+{
+    const struct trie *t = &tables(f->g)->all;
+    const uint16_t *group = strings(f->g)->group_of;
+    for (uint32_t i = 0; i < x->closing.n; i++) {
+        int32_t token = x->closing.v[i];
+        if (!allowed[group[token]] || is_excepted(f, token)) continue;
+        if (allowed[group[token]] == 2)
+            put_alone(f, p, token);
+        else
+            put(f, token);
+    }
+    for (uint32_t i = 0; i < x->nodes.n; i++) {
+        uint32_t at = (uint32_t)x->nodes.v[i];
+        const struct trie_node *n = &t->node[at];
+        if (n->n_token && fits(f, closed))
+            for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
+        walk(f, t, at + 1, n->skip, n->depth, closed);
+    }
+}
+
+static void put_inside(struct fill *f, const struct pos *p, const struct lexeme *x)
+{
+    f->base = x->base;
+    f->n_base = x->n_base;
+    f->shared = x->own;
+    if (x->own) x->own->refs++;
+    for (uint32_t i = 0; i < x->inside.n; i++) put(f, x->inside.v[i]);
+    for (uint32_t i = 0; i < x->few.n; i++) put_alone(f, p, x->few.v[i]);
+}
+
+static const struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure);
 
 static bool fill_lexeme(struct fill *f, const struct pos *p)
 {
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n != 1) return false;
-    struct lexeme x = {.start = p->s, .tail = NO_LIMIT, .at = p};
     struct chunk_mark mark = chunk_mark(&g->step);
-    struct pos closed = *p, after;
-    if (f->limit != NO_LIMIT || f->measure) x.tail = pos_finish(g, p) - lex_rest(g->x, p->s);
-    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
-    if (pos_close_string(g, &g->step, &closed, &after)) lexeme_suffixes(f, &x, &after);
-    fill_walk(f, &x);
-    free(x.allowed);
+    struct pos closed;
+    struct lexeme own = {0};
+    const struct lexeme *x = &own;
+    uint32_t tail = 0;
+    if (f->limit != NO_LIMIT || f->measure) tail = pos_finish(g, p) - lex_rest(g->x, p->s);
+    bool closes = pos_close_string(g, &g->step, p, &closed);
+    uint8_t *allowed = closes ? suffixes_of(f, p, &closed) : NULL;
+    if (f->limit == NO_LIMIT)
+        x = lexeme_of(g, p->s, false);
+    else
+        lexeme_make(g, p->s, false, tail <= f->limit ? f->limit - tail : 0, &own);
+    uint32_t longest = far_add(x->furthest, tail);
+    if (longest > f->longest) f->longest = longest;
+    if (tail <= f->limit) put_inside(f, p, x);
+    if (closes) put_closing(f, p, x, &closed, allowed);
+    lexeme_release(&own);
     chunk_rewind(&g->step, mark);
+    return true;
+}
+
+// One of distinct words: of the tokens that would be allowed if none were taken, those that lead to
+// one that is left.
+static bool fill_distinct(struct fill *f, const struct pos *p)
+{
+    struct pos free;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    if (!pos_without_taken(&f->g->step, p, &free)) return false;
+    const struct mask *m = unlimited_mask(f->g, &free, false);
+    for (int w = 0; w < tables(f->g)->words && m->base; w++) {
+        uint64_t bits = m->base[w];
+        for (; bits; bits &= bits - 1) put_alone(f, p, w * 64 + __builtin_ctzll(bits));
+    }
+    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++) put_alone(f, p, m->token[i]);
+    chunk_rewind(&f->g->step, mark);
     return true;
 }
 
@@ -629,8 +465,22 @@ static void absorb(struct fill *f, struct fill *one)
     for (int w = 0; w < words && dense; w++) f->dense[w] |= dense[w];
     for (uint32_t k = 0; k < one->n; k++) set_bit(f->dense, (uint32_t)one->token[k]);
     if (one->longest > f->longest) f->longest = one->longest;
+    bits_release(one->shared);
     free(one->token);
     free(one->dense);
+}
+
+static void add_mask(struct fill *f, const struct mask *m)
+{
+    int words = tables(f->g)->words;
+    // What the base has too much is put back: it may be there for another reason.
+    uint64_t *kept = chunk_alloc(&f->g->step, (m->n_less + 1) * sizeof *kept);
+    for (uint32_t i = 0; i < m->n_less; i++) kept[i] = has_bit(f->dense, (uint32_t)m->token[i]);
+    for (int w = 0; w < words && m->base; w++) f->dense[w] |= m->base[w];
+    for (uint32_t i = 0; i < m->n_less; i++)
+        if (!kept[i]) f->dense[m->token[i] / 64] &= ~(1ull << (m->token[i] % 64));
+    for (uint32_t i = m->n_less; i < m->n_less + m->n; i++)
+        set_bit(f->dense, (uint32_t)m->token[i]);
 }
 
 // A string that can be read in several ways may go on as any of them does.
@@ -639,10 +489,15 @@ static bool fill_readings(struct fill *f, const struct pos *p)
     grammar *g = f->g;
     if (p->mode != M_STRING || p->choices->n < 2) return false;
     struct chunk_mark mark = chunk_mark(&g->step);
+    bool known = f->limit == NO_LIMIT && !f->measure && !p->top->record;
     f->dense = mem_new((size_t)tables(g)->words * sizeof *f->dense);
     for (uint32_t i = 0; i < p->choices->n; i++) {
         struct fill one = {.g = g, .limit = f->limit, .measure = f->measure};
         struct pos reading = pos_reading(&g->step, p, i);
+        if (known) {
+            add_mask(f, unlimited_mask(g, &reading, false));
+            continue;
+        }
         if (!fill_string(&one, &reading)) fill_lexeme(&one, &reading);
         absorb(f, &one);
     }
@@ -743,16 +598,16 @@ static void except_specials(struct fill *f, const struct special *v, const uint3
         if (node[i] != NONE) m += t->node[t->node[node[i]].skip].token - t->node[node[i]].token;
     f->except = mem_new((m + 1) * sizeof *f->except);
     f->less = mem_new((m + 1) * sizeof *f->less);
+    f->is_except = mem_new((size_t)tables(f->g)->words * sizeof *f->is_except);
     for (uint32_t i = 0; i < n; i++) {
         if (node[i] == NONE) continue;
         uint32_t end = t->node[t->node[node[i]].skip].token;
-        for (uint32_t k = t->node[node[i]].token; k < end; k++)
-            f->except[f->n_except++] = t->token[k];
+        for (uint32_t k = t->node[node[i]].token; k < end; k++) add_except(f, t->token[k]);
     }
     for (uint32_t i = 0; i < q->n_quote && n; i++) // a name may be spelt with escapes
         for (uint32_t k = 0; k < n && q->quote[i].escaped; k++)
             if (q->quote[i].points == v[k].points && !is_excepted(f, q->quote[i].token)) {
-                f->except[f->n_except++] = q->quote[i].token;
+                add_except(f, q->quote[i].token);
                 break;
             }
 }
@@ -783,17 +638,13 @@ static bool fill_free_keys(struct fill *f, const struct pos *p)
 static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_state s)
 {
     grammar *g = f->g;
-    struct lexeme x = {
-        .start = s, .tail = NO_LIMIT, .at = p, .counts = p->top->extra || p->top->keys->n};
     struct chunk_mark mark = chunk_mark(&g->step);
     struct pos closed;
-    struct fill one = {.g = g, .limit = NO_LIMIT, .except = f->except, .n_except = f->n_except};
-    x.allowed = mem_new(strings(g)->suffixes.n_token + 1);
-    if (pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed))
-        lexeme_suffixes(&one, &x, &closed);
-    fill_walk(&one, &x);
-    absorb(f, &one);
-    free(x.allowed);
+    bool closes = pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed);
+    uint8_t *allowed = closes ? suffixes_of(f, p, &closed) : NULL;
+    const struct lexeme *x = lexeme_of(g, s, p->top->extra || p->top->keys->n);
+    put_inside(f, p, x);
+    if (closes) put_closing(f, p, x, &closed, allowed);
     chunk_rewind(&g->step, mark);
 }
 
@@ -801,10 +652,21 @@ static void fill_classes(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
     uint32_t n = p->top->keys->n_class;
+    if (n == 1 && p->s == LEX_DEAD && p->other != LEX_DEAD) {
+        fill_class(f, p, 0, p->other);
+        return;
+    }
     f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
     for (uint32_t c = 0; c < n; c++) {
         lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
-        if (s != LEX_DEAD) fill_class(f, p, c, s);
+        struct fill one = {.g = f->g,
+                           .limit = NO_LIMIT,
+                           .except = f->except,
+                           .is_except = f->is_except,
+                           .n_except = f->n_except};
+        if (s == LEX_DEAD) continue;
+        fill_class(&one, p, c, s);
+        absorb(f, &one);
     }
     if (p->s == LEX_DEAD) return;
     struct chunk_mark mark = chunk_mark(&f->g->step);
@@ -841,31 +703,42 @@ static bool fill_key(struct fill *f, const struct pos *p)
     for (uint32_t i = 0; i < n; i++)
         if (node[i] != NONE) put_special(f, p, &v[i], node[i]);
     free(f->except);
+    free(f->is_except);
     f->n_except = 0;
     chunk_rewind(&f->g->step, mark);
     return true;
 }
 
-// Free text in which only a token opens calls.
-static bool fill_text(struct fill *f, const struct pos *p)
+void fill_put(struct fill *f, int32_t token)
 {
-    if (p->mode != M_TEXT || p->sub != STR_PLAIN) return false;
-    if (!f->g->tools.anchored && f->g->tools.trigger_len) return false;
-    if (!fits_freely(f, p)) return false;
-    f->base = tables(f->g)->text;
-    f->n_base = tables(f->g)->n_text;
+    put(f, token);
+}
+
+void fill_base(struct fill *f, const uint64_t *bits, int n)
+{
+    f->base = bits;
+    f->n_base = n;
+}
+
+bool fill_fits(struct fill *f, const struct pos *p)
+{
+    return fits(f, p);
+}
+
+bool fill_fits_at(struct fill *f, uint32_t finish)
+{
+    if (f->limit == NO_LIMIT && !f->measure) return true;
+    if (f->limit != NO_LIMIT && finish > f->limit) return false;
+    if (finish > f->longest) f->longest = finish;
     return true;
 }
 
-static void fill_added(struct fill *f, const struct pos *p)
+static void fill_end(struct fill *f, const struct pos *p)
 {
-    const struct vocab_tables *t = tables(f->g);
-    struct chunks mem = {0};
-    struct pos to;
-    for (int i = 0; i < t->n_added && f->g->tools.on; i++)
-        if (pos_added(f->g, &mem, p, t->added[i], &to) && fits(f, &to)) put(f, t->added[i]);
-    if (pos_may_end(f->g, &mem, p)) put(f, f->g->v->end);
-    chunk_free(&mem);
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    if (f->g->rules && p->mode == M_NUMBER) rules_fill_behind(f->g, f, p);
+    if (pos_may_end(f->g, &f->g->step, p)) put(f, f->g->v->end);
+    chunk_rewind(&f->g->step, mark);
 }
 
 // Where few bytes can come, only their branches are gone to.
@@ -880,27 +753,17 @@ static void walk_branches(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     // Where elements are compared, the finish depends on the very text of this one.
-    if (p->top && p->top->record && (f->limit != NO_LIMIT || f->measure)) {
+    if (p->top && remembers(p) && (f->limit != NO_LIMIT || f->measure)) {
         walk_branches(f, p);
-        fill_added(f, p);
+        fill_end(f, p);
         return;
     }
-    if (!fill_string(f, p) && !fill_lexeme(f, p) && !fill_readings(f, p) && !fill_key(f, p) &&
-        !fill_text(f, p))
+    if (p->mode == M_RULES)
+        rules_fill(f->g, f, p);
+    else if (!fill_distinct(f, p) && !fill_string(f, p) && !fill_lexeme(f, p) &&
+             !fill_readings(f, p) && !fill_key(f, p))
         walk_branches(f, p);
-    fill_added(f, p);
-}
-
-static int count_bits(const uint64_t *bits, int words)
-{
-    uint64_t n = 0;
-    for (int w = 0; w < words; w++) {
-        uint64_t x = bits[w]; // without the popcnt instruction the builtin is a call
-        x -= x >> 1 & 0x5555555555555555u;
-        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
-        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
-    }
-    return (int)n;
+    fill_end(f, p);
 }
 
 static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
@@ -920,10 +783,12 @@ static int write_mask(const grammar *g, const struct mask *m, uint64_t *bits)
 static struct mask finished_mask(struct fill *f, bool measured)
 {
     int words = tables(f->g)->words;
-    struct mask m = {.base = f->base, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
+    struct mask m = {
+        .base = f->base, .shared = f->shared, .n_base = f->n_base, .n_less = f->n_less, .n = f->n};
     m.longest = measured ? f->longest : NO_LIMIT;
     if (f->dense) {
         for (int w = 0; w < words && f->base; w++) f->dense[w] |= f->base[w];
+        bits_release(f->shared);
         m = (struct mask){.base = f->dense, .own = f->dense, .longest = m.longest};
         m.n_base = count_bits(f->dense, words);
     } else {
@@ -940,6 +805,7 @@ static void mask_release(struct mask *m)
 {
     free(m->token);
     free(m->own);
+    bits_release(m->shared);
 }
 
 // ---- the cache ----
@@ -1003,13 +869,31 @@ static struct mask *cache_put(struct mask_cache *c, struct digest key, struct ma
     return cache_find(c, key);
 }
 
-static struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure)
+// The position of which p is one of many: no token can tell them apart.
+static struct pos alike_pos(grammar *g, const struct pos *p)
 {
-    struct digest key = pos_digest(p);
+    struct pos q = *p;
+    if (p->mode != M_STRING || p->top->record) return q;
+    if (p->choices->n == 1)
+        q.s = lex_alike(g->x, p->s, REACH_FAR);
+    else
+        q.choices = choices_alike(g, &g->step, p->choices);
+    return q;
+}
+
+static const struct mask *unlimited_mask(grammar *g, const struct pos *from, bool measure)
+{
+    struct chunk_mark mark = chunk_mark(&g->step);
+    struct pos p = measure ? *from : alike_pos(g, from);
+    struct digest key = pos_digest(&p);
     struct mask *m = cache_find(g->cache, key);
-    if (m && (!measure || m->longest != NO_LIMIT)) return m;
+    if (m && (!measure || m->longest != NO_LIMIT)) {
+        chunk_rewind(&g->step, mark);
+        return m;
+    }
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
-    fill_all(&f, p);
+    fill_all(&f, &p);
+    chunk_rewind(&g->step, mark);
     struct mask made = finished_mask(&f, measure);
     if (!m) return cache_put(g->cache, key, made, (size_t)tables(g)->words);
     m->longest = made.longest; // it was made without a measure
@@ -1059,10 +943,10 @@ static int slow_mask(grammar *g, const struct pos *from, uint32_t limit, uint64_
     for (int32_t t = 0; t < v->n_token && from->mode != M_ENDED; t++) {
         struct pos p = *from, next;
         bool may =
-            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_SPECIAL && v->len[t] > 0;
+            t == v->end ? pos_may_end(g, &mem, &p) : v->kind[t] != VOCAB_TEXT || v->len[t] > 0;
         chunk_rewind(&mem, (struct chunk_mark){0});
         chunk_rewind(&g->work, (struct chunk_mark){0});
-        if (may && t != v->end && v->kind[t] == VOCAB_ADDED) {
+        if (may && t != v->end && v->kind[t] != VOCAB_TEXT) {
             may = pos_added(g, &mem, from, t, &p);
         } else if (t != v->end) {
             for (uint32_t i = 0; may && i < v->len[t]; i++, p = next)

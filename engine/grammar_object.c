@@ -46,12 +46,14 @@ static void gather_lang(struct gathered *x, lex_lang lang)
         x->lang[x->n_lang++] = lang;
 }
 
-static void gather(const grammar *g, form_id f, bool properties, struct gathered *x)
+static void gather(grammar *g, form_id f, bool properties, struct gathered *x)
 {
-    const struct form *a = &g->forms[f];
+    struct form *a = &g->forms[f];
     switch (a->kind) {
     case F_AND:
     case F_OR:
+        if (a->asked == g->question) break;
+        a->asked = g->question;
         for (uint32_t i = 0; i < a->n; i++) gather(g, a->list[i], properties, x);
         break;
     case O_PROPS:
@@ -232,8 +234,10 @@ static struct keys *keys_make(grammar *g, const form_id *f, uint32_t n)
     k->n_form = n;
     bool required_first = g->o.order == ORDER_REQUIRED_FIRST;
     for (uint32_t pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
+            g->question++;
             gather(g, f[i], required_first ? pass == 1 : pass == 0, &x);
+        }
     if (x.full) grammar_too_much(g, "more than 128 patterns for the keys of one object");
     set_names(g, k, &x);
     k->n_lang = x.n_lang;
@@ -295,18 +299,18 @@ static bool is_seen(const struct object_at *at, name_id name)
     return symbol != NONE && has_bit(at->seen, symbol);
 }
 
-bool object_closes(grammar *g, form_id f, const struct object_at *at)
+static bool closes(grammar *g, form_id f, const struct object_at *at)
 {
-    const struct form *x = &g->forms[f];
+    struct form *x = &g->forms[f];
     switch (x->kind) {
     case F_AND:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (!object_closes(g, x->list[i], at)) return false;
-        return true;
     case F_OR:
-        for (uint32_t i = 0; i < x->n; i++)
-            if (object_closes(g, x->list[i], at)) return true;
-        return false;
+        if (x->asked == g->question) return x->answer;
+        x->answer = x->kind == F_AND;
+        for (uint32_t i = 0; i < x->n && x->answer == (x->kind == F_AND); i++)
+            x->answer = closes(g, x->list[i], at);
+        x->asked = g->question;
+        return x->answer;
     case O_HAS:
         for (uint32_t i = 0; i < x->n; i++)
             if (!is_seen(at, x->list[i])) return false;
@@ -319,6 +323,12 @@ bool object_closes(grammar *g, form_id f, const struct object_at *at)
     case O_BAD_NAME: return false;
     default: return true;
     }
+}
+
+bool object_closes(grammar *g, form_id f, const struct object_at *at)
+{
+    g->question++;
+    return closes(g, f, at);
 }
 
 // ---- can it be completed? ----
@@ -644,21 +654,26 @@ static enum outlook props_outlook(const struct search *s, const struct level *l,
 }
 
 // What is to be expected of a form, as far as it can be seen without a search.
-static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
+static enum outlook outlook_of(const struct search *s, const struct level *l, form_id f,
+                               uint32_t question)
 {
     const struct form *x = &s->g->forms[f];
+    if (x->asked == question) return x->answer;
     grammar_effort(s->g, 2);
+    if (s->g->too_much) return OPEN;
     bool and = x->kind == F_AND;
     enum outlook all = and? HOLDS : DEAD;
     switch (x->kind) {
     case F_AND:
     case F_OR:
         for (uint32_t i = 0; i < x->n; i++) {
-            enum outlook o = outlook(s, l, x->list[i]);
-            if (o == (and? DEAD : HOLDS)) return o;
-            if (o == OPEN) all = OPEN;
+            enum outlook o = outlook_of(s, l, x->list[i], question);
             x = &s->g->forms[f];
+            if (o == OPEN || o == (and? DEAD : HOLDS)) all = o;
+            if (o == (and? DEAD : HOLDS)) break;
         }
+        s->g->forms[f].asked = question;
+        s->g->forms[f].answer = (uint8_t)all;
         return all;
     case O_HAS: return has_outlook(s, l, x);
     case O_LACKS: return lacks_outlook(s, l, x->a);
@@ -668,6 +683,11 @@ static enum outlook outlook(const struct search *s, const struct level *l, form_
     case F_TRUE: return HOLDS;
     default: return OPEN;
     }
+}
+
+static enum outlook outlook(const struct search *s, const struct level *l, form_id f)
+{
+    return outlook_of(s, l, f, ++s->g->question);
 }
 
 // Adds what a form demands to the level; false: it contradicts what is there.

@@ -7,8 +7,15 @@
 //   grammar_array.c   the same for arrays
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
+//   grammar_lexeme.c  the tokens that may come within a string, by state of its language
 //   grammar_mask.c    masks: walks over the trie, short cuts, the cache
-//   grammar_tools.c   free text and tool calls around the JSON
+//   grammar_rules.c   texts by rules: their pieces become a net
+//   grammar_net.c     positions in it
+//   grammar_walk.c    their masks
+//   grammar_tools.c   free text and tool calls as rules
+//   grammar_tags.c    structural tags, given as JSON, as rules
+//   grammar_ebnf.c    EBNF as rules
+//   grammar_force.c   what must come next, as bytes and as the tokenizer's tokens
 //   grammar.c         the public functions
 //
 // A schema is a set of values. Types are disjoint, so a set is a union of one part for each type:
@@ -139,6 +146,9 @@ struct form {
     uint8_t kind;
     uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
+    bool compares;      // A_UNIQUE within
+    uint8_t answer;     // of the question `asked`: a form may stand in many places of another
+    uint32_t asked;
     uint32_t a, b, c;
     uint32_t n;
     const uint32_t *list; // [n] forms of AND and OR; names, sorted
@@ -274,8 +284,17 @@ uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t sy
 // ---- arrays ----
 
 bool array_closes(struct grammar *g, form_id f, uint32_t count);
-// Bytes from after an element (or the bracket) to the end. `used`: the elements so far.
-uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, set_id used);
+// Elements so far, where they are compared.
+struct used {
+    set_id set;
+    lex_lang words; // LEX_EMPTY, or that of all elements, and a bit for each word taken
+    const uint64_t *taken;
+};
+// Bytes from after an element (or the bracket) to the end.
+uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
+// The language of which all elements are words, where that is so and they have to differ; else
+// LEX_EMPTY.
+lex_lang array_words(struct grammar *g, form_id f);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
 
 // ---- compile time ----
@@ -327,11 +346,14 @@ struct frame {
     bool record; // the text of each element is needed, here or below
     uint8_t kind;
     uint32_t depth, n, words;
-    uint32_t n_seen;               // words of seen bits
-    uint32_t count;                // elements or properties complete, as far as it matters
-    uint32_t next;                 // first declared key that may still come
-    uint32_t tool;                 // FRAME_ROOT: which
-    set_id used;                   // elements so far, where they are compared
+    uint32_t n_seen;             // words of seen bits
+    uint32_t count;              // elements or properties complete, as far as it matters
+    uint32_t next;               // first declared key that may still come
+    const struct column *column; // FRAME_ROOT: the thread that goes on behind the value, by
+    uint32_t entry, edge;        // rules; NULL: none does
+    set_id used;                 // elements so far, where they are compared
+    uint32_t n_used;             // how many
+    lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
 };
@@ -361,12 +383,7 @@ enum mode {
     M_STRING,
     M_NUMBER,
     M_WORD,
-    M_TEXT,   // free text
-    M_ANCHOR, // free text so far equal to the beginning of a call that has no tag
-    M_LITERAL,
-    M_NAME,
-    M_BEGIN, // the token that opens a call must come
-    M_AFTER  // after a call
+    M_RULES // by rules, outside of JSON (or in several readings)
 };
 
 enum utf8_sub { // how much of a character stands
@@ -385,57 +402,26 @@ struct text_byte { // written text, the last byte first
     const struct text_byte *before;
     uint32_t len;
     char byte;
+    bool kept;   // on the heap, in a piece of text that is counted
+    uint16_t at; // where in it
 };
 
 struct pos {
     uint8_t mode, sub;
-    uint8_t literal; // M_LITERAL: which; M_WORD: which of null, true, false
+    uint8_t literal; // M_WORD: which of null, true, false
     uint16_t space;  // bytes of white space in this gap
-    uint32_t off;    // bytes of the literal, word, colon, trigger
-    uint32_t a, b;   // M_NAME: range in the names
+    uint32_t off;    // bytes of the word, colon
     lex_state s;     // string, number: the state when there is one choice; key: of the names
     lex_state other; // key: the state of undeclared keys when there is one class
     const struct frame *top;
     const struct choices *choices; // string, number; key: the classes when there are several
     const struct text_byte *key;   // key: bytes so far
     const struct text_byte *text;  // where elements are compared: all bytes since the array
-};
-
-enum literal { LIT_OPEN, LIT_RETRY, LIT_CLOSE, LIT_BETWEEN, LIT_COUNT };
-
-struct literal_text {
-    char *text;
-    uint32_t len;
-    uint32_t *cost; // [len + 1] tokens to write the rest
-};
-
-// Byte strings in order; a position among them is a range [lo, hi) that shares the bytes so far.
-struct word_list {
-    uint32_t n;
-    const char **text;
-    uint32_t *len;
-    uint32_t *id; // what the word stands for
-};
-struct word_list word_list_of(struct chunks *mem, const char *const *text, const uint32_t *id,
-                              uint32_t n);
-bool word_list_narrow(const struct word_list *w, uint32_t *lo, uint32_t *hi, uint32_t off,
-                      uint8_t c);
-
-struct tools {
-    bool on;
-    enum tool_choice choice;
-    bool parallel;
-    bool anchored;       // begin is empty: a call is the whole answer
-    int32_t begin_token; // the added token that opens a call, or -1
-    char *trigger;       // the bytes that do, when there is no such token
-    uint32_t trigger_len;
-    uint32_t *failure; // [trigger_len + 1] Knuth, Morris and Pratt
-    struct literal_text literal[LIT_COUNT];
-    struct word_list names; // name and what follows it; id: tool
-    set_id *set;            // [n_tool] arguments
+    const struct threads *threads; // M_RULES
 };
 
 struct mask_cache;
+struct lexeme_cache;
 
 #define ALLOWED_MAX 64
 #define JOINED_MAX  256
@@ -451,8 +437,9 @@ struct grammar {
     pthread_mutex_t lock; // everything below grows while masks are made
     struct chunks mem;    // interned things; they never move
     lex *x;
-    struct tools tools;
-    set_id root;         // set of the document; with tools not used
+    lex *raw;            // of plain text
+    struct rules *rules; // NULL: the text is one JSON value
+    set_id root;         // set of the document, without rules
     bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
@@ -472,10 +459,15 @@ struct grammar {
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
-    uint64_t effort; // members of forms looked at while compiling
-    bool too_much;   // an operation went beyond its cap
-    char why[160];   // and which
+    uint32_t n_made;   // sets and forms
+    uint32_t question; // see form.asked
+    uint64_t effort;   // members of forms looked at while compiling
+    bool too_much;     // an operation went beyond its cap
+    bool trying;       // only what is beyond those of the whole matters
+    bool beyond;       // and that is the time or the memory of the whole
+    char why[160];     // and which
     struct mask_cache *cache;
+    struct lexeme_cache *lexemes;
     struct walk_room *room; // of mask walks
     struct joined {
         set_id a, b, result; // a 0: empty
@@ -493,14 +485,23 @@ bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// Any token further.
+bool pos_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+               struct pos *to);
 // Only reading i of a string or number that has several.
 struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i);
+// Each reading as the state that is like it for all tokens; x when they are that already.
+const struct choices *choices_alike(struct grammar *g, struct chunks *mem, const struct choices *x);
+// The same string where no other element of its array stands yet; false: there is none.
+bool pos_without_taken(struct chunks *mem, const struct pos *p, struct pos *to);
 // A string with one reading ends, wherever in it; a key that becomes `symbol`, whatever it is,
 // ends.
 bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *from,
                       struct pos *to);
 bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
                    struct pos *to);
+// A number that may end does.
+bool pos_end_number(struct grammar *g, struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);
 // Tokens of the shortest finish if every byte is one, the end token not counted.
 uint32_t pos_finish(struct grammar *g, const struct pos *p);
@@ -508,21 +509,47 @@ struct digest {
     uint64_t h[2];
 };
 struct digest pos_digest(const struct pos *p);
+// Heap memory that the position p holds and `before`, the one it came from, does not.
+size_t pos_bytes(const struct pos *p, const struct pos *before);
+size_t threads_bytes(const struct threads *x, const struct threads *before);
+struct digest rules_digest(const struct pos *p);
 // A position that stands on heap memory, and giving it back.
 struct pos pos_keep(const struct pos *p);
 void pos_drop(struct pos *p);
 
-// ---- tool calls ----
+// ---- rules (grammar_rules.h) ----
+
+void rules_free(struct rules *r);
+size_t rules_bytes(const struct rules *r);
+void rules_start(struct grammar *g, struct chunks *mem, struct pos *to);
+bool rules_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
+                struct pos *to);
+bool rules_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
+                 struct pos *to);
+// The JSON value of the root frame f is complete.
+bool rules_json_done(struct grammar *g, struct chunks *mem, const struct frame *f, struct pos *to);
+uint32_t rules_finish(struct grammar *g, const struct pos *p);
+uint32_t rules_json_tail(const struct grammar *g, const struct frame *root);
+bool rules_may_end(const struct pos *p);
+bool rules_in_call(const struct grammar *g, const struct pos *p);
+const struct column *column_keep(const struct column *c);
+void column_drop(const struct column *c);
+const struct threads *threads_keep(const struct threads *x);
+void threads_drop(const struct threads *x);
+const struct frame *frame_root(struct chunks *mem, set_id child);
 
 int tools_add(struct grammar *g, const struct grammar_tools_options *o, err *e);
-void tools_start(struct grammar *g, struct pos *p);
-bool tools_step(struct grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
-                struct pos *to);
-void tools_close(struct grammar *g, struct pos *to); // the arguments of a call are complete
-uint32_t tools_finish(struct grammar *g, const struct pos *p);
-uint32_t tools_close_cost(const struct grammar *g);
-void tools_release(struct grammar *g);
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool);
+int tags_add(struct grammar *g, const json_t *spec, err *e);
+int ebnf_add(struct grammar *g, const char *text, size_t n, err *e);
+
+// ---- what must come ----
+
+enum { FORCE_CONTEXT = 48 }; // tokens in front that the tokenizer is shown
+size_t force_bytes(struct grammar *g, const struct pos *p, char *out, size_t cap);
+bool force_end(struct grammar *g, const struct pos *p);
+// `before`: the n last tokens of text, the last one first.
+size_t force_tokens(struct grammar *g, const struct pos *p, const int32_t *before, size_t n,
+                    int32_t *out, size_t cap);
 
 // ---- the vocabulary and masks ----
 
@@ -530,13 +557,15 @@ struct trie_node {
     uint32_t skip;    // index after the subtree
     uint32_t token;   // first in trie.token; those of a subtree stand together
     uint16_t n_token; // how many end here
+    uint16_t depth;
     uint8_t byte;
     uint8_t safe_from; // the greatest of the subtree's tokens, see trie.safe_from
-    uint16_t depth;
-    uint16_t kind;  // of its byte
-    uint16_t below; // kinds of characters (lex.h) of the bytes below it; KIND_UNSAFE: others too
+    uint8_t kind;      // of the character that is complete here (lex.h); KIND_MIDDLE
+    uint8_t deepest;   // bytes of the longest path below it; 255: as many or more
+    // Kinds of the characters that are complete below it, KIND_BEYOND and KIND_WHITE where a token
+    // ends within one, KIND_OTHER where one is no UTF-8.
+    struct kinds below;
 };
-#define KIND_UNSAFE 0x8000
 struct trie {
     uint32_t n, n_token;
     struct trie_node *node; // depth first
@@ -549,10 +578,12 @@ struct trie {
 };
 
 #define SAFE_POINTS 64
+#define FEW_POINTS  16
 #define KINDS_MAX   64
+#define KIND_BLOCKS 9
 #define NONE_GROUP  UINT16_MAX
 struct kind_mask {
-    uint32_t first, kinds; // of the first character, of the others
+    struct kinds first, kinds; // of the first character, of the others
     int n;
     uint64_t *bits;
 };
@@ -569,7 +600,7 @@ struct string_tables {
     bool *simple;              // [suffixes.n_token] no whole value is in it
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
-    uint16_t *group_of; // [n_token of all] by place in the trie; NONE_GROUP: ends no string
+    uint16_t *group_of; // by token; NONE_GROUP: ends no string
     uint64_t *open;     // those that stay in a string of any length
     uint64_t *closed;   // and those that end it with their last byte
     int n_open, n_closed;
@@ -583,12 +614,15 @@ struct vocab_tables {
     uint32_t n_odd, points_max;  // most code points of any token, begun ones included
     uint64_t *safe[SAFE_POINTS]; // [i]: string-safe tokens of at most i + 1 code points
     int n_safe[SAFE_POINTS];
-    uint64_t *text; // text tokens that valid text may go on with
+    struct trie many; // text tokens of more than FEW_POINTS code points
+    uint64_t *few;    // all other tokens
+    uint32_t reach;   // most code points of any token, valid UTF-8 or not
+    uint64_t *text;   // text tokens that valid text may go on with
     int n_text;
-    // [n_token of all] by place in the trie: kind of the first byte, kinds of the others
-    struct token_kinds {
-        uint16_t first, rest;
-    } * kinds_of;
+    // [KINDS] tokens whose first character, and in which some other one, is of this kind; NULL:
+    // there are none. A token that ends within a character is there as BEYOND and as WHITE.
+    uint64_t *first[KINDS], *later[KINDS];
+    uint64_t *first_block[KIND_BLOCKS], *later_block[KIND_BLOCKS]; // of several kinds together
     struct kind_mask *kinds; // [n_kinds] tokens made of some kinds of characters only
     uint32_t n_kinds;
     pthread_mutex_t lock; // of kinds, which is made when first asked for
@@ -597,8 +631,54 @@ struct vocab_tables {
 };
 
 // Tokens whose first character is of the kinds `first`, and every other one of `kinds`; NULL: there
-// is no more room for masks.
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds);
+// is no more room for masks, and vocab_kinds_fill makes it anew.
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, struct kinds first, struct kinds kinds);
+void vocab_kinds_fill(const grammar_vocab *v, struct kinds first, struct kinds kinds,
+                      uint64_t *bits);
+int count_bits(const uint64_t *bits, int words);
+
+// ---- tokens within strings ----
+
+#define NO_LIMIT UINT32_MAX
+
+struct token_list {
+    int32_t *v;
+    uint32_t n, cap;
+};
+struct shared_bits { // a mask, counted
+    uint32_t refs;
+    uint64_t w[];
+};
+// The tokens that may come at a state of a string's or an undeclared key's language.
+struct lexeme {
+    const uint64_t *base; // those that stay within it; NULL: none
+    int n_base;
+    struct shared_bits *own;   // the base when it is not one of the vocabulary
+    struct token_list inside;  // more of them
+    struct token_list closing; // a quote in it may end the string: what follows is to be judged
+    struct token_list few;     // it stays within, at a state with few members
+    struct token_list nodes; // of the trie: quotes, where the state is in the middle of a character
+    uint32_t furthest;       // the most bytes that the string may need after any of them
+};
+// `counts`: tokens that lead to states of few members are put apart.
+const struct lexeme *lexeme_of(struct grammar *g, lex_state s, bool counts); // until the next call
+// Only tokens after which the string needs at most `most` bytes.
+void lexeme_make(struct grammar *g, lex_state s, bool counts, uint32_t most, struct lexeme *out);
+void lexeme_release(struct lexeme *x);
+void bits_release(struct shared_bits *b);
+struct lexeme_cache *lexeme_cache_new(void);
+void lexeme_cache_free(struct lexeme_cache *c);
+size_t lexeme_cache_bytes(const struct lexeme_cache *c);
+
+// A mask being made: what walks outside of grammar_mask.c put into it.
+struct fill;
+void fill_put(struct fill *f, int32_t token);
+void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
+bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
+bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
+void rules_fill(struct grammar *g, struct fill *f, const struct pos *p);
+// The tokens that may come right behind the number at p.
+void rules_fill_behind(struct grammar *g, struct fill *f, const struct pos *p);
 
 int mask_make(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);
 int mask_make_slow(struct grammar *g, const struct pos *p, int budget, uint64_t *bits);

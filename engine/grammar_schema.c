@@ -1009,6 +1009,21 @@ static void explore(struct compiler *c)
     }
 }
 
+// Containers with alternatives are looked for an end now: if that takes too long, it is not to be
+// found out while a mask is made. An end that is not found is none, now and later.
+static void try_alternatives(struct compiler *c)
+{
+    grammar *g = c->g;
+    g->trying = true;
+    for (uint32_t i = 0; i < g->n_node && !c->failed; i++) {
+        struct set s = g->sets[g->nodes[i].set];
+        if (s.array > FORM_TRUE && !g->forms[s.array].plain) form_cost(g, s.array, false);
+        if (s.object > FORM_TRUE && !g->forms[s.object].plain) form_cost(g, s.object, true);
+        went_too_far(c, g->nodes[i].schema ? g->nodes[i].schema : c->document, NULL);
+    }
+    g->trying = false;
+}
+
 uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool object_only, err *e)
 {
     struct compiler c = {.g = g, .document = schema, .what = what, .e = e};
@@ -1031,6 +1046,7 @@ uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool obj
     }
     if (!c.failed && values_cost(g, s) >= FAR && !went_too_far(&c, schema, NULL))
         refuse(&c, schema, NULL, "no value of reasonable length satisfies this schema");
+    if (!c.failed) try_alternatives(&c);
     went_too_far(&c, schema, NULL);
     for (uint32_t i = 0; i < g->n_node; i++) g->nodes[i].schema = NULL;
     places_free(&c.places);

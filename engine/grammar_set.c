@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TERMS_MAX  600      // of one form and symbol
-#define EFFORT_MAX 30000000 // about a second
-#define BESIDE_MAX 300      // members of a form that are compared with one another
+#define TERMS_MAX  600                // of one form and symbol
+#define EFFORT_MAX 6000000            // a fifth of a second
+#define BYTES_MAX  ((size_t)24 << 20) // of a grammar while it is compiled
+#define BESIDE_MAX 300                // members of a form that are compared with one another
 
 // ---- tables ----
 
@@ -52,7 +53,7 @@ size_t table_bytes(const struct table *t)
 // allowed.
 void grammar_too_much(grammar *g, const char *why)
 {
-    if (!g->compiler) return;
+    if (!g->compiler || (g->trying && !g->beyond)) return;
     if (!g->too_much) snprintf(g->why, sizeof g->why, "%.*s", (int)sizeof g->why - 1, why);
     g->too_much = true;
 }
@@ -60,8 +61,18 @@ void grammar_too_much(grammar *g, const char *why)
 void grammar_effort(grammar *g, uint64_t n)
 {
     g->effort += n;
-    if (g->compiler && g->effort > EFFORT_MAX)
-        grammar_too_much(g, "combined schemas that take too long to tell apart");
+    if (!g->compiler || g->effort <= EFFORT_MAX) return;
+    g->beyond = true;
+    grammar_too_much(g, "combined schemas that take too long to tell apart");
+}
+
+// Asked for every new set and form: the sums are looked at now and then.
+static void look_at_size(grammar *g)
+{
+    if (!g->compiler || ++g->n_made % 256) return;
+    if (grammar_interned_bytes(g) <= BYTES_MAX) return;
+    g->beyond = true;
+    grammar_too_much(g, "subschemas that need more than 24 MB together");
 }
 
 // ---- names ----
@@ -174,6 +185,7 @@ set_id values_make(grammar *g, struct set s)
             x->array == s.array && x->object == s.object)
             return t->slot[at] - 1;
     }
+    look_at_size(g);
     GROW(g->sets, g->n_set, g->cap_set, 16);
     s.complement = NONE;
     s.scalar_cost = scalar_cost(g, &s);
@@ -329,6 +341,8 @@ form_id form_make(grammar *g, struct form f)
             (f.n == 0 || memcmp(x->list, f.list, f.n * sizeof *f.list) == 0))
             return t->slot[at] - 1;
     }
+    look_at_size(g);
+    grammar_effort(g, f.n / 8);
     GROW(g->forms, g->n_form, g->cap_form, 32);
     if (f.n) {
         uint32_t *list = chunk_alloc(&g->mem, f.n * sizeof *list);
@@ -339,6 +353,9 @@ form_id form_make(grammar *g, struct form f)
     f.cost = 0;
     f.cost_state = 0;
     f.plain = is_plain(g, &f);
+    f.compares = f.kind == A_UNIQUE;
+    for (uint32_t i = 0; (f.kind == F_AND || f.kind == F_OR) && i < f.n; i++)
+        f.compares = f.compares || g->forms[f.list[i]].compares;
     f.settled = settled_count(g, &f);
     g->forms[g->n_form] = f;
     t->slot[at] = g->n_form + 1;
@@ -527,11 +544,7 @@ form_id form_not(grammar *g, form_id a)
 
 bool form_compares(const grammar *g, form_id f)
 {
-    const struct form *x = &g->forms[f];
-    if (x->kind == A_UNIQUE) return true;
-    for (uint32_t i = 0; (x->kind == F_AND || x->kind == F_OR) && i < x->n; i++)
-        if (form_compares(g, x->list[i])) return true;
-    return false;
+    return g->forms[f].compares;
 }
 
 // The least cost of any container of this form. Recursion that comes back to a form whose cost is
@@ -557,7 +570,7 @@ uint32_t form_cost(grammar *g, form_id a, bool object)
         cost = object_rest(g, a, &(struct object_at){.k = k, .seen = seen}, false);
         free(seen);
     } else {
-        cost = array_rest(g, a, 0, SET_NONE);
+        cost = array_rest(g, a, 0, &(struct used){.set = SET_NONE});
     }
     cost = far_add(cost, 1);
     g->finding--;

@@ -9,8 +9,14 @@
 #include "engine/grammar_private.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+// Elements that are compared by value, after which an array ends where it may: each is taken from
+// what the next one may be, which grows with them.
+#define SCALARS_MAX    96
+#define CONTAINERS_MAX 48
 
 #define DEEP 500 // from here on only what is needed is written, so that nesting ends
 
@@ -67,8 +73,12 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->record = from->record;
     f->count = from->count;
     f->next = from->next;
-    f->tool = from->tool;
+    f->column = from->column;
+    f->entry = from->entry;
+    f->edge = from->edge;
     f->used = from->used;
+    f->n_used = from->n_used;
+    f->distinct = from->distinct;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
     return f;
@@ -84,8 +94,9 @@ static void copy_row(struct frame *to, uint32_t at, const struct frame *from, ui
 static const struct frame *frame_seal(struct frame *f)
 {
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
-    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, (uint64_t)f->used << 32 | f->tool);
-    k = mix(k, f->depth >= DEEP);
+    uint64_t k = mix((uint64_t)(uintptr_t)f->keys, f->used);
+    k = mix(k, (uint64_t)f->distinct << 1 | (f->depth >= DEEP));
+    k = mix(k, f->n_used);
     for (uint32_t i = 0; i < f->n; i++)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
     const uint64_t *rows = FRAME_SERVES(f);
@@ -99,10 +110,9 @@ static const struct frame *frame_seal(struct frame *f)
     return f;
 }
 
-const struct frame *frame_root(struct chunks *mem, set_id child, uint32_t tool)
+const struct frame *frame_root(struct chunks *mem, set_id child)
 {
     struct frame *f = frame_new(mem, FRAME_ROOT, 1, NULL, 0);
-    f->tool = tool;
     FRAME_ITEMS(f)[0] = (struct item){.form = FORM_TRUE, .child = child};
     return frame_seal(f);
 }
@@ -111,6 +121,11 @@ static struct object_at object_at(const struct frame *f)
 {
     return (struct object_at){
         .k = f->keys, .seen = FRAME_SEEN(f), .next = f->next, .count = f->count, .extra = f->extra};
+}
+
+static struct used frame_used(const struct frame *f)
+{
+    return (struct used){.set = f->used, .words = f->distinct, .taken = FRAME_SEEN(f)};
 }
 
 static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
@@ -132,6 +147,7 @@ static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!v)
         v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    f->n_used++;
     if (v) f->used = values_or(g, f->used, values_of_json(g, v));
     json_decref(v);
     free(text);
@@ -176,6 +192,15 @@ static bool any_compares(const grammar *g, const struct frame *f)
     return false;
 }
 
+// Takes the word that the string at `from` is; where it may be several, one that is left.
+static void take_word(grammar *g, struct frame *f, const struct pos *from)
+{
+    uint32_t lo = 0, hi = 0;
+    lex_words_range(g->x, from->s, &lo, &hi);
+    while (lo < hi && has_bit(FRAME_SEEN(f), lo)) lo++;
+    if (lo < hi) set_bit(FRAME_SEEN(f), lo);
+}
+
 // The value that the frame's items in `row` waited for is complete.
 static bool complete(grammar *g, struct chunks *mem, const struct pos *from, const struct frame *f,
                      const uint64_t *row, struct pos *to)
@@ -183,8 +208,7 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
     *to = (struct pos){.mode = M_DONE, .text = from->text};
     if (f->kind == FRAME_ROOT) {
         to->text = NULL;
-        if (g->tools.on) tools_close(g, to);
-        return true;
+        return !f->column || rules_json_done(g, mem, f, to);
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < f->n; i++) n += has_bit(row, i);
@@ -204,8 +228,9 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
             next = less;
         }
     }
+    if (f->distinct != LEX_EMPTY) take_word(g, next, from);
     if (f->kind == FRAME_ARRAY && f->record) {
-        if (any_compares(g, next)) add_to_used(g, next, from);
+        if (f->distinct == LEX_EMPTY && any_compares(g, next)) add_to_used(g, next, from);
         next->start = NULL;
         if (!f->parent->record) to->text = NULL;
     }
@@ -262,6 +287,15 @@ static void split_compared(grammar *g, form_id f, struct reading *v, uint32_t *n
     if (*n < cap && f != FORM_FALSE) v[(*n)++] = (struct reading){f, item};
 }
 
+// The language of which the elements are words under every form, see array_words.
+static lex_lang common_words(grammar *g, const form_id *form, uint32_t n)
+{
+    lex_lang words = array_words(g, form[0]);
+    for (uint32_t i = 1; i < n && words != LEX_EMPTY; i++)
+        if (array_words(g, form[i]) != words) words = LEX_EMPTY;
+    return words;
+}
+
 static const struct frame *open_frame(grammar *g, struct chunks *mem, const struct frame *f,
                                       enum frame_kind kind, const struct reading *v, uint32_t n)
 {
@@ -275,11 +309,14 @@ static const struct frame *open_frame(grammar *g, struct chunks *mem, const stru
         FRAME_ITEMS(next)[k].form = v[i].id;
     }
     const struct keys *keys = kind == FRAME_OBJECT ? keys_of(g, form, m) : NULL;
-    next = frame_new(mem, kind, m, f, keys ? bit_words(keys->n) : 0);
+    lex_lang words = kind == FRAME_ARRAY ? common_words(g, form, m) : (lex_lang)LEX_EMPTY;
+    uint32_t bits = keys ? keys->n : words ? lex_words_count(g->x, words) : 0;
+    next = frame_new(mem, kind, m, f, bit_words(bits));
     next->keys = keys;
+    next->distinct = words;
     for (uint32_t k = 0; k < m; k++) {
         FRAME_ITEMS(next)[k].form = form[k];
-        next->record = next->record || (kind == FRAME_ARRAY && form_compares(g, form[k]));
+        next->record = next->record || (kind == FRAME_ARRAY && !words && form_compares(g, form[k]));
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = 0;
@@ -392,10 +429,20 @@ static bool begin_value(grammar *g, struct chunks *mem, const struct pos *from, 
 
 // ---- strings, numbers and words ----
 
+static bool takes_words(const struct pos *p)
+{
+    return p->mode == M_STRING && p->top->distinct != LEX_EMPTY;
+}
+
 // The choices that accept here end.
 static bool complete_choices(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
     const struct choices *x = from->choices;
+    if (x->n == 1 && takes_words(from)) {
+        uint32_t lo, hi; // the shortest of those that begin so is this one
+        if (!lex_accepts(g->x, from->s) || !lex_words_range(g->x, from->s, &lo, &hi)) return false;
+        if (has_bit(FRAME_SEEN(from->top), lo)) return false;
+    }
     if (x->n == 1)
         return lex_accepts(g->x, from->s) &&
                complete(g, mem, from, from->top, CHOICE_SERVES(x), to);
@@ -414,6 +461,7 @@ static bool step_choices(grammar *g, struct chunks *mem, const struct pos *from,
     if (x->n == 1) {
         lex_state s = lex_step(g->x, from->s, c);
         if (s == LEX_DEAD) return false;
+        if (takes_words(from) && !lex_words_left(g->x, s, FRAME_SEEN(from->top))) return false;
         *to = *from;
         to->s = s;
         return true;
@@ -459,6 +507,33 @@ struct pos pos_reading(struct chunks *mem, const struct pos *p, uint32_t i)
     return q;
 }
 
+bool pos_without_taken(struct chunks *mem, const struct pos *p, struct pos *to)
+{
+    bool some = false;
+    *to = *p;
+    for (uint32_t w = 0; takes_words(p) && w < p->top->n_seen; w++)
+        some = some || FRAME_SEEN(p->top)[w];
+    if (!some) return false;
+    struct frame *f = frame_like(mem, p->top, p->top->n);
+    memcpy(FRAME_ITEMS(f), FRAME_ITEMS(p->top), f->n * sizeof(struct item));
+    memcpy(FRAME_SERVES(f), FRAME_SERVES(p->top), (size_t)f->n * f->words * sizeof(uint64_t));
+    memset(FRAME_SEEN(f), 0, f->n_seen * sizeof(uint64_t));
+    to->top = frame_seal(f);
+    return true;
+}
+
+const struct choices *choices_alike(grammar *g, struct chunks *mem, const struct choices *x)
+{
+    bool same = true;
+    struct choices *y = choices_new(mem, x->n, x->words);
+    for (uint32_t i = 0; i < x->n; i++) {
+        CHOICE_STATES(y)[i] = lex_alike(g->x, CHOICE_STATES(x)[i], REACH_FAR);
+        same = same && CHOICE_STATES(y)[i] == CHOICE_STATES(x)[i];
+    }
+    memcpy(CHOICE_SERVES(y), CHOICE_SERVES(x), (size_t)x->n * x->words * sizeof(uint64_t));
+    return same ? x : y;
+}
+
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
     return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);
@@ -498,7 +573,7 @@ static bool step_number(grammar *g, struct chunks *mem, const struct pos *from, 
     if (g->plain_integers && (c == '.' || c == 'e' || c == 'E'))
         return keep_fractions(g, mem, from, &kept) && step_choices(g, mem, &kept, c, to);
     if (step_choices(g, mem, from, c, to)) return true;
-    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !g->tools.on) return false;
+    if (c != ',' && c != ']' && c != '}' && !is_space(c) && !from->top->column) return false;
     struct pos number = *from, end;
     if (from->top->record) number.text = from->text->before; // c is no part of it
     return complete_choices(g, mem, &number, &end) && pos_step(g, mem, &end, c, to);
@@ -857,6 +932,12 @@ static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uin
 
 // ---- between the lexemes ----
 
+static bool is_full(const grammar *g, const struct frame *f)
+{
+    const struct set *s = &g->sets[f->used];
+    return f->n_used >= (s->array || s->object ? CONTAINERS_MAX : SCALARS_MAX);
+}
+
 // Items that can go on with one more element, taken apart by it; NULL: none can.
 static const struct frame *next_element(grammar *g, struct chunks *mem, const struct pos *from,
                                         const struct text_byte *start)
@@ -864,17 +945,21 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
     const struct frame *f = from->top;
     uint32_t n = 0, cap = f->n + 8;
     struct frame *next = frame_like(mem, f, cap);
+    struct used used = frame_used(f);
     for (uint32_t i = 0; i < f->n; i++) {
         form_id form = FRAME_ITEMS(f)[i].form;
         uint32_t m;
         if (deep_enough(g, f, i)) continue;
         bool compares = f->record && form_compares(g, form);
+        if (compares && is_full(g, f) && is_closed(g, f, i)) continue;
         const struct term *t = form_terms(g, form, NULL, f->count, &m);
         for (uint32_t k = 0; k < m; k++) {
             set_id s = t[k].value;
             if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
             if (values_cost(g, s) >= FAR) continue;
-            if (array_rest(g, t[k].rest, f->count + 1, f->used) >= FAR) continue;
+            if (f->distinct && !lex_words_left(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)))
+                continue;
+            if (array_rest(g, t[k].rest, f->count + 1, &used) >= FAR) continue;
             if (n == cap) {
                 cap *= 2;
                 struct frame *more = frame_like(mem, f, cap);
@@ -956,11 +1041,10 @@ static bool step_colon(const grammar *g, const struct pos *from, uint8_t c, stru
 
 void pos_start(grammar *g, struct chunks *mem, struct pos *p)
 {
-    if (g->tools.on) {
-        tools_start(g, p);
-        return;
-    }
-    *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root, 0)};
+    if (g->rules)
+        rules_start(g, mem, p);
+    else
+        *p = (struct pos){.mode = M_VALUE, .top = frame_root(mem, g->root)};
 }
 
 static bool step_json(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
@@ -1014,7 +1098,7 @@ static bool may_space(const struct pos *p)
 
 bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c, struct pos *to)
 {
-    if (from->mode >= M_TEXT) return tools_step(g, mem, from, c, to);
+    if (from->mode == M_RULES) return rules_step(g, mem, from, c, to);
     struct pos at = *from;
     bool record = from->top && from->top->record;
     if (record) {
@@ -1023,7 +1107,7 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
         at.text = b;
     }
     if (g->o.spacing == SPACING_FLEXIBLE && is_space(c) && may_space(from)) {
-        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->tools.on)) return false;
+        if (from->space >= g->o.space_max || (from->mode == M_DONE && g->rules)) return false;
         *to = at;
         to->space = (uint16_t)(from->space + 1);
         return true;
@@ -1033,17 +1117,20 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
     return true;
 }
 
+bool pos_end_number(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
+{
+    return complete_choices(g, mem, from, to);
+}
+
 bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 {
-    const struct tools *t = &g->tools;
     struct pos end;
     switch (p->mode) {
-    case M_DONE:
-    case M_AFTER: return true;
-    case M_TEXT:
-        return p->sub == STR_PLAIN && t->choice != CHOICE_REQUIRED && t->choice != CHOICE_NAMED;
-    case M_ANCHOR: return t->choice == CHOICE_AUTO || t->choice == CHOICE_NONE;
-    case M_NUMBER: return p->top->kind == FRAME_ROOT && !t->on && complete_choices(g, mem, p, &end);
+    case M_DONE: return true;
+    case M_RULES: return rules_may_end(p);
+    case M_NUMBER:
+        return p->top->kind == FRAME_ROOT && complete_choices(g, mem, p, &end) &&
+               (end.mode == M_DONE || (end.mode == M_RULES && rules_may_end(&end)));
     default: return false;
     }
 }
@@ -1054,9 +1141,12 @@ bool pos_may_end(grammar *g, struct chunks *mem, const struct pos *p)
 static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool value_open)
 {
     form_id form = FRAME_ITEMS(f)[i].form;
-    if (f->kind == FRAME_ROOT) return g->tools.on ? tools_close_cost(g) : 0;
+    if (f->kind == FRAME_ROOT) return f->column ? rules_json_tail(g, f) : 0;
     uint32_t count = f->count + value_open;
-    if (f->kind == FRAME_ARRAY) return array_rest(g, form, count, f->used);
+    if (f->kind == FRAME_ARRAY) {
+        struct used used = frame_used(f);
+        return array_rest(g, form, count, &used);
+    }
     struct object_at at = object_at(f);
     at.count = count;
     return object_rest(g, form, &at, false);
@@ -1183,7 +1273,9 @@ static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *u
         uint32_t tail = FAR;
         for (uint32_t k = 0; k < p->top->n; k++)
             if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k)) tail = min_of(tail, up[k]);
-        best = min_of(best, far_add(lex_rest(g->x, s), tail));
+        uint32_t rest =
+            takes_words(p) ? lex_words_rest(g->x, s, FRAME_SEEN(p->top)) : lex_rest(g->x, s);
+        best = min_of(best, far_add(rest, tail));
     }
     return far_add(best, p->mode == M_STRING);
 }
@@ -1197,18 +1289,24 @@ static uint32_t word_finish(const grammar *g, const struct pos *p, const uint32_
     return far_add((uint32_t)strlen(word_text[p->literal]) - p->off, tail);
 }
 
+static uint32_t element_cost(grammar *g, const struct frame *f, uint32_t i)
+{
+    if (f->distinct == LEX_EMPTY) return values_cost(g, FRAME_ITEMS(f)[i].child);
+    return far_add(2, lex_words_rest(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)));
+}
+
 static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up)
 {
     uint32_t best = FAR;
     for (uint32_t i = 0; i < p->top->n; i++)
-        best = min_of(best, far_add(values_cost(g, FRAME_ITEMS(p->top)[i].child), up[i]));
+        best = min_of(best, far_add(element_cost(g, p->top, i), up[i]));
     if (p->mode == M_COLON) best = far_add(best, comma_bytes(g) - p->off);
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }
 
 uint32_t pos_finish(grammar *g, const struct pos *p)
 {
-    if (p->mode >= M_TEXT) return tools_finish(g, p);
+    if (p->mode == M_RULES) return rules_finish(g, p);
     if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
     bool key =
@@ -1247,22 +1345,44 @@ static void drop_seen(const struct seen_key *x)
     }
 }
 
-// A text is copied as one piece of bytes, each pointing to the one before it.
+// What of a text is new is copied as one piece of bytes, each pointing to the one before it; pieces
+// are shared and counted.
+struct text_piece {
+    atomic_uint refs;
+    struct text_byte byte[];
+};
+
+static struct text_piece *piece_of(const struct text_byte *b)
+{
+    return (struct text_piece *)((char *)(b - b->at) - offsetof(struct text_piece, byte));
+}
+
 static const struct text_byte *keep_text(const struct text_byte *b)
 {
-    if (!b) return NULL;
-    uint32_t n = b->len;
-    struct text_byte *copy = mem_new(n * sizeof *copy);
+    uint32_t n = 0;
+    const struct text_byte *old = b;
+    for (; old && !old->kept; old = old->before) n++;
+    if (old) atomic_fetch_add_explicit(&piece_of(old)->refs, 1, memory_order_relaxed);
+    if (n == 0) return old;
+    struct text_piece *p = mem_new(sizeof *p + n * sizeof *p->byte);
+    atomic_init(&p->refs, 1);
     for (uint32_t i = n; i-- > 0; b = b->before) {
-        copy[i] = *b;
-        copy[i].before = i ? &copy[i - 1] : NULL;
+        p->byte[i] = *b;
+        p->byte[i].kept = true;
+        p->byte[i].at = (uint16_t)i; // a token's bytes at most
+        p->byte[i].before = i ? &p->byte[i - 1] : old;
     }
-    return &copy[n - 1];
+    return &p->byte[n - 1];
 }
 
 static void drop_text(const struct text_byte *b)
 {
-    if (b) free((void *)(b - (b->len - 1)));
+    while (b) {
+        struct text_piece *p = piece_of(b);
+        if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+        b = p->byte[0].before;
+        free(p);
+    }
 }
 
 static const struct frame *keep_frame(const struct frame *f)
@@ -1279,6 +1399,7 @@ static const struct frame *keep_frame(const struct frame *f)
     copy->extra = keep_seen(f->extra);
     copy->start = keep_text(f->start);
     copy->parent = keep_frame(f->parent);
+    copy->column = column_keep(f->column);
     atomic_init(&copy->refs, 1);
     return copy;
 }
@@ -1290,6 +1411,7 @@ static void drop_frame(const struct frame *f)
         const struct frame *parent = f->parent;
         drop_seen(f->extra);
         drop_text(f->start);
+        column_drop(f->column);
         free((void *)f);
         f = parent;
     }
@@ -1312,6 +1434,7 @@ struct pos pos_keep(const struct pos *p)
     q.choices = keep_choices(p->choices);
     q.key = keep_text(p->key);
     q.text = keep_text(p->text);
+    q.threads = threads_keep(p->threads);
     return q;
 }
 
@@ -1321,14 +1444,48 @@ void pos_drop(struct pos *p)
     free((void *)p->choices);
     drop_text(p->key);
     drop_text(p->text);
+    threads_drop(p->threads);
     *p = (struct pos){0};
+}
+
+static bool holds_frame(const struct pos *p, const struct frame *f)
+{
+    const struct frame *x = p ? p->top : NULL;
+    while (x && x != f) x = x->parent;
+    return x != NULL;
+}
+
+static size_t new_text(const struct text_byte *b, const struct text_byte *before)
+{
+    size_t n = 0;
+    uint32_t had = before ? before->len : 0;
+    for (; b && b->len > had; b = piece_of(b)->byte[0].before)
+        n += sizeof(struct text_piece) + (b->at + 1u) * sizeof *b;
+    return n;
+}
+
+size_t pos_bytes(const struct pos *p, const struct pos *before)
+{
+    size_t n = 0;
+    for (const struct frame *f = p->top; f && !holds_frame(before, f); f = f->parent) {
+        n += frame_bytes(f->n, f->words, f->n_seen);
+        for (const struct seen_key *x = f->extra; x; x = x->before) n += sizeof *x + x->len + 1;
+    }
+    const struct choices *x = p->choices;
+    if (x)
+        n += sizeof *x + ((x->n + 1) & ~1u) * sizeof(lex_state) +
+             (size_t)x->n * x->words * sizeof(uint64_t);
+    n += new_text(p->key, before ? before->key : NULL);
+    n += new_text(p->text, before ? before->text : NULL);
+    return n + threads_bytes(p->threads, before ? before->threads : NULL);
 }
 
 struct digest pos_digest(const struct pos *p)
 {
     uint64_t h = mix((uint64_t)p->mode << 32 | (uint64_t)p->sub << 16 | p->literal,
                      (uint64_t)p->space << 32 | p->off);
-    uint64_t k = mix((uint64_t)p->a << 32 | p->b, (uint64_t)p->s << 32 | p->other);
+    uint64_t k = mix(17, (uint64_t)p->s << 32 | p->other);
+    if (p->threads) return rules_digest(p);
     for (uint32_t i = 0; p->choices && i < p->choices->n; i++) {
         h = mix(h, CHOICE_STATES(p->choices)[i]);
         for (uint32_t w = 0; w < p->choices->words; w++)

@@ -6,6 +6,7 @@
 // end a string only what comes after the quote matters, and there are few such suffixes: each is
 // tried once for all tokens that share it.
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "engine/grammar_private.h"
 
 #include <stdlib.h>
@@ -99,6 +100,29 @@ static bool is_unsafe(uint8_t c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+int utf8_step(uint8_t sub, uint8_t c)
+{
+    switch (sub) {
+    case STR_PLAIN:
+        if (c < 0x80) return STR_PLAIN;
+        if (c >= 0xc2 && c <= 0xdf) return STR_U1;
+        if (c == 0xe0) return STR_E0;
+        if (c == 0xed) return STR_ED;
+        if (c >= 0xe1 && c <= 0xef) return STR_U2;
+        if (c == 0xf0) return STR_F0;
+        if (c >= 0xf1 && c <= 0xf3) return STR_U3;
+        return c == 0xf4 ? STR_F4 : -1;
+    case STR_U1: return (c & 0xc0) == 0x80 ? STR_PLAIN : -1;
+    case STR_U2: return (c & 0xc0) == 0x80 ? STR_U1 : -1;
+    case STR_U3: return (c & 0xc0) == 0x80 ? STR_U2 : -1;
+    case STR_E0: return c >= 0xa0 && c <= 0xbf ? STR_U1 : -1;
+    case STR_ED: return c >= 0x80 && c <= 0x9f ? STR_U1 : -1;
+    case STR_F0: return c >= 0x90 && c <= 0xbf ? STR_U2 : -1;
+    case STR_F4: return c >= 0x80 && c <= 0x8f ? STR_U2 : -1;
+    default: return -1;
+    }
+}
+
 // Is p[0..n) the beginning of UTF-8 text, from between two characters?
 static bool goes_on(const char *p, uint32_t n)
 {
@@ -115,27 +139,31 @@ static uint8_t safe_from(const char *p, uint32_t n)
     return from < 255 ? (uint8_t)from : 255;
 }
 
-static uint32_t kind_of(uint8_t c)
+// kind[i]: of the character that is complete after p[0 .. i], or KIND_MIDDLE. False: no UTF-8.
+static bool kinds_of(const char *p, uint32_t n, uint8_t *kind)
 {
-    if (c >= 0x80) return KIND_BEYOND;
-    if (c >= 'a' && c <= 'z') return KIND_LOWER;
-    if (c >= 'A' && c <= 'Z') return KIND_UPPER;
-    if (c >= '0' && c <= '9') return KIND_DIGIT;
-    switch (c) {
-    case ' ': return KIND_SPACE;
-    case '_': return KIND_UNDERSCORE;
-    case '-': return KIND_HYPHEN;
-    case '.': return KIND_DOT;
-    case '/': return KIND_SLASH;
-    case ':': return KIND_COLON;
-    default: return is_unsafe(c) || c == 0x7f ? KIND_UNSAFE : KIND_MARK;
+    bool fine = goes_on(p, n);
+    for (uint32_t i = 0, c, len; i < n; i += len) {
+        len = (uint32_t)utf8_decode(p + i, n - i, &c);
+        if (len == 0) { // begun, or none
+            memset(kind + i, KIND_MIDDLE, n - i);
+            break;
+        }
+        memset(kind + i, KIND_MIDDLE, len);
+        kind[i + len - 1] = (uint8_t)lex_kind(c);
     }
+    return fine;
 }
 
-static struct token_kinds token_kinds(const char *p, uint32_t n)
+// What a token adds to the nodes above its end.
+static struct kinds kinds_at_end(const uint8_t *kind, uint32_t n, bool fine)
 {
-    struct token_kinds k = {(uint16_t)kind_of((uint8_t)p[0]), goes_on(p, n) ? 0 : KIND_UNSAFE};
-    for (uint32_t i = 1; i < n; i++) k.rest |= (uint16_t)kind_of((uint8_t)p[i]);
+    struct kinds k = {{0}};
+    if (!fine) kinds_add(&k, KIND_OTHER);
+    if (n && kind[n - 1] == KIND_MIDDLE) {
+        kinds_add(&k, KIND_BEYOND);
+        kinds_add(&k, KIND_WHITE);
+    }
     return k;
 }
 
@@ -153,27 +181,33 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
     t->token = mem_new((n + 1) * sizeof *t->token);
     t->safe_from = mem_new(n + 1);
     uint32_t *open = mem_new((t->depth + 1) * sizeof *open); // node at each depth of the last entry
+    uint8_t *kind = mem_new(t->depth + 1);
     uint32_t depth = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t shared = i ? common(&v[i - 1], &v[i]) : 0;
+        bool fine = kinds_of(v[i].p, v[i].n, kind);
         for (; depth > shared; depth--) t->node[open[depth]].skip = t->n;
         for (; depth < v[i].n; t->n++) {
             open[++depth] = t->n;
-            t->node[t->n] =
-                (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1],
-                                   .depth = (uint16_t)depth,
-                                   .token = i,
-                                   .kind = (uint16_t)kind_of((uint8_t)v[i].p[depth - 1])};
+            t->node[t->n] = (struct trie_node){.byte = (uint8_t)v[i].p[depth - 1],
+                                               .depth = (uint16_t)depth,
+                                               .token = i,
+                                               .kind = kind[depth - 1]};
         }
         t->token[i] = v[i].token;
         t->safe_from[i] = safe_from(v[i].p, v[i].n);
         if (depth) t->node[open[depth]].n_token++;
-        uint32_t below = goes_on(v[i].p, v[i].n) ? 0 : KIND_UNSAFE;
+        struct kinds below = kinds_at_end(kind, depth, fine);
         for (uint32_t d = depth; d > 0; d--) {
             struct trie_node *at = &t->node[open[d]];
             if (at->safe_from < t->safe_from[i]) at->safe_from = t->safe_from[i];
-            at->below |= (uint16_t)below;
-            below |= kind_of((uint8_t)v[i].p[d - 1]);
+            uint32_t deep = min_of(depth - d, 255);
+            if (at->deepest < deep) at->deepest = (uint8_t)deep;
+            if (d < depth || !fine) {
+                at->below.w[0] |= below.w[0];
+                at->below.w[1] |= below.w[1];
+            }
+            if (kind[d - 1] != KIND_MIDDLE) kinds_add(&below, kind[d - 1]);
         }
     }
     for (; depth > 0; depth--) t->node[open[depth]].skip = t->n;
@@ -183,6 +217,7 @@ static void trie_build(struct trie *t, struct entry *v, uint32_t n)
         t->first[b] = i;
     }
     free(open);
+    free(kind);
 }
 
 static void trie_release(struct trie *t)
@@ -339,35 +374,136 @@ static void classify_strings(const grammar_vocab *v, struct vocab_tables *all,
     lex_free(x);
     group_quotes(v, t, q, n);
     free(q);
-    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group); // by token
+    uint16_t *group = mem_new((size_t)v->n_token * sizeof *group);
     memset(group, 0xff, (size_t)v->n_token * sizeof *group);
     for (uint32_t i = 0; i < t->n_quote; i++)
         if (t->quote[i].suffix < NONE_GROUP)
             group[t->quote[i].token] = (uint16_t)t->quote[i].suffix;
-    t->group_of = mem_new((all->all.n_token + 1) * sizeof *t->group_of);
-    for (uint32_t i = 0; i < all->all.n_token; i++) t->group_of[i] = group[all->all.token[i]];
-    free(group);
+    t->group_of = group;
 }
 
-const struct kind_mask *vocab_kinds(const grammar_vocab *v, uint32_t first, uint32_t kinds)
+int count_bits(const uint64_t *bits, int words)
+{
+    uint64_t n = 0;
+    for (int w = 0; w < words; w++) {
+        uint64_t x = bits[w]; // without the popcnt instruction the builtin is a call
+        x -= x >> 1 & 0x5555555555555555u;
+        x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+        n += ((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+    }
+    return (int)n;
+}
+
+static void take_off(uint64_t *bits, const uint64_t *less, int words)
+{
+    for (int w = 0; w < words && less; w++) bits[w] &= ~less[w];
+}
+
+// Kinds that mostly stand together, so that their masks are taken off as one.
+static const struct kind_block {
+    uint8_t lo, hi;
+} blocks[KIND_BLOCKS] = {{'a', 'f'}, {'g', 'z'}, {'A', 'F'}, {'G', 'Z'}, {'0', '9'},
+                         {'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}};
+
+static bool any_of(const struct kinds *k, struct kind_block b)
+{
+    for (uint32_t c = b.lo; c <= b.hi; c++)
+        if (kinds_has(k, c)) return true;
+    return false;
+}
+
+static void keep_kinds(const struct vocab_tables *t, uint64_t *const *row, uint64_t *const *block,
+                       const struct kinds *k, uint64_t *bits)
+{
+    struct kinds known = *k; // of whole blocks it has been seen to
+    for (int i = 0; i < KIND_BLOCKS; i++) {
+        if (any_of(k, blocks[i])) continue;
+        take_off(bits, block[i], t->words);
+        for (uint32_t c = blocks[i].lo; c <= blocks[i].hi; c++) kinds_add(&known, c);
+    }
+    for (uint32_t c = 0; c < KINDS; c++)
+        if (!kinds_has(&known, c)) take_off(bits, row[c], t->words);
+}
+
+// From all that is valid text, tokens with any other kind are taken off.
+void vocab_kinds_fill(const grammar_vocab *v, struct kinds first, struct kinds kinds,
+                      uint64_t *bits)
+{
+    const struct vocab_tables *t = v->prepared;
+    memcpy(bits, t->text, (size_t)t->words * sizeof *bits);
+    keep_kinds(t, t->first, t->first_block, &first, bits);
+    keep_kinds(t, t->later, t->later_block, &kinds, bits);
+}
+
+const struct kind_mask *vocab_kinds(const grammar_vocab *v, struct kinds first, struct kinds kinds)
 {
     struct vocab_tables *t = v->prepared;
     const struct kind_mask *found = NULL;
     pthread_mutex_lock(&t->lock);
     for (uint32_t i = 0; i < t->n_kinds && !found; i++)
-        if (t->kinds[i].kinds == kinds && t->kinds[i].first == first) found = &t->kinds[i];
+        if (memcmp(&t->kinds[i].kinds, &kinds, sizeof kinds) == 0 &&
+            memcmp(&t->kinds[i].first, &first, sizeof first) == 0)
+            found = &t->kinds[i];
     if (!found && t->n_kinds < KINDS_MAX) {
         struct kind_mask *m = &t->kinds[t->n_kinds++];
         m->first = first;
         m->kinds = kinds;
         m->bits = mem_new((size_t)t->words * sizeof *m->bits);
-        for (uint32_t i = 0; i < t->all.n_token; i++)
-            if (!(t->kinds_of[i].rest & ~kinds) && (t->kinds_of[i].first & first))
-                set_token(m->bits, &m->n, t->all.token[i]);
+        vocab_kinds_fill(v, first, kinds, m->bits);
+        m->n = count_bits(m->bits, t->words);
         found = m;
     }
     pthread_mutex_unlock(&t->lock);
     return found;
+}
+
+static void add_kind(struct vocab_tables *t, uint64_t **row, uint32_t kind, int32_t token)
+{
+    if (!row[kind]) row[kind] = mem_new((size_t)t->words * sizeof *row[kind]);
+    set_bit(row[kind], (uint32_t)token);
+}
+
+static void join_block(const struct vocab_tables *t, uint64_t *const *row, uint64_t **block)
+{
+    for (int i = 0; i < KIND_BLOCKS; i++) {
+        block[i] = mem_new((size_t)t->words * sizeof **block);
+        for (uint32_t c = blocks[i].lo; c <= blocks[i].hi; c++)
+            for (int w = 0; w < t->words && row[c]; w++) block[i][w] |= row[c][w];
+    }
+}
+
+static void classify_kinds(const grammar_vocab *v, struct vocab_tables *t, int32_t token)
+{
+    uint8_t room[256], *kind = v->len[token] <= 256 ? room : mem_new(v->len[token]);
+    uint32_t n = v->len[token];
+    bool first = true;
+    kinds_of(v->bytes[token], n, kind);
+    for (uint32_t i = 0; i < n; i++) {
+        if (kind[i] == KIND_MIDDLE && i + 1 < n) continue;
+        uint64_t **row = first ? t->first : t->later;
+        if (kind[i] == KIND_MIDDLE) add_kind(t, row, KIND_WHITE, token);
+        add_kind(t, row, kind[i] == KIND_MIDDLE ? KIND_BEYOND : kind[i], token);
+        first = false;
+    }
+    if (kind != room) free(kind);
+}
+
+// Tokens of many characters, and the mask of all others.
+static void classify_long(const grammar_vocab *v, struct vocab_tables *t)
+{
+    struct entry *e = mem_new(((size_t)v->n_token + 1) * sizeof *e);
+    uint32_t n = 0;
+    t->few = mem_new((size_t)t->words * sizeof *t->few);
+    for (int32_t i = 0; i < v->n_token; i++) {
+        uint32_t points = begun_points(v->bytes[i], v->len[i]);
+        if (v->kind[i] != VOCAB_SPECIAL && points > t->reach) t->reach = points;
+        if (v->kind[i] == VOCAB_TEXT && points > FEW_POINTS)
+            e[n++] = (struct entry){v->bytes[i], v->len[i], i};
+        else
+            t->few[i / 64] |= 1ull << (i % 64);
+    }
+    trie_build(&t->many, e, n);
+    free(e);
 }
 
 static void classify(const grammar_vocab *v, struct vocab_tables *t)
@@ -393,14 +529,15 @@ static void classify(const grammar_vocab *v, struct vocab_tables *t)
                 t->odd[t->n_odd++] = (struct quote_token){.token = i, .points = all_points};
         }
         if (first < v->len[i] && whole && v->bytes[i][first] == '\\') escaped[n_escaped++] = entry;
-        if (goes_on(v->bytes[i], v->len[i])) set_token(t->text, &t->n_text, i);
+        if (!goes_on(v->bytes[i], v->len[i])) continue;
+        set_token(t->text, &t->n_text, i);
+        classify_kinds(v, t, i);
     }
+    join_block(t, t->first, t->first_block);
+    join_block(t, t->later, t->later_block);
     qsort_r(t->added, (size_t)t->n_added, sizeof *t->added, longest_first, (void *)v);
     trie_build(&t->all, all, n_all);
     trie_build(&t->escaped, escaped, n_escaped);
-    t->kinds_of = mem_new((n_all + 1) * sizeof *t->kinds_of);
-    for (uint32_t i = 0; i < n_all; i++)
-        t->kinds_of[i] = token_kinds(v->bytes[t->all.token[i]], v->len[t->all.token[i]]);
     classify_strings(v, t, ESCAPES_ANY);
     classify_strings(v, t, ESCAPES_MINIMAL);
     t->odd = mem_grow(t->odd, (t->n_odd + 1) * sizeof *t->odd);
@@ -421,6 +558,7 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
     t->text = mem_new((size_t)t->words * sizeof(uint64_t));
     t->added = mem_new(((size_t)v->n_token + 1) * sizeof *t->added);
     classify(v, t);
+    classify_long(v, t);
     v->prepared = t;
     return 0;
 }
@@ -428,11 +566,14 @@ int grammar_vocab_prepare(grammar_vocab *v, err *e)
 size_t grammar_vocab_bytes(const grammar_vocab *v)
 {
     const struct vocab_tables *t = v->prepared;
-    size_t n = (SAFE_POINTS + 5 + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
-    n += 4 * t->all.n_token * sizeof(uint16_t);
+    size_t n =
+        (SAFE_POINTS + 6 + 2 * KIND_BLOCKS + t->n_kinds) * (size_t)t->words * sizeof(uint64_t);
+    for (int k = 0; k < KINDS; k++)
+        n += (size_t)((t->first[k] != NULL) + (t->later[k] != NULL)) * (size_t)t->words * 8;
+    n += 2 * (size_t)v->n_token * sizeof(uint16_t);
     for (int i = 0; i < 2; i++)
         n += trie_bytes(&t->string[i].suffixes) + t->string[i].n_quote * sizeof *t->string[i].quote;
-    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) +
+    return sizeof *t + n + trie_bytes(&t->all) + trie_bytes(&t->escaped) + trie_bytes(&t->many) +
            (size_t)t->n_added * sizeof *t->added + t->n_odd * sizeof *t->odd;
 }
 
@@ -442,6 +583,7 @@ void grammar_vocab_release(grammar_vocab *v)
     if (!t) return;
     trie_release(&t->all);
     trie_release(&t->escaped);
+    trie_release(&t->many);
     for (int i = 0; i < 2; i++) {
         trie_release(&t->string[i].suffixes);
         free(t->string[i].group);
@@ -453,11 +595,19 @@ void grammar_vocab_release(grammar_vocab *v)
     }
     for (uint32_t i = 0; i < t->n_kinds; i++) free(t->kinds[i].bits);
     free(t->kinds);
-    free(t->kinds_of);
+    for (int i = 0; i < KIND_BLOCKS; i++) {
+        free(t->first_block[i]);
+        free(t->later_block[i]);
+    }
+    for (int k = 0; k < KINDS; k++) {
+        free(t->first[k]);
+        free(t->later[k]);
+    }
     pthread_mutex_destroy(&t->lock);
     for (int i = 0; i < SAFE_POINTS; i++) free(t->safe[i]);
     free(t->odd);
     free(t->text);
+    free(t->few);
     free(t->added);
     free(t);
     v->prepared = NULL;

@@ -22,7 +22,6 @@ lex_state state_of(lex *x, enum stage stage, bool same, uint32_t a, uint32_t b, 
 {
     struct state s = {.stage = (uint8_t)stage, .same = same, .accepts = accepts, .a = a, .b = b};
     s.rest = s.count = UNKNOWN;
-    s.loops = KINDS_UNKNOWN;
     uint32_t key[3] = {(uint32_t)stage << 1 | same, a, b};
     uint32_t hash = hash_words(key, 3, 0), id = ids_find(&x->states, hash, same_state, x, &s);
     if (id) return id;
@@ -337,6 +336,49 @@ bool lex_between(const lex *x, lex_state s)
     return x->state[s].stage == STAGE_CHAR;
 }
 
+uint32_t lex_words_count(const lex *x, lex_lang a)
+{
+    const struct expr_node *p = &x->expr[x->lang[a].a];
+    if (x->lang[a].number || p->kind != EXPR_WORDS) return 0;
+    return p->b == 0 && p->c == x->words[p->a].n && p->d == 0 ? p->c : 0;
+}
+
+static bool is_taken(const uint64_t *taken, uint32_t i)
+{
+    return taken[i / 64] >> (i % 64) & 1;
+}
+
+bool lex_words_left(lex *x, lex_state s, const uint64_t *taken)
+{
+    uint32_t lo, hi;
+    if (!lex_words_range(x, s, &lo, &hi)) return false;
+    while (lo < hi && is_taken(taken, lo)) lo++;
+    if (lo == hi || lex_between(x, s)) return lo < hi;
+    for (int c = 0; c < 256; c++) // within a character: its words may all be taken
+        if (lex_words_left(x, lex_step(x, s, (uint8_t)c), taken)) return true;
+    return false;
+}
+
+uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
+{
+    uint32_t lo, hi, least = LEX_NONE;
+    if (!lex_words_range(x, s, &lo, &hi)) return LEX_NONE;
+    if (!lex_between(x, s)) {
+        for (int c = 0; c < 256; c++) {
+            uint32_t rest = lex_words_rest(x, lex_step(x, s, (uint8_t)c), taken);
+            if (rest < least) least = rest + 1;
+        }
+        return least;
+    }
+    const struct expr_node *p = &x->expr[x->state[s].a];
+    for (uint32_t i = lo; i < hi; i++) {
+        if (is_taken(taken, i)) continue;
+        uint32_t rest = word_cost(x, &x->words[p->a], i, p->d);
+        if (rest < least) least = rest;
+    }
+    return least;
+}
+
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)
 {
     const struct state *p = &x->state[s];
@@ -344,41 +386,4 @@ bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)
     *lo = x->expr[p->a].b;
     *hi = x->expr[p->a].c;
     return true;
-}
-
-static bool all_lead_to(const struct row *r, uint32_t lo, uint32_t hi, expr to)
-{
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint32_t end = i + 1 < r->n ? r->from[i + 1] : UINT32_MAX;
-        if (r->from[i] <= hi && end > lo && r->to[i] != to) return false;
-    }
-    return true;
-}
-
-static uint32_t find_loops(lex *x, lex_state s)
-{
-    static const struct {
-        uint32_t kind, lo, hi;
-    } spans[] = {
-        {KIND_LOWER, 'a', 'z'}, {KIND_UPPER, 'A', 'Z'},      {KIND_DIGIT, '0', '9'},
-        {KIND_SPACE, ' ', ' '}, {KIND_UNDERSCORE, '_', '_'}, {KIND_HYPHEN, '-', '-'},
-        {KIND_DOT, '.', '.'},   {KIND_SLASH, '/', '/'},      {KIND_COLON, ':', ':'},
-        {KIND_MARK, '!', '!'},  {KIND_MARK, '#', ','},       {KIND_MARK, ';', '@'},
-        {KIND_MARK, '[', '['},  {KIND_MARK, ']', '^'},       {KIND_MARK, '`', '`'},
-        {KIND_MARK, '{', '~'},  {KIND_BEYOND, 0x80, 0xd7ff}, {KIND_BEYOND, 0xe000, 0x10ffff}};
-    if (x->state[s].stage != STAGE_CHAR) return 0;
-    expr a = x->state[s].a;
-    if (x->expr[a].kind == EXPR_WORDS) return 0;
-    const struct row *r = expr_row(x, a);
-    uint32_t loops = 0x7ff;
-    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
-        if (!all_lead_to(r, spans[i].lo, spans[i].hi, a)) loops &= ~spans[i].kind;
-    return loops;
-}
-
-uint32_t lex_loops(lex *x, lex_state s)
-{
-    if (s == LEX_DEAD) return 0;
-    if (x->state[s].loops == KINDS_UNKNOWN) x->state[s].loops = (uint16_t)find_loops(x, s);
-    return x->state[s].loops;
 }

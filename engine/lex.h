@@ -14,6 +14,8 @@
 //     asked for it may follow any digits, up to e280; else only one digit other than 0 before the
 //     point (1e-06, 2.5e+16), up to e307. So every value fits a double and none but 0 becomes 0.
 //   - -0 is written where 0 and some number below it are allowed.
+//   - Where multiples of something but 1 are asked for, a number with a point has 15 digits at most
+//     (zeros at its end aside), so that a double still has them all.
 //   - A number that a double could round onto a value that the language refuses is not written.
 //
 // A state is alive: some continuation is accepted; a step that would leave only dead ends gives
@@ -38,8 +40,9 @@ enum { LEX_DEAD = 0 };                                                          
 #define LEX_MANY UINT32_MAX // lex_count: more than 65,535
 
 enum lex_escapes {
-    ESCAPES_ANY,    // every escape of JSON
-    ESCAPES_MINIMAL // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_ANY,     // every escape of JSON
+    ESCAPES_MINIMAL, // raw UTF-8; only what must be escaped is, in its short form (\n, else \u00XX)
+    ESCAPES_NONE     // no JSON string but plain text: every character stands for itself
 };
 
 lex *lex_new(enum lex_escapes escapes);
@@ -72,6 +75,10 @@ lex_lang lex_number(lex *x, const char *text, err *e); // equal to it
 lex_lang lex_and(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_or(lex *x, lex_lang a, lex_lang b);
 lex_lang lex_not(lex *x, lex_lang a);
+// Of strings: a, then b; a at least min and at most max times (UINT32_MAX: any number).
+lex_lang lex_then(lex *x, lex_lang a, lex_lang b);
+lex_lang lex_repeat(lex *x, lex_lang a, uint32_t min, uint32_t max);
+bool lex_is_plain(const lex *x, lex_lang a); // a string language made without and, not
 
 // Decides emptiness. -1 with *e when that takes more than the caps allow; after 0 no later call on
 // this language or its states fails. lex_start belongs after it.
@@ -92,27 +99,77 @@ uint32_t lex_count(lex *x, lex_state s);
 // have *min to *max more code points (UINT32_MAX: any number): no byte but the quote has to be
 // looked at.
 bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
-// Kinds of characters, each a bit; lex_loops: those of which every character leads from s, a string
-// state between two characters, back to s.
+// Kinds of characters: of ASCII each but the control characters is one, by its code.
 enum {
-    KIND_LOWER = 1, // a to z
-    KIND_UPPER = 2,
-    KIND_DIGIT = 4,
-    KIND_SPACE = 8,
-    KIND_UNDERSCORE = 16,
-    KIND_HYPHEN = 32,
-    KIND_DOT = 64,
-    KIND_SLASH = 128,
-    KIND_COLON = 256,
-    KIND_MARK = 512,   // other printable ASCII but quote and backslash
-    KIND_BEYOND = 1024 // not ASCII
+    KIND_BEYOND, // not ASCII, and no white space
+    KIND_WHITE,  // white space of ECMA-262 beyond ASCII
+    KIND_OTHER,  // control characters below U+0020, what is no UTF-8: in no string
+    KIND_MIDDLE, // no kind: a character is not complete
+    KINDS = 128
 };
-uint32_t lex_loops(lex *x, lex_state s);
+struct kinds {
+    uint64_t w[KINDS / 64];
+};
+static inline bool kinds_has(const struct kinds *k, uint32_t kind)
+{
+    return k->w[kind / 64] >> (kind % 64) & 1;
+}
+static inline void kinds_add(struct kinds *k, uint32_t kind)
+{
+    k->w[kind / 64] |= 1ull << (kind % 64);
+}
+static inline bool kinds_none(const struct kinds *k)
+{
+    return (k->w[0] | k->w[1]) == 0;
+}
+static inline bool kinds_within(const struct kinds *k, const struct kinds *all)
+{
+    return ((k->w[0] & ~all->w[0]) | (k->w[1] & ~all->w[1])) == 0;
+}
+static inline uint32_t kinds_count(const struct kinds *k)
+{
+    return (uint32_t)(__builtin_popcountll(k->w[0]) + __builtin_popcountll(k->w[1]));
+}
+uint32_t lex_kind(uint32_t c); // of a code point
+// Those of which every character leads from s, a string state between two characters, back to s.
+struct kinds lex_loops(lex *x, lex_state s);
+// Those of which every character leads from s to death; a quote is one where s does not accept.
+struct kinds lex_doomed(lex *x, lex_state s);
+struct lex_run {
+    // Of these kinds any `most` (UINT32_MAX: any number of) characters lead to life, whatever their
+    // order; `dead`: and one more to death.
+    struct kinds kinds;
+    uint32_t most;
+    bool dead;
+    uint32_t rest;       // the most bytes that are still needed anywhere in it
+    struct kinds doomed; // every one of these leads to death, wherever in the run it comes
+};
+// The run that begins at s; false: none is known. `many`: no state on the way has few members,
+// where `most` is UINT32_MAX.
+bool lex_run(lex *x, lex_state s, bool many, struct lex_run *run);
+bool lex_is_end(const lex *x, lex_state s);  // a string state that accepts, and nothing more
 bool lex_between(const lex *x, lex_state s); // a string state between two characters
+// A state from which every text of at most as many characters as that reach has leads to life, and
+// to the end of a member, exactly where it does from s. Counters that are far from their ends are
+// alike, so that many states have one: the same mask holds for all of them.
+enum lex_reach { REACH_NEAR, REACH_FAR, LEX_REACHES };
+void lex_set_reach(lex *x, uint32_t near, uint32_t far); // characters; before lex_alike
+lex_state lex_alike(lex *x, lex_state s, enum lex_reach reach);
+// An upper bound of lex_rest after any characters that a token may have, where `seen` is one for
+// the states alike.
+uint32_t lex_furthest(lex *x, lex_state s, uint32_t seen);
 // Of a lex_words language: the words (indices into the caller's order, sorted by bytes first:
 // *lo, *hi count in byte order) that begin with what was read; *hi == *lo + 1 and lex_accepts: it
 // is that one. In the middle of a character or an escape: those the characters before it allow.
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi);
+
+// Of a lex_words language (all of it): how many words; 0: it is none.
+uint32_t lex_words_count(const lex *x, lex_lang a);
+// `taken` [a bit for each word, in byte order]: words that no longer count. Is some continuation of
+// s, a state of that language, another word?
+bool lex_words_left(lex *x, lex_state s, const uint64_t *taken);
+uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_rest; LEX_NONE: none
+#define LEX_NONE UINT32_MAX
 
 // The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0
 // stands for one that nobody has asked for. Equal blocks are shared.

@@ -18,21 +18,36 @@ static expr derive_words(lex *x, struct expr_node p, uint32_t c)
     return n ? expr_words_at(x, p.a, lo, hi, p.d + n) : EXPR_NONE;
 }
 
-static expr derive_list(lex *x, struct expr_node p, uint32_t c)
+// Most characters are the end of it.
+static bool is_narrow(const lex *x, expr a)
 {
-    bool and = p.kind == EXPR_AND;
-    expr all = and? EXPR_ALL : EXPR_NONE;
-    if (!and&&p.a > 4) { // at once: one by one, the growing union would be sorted again each time
+    const struct expr_node *p = &x->expr[a];
+    return p->kind == EXPR_CLOCK || p->kind == EXPR_SET || p->kind == EXPR_WORDS ||
+           (p->kind == EXPR_THEN && !x->expr[p->a].nullable);
+}
+
+// Those that most characters are the end of come first: then the others need not be asked.
+static expr derive_and(lex *x, struct expr_node p, uint32_t c)
+{
+    expr all = EXPR_ALL;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < p.a && all != EXPR_NONE; i++)
+            if (is_narrow(x, p.list[i]) == (pass == 0))
+                all = expr_and(x, all, derive(x, p.list[i], c));
+    return all;
+}
+
+static expr derive_or(lex *x, struct expr_node p, uint32_t c)
+{
+    expr all = EXPR_NONE;
+    if (p.a > 4) { // at once: one by one, the growing union would be sorted again each time
         expr *to = mem_new(p.a * sizeof *to);
         for (uint32_t i = 0; i < p.a; i++) to[i] = derive(x, p.list[i], c);
         all = expr_or_of(x, to, p.a);
         free(to);
         return all;
     }
-    for (uint32_t i = 0; i < p.a; i++) {
-        expr q = derive(x, p.list[i], c);
-        all = and? expr_and(x, all, q) : expr_or(x, all, q);
-    }
+    for (uint32_t i = 0; i < p.a; i++) all = expr_or(x, all, derive(x, p.list[i], c));
     return all;
 }
 
@@ -48,8 +63,8 @@ static expr derive_kind(lex *x, struct expr_node p, uint32_t c)
         uint32_t max = p.c == NO_MAX ? NO_MAX : p.c - 1;
         return expr_then(x, derive(x, p.a, c), expr_repeat(x, p.a, p.b ? p.b - 1 : 0, max));
     }
-    case EXPR_OR:
-    case EXPR_AND: return derive_list(x, p, c);
+    case EXPR_OR: return derive_or(x, p, c);
+    case EXPR_AND: return derive_and(x, p, c);
     case EXPR_NOT: return expr_not(x, derive(x, p.a, c));
     case EXPR_SIZED:
         if (p.c == 0) return EXPR_NONE;
@@ -68,6 +83,7 @@ static expr derive(lex *x, expr a, uint32_t c)
     struct expr_node p = x->expr[a]; // a copy: the array moves when expressions are made
     if (p.kind == EXPR_SET || p.kind == EXPR_WORDS) return derive_kind(x, p, c);
     if (p.mark == x->mark) return p.memo;
+    if (p.row) return row_find(p.row, c);
     expr to = derive_kind(x, p, c);
     x->expr[a].mark = x->mark;
     x->expr[a].memo = to;
@@ -161,6 +177,19 @@ static int by_value(const void *a, const void *b)
     return (*p > *q) - (*p < *q);
 }
 
+static void sort_values(uint32_t *v, uint32_t n)
+{
+    if (n > 64) {
+        qsort(v, n, sizeof *v, by_value);
+        return;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t c = v[i], k = i;
+        for (; k > 0 && v[k - 1] > c; k--) v[k] = v[k - 1];
+        v[k] = c;
+    }
+}
+
 // One bit per set: does c belong to it?
 static uint64_t signature(const lex *x, const struct split *s, uint32_t c)
 {
@@ -210,11 +239,14 @@ static struct row *row_make(lex *x, expr a)
 {
     struct split s = {0};
     uint32_t n = 0;
+    struct expr_node p = x->expr[a];
+    for (uint32_t i = 0; p.kind == EXPR_AND && i < p.a; i++)
+        if (!is_narrow(x, p.list[i]) && !x->too_large) expr_row(x, p.list[i]);
     split_at(&s, 0);
     x->mark++;
     split_by(x, &s, a);
-    if (s.n_single) qsort(s.single, s.n_single, sizeof *s.single, by_value);
-    qsort(s.at, s.n_at, sizeof *s.at, by_value);
+    sort_values(s.single, s.n_single);
+    sort_values(s.at, s.n_at);
     for (uint32_t i = 0; i < s.n_at; i++)
         if (n == 0 || s.at[n - 1] != s.at[i]) s.at[n++] = s.at[i];
     s.n_at = n;

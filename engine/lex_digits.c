@@ -178,6 +178,7 @@ static bool step_int(const struct spelling *s, struct digits_key *key, uint32_t 
 static bool step_frac(const struct spelling *s, struct digits_key *key, uint32_t c)
 {
     if (key->n_frac == s->frac_max) return false;
+    if (s->rounds && c && key->n_before + key->n_frac >= EXACT_DIGITS) return false;
     key->phase = PHASE_FRAC;
     key->n_frac++;
     compare_more(s, key, c);
@@ -201,8 +202,9 @@ static uint32_t digits_step(lex *x, uint32_t from, uint8_t byte)
     } else if (byte == '.' && (key.phase == PHASE_ZERO || key.phase == PHASE_INT)) {
         key.exp = key.phase == PHASE_INT && !s->free ? key.n_int - 1 : 0;
         key.phase = PHASE_DOT;
+        if (s->rounds) key.n_before = key.n_int;
+        fine = !s->rounds || key.n_int <= EXACT_DIGITS;
         key.n_int = 0;
-        fine = true;
     } else if (digit && key.phase >= PHASE_DOT) {
         fine = step_frac(s, &key, byte - '0');
     } else if (digit && key.phase != PHASE_ZERO) {
@@ -298,7 +300,7 @@ static uint32_t exponents_of(lex *x, uint32_t a)
     if (x->numbers->n_exponents == 1) exponents_intern(x, &(struct exponents){0});
     if (!value || !(s->free || key.normal)) return NO_EXPONENT;
     key.phase = PHASE_FRAC;
-    key.n_frac = key.n_int = 0;
+    key.n_frac = key.n_int = key.n_before = 0;
     key.exp = 0;
     uint32_t kept = digits_intern(x, &key, 0, 0);
     if (!x->numbers->digits[kept].exponents) {

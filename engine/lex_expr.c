@@ -194,19 +194,22 @@ static void shape_of(const lex *x, struct expr_node *p)
     }
 }
 
+uint32_t word_cost(const lex *x, const struct words *s, uint32_t i, uint32_t off)
+{
+    uint32_t n = 0;
+    for (uint32_t k = off; k < s->len[i]; k++) {
+        uint8_t c = (uint8_t)s->text[i][k];
+        n += c < 0x80 ? span_cost(x, c, c) : 1;
+    }
+    return n;
+}
+
 static uint32_t rest_of_words(const lex *x, const struct expr_node *p)
 {
-    const struct words *s = &x->words[p->a];
-    uint32_t least = FAR;
-    for (uint32_t i = p->b; i < p->c; i++) {
-        uint32_t n = 0;
-        for (uint32_t k = p->d; k < s->len[i]; k++) {
-            uint8_t c = (uint8_t)s->text[i][k];
-            n += c < 0x80 ? span_cost(c, c) : 1;
-        }
-        if (n < least) least = n;
-    }
-    return least;
+    uint32_t least_cost = FAR;
+    for (uint32_t i = p->b; i < p->c; i++)
+        least_cost = least(least_cost, word_cost(x, &x->words[p->a], i, p->d));
+    return least_cost;
 }
 
 // Of a plain expression: from its parts alone.
@@ -289,6 +292,38 @@ static void derive_flags(const lex *x, struct expr_node *p)
     }
 }
 
+// The stretch of a sequence of b times q: before the first, or within the first one.
+static uint32_t stretch_of_repeat(const struct expr_node *p, const struct expr_node *q)
+{
+    uint32_t all = far_product(q->min_len, p->b);
+    return most(all, far_sum(q->stretch, far_product(q->min_len, p->b ? p->b - 1 : 0)));
+}
+
+static void stretch_of(const lex *x, struct expr_node *p)
+{
+    const struct expr_node *e = x->expr;
+    p->regular = true;
+    switch (p->kind) {
+    case EXPR_EPSILON: break;
+    case EXPR_SET: p->stretch = 1; break;
+    case EXPR_THEN:
+        p->regular = e[p->a].regular && e[p->b].regular && e[p->b].shape;
+        p->stretch = most(far_sum(e[p->a].stretch, e[p->b].min_len), e[p->b].stretch);
+        break;
+    case EXPR_REPEAT:
+        p->regular = e[p->a].regular && e[p->a].shape;
+        p->stretch = stretch_of_repeat(p, &e[p->a]);
+        break;
+    case EXPR_OR:
+        for (uint32_t i = 0; i < p->a; i++) {
+            p->regular = p->regular && e[p->list[i]].regular;
+            p->stretch = most(p->stretch, e[p->list[i]].stretch);
+        }
+        break;
+    default: p->regular = false; break;
+    }
+}
+
 static expr expr_intern(lex *x, struct expr_node node)
 {
     bool list = node.kind == EXPR_OR || node.kind == EXPR_AND;
@@ -305,6 +340,7 @@ static expr expr_intern(lex *x, struct expr_node node)
     }
     derive_flags(x, &node);
     shape_of(x, &node);
+    stretch_of(x, &node);
     node.rest = node.plain ? rest_of_plain(x, &node) : UNKNOWN;
     node.count = UNKNOWN;
     x->expr[id] = node;
@@ -442,10 +478,26 @@ static int by_id(const void *a, const void *b)
     return (*p > *q) - (*p < *q);
 }
 
+#define FEW 24u // are sorted by insertion, and need no memory of their own
+
+static void sort_ids(expr *v, uint32_t n)
+{
+    if (n > FEW) {
+        qsort(v, n, sizeof *v, by_id);
+        return;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        expr a = v[i];
+        uint32_t k = i;
+        for (; k > 0 && v[k - 1] > a; k--) v[k] = v[k - 1];
+        v[k] = a;
+    }
+}
+
 static void stack_sort(lex *x, uint32_t base)
 {
     uint32_t n = base;
-    qsort(x->stack + base, x->n_stack - base, sizeof *x->stack, by_id);
+    sort_ids(x->stack + base, x->n_stack - base);
     for (uint32_t i = base; i < x->n_stack; i++)
         if (n == base || x->stack[n - 1] != x->stack[i]) x->stack[n++] = x->stack[i];
     x->n_stack = n;
@@ -509,6 +561,20 @@ static int by_counted(const void *a, const void *b)
     return (p->min > q->min) - (p->min < q->min);
 }
 
+static void sort_counted(struct counted *v, uint32_t n)
+{
+    if (n > FEW) {
+        qsort(v, n, sizeof *v, by_counted);
+        return;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        struct counted c = v[i];
+        uint32_t k = i;
+        for (; k > 0 && by_counted(&v[k - 1], &c) > 0; k--) v[k] = v[k - 1];
+        v[k] = c;
+    }
+}
+
 // Joins counters that meet: a{0,4}b | a{2,9}b is a{0,9}b.
 static void join_counters(lex *x, uint32_t base)
 {
@@ -516,9 +582,9 @@ static void join_counters(lex *x, uint32_t base)
     bool any = false;
     for (uint32_t i = base; i < x->n_stack && !any; i++) any = counted_of(x, x->stack[i]).max != 1;
     if (!any || n < 2) return;
-    struct counted *c = mem_new(n * sizeof *c);
+    struct counted room[FEW], *c = n <= FEW ? room : mem_new(n * sizeof *c);
     for (uint32_t i = 0; i < n; i++) c[i] = counted_of(x, x->stack[base + i]);
-    qsort(c, n, sizeof *c, by_counted);
+    sort_counted(c, n);
     for (uint32_t i = 0; i < n; i++) {
         struct counted *p = m ? &c[m - 1] : NULL;
         bool meets = p && p->body == c[i].body && p->tail == c[i].tail &&
@@ -533,14 +599,14 @@ static void join_counters(lex *x, uint32_t base)
         expr head = expr_repeat(x, c[i].body, c[i].min, c[i].max);
         push(x, expr_then(x, head, c[i].tail));
     }
-    free(c);
+    if (c != room) free(c);
 }
 
 // Sets before the same tail become one set.
 static void join_sets(lex *x, uint32_t base)
 {
     uint32_t n = x->n_stack - base, m = 0;
-    struct counted *c = mem_new(n * sizeof *c);
+    struct counted room[FEW], *c = n <= FEW ? room : mem_new(n * sizeof *c);
     for (uint32_t i = 0; i < n; i++) {
         struct counted p = counted_of(x, x->stack[base + i]);
         if (p.max == 1 && p.min == 1 && x->expr[p.body].kind == EXPR_SET)
@@ -548,7 +614,7 @@ static void join_sets(lex *x, uint32_t base)
         else
             c[m++] = (struct counted){.body = 1, .tail = x->stack[base + i]};
     }
-    qsort(c, m, sizeof *c, by_counted);
+    sort_counted(c, m);
     x->n_stack = base;
     for (uint32_t i = 0; i < m;) {
         uint32_t set = c[i].min, k = i + 1;
@@ -557,7 +623,7 @@ static void join_sets(lex *x, uint32_t base)
         push(x, c[i].body ? c[i].tail : expr_then(x, expr_set(x, set), c[i].tail));
         i = k;
     }
-    free(c);
+    if (c != room) free(c);
 }
 
 #define ABSORB_MAX 64u // operands among which all pairs are looked at

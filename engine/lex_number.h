@@ -44,6 +44,7 @@ struct spelling {
     uint32_t values;
     bool free;                  // any exponent may follow any digits; else only d.ddde+-dd
     bool minus_zero;            // -0 may be written
+    bool rounds; // multiples of something else than 1 matter: with a point, EXACT_DIGITS at most
     uint32_t int_max, frac_max; // digits
     uint32_t n_point, n_negative, n_divisor;
     bool has_zero; // point[n_negative] is 0
@@ -66,7 +67,7 @@ struct digits_key {
     uint8_t started; // a digit other than 0 was read
     uint8_t normal;  // one digit, not 0, before the point: an exponent may follow
     uint8_t settled; // all that may follow lies in atom `lo`
-    uint8_t unused;
+    uint8_t n_before; // where the spelling rounds: digits before the point
     int32_t exp;        // of the first digit other than 0, once the point is read
     uint32_t lo, hi, k; // points of this sign that begin with the k digits read: ranks [lo, hi)
     int32_t scale;      // digits after the point, up to the last that is not 0
@@ -82,6 +83,7 @@ struct digits {
     uint32_t seen, slot;
 };
 
+#define EXACT_DIGITS 15  // a reader that takes a double, and writes it, has them all
 #define EXPONENT_MAX 307 // of a normal number: a double holds it
 struct exponents {
     bool zero; // the digits before are all 0: one value, whatever the exponent

@@ -3,8 +3,11 @@
 //   lex_set.c      sets of code points, and sets of words in byte order
 //   lex_expr.c     expressions over code points: hash-consed, simplified, and their derivatives
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
+//   lex_kinds.c    kinds of characters that a state does not tell apart
+//   lex_alike.c    expressions that nobody can tell apart within a few characters
 //   lex_clock.c    leap seconds
 //   lex_string.c   the bytes of a JSON string (UTF-8, escapes) over expressions
+//   lex_text.c     languages of plain text put together
 //   lex_number.c   sets of numeric values and their boolean algebra
 //   lex_digits.c   the bytes of a JSON number over those
 //   lex_regex.c    ECMA-262 patterns become expressions
@@ -80,7 +83,7 @@ uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
 bool set_has(const lex *x, uint32_t a, uint32_t c);
-uint32_t span_cost(uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
+uint32_t span_cost(const lex *x, uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
 uint32_t span_size(uint32_t lo, uint32_t hi); // characters, surrogates not counted
 
 // ---- sets of words ----
@@ -92,6 +95,8 @@ struct words {
 };
 uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
 uint32_t wordset_union(lex *x, uint32_t a, uint32_t b);
+// Bytes of a word in a JSON string, but for the first `off` of it.
+uint32_t word_cost(const lex *x, const struct words *s, uint32_t i, uint32_t off);
 // Narrows [lo, hi), which share `off` bytes, to those that go on with c; the bytes read, or 0.
 uint32_t wordset_narrow(const lex *x, uint32_t set, uint32_t *lo, uint32_t *hi, uint32_t off,
                         uint32_t c);
@@ -128,16 +133,19 @@ struct expr_node {
     bool sized;    // a length is among its operands: and, or, not pass through to it
     bool shape;    // it is not empty, and min_len, max_len, gap, cheap hold
     bool cheap;    // each of its lengths comes up with a string of as many bytes
+    bool regular;  // made of sets, words, then, repeat and or alone
     uint8_t busy;  // while it is counted
     uint32_t a, b, c, d;
     const expr *list;
     uint32_t min_len, max_len; // in characters
     uint32_t gap;              // of so many lengths in a row in between, one comes up
-    uint32_t rest;             // bytes of the shortest text; FAR: it is empty; or UNKNOWN
-    uint32_t count;            // texts; UNKNOWN
-    uint32_t mark;             // the derivative it was last part of
-    expr memo;                 // what it became there
-    uint32_t seen, slot;       // the search that last found it, and where it put it
+    uint32_t stretch; // of a regular one: whatever is read, as few characters more complete it
+    expr alike[LEX_REACHES]; // see lex_alike.c; EXPR_NONE: not asked for
+    uint32_t rest;           // bytes of the shortest text; FAR: it is empty; or UNKNOWN
+    uint32_t count;          // texts; UNKNOWN
+    uint32_t mark;           // the derivative it was last part of
+    expr memo;               // what it became there
+    uint32_t seen, slot;     // the search that last found it, and where it put it
     struct row *row;
     lex_state state; // between two characters; 0: none yet
 };
@@ -171,6 +179,7 @@ uint32_t expr_count(lex *x, expr a);
 bool expr_prepare(lex *x, expr a); // false: too large
 
 bool expr_has(lex *x, expr a, const char *text, size_t n);
+expr expr_alike(lex *x, expr a, enum lex_reach reach);
 void expr_begin(lex *x); // makes EXPR_NONE, EXPR_END and EXPR_ALL
 
 // After the lengths of what a sized expression limits have become known.
@@ -227,9 +236,9 @@ struct state {
     uint32_t a;   // strings: the expression before the character
     uint32_t b;   // strings: the least character that it may still be
     uint32_t rest, count;
-    uint16_t loops; // kinds of characters that lead back; KINDS_UNKNOWN: not looked at
+    bool has_loops;
+    struct kinds loops; // kinds of characters that lead back, where has_loops
 };
-#define KINDS_UNKNOWN 0xffff
 
 struct lang {
     bool number;
@@ -241,6 +250,7 @@ struct lang {
 struct lex {
     struct lex_tables hot; // first: lex_step reads it
     enum lex_escapes escapes;
+    uint32_t reach[LEX_REACHES]; // characters
     arena *mem;
 
     struct state *state;

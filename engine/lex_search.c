@@ -86,7 +86,7 @@ static uint32_t improved(const lex *x, const uint32_t *best, expr a)
             rest = best_of(x, best, p->list[k]);
         } else {
             uint32_t hi = k + 1 < n ? p->row->from[k + 1] - 1 : CODE_POINT_MAX;
-            rest = far_sum(best_of(x, best, p->row->to[k]), span_cost(p->row->from[k], hi));
+            rest = far_sum(best_of(x, best, p->row->to[k]), span_cost(x, p->row->from[k], hi));
         }
         if (rest < least) least = rest;
     }
@@ -123,7 +123,7 @@ static bool opens(const lex *x, expr a)
     for (uint32_t k = 0; k < p->row->n; k++) {
         expr to = p->row->to[k];
         uint32_t hi = k + 1 < p->row->n ? p->row->from[k + 1] - 1 : CODE_POINT_MAX;
-        if (span_cost(p->row->from[k], hi) != 1) continue;
+        if (span_cost(x, p->row->from[k], hi) != 1) continue;
         if (p->nullable && to == a) return true;
         if (!is_open(&x->expr[to])) continue;
         if (p->nullable ? x->expr[to].min_len == 0 : p->rest == 1 + x->expr[to].min_len)

@@ -69,8 +69,9 @@ static uint32_t cost_of(uint32_t c)
     return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }
 
-uint32_t span_cost(uint32_t lo, uint32_t hi)
+uint32_t span_cost(const lex *x, uint32_t lo, uint32_t hi)
 {
+    if (x->escapes == ESCAPES_NONE) return lo < 0x80 ? 1 : cost_of(lo);
     // The cost is constant between these.
     static const uint32_t edge[] = {0x08, 0x0b, 0x0c, 0x0e, 0x20,  0x22,
                                     0x23, 0x5c, 0x5d, 0x80, 0x800, 0x10000};
@@ -111,7 +112,7 @@ static uint32_t set_intern(lex *x, const struct span *s, uint32_t n)
     memcpy(copy, s, n * sizeof *copy);
     x->set[id] = (struct set){.n = n, .span = copy, .cost = FAR};
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t cost = span_cost(s[i].lo, s[i].hi);
+        uint32_t cost = span_cost(x, s[i].lo, s[i].hi);
         if (cost < x->set[id].cost) x->set[id].cost = cost;
     }
     x->n_set++;

@@ -206,6 +206,8 @@ uint32_t spelling_of(lex *x, uint32_t values)
     for (uint32_t i = 0; i < v.n_point; i++) s.free = s.free && v.point[i].sign == 0;
     for (uint32_t i = 0; i < v.n_divisor; i++)
         s.free = s.free && v.divisor[i].size == 1 && v.divisor[i].frac == 0;
+    for (uint32_t i = 0; i < v.n_divisor; i++)
+        s.rounds = s.rounds || v.divisor[i].size != 1 || v.divisor[i].frac != 0;
     set_points(x, &s, &v);
     set_sides(x, &s);
     set_digit_counts(&s, &v);

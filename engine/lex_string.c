@@ -142,6 +142,7 @@ static int hex_value(const lex *x, uint8_t c)
 
 static lex_state step_char(lex *x, const struct state *s, uint8_t c)
 {
+    if (x->escapes == ESCAPES_NONE && c < 0x80) return whole(x, s, c);
     if (c == '\\') return middle(x, STAGE_ESCAPE, false, s->a, 0);
     if (c < 0x20 || c == '"') return LEX_DEAD;
     if (c < 0x80) return whole(x, s, c);

@@ -91,7 +91,30 @@ static void put_string(const struct attack *a, buf *out, const char *s, size_t n
     buf_byte(out, '"');
 }
 
-// The same number in another form: 7, 7.0, 7e0, 70e-1.
+// With an exponent and one digit before the point, which is allowed beside bounds too: 12.5 is
+// 1.25e1.
+static void put_scientific(buf *out, rng *r, const char *text)
+{
+    const char *p = text + (*text == '-'), *point = strchr(p, '.');
+    const char *first = p + strspn(p, "0.");
+    int before = (int)(point ? point - p : (long)strlen(p));
+    int exponent = before - (int)(first - p) - (first < p + before);
+    if (!*first) { // 0
+        buf_printf(out, "%se%s", text, rng_below(r, 2) ? "1" : "-00");
+        return;
+    }
+    buf_printf(out, "%s%c", *text == '-' ? "-" : "", *first);
+    bool rest = false;
+    for (const char *c = first + 1; *c; c++) {
+        if (*c == '.') continue;
+        if (!rest) buf_byte(out, '.');
+        rest = true;
+        buf_byte(out, *c);
+    }
+    buf_printf(out, rng_below(r, 2) ? "e%d" : "E%+03d", exponent);
+}
+
+// The same number in another form: 7, 7.0, 7e0, 1.25e1.
 static void put_number(const struct attack *a, buf *out, const json_t *v)
 {
     char text[48];
@@ -101,14 +124,13 @@ static void put_number(const struct attack *a, buf *out, const json_t *v)
     else
         float_text(json_real_value(v), text);
     bool plain = strlen(text) < 12 && !strchr(text, 'e');
-    buf_str(out, text);
-    if (!plain) return;
-    switch (rng_below(r, 6)) {
-    case 0: buf_str(out, strchr(text, '.') ? "0" : ".0"); break;
-    case 1: buf_str(out, rng_below(r, 2) ? "e0" : "E+00"); break;
-    case 2: buf_str(out, strchr(text, '.') ? "00e-0" : "0e-1"); break;
-    default: break;
+    uint64_t form = rng_below(r, 6);
+    if (plain && form == 1) {
+        put_scientific(out, r, text);
+        return;
     }
+    buf_str(out, text);
+    if (plain && form == 0) buf_str(out, strchr(text, '.') ? "0" : ".0");
 }
 
 static void put_value(const struct attack *a, buf *out, const json_t *v);

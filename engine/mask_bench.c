@@ -22,10 +22,10 @@ struct instance {
     buf text; // what the tokens spell
 };
 
-uint64_t now_ns(void)
+static uint64_t now_ns(const struct bench *b)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(b->o->processor_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -51,6 +51,39 @@ void bench_report(struct bench *b, const char *fmt, ...)
     buf_free(&line);
 }
 
+// ---- the worst ----
+
+static void keep_worst(const struct bench *b, struct worst *w, double value, const char *fmt, ...)
+{
+    size_t max = b->o->n_worst, at = w->n;
+    if (max == 0 || (w->n == max && value <= w->v[max - 1].value)) return;
+    char text[200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!w->v) w->v = mem_new(max * sizeof *w->v);
+    if (w->n == max) {
+        free(w->v[--at].id);
+        free(w->v[at].what);
+    } else {
+        w->n++;
+    }
+    for (; at > 0 && w->v[at - 1].value < value; at--) w->v[at] = w->v[at - 1];
+    w->v[at] = (struct worst_row){value, mem_str(b->id), mem_str(text)};
+}
+
+static void report_worst(struct bench *b, struct worst *w, const char *unit)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        b->id = w->v[i].id;
+        bench_report(b, "%.3f %s: %s", w->v[i].value, unit, w->v[i].what);
+        free(w->v[i].id);
+        free(w->v[i].what);
+    }
+    free(w->v);
+}
+
 // ---- compile and step ----
 
 static grammar *compile(const struct bench *b, enum grammar_spacing spacing, err *e)
@@ -71,35 +104,61 @@ static void keep_slowest(uint64_t *max_ns, char name[64], uint64_t ns, const cha
 grammar *bench_compile(struct bench *b, enum grammar_spacing spacing, err *e)
 {
     struct mask_tally *t = b->tally;
-    uint64_t start = now_ns();
+    uint64_t start = now_ns(b);
     grammar *g = compile(b, spacing, e);
-    uint64_t compiled = now_ns();
+    uint64_t compiled = now_ns(b);
     if (!g) return NULL;
     grammar_state *s = grammar_start(g);
-    uint64_t started = now_ns();
+    uint64_t started = now_ns(b);
     grammar_mask(s, -1, b->bits);
-    uint64_t end = now_ns();
+    uint64_t end = now_ns(b);
     grammar_state_free(s);
     b->first_fill_ns = end - started;
     keep_slowest(&t->slowest_compile_ns, t->row.slowest_to_compile, end - start, b->id);
     samples_add(&t->compile_only, compiled - start);
     samples_add(&t->compile, end - start);
+    keep_worst(b, &b->slow_compiles, (double)(end - start) / 1e6, "compile with first mask");
     return g;
+}
+
+// Is the mask in b->bits that of walking every token alone?
+static void verify_mask(struct bench *b, const grammar_state *s)
+{
+    size_t words = ((size_t)b->o->vocab->n_token + 63) / 64;
+    uint64_t *slow = mem_new((words + 1) * sizeof *slow);
+    grammar_mask_slow(s, -1, slow);
+    b->tally->row.verified++;
+    for (size_t w = 0; w < words; w++) {
+        if (slow[w] == b->bits[w]) continue;
+        int bit = __builtin_ctzll(slow[w] ^ b->bits[w]);
+        b->tally->row.masks_wrong++;
+        bench_report(b, "after %zu tokens: token %zu is in the %s mask only", grammar_length(s),
+                     w * 64 + (size_t)bit, slow[w] >> bit & 1 ? "slow" : "fast");
+        break;
+    }
+    free(slow);
 }
 
 bool bench_step(struct bench *b, grammar_state *s, int32_t token)
 {
-    uint64_t start = now_ns();
+    uint64_t start = now_ns(b);
     grammar_mask(s, -1, b->bits);
-    uint64_t filled = now_ns();
+    uint64_t filled = now_ns(b);
+    if (b->o->verify && rng_below(&b->random, b->o->verify) == 0) {
+        verify_mask(b, s);
+        uint64_t spent = now_ns(b) - filled;
+        start += spent;
+        filled += spent;
+    }
     bool ok = (b->bits[token / 64] >> (token % 64) & 1) && grammar_accept(s, token);
-    uint64_t fill = filled - start, commit = now_ns() - filled;
+    uint64_t fill = filled - start, commit = now_ns(b) - filled;
     if (b->first_fill_ns) fill = b->first_fill_ns;
     b->first_fill_ns = 0;
     samples_add(&b->tally->fill, fill);
     samples_add(&b->tally->commit, commit);
     samples_add(&b->tally->step, fill + commit);
     if (fill + commit > b->worst_ns) b->worst_ns = fill + commit;
+    b->step_ns = fill + commit;
     return ok;
 }
 
@@ -141,7 +200,10 @@ static size_t replay(struct bench *b, const grammar *g, const struct instance *i
     size_t i = 0, bytes = 0, k;
     for (; i < in->tokens.n; i++) {
         if (b->o->mode == MASK_STRICT) check_end(b, in, s, bytes);
-        if (!bench_step(b, s, in->tokens.ids[i])) break;
+        bool ok = bench_step(b, s, in->tokens.ids[i]);
+        keep_worst(b, &b->slow_steps, (double)b->step_ns / 1e3,
+                   "mask and accept at byte %zu: %.40s", bytes, buf_text(&in->text) + bytes);
+        if (!ok) break;
         tokenizer_bytes(b->o->tokenizer, in->tokens.ids[i], &k);
         bytes += k;
     }
@@ -226,6 +288,7 @@ static bool run_spelling(struct bench *b, const json_t *tests, const json_t *rec
         run_instance(b, g, i, test, spaced, json_array_get(recorded, i));
     }
     samples_add(&b->tally->bytes, grammar_bytes(g));
+    keep_worst(b, &b->large, (double)grammar_bytes(g) / 1e6, "a grammar after its tests");
     grammar_free(g);
     return true;
 }
@@ -383,6 +446,8 @@ static void add_row(struct mask_row *to, const struct mask_row *from)
     to->invalid += from->invalid;
     to->invalid_accepted += from->invalid_accepted;
     to->end_wrong += from->end_wrong;
+    to->verified += from->verified;
+    to->masks_wrong += from->masks_wrong;
     to->checks += from->checks;
     to->check_failures += from->check_failures;
 }
@@ -459,6 +524,9 @@ int mask_bench(const struct mask_bench_options *o, struct mask_bench_result *out
     b->random = rng_seed(o->seed);
     b->bits = mem_new(((size_t)o->vocab->n_token / 64 + 1) * sizeof *b->bits);
     int rc = run_file(b, data, tokens, e);
+    report_worst(b, &b->slow_steps, "us");
+    report_worst(b, &b->slow_compiles, "ms");
+    report_worst(b, &b->large, "MB");
     summarise(b, out);
     mask_adversarial_free(b);
     free(b->bits);

@@ -30,6 +30,11 @@ struct mask_bench_options {
     // Called for each schema that is refused and each instance judged wrongly; may be NULL.
     void (*report)(void *context, const char *id, const char *what);
     void *context;
+    bool processor_time; // count that, not the time on the wall: for a machine that is shared
+    uint64_t
+        verify;     // one step in so many, drawn at random, is compared with the slow mask; 0: none
+    size_t n_worst; // so many of the slowest steps, slowest compiles and largest grammars are
+                    // reported at the end
     const volatile int *cancel; // may be NULL
 };
 
@@ -46,6 +51,7 @@ struct mask_row {
     size_t valid, valid_rejected;     // texts of compiled schemas
     size_t invalid, invalid_accepted; // the same
     size_t end_wrong; // strict: the end allowed where the text is no valid value, or the reverse
+    size_t verified, masks_wrong;     // steps compared with the slow mask; where that differs
     size_t checks, check_failures;    // adversarial: properties looked at, and those that failed
     size_t masks;                     // each with the accept after it
     struct spread step_us;            // mask and accept together, pooled over all steps

@@ -11,6 +11,15 @@ struct mask_tally {
     uint64_t slowest_ns, slowest_compile_ns;
 };
 
+// The N greatest of something, with what they are.
+struct worst {
+    struct worst_row {
+        double value;
+        char *id, *what;
+    } * v; // [n] descending
+    size_t n;
+};
+
 struct bench {
     const struct mask_bench_options *o;
     struct mask_tally tallies[MASK_ORIGINS_MAX];
@@ -25,10 +34,10 @@ struct bench {
     const json_t *schema;
     bool failed;            // an instance was judged wrongly, or a check did not hold
     uint64_t first_fill_ns; // of the first mask, until a step has taken it; 0: taken
-    uint64_t worst_ns;
+    uint64_t worst_ns, step_ns; // of all its steps; of the last one
+    struct worst slow_steps, slow_compiles, large; // us, ms, MB
 };
 
-uint64_t now_ns(void);
 void bench_report(struct bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // Compiles b->schema, the one place that knows how; times it and its first mask. NULL: refused.
 grammar *bench_compile(struct bench *b, enum grammar_spacing spacing, err *e);

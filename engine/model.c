@@ -390,6 +390,7 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
     if (t->type == TENSOR_F8_E4M3 &&
         (check_codes(t, 0x7f, 0xff, e) || bind_scale(m, w, t, &names, e)))
         return -1;
+    w->short_x = w->type == K_E4M3 && m->config.short_x;
     if (place_tensor(m, &w->data, t, e)) return -1;
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes);
     return 0;
@@ -439,7 +440,8 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
                            .n_col = n_col,
                            .data = data,
                            .block = block,
-                           .scale = own_floats(m, scale, (size_t)n_row, e)};
+                           .scale = own_floats(m, scale, (size_t)n_row, e),
+                           .short_x = type == K_E4M3 && m->config.short_x};
     free(scale);
     m->ops->arrange(m->device, w);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);

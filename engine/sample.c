@@ -1,7 +1,8 @@
 // Greedy looks for the largest logit, the lowest id among equals. Otherwise the allowed tokens form
 // a heap, largest first, and are taken off it in order until top-k, min-p or top-p says enough; the
 // heap costs one pass, and each token taken a few steps, so a small nucleus of a large vocabulary
-// is cheap. What was taken lies in order at the end of the same array.
+// is cheap. What was taken lies in order at the end of the same array. With a small top-k only the
+// k best so far are kept in the pass: most tokens then cost one comparison.
 //
 // top-p is measured against the mass of what top-k left, as in the usual implementations, where
 // each filter renormalises for the next.
@@ -11,9 +12,15 @@
 #include <math.h>
 #include <stdbool.h>
 
-static bool is_allowed(const uint64_t *mask, int id)
+enum { TOP_K_SMALL = 1024 };
+
+// The allowed ids among the 64 from 64 * word on, as bits. Masks are walked word by word, so that
+// what is not allowed costs nothing: half of all masks hold few tokens.
+static uint64_t allowed(const uint64_t *mask, int word, int n)
 {
-    return !mask || mask[id / 64] >> (id % 64) & 1;
+    uint64_t bits = mask ? mask[word] : UINT64_MAX;
+    int left = n - word * 64;
+    return left < 64 ? bits & ((1ull << left) - 1) : bits;
 }
 
 // NaN must not win or poison a sum: it counts as impossible.
@@ -26,14 +33,14 @@ static int32_t sample_greedy(const float *logits, int n, const uint64_t *mask)
 {
     int32_t best = -1;
     float best_logit = -INFINITY;
-    for (int i = 0; i < n; i++) {
-        if (!is_allowed(mask, i)) continue;
-        float x = clean(logits[i]);
-        if (best < 0 || x > best_logit) {
+    for (int w = 0; w * 64 < n; w++)
+        for (uint64_t bits = allowed(mask, w, n); bits; bits &= bits - 1) {
+            int i = w * 64 + __builtin_ctzll(bits);
+            float x = clean(logits[i]);
+            if (best >= 0 && x <= best_logit) continue;
             best = i;
             best_logit = x;
         }
-    }
     return best;
 }
 
@@ -64,15 +71,46 @@ static struct candidate take_first(struct candidate *heap, int *n)
     return first;
 }
 
+// The other way round: the last in drawing order on top.
+static void sift_last(struct candidate *heap, int n, int i)
+{
+    struct candidate x = heap[i];
+    for (int child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && before(heap[child], heap[child + 1])) child++;
+        if (before(heap[child], x)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = x;
+}
+
+// The k first in drawing order of those allowed, in any order; or all, where k is 0 or too large to
+// be worth it.
+static int gather(const float *logits, int n_usable, const uint64_t *mask, float temperature, int k,
+                  struct candidate *room)
+{
+    int n = 0, most = k > 0 && k <= TOP_K_SMALL ? k : n_usable;
+    for (int w = 0; w * 64 < n_usable; w++)
+        for (uint64_t bits = allowed(mask, w, n_usable); bits; bits &= bits - 1) {
+            int i = w * 64 + __builtin_ctzll(bits);
+            struct candidate c = {clean(logits[i]) / temperature, i};
+            if (n < most) {
+                room[n++] = c;
+                if (n == most && most < n_usable)
+                    for (int at = n / 2 - 1; at >= 0; at--) sift_last(room, n, at);
+            } else if (before(c, room[0])) {
+                room[0] = c;
+                sift_last(room, n, 0);
+            }
+        }
+    return n;
+}
+
 int32_t sample_token(const float *logits, int n_usable, const uint64_t *mask,
                      const struct sample_options *o, rng *r, struct candidate *room)
 {
     if (o->temperature <= 0) return sample_greedy(logits, n_usable, mask);
 
-    int n = 0;
-    for (int i = 0; i < n_usable; i++)
-        if (is_allowed(mask, i))
-            room[n++] = (struct candidate){clean(logits[i]) / o->temperature, i};
+    int n = gather(logits, n_usable, mask, o->temperature, o->top_k, room);
     if (n == 0) return -1;
     for (int i = n / 2 - 1; i >= 0; i--) sift_down(room, n, i);
     float largest = room[0].logit;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/schema_private.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -501,6 +502,37 @@ static bool is_structure(const char *keyword)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(names[i], keyword) == 0) return true;
     return false;
+}
+
+// Are they the same but for capitals, and - and _ within?
+static bool alike(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        while (*a == '_' || *a == '-') a++;
+        while (*b == '_' || *b == '-') b++;
+        if (tolower((uint8_t)*a) != tolower((uint8_t)*b)) return false;
+        if (!*a) return true;
+    }
+}
+
+// Or but for one letter more, less or other?
+static bool one_letter_apart(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b), i = 0;
+    while (a[i] && a[i] == b[i]) i++;
+    if (n == m) return n > 4 && strcmp(a + i + 1, b + i + 1) == 0;
+    if (n > m) return n == m + 1 && m > 4 && strcmp(a + i + 1, b + i) == 0;
+    return m == n + 1 && n > 4 && strcmp(a + i, b + i + 1) == 0;
+}
+
+const char *schema_keyword_meant(const char *name)
+{
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (strcmp(name, checks[i].name) == 0) return NULL;
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (alike(name, checks[i].name) || one_letter_apart(name, checks[i].name))
+            return checks[i].name;
+    return NULL;
 }
 
 static void count_keyword(json_t *counts, const char *keyword)

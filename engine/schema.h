@@ -49,6 +49,9 @@ int schema_validate(const json_t *text, const json_t *doc, err *e);
 // caller frees.
 json_t *schema_survey(const json_t *text);
 
+// The keyword that a name which is none was perhaps meant to be (minlength, requird); NULL: none.
+const char *schema_keyword_meant(const char *name);
+
 // Is the text of the format? Unknown names: true. The slow parts of the validator, for tests.
 bool schema_format_holds(const char *name, const char *text, size_t n);
 bool schema_format_known(const char *name);

@@ -21,7 +21,9 @@ struct session {
     size_t n_token;
     float *logits; // [n_vocab] on the host
     bool has_logits, is_fetched;
-    int last_row; // of the device's logits that belongs to the last token
+    bool is_issued;  // tokens that session_await has not waited for
+    size_t n_before; // tokens before those
+    int last_row;    // of the device's logits that belongs to the last token
     int n_usable;
     struct candidate *room; // [n_vocab] for sampling
     rng random;
@@ -87,10 +89,26 @@ static int end_with_logits(session *s, err *e)
     return s->has_logits ? 0 : -1;
 }
 
+// Appends tokens, n >= 1, chunk by chunk, and issues the logits after the last.
+static int issue_chunks(session *s, const int32_t *tokens, size_t n, const volatile int *cancel,
+                        err *e)
+{
+    for (size_t at = 0; at < n;) {
+        int k = append_chunk(s, tokens + at, n - at, cancel, e);
+        if (k < 0) return -1;
+        at += (size_t)k;
+        if (at < n) continue;
+        forward_head(&s->work, s->model, k - 1);
+        s->last_row = 0;
+    }
+    return 0;
+}
+
 int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
                  const volatile int *cancel, err *e)
 {
     size_t same = 0;
+    assert(!s->is_issued);
     if (n_reused) *n_reused = 0;
     if (n == 0) return err_set(e, ERR_INPUT, "a timeline has at least one token");
     if (check_tokens(s, tokens, n, e)) return -1;
@@ -102,34 +120,52 @@ int session_sync(session *s, const int32_t *tokens, size_t n, size_t *n_reused,
     if (same == n) same--; // the last token runs again for its logits
     s->n_token = same;
     s->has_logits = false;
-    while (s->n_token < n) {
-        int k = append_chunk(s, tokens + s->n_token, n - s->n_token, cancel, e);
-        if (k < 0) return -1;
-        if (s->n_token < n) continue;
-        forward_head(&s->work, s->model, k - 1);
-        s->last_row = 0;
-        return end_with_logits(s, e);
+    return issue_chunks(s, tokens + same, n - same, cancel, e) || end_with_logits(s, e) ? -1 : 0;
+}
+
+int session_issue(session *s, const int32_t *tokens, size_t n, err *e)
+{
+    assert(n >= 1 && !s->is_issued);
+    if (n > (size_t)s->work.ctx_max - s->n_token)
+        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
+    if (check_tokens(s, tokens, n, e)) return -1;
+    s->n_before = s->n_token;
+    s->has_logits = false;
+    if (n <= STEP_ROWS) {
+        forward_step(&s->work, s->model, tokens, (int)n, (int)s->n_token);
+        s->last_row = (int)n - 1;
+        memcpy(s->tokens + s->n_token, tokens, n * sizeof *tokens);
+        s->n_token += n;
+    } else if (issue_chunks(s, tokens, n, NULL, e)) {
+        return -1;
     }
+    s->is_issued = true;
     return 0;
+}
+
+int session_await(session *s, err *e)
+{
+    assert(s->is_issued);
+    s->is_issued = false;
+    if (end_with_logits(s, e) == 0) return 0;
+    s->n_token = s->n_before;
+    return -1;
+}
+
+int session_append(session *s, const int32_t *tokens, size_t n, err *e)
+{
+    return session_issue(s, tokens, n, e) || session_await(s, e) ? -1 : 0;
 }
 
 int session_steps(session *s, const int32_t *tokens, int n, err *e)
 {
-    if (s->n_token + (size_t)n > (size_t)s->work.ctx_max)
-        return err_set(e, ERR_BUDGET, "the context of %d tokens is full", s->work.ctx_max);
-    if (check_tokens(s, tokens, (size_t)n, e)) return -1;
-    s->has_logits = false;
-    forward_step(&s->work, s->model, tokens, n, (int)s->n_token);
-    s->last_row = n - 1;
-    if (end_with_logits(s, e)) return -1;
-    memcpy(s->tokens + s->n_token, tokens, (size_t)n * sizeof *tokens);
-    s->n_token += (size_t)n;
-    return 0;
+    assert(n <= STEP_ROWS);
+    return session_append(s, tokens, (size_t)n, e);
 }
 
 int session_step(session *s, int32_t token, err *e)
 {
-    return session_steps(s, &token, 1, e);
+    return session_append(s, &token, 1, e);
 }
 
 // On the device.
@@ -140,6 +176,7 @@ static const float *last_logits(const session *s)
 
 const float *session_logits(session *s)
 {
+    assert(!s->is_issued);
     const struct model *m = s->model;
     if (!s->is_fetched)
         m->ops->download(m->device, s->logits, last_logits(s),
@@ -166,6 +203,7 @@ void session_seed(session *s, uint64_t seed)
 int32_t session_sample(session *s, const struct sample_options *o, const uint64_t *mask)
 {
     const struct model *m = s->model;
+    assert(!s->is_issued);
     if (o->temperature <= 0) return m->ops->argmax(m->device, last_logits(s), s->n_usable, mask);
     return sample_token(session_logits(s), s->n_usable, mask, o, &s->random, s->room);
 }

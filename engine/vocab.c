@@ -3,6 +3,17 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static size_t encode(const void *user, const char *text, size_t n, int32_t *out, size_t cap)
+{
+    token_buf ids = {0};
+    tokenizer_encode(user, text, n, &ids);
+    size_t n_id = ids.n;
+    if (n_id) memcpy(out, ids.ids, (n_id < cap ? n_id : cap) * sizeof *out);
+    token_buf_free(&ids);
+    return n_id;
+}
 
 int vocab_make(grammar_vocab *v, const tokenizer *t, int n_token, int32_t end, err *e)
 {
@@ -18,7 +29,13 @@ int vocab_make(grammar_vocab *v, const tokenizer *t, int n_token, int32_t end, e
         bool special = k == 0 || tokenizer_is_special(t, id);
         kind[id] = special ? VOCAB_SPECIAL : tokenizer_is_added(t, id) ? VOCAB_ADDED : VOCAB_TEXT;
     }
-    *v = (grammar_vocab){.n_token = n_token, .bytes = bytes, .len = len, .kind = kind, .end = end};
+    *v = (grammar_vocab){.n_token = n_token,
+                         .bytes = bytes,
+                         .len = len,
+                         .kind = kind,
+                         .end = end,
+                         .encode = encode,
+                         .user = t};
     return grammar_vocab_prepare(v, e);
 }
 

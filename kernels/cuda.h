@@ -43,9 +43,12 @@ struct k_act {
     float *x;               // FORM_F32 [n_token, n_col]
     uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
     uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
-    float *sums;            // FORM_PAIR [token, n_sum] sums of squares
-    int n_sum;              // 0: no norm
-    int norm_dim;           // of which the sums are
+    unsigned char *q;       // FORM_SHORT [n_token, n_col] the same in e4m3, made when first read
+    float *q_scale;         // [n_token]
+    bool has_q;
+    float *sums;  // FORM_PAIR [token, n_sum] sums of squares
+    int n_sum;    // 0: no norm
+    int norm_dim; // of which the sums are
     float eps;
 };
 
@@ -69,6 +72,7 @@ struct k_device {
     unsigned long long *argmax_host; // mapped host memory: the result
     unsigned *read_sum;
     struct step_queue *steps; // jobs that are not launched yet
+    struct cuda_lt *lt;
 };
 
 // Remembers the first failure; true when there is none now.
@@ -129,6 +133,12 @@ void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const f
 void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
                     const int32_t *pos, int n_token);
 void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token);
+
+// Products with x in e4m3, FORM_SHORT.
+bool cuda_lt_open(k_device *d);
+void cuda_lt_close(k_device *d);
+bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n_token);
+void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
 
 // Jobs for few tokens, x in FORM_PAIR.
 bool cuda_steps_open(k_device *d);

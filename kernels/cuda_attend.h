@@ -458,22 +458,27 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     struct query_rows<DIM / 2> rows;
     rows_start(rows);
     int group = j.n_head / j.cache.n_kv_head, stage = 0, pair = warp / 2, half = warp % 2;
-    const int old[2] = {a.pos, a.pos}; // every row sees all old keys
-    for (int tile = a.first; tile < a.end; tile += FEW_PAIRS) {
+    // The new keys and values are one tile more. Every row sees all old keys, and of the new ones
+    // those up to its own token's.
+    int last = is_last && pair == FEW_PAIRS - 1;
+#pragma unroll 1
+    for (int tile = a.first;; tile += FEW_PAIRS) {
+        bool is_old = tile < a.end;
+        if (!is_old && !last--) break;
         // Addresses are cheaper found anew for each tile than kept: there are not enough registers.
         asm volatile("" : "+r"(lane));
         copy_wait<FEW_STAGES - 1>();
         pair_sync(pair);
-        take_tile<DIM>(rows, sh, sh.ring[pair][stage], tile * KEYS, old, half, lane);
+        int row = a.row0 + lane / 4, first = is_old ? tile * KEYS : a.pos;
+        const int limit[2] = {is_old ? a.pos : a.pos + row / group + 1,
+                              is_old ? a.pos : a.pos + (row + 8) / group + 1};
+        take_tile<DIM>(rows, sh, is_old ? sh.ring[pair][stage] : sh.fresh, first, limit, half,
+                       lane);
         pair_sync(pair);
         int next = tile + FEW_STAGES * FEW_PAIRS;
         if (next < a.end) load_tile<DIM>(sh.ring[pair][stage], j, a.base, next, a.pos, half, lane);
         copy_commit();
         stage = stage + 1 == FEW_STAGES ? 0 : stage + 1;
-    }
-    if (is_last && pair == FEW_PAIRS - 1) {
-        const int seen[2] = {(a.row0 + lane / 4) / group + 1, (a.row0 + lane / 4 + 8) / group + 1};
-        take_tile<DIM>(rows, sh, sh.fresh, 0, seen, half, lane);
     }
     copy_wait<0>();
     int n_kv = j.cache.n_kv_head, id = a.row0 / ROWS * n_kv + a.kv;

@@ -67,6 +67,7 @@ static void device_close(k_device *d)
 {
     if (!d) return;
     cuda_steps_close(d);
+    cuda_lt_close(d);
     if (d->stream) cudaStreamDestroy(d->stream);
     for (int i = 0; i < 3; i++) cudaFree(d->scratch[i]);
     cudaFree(d->parts);
@@ -95,7 +96,7 @@ static k_device *device_open(int n_thread, err *e)
         cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
         cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
         cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
-        cuda_steps_open(d);
+        cuda_steps_open(d) && cuda_lt_open(d);
     if (ok) return d;
     err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
     device_close(d);
@@ -255,6 +256,8 @@ static void act_free(k_device *d, k_act *a)
         device_release(d, a->hi[i]);
         device_release(d, a->lo[i]);
     }
+    device_release(d, a->q);
+    device_release(d, a->q_scale);
     device_release(d, a->sums);
     free(a);
 }
@@ -271,6 +274,10 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
         for (int i = 0; i < X_N_KIND; i++) {
             a->hi[i] = (uint16_t *)device_alloc(d, rows * cols * sizeof **a->hi);
             a->lo[i] = (uint16_t *)device_alloc(d, FEW_TOKENS * cols * sizeof **a->lo);
+        }
+        if (n_token > FEW_TOKENS) {
+            a->q = (unsigned char *)device_alloc(d, rows * cols);
+            a->q_scale = (float *)device_alloc(d, rows * sizeof *a->q_scale);
         }
         a->sums = (float *)device_alloc(d, (cols / 16 + 1) * FEW_TOKENS * sizeof *a->sums);
     }
@@ -294,7 +301,11 @@ static void fused_project(k_device *d, const k_act *a, int n_token, const struct
     }
     cuda_steps_flush(d);
     if (many)
-        for (int i = 0; i < n_product; i++) cuda_gemm(d, a, n_token, p + i);
+        for (int i = 0; i < n_product; i++)
+            if (cuda_lt_takes(d, a, p + i, n_token))
+                cuda_lt_product(d, (k_act *)a, p + i, n_token);
+            else
+                cuda_gemm(d, a, n_token, p + i);
     else
         cuda_matmul(d, cuda_act_read(d, a, n_token), n_token, p, n_product);
 }

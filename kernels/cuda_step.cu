@@ -10,19 +10,18 @@
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
 //   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
-// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk), as
-// far
-//   ahead as the ring has stages. A stage is one step of one tile: 128 bytes of each row for each
-//   of the other warps.
-// - What a warp needs of x it copies to shared memory some steps ahead, since whatever comes from
-// the
+// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk). A
+//   stage of the ring is one step of one tile: 256 bytes of each row for each of the other warps.
+// - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
+//   (scales, the residual) is asked for before the product begins: whatever comes from the
 //   second-level cache waits behind the weights.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
-// - What follows a product happens on its sums: residual, gated activation, the next norm's gain
-// and
+// - What follows a product happens on its sums: residual, gated activation, the next norm's gain and
 //   squares, the split into pairs of short numbers.
+// - Little code: between two uses of a line the rest of a layer's code is run, and instructions that
+//   are no longer in the cache take longer to come than to execute.
 //
 // Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
 // there is one for each multiprocessor, each needs most of one, and what was launched before ends
@@ -33,8 +32,6 @@
 #include "kernels/cuda_unpack.h"
 
 #include <cassert>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 enum {
@@ -98,7 +95,7 @@ struct step_sync {
 
 struct step_list {
     const struct step_job *jobs; // NULL: `only` is all
-    int n, flight;
+    int n;
     struct step_sync *sync;
     struct step_job only;
 };
@@ -127,6 +124,10 @@ static constexpr __host__ __device__ int stage_size(int form, bool small)
 {
     return UNIT_ROWS * (row_pitch(small) + scale_pitch(form, small));
 }
+
+// Stages that are asked for and not there yet. More of them than the memory needs to be busy only
+// make a queue in which everything else waits: x, results, and the counter at which blocks meet.
+enum { IN_FLIGHT = 2 };
 
 // Stages ahead.
 static constexpr __host__ __device__ int depth_of(int form, bool small)
@@ -261,13 +262,14 @@ static __device__ __forceinline__ struct row_place place_of(const struct product
 // The warp that asks: everything that the others will take, in the same order.
 template <int FORM>
 static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
-                                  struct stage_sync *sync, int flight, int lane)
+                                  struct stage_sync *sync, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
                   scales_pitch = scale_pitch(FORM, IS_SMALL);
     constexpr unsigned step_slots = WARPS * SLOTS, step_bytes = step_slots * SLOT_BYTES,
                        step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
     struct ring_at at = {0, 0}, landed = {0, 0};
+    int flight = IN_FLIGHT;
     for (int i = 0; i < n_job; i++) {
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
@@ -551,8 +553,7 @@ static __device__ __forceinline__ float total(float *red, int t, int r, int toke
 
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
-template <enum ending END> struct result {
-    static constexpr int rows = END == END_GATE ? 8 : 16;
+struct result {
     int r, t, token, row;
     bool exists;
     float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
@@ -560,37 +561,39 @@ template <enum ending END> struct result {
 };
 
 // What a result takes from memory, asked for before it is known.
-template <enum ending END>
-static __device__ __forceinline__ struct result<END> result_of(const struct product_job &j,
-                                                               const struct group &g, int i) {
-    struct result<END> x;
+static __device__ __forceinline__ struct result result_of(const struct product_job &j,
+                                                          const struct group &g, int i)
+{
+    struct result x;
     const struct part &p = j.part[g.p];
-    x.r = i % x.rows, x.t = i / x.rows % TILES, x.token = i / x.rows / TILES;
-    x.row = g.row + x.t * x.rows + x.r;
+    int n_row = j.ending == END_GATE ? 8 : 16;
+    x.r = i % n_row, x.t = i / n_row % TILES, x.token = i / n_row / TILES;
+    x.row = g.row + x.t * n_row + x.r;
     x.exists = x.t < g.n && x.row < p.n_row && x.token < j.n_token;
     x.scale = 1, x.other = 0, x.old = 0;
     x.at = (size_t)(unsigned)x.token * (unsigned)p.n_row + (unsigned)x.row;
     if (!x.exists) return x;
+    const float *other = j.ending == END_STORE  ? p.bias
+                         : j.ending == END_GATE ? j.part[1].scale
+                                                : j.gain;
+    if (j.ending == END_GATE) x.other = 1;
     if (p.scale) x.scale = p.scale[x.row];
-    if (END == END_STORE && p.bias) x.other = p.bias[x.row];
-    if (END == END_STORE && p.add) x.old = p.out[x.at];
-    if (END == END_GATE) x.other = j.part[1].scale ? j.part[1].scale[x.row] : 1;
-    if (END == END_ADD) x.old = p.out[x.at];
-    if (END == END_ADD && j.gain) x.other = j.gain[x.row];
+    if (other) x.other = other[x.row];
+    if (p.add) x.old = p.out[x.at];
     return x;
 }
 
 // END_ADD also leaves the squares of the new x, summed over each tile, which 16 lanes hold.
-template <enum ending END, bool WIDE>
+template <bool WIDE>
 static __device__ __forceinline__ void finish(const struct product_job &j, float *red,
                                               const float *factor, const struct group &g,
-                                              const struct result<END> &x)
+                                              const struct result &x)
 {
     float y = 0;
     if (x.exists) y = total<WIDE>(red, x.t, x.r, x.token) * factor[x.token] * x.scale;
-    if constexpr (END == END_STORE) {
+    if (j.ending == END_STORE) {
         if (x.exists) j.part[g.p].out[x.at] = y + x.other + x.old;
-    } else if constexpr (END == END_GATE) {
+    } else if (j.ending == END_GATE) {
         if (!x.exists) return;
         float up = total<WIDE>(red, x.t, x.r + 8, x.token) * factor[x.token] * x.other;
         write_pair(j.next, x.at, y / (1 + __expf(-y)) * up);
@@ -617,20 +620,28 @@ static constexpr __host__ __device__ int room_for_sums(bool wide)
     return WARPS * TILES * 16 * (wide ? 8 : 4) * (int)sizeof(float);
 }
 
-// The columns of x that a slot meets are in registers once for TILES tiles.
-template <int FORM, bool WIDE, enum ending END>
+static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float first = acc[0][i];
+#pragma unroll
+        for (int t = 0; t + 1 < TILES; t++) acc[t][i] = acc[t + 1][i];
+        acc[TILES - 1][i] = first;
+    }
+}
+
+template <int FORM, bool WIDE>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, const unsigned char *ring, struct stage_sync *sync,
             struct ring_at &at, unsigned char *room, float *factor, int warp, int lane)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    constexpr bool held = FORM == W_BF16 || FORM == W_E4M3; // else there are no registers for x
-    constexpr int n_mine = WIDE ? 2 : 1;                    // results that a thread has of a group
+    constexpr int n_mine = WIDE ? 2 : 1; // results that a thread has of a group
     static_assert(n_mine * THREADS >= TILES * 16 * (WIDE ? 8 : 4), "every result has a thread");
     int end = tiles_before(j, blockIdx.x + 1), n_slot = j.n_col / slot<FORM>::columns,
         thread = warp * 32 + lane;
     float *red = (float *)room;
-    struct fragment<FORM> x[held ? SLOTS : 1];
     struct x_ring<FORM, WIDE> xs;
     struct group g;
     x_start(xs, j, room + room_for_sums(WIDE) + warp * X_RING, warp, lane);
@@ -641,27 +652,20 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
     for (int tile = tiles_before(j, blockIdx.x); tile < end; tile += g.n) {
         float acc[TILES][4] = {};
         g = group_of(j, tile, end);
-        struct result<END> mine[n_mine];
+        struct result mine[n_mine];
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) mine[i] = result_of<END>(j, g, thread + i * THREADS);
+        for (int i = 0; i < n_mine; i++) mine[i] = result_of(j, g, thread + i * THREADS);
         for (int first = 0; first < n_slot; first += WARPS * SLOTS) {
             x_wait(xs);
-            if constexpr (held) {
-#pragma unroll
-                for (int s = 0; s < SLOTS; s++) x_take(xs, x[s], j, s, lane);
-                x_done(xs, j, warp, lane);
-            }
-            float block[TILES][SLOTS][2];
-#pragma unroll
-            for (int i = 0; FORM == W_E4M3_BLOCK && i < TILES * SLOTS; i++) {
-                int u = first + i % SLOTS * WARPS + warp;
-                if (i / SLOTS < g.n && u < n_slot)
-                    load_blocks(block[i / SLOTS][i % SLOTS], j, g, i / SLOTS, u);
-            }
-#pragma unroll
-            for (int t = 0; t < TILES; t++) {
-                if (t >= g.n) continue;
+            // One piece of code for all tiles, since what is not in the instruction cache costs
+            // more than the work; so their sums go round.
+#pragma unroll 1
+            for (int t = 0; t < g.n; t++) {
                 struct raw_slot<FORM> raw[SLOTS];
+                float block[SLOTS][2];
+#pragma unroll
+                for (int s = 0; FORM == W_E4M3_BLOCK && s < SLOTS; s++)
+                    load_blocks(block[s], j, g, t, min(first + s * WARPS + warp, n_slot - 1));
                 sync_wait(&sync[at.stage].full, at.phase);
 #pragma unroll
                 for (int s = 0; s < SLOTS; s++)
@@ -672,13 +676,16 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
                 if (lane == 0) sync_arrive(&sync[at.stage].empty);
 #pragma unroll
                 for (int s = 0; s < SLOTS; s++) {
+                    struct fragment<FORM> x;
                     if (first + s * WARPS + warp >= n_slot) continue;
-                    if constexpr (!held) x_take(xs, x[0], j, s, lane);
-                    multiply_slot<FORM>(acc[t], raw[s], x[held ? s : 0], block[t][s]);
+                    x_take(xs, x, j, s, lane);
+                    multiply_slot<FORM>(acc[0], raw[s], x, block[s]);
                 }
                 ring_next<depth>(at);
+                turn_sums(acc);
             }
-            if constexpr (!held) x_done(xs, j, warp, lane);
+            for (int t = g.n; t < TILES; t++) turn_sums(acc);
+            x_done(xs, j, warp, lane);
         }
         block_sync(); // the sums of the group before have been read
 #pragma unroll
@@ -686,19 +693,11 @@ run_product(const struct product_job &j, const unsigned char *ring, struct stage
             if (t < g.n) leave_sums<WIDE>(red, acc[t], t, warp, lane);
         block_sync();
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) finish<END, WIDE>(j, red, factor, g, mine[i]);
+        for (int i = 0; i < n_mine; i++) finish<WIDE>(j, red, factor, g, mine[i]);
     }
     copy_wait<0>();
 }
 
-#ifdef STEP_TRACE
-__device__ long long trace[3][512][4];
-#define TRACE(k)                                                                                   \
-    if (threadIdx.x == 0 && blockIdx.x % 60 == 0 && i < 512)                                       \
-    trace[blockIdx.x / 60][i][k] = clock64()
-#else
-#define TRACE(k)
-#endif
 // Blocks meet: what each of them wrote before is seen by all after.
 
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
@@ -746,12 +745,6 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
         attend_begin<DIM>(sh, j, a, warp, lane);
     }
     meet_wait(sync, n_arrived);
-#ifdef STEP_TRACE
-    {
-        int i = n_arrived / gridDim.x;
-        TRACE(1);
-    }
-#endif
     while (mine) {
         attend_end<DIM>(sh, j, a, warp, lane);
         item += (int)gridDim.x;
@@ -790,7 +783,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     __syncthreads();
     if (warp >= WARPS) {
-        run_loader<FORM>(jobs, list.n, ring, sync, list.flight, lane);
+        run_loader<FORM>(jobs, list.n, ring, sync, lane);
         return;
     }
     struct ring_at at = {0, 0};
@@ -800,7 +793,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
         asm volatile("" : "+r"(warp), "+r"(lane));
         const struct step_job &job = *(const struct step_job *)near[i % 2];
         unsigned n_arrived = (unsigned)i * gridDim.x;
-        TRACE(0);
         bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
         uint4 piece;
         if (fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
@@ -808,23 +800,14 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (job.kind == JOB_PRODUCT) {
             prefetch_ends(job.product, warp * 32 + lane);
             meet_wait(list.sync, n_arrived);
-            TRACE(1);
-            const struct product_job &p = job.product;
-            if (p.ending == END_STORE)
-                run_product<FORM, WIDE, END_STORE>(p, ring, sync, at, room, factor, warp, lane);
-            else if (p.ending == END_GATE)
-                run_product<FORM, WIDE, END_GATE>(p, ring, sync, at, room, factor, warp, lane);
-            else
-                run_product<FORM, WIDE, END_ADD>(p, ring, sync, at, room, factor, warp, lane);
+            run_product<FORM, WIDE>(job.product, ring, sync, at, room, factor, warp, lane);
         } else if (job.attend.cache.head_dim == 64) {
             run_attend<64>(room, &job.attend, list.sync, n_arrived, warp, lane);
         } else {
             run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
         if (fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
-        TRACE(2);
         if (i + 1 < list.n) meet_arrive(list.sync);
-        TRACE(3);
     }
     meet_last(list.sync);
 }
@@ -884,16 +867,6 @@ bool cuda_steps_open(k_device *d)
 void cuda_steps_close(k_device *d)
 {
     if (!d->steps) return;
-#ifdef STEP_TRACE
-    static long long t[3][512][4];
-    cudaDeviceSynchronize();
-    cudaMemcpyFromSymbol(t, trace, sizeof t);
-    for (int b = 0; b < 3; b++)
-        for (int i = 40; i < 62; i++)
-            printf("block %d job %d: at %lld wait %lld run %lld arrive %lld\n", b * 60, i,
-                   t[b][i][0] - t[b][40][0], t[b][i][1] - t[b][i][0], t[b][i][2] - t[b][i][1],
-                   t[b][i][3] - t[b][i][2]);
-#endif
     cudaFree(d->steps->sync);
     if (d->steps->side) cudaStreamDestroy(d->steps->side);
     delete d->steps;
@@ -925,8 +898,7 @@ void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
     if (q->jobs.empty()) return;
-    struct step_list list = {NULL, (int)q->jobs.size(),
-                             getenv("FLIGHT") ? atoi(getenv("FLIGHT")) : 2, q->sync, q->jobs[0]};
+    struct step_list list = {NULL, (int)q->jobs.size(), q->sync, q->jobs[0]};
     int form = q->has_form ? q->form : W_E4M3, wide = q->has_form && q->wide;
     bool ok = list.n == 1 || (list.jobs = kept_list(d));
     if (ok)

@@ -100,9 +100,7 @@ static __device__ __forceinline__ unsigned mxfp4_scale(unsigned b)
 template <int FORM>
 static __device__ __forceinline__ unsigned lane_scales(const unsigned char *of_row, int t)
 {
-    return FORM == W_NVFP4   ? ((const unsigned short *)of_row)[t]
-           : FORM == W_MXFP4 ? of_row[t]
-                             : 0;
+    return FORM == W_NVFP4 ? ((const unsigned short *)of_row)[t] : FORM == W_MXFP4 ? of_row[t] : 0;
 }
 
 // One row's 16 bytes to fragments: out[2 s], out[2 s + 1] are its halves of step s.

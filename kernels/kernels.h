@@ -39,6 +39,8 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
+    bool short_x;       // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
+                        // instance may round them so where there are many tokens
 };
 
 enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };

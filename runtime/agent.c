@@ -19,7 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1 << 20 };
+enum {
+    TEXT_MAX = 1 << 20,
+    FORCED_MAX = 64 // tokens that are taken without asking the model, at most
+};
 
 struct past_call { // for spotting repeats within a turn
     char *key;     // name and canonical arguments
@@ -42,12 +45,17 @@ struct agent {
     int tokens_left;
     struct past_call *past;
     bool must_answer;
-    grammar *answer; // of the schema of the turn in progress; NULL: free text
-    bool torn;       // a call's result could not be journaled
+    grammar *answer;                     // of what the turn in progress asks for; NULL: free text
+    bool answer_is_json;                 // under a schema
+    const char *think_begin, *think_end; // of a span of reasoning; think_end NULL: there is none
+    bool torn;                           // a call's result could not be journaled
+    bool unforced;                       // see agent_force
 };
 
-// A small model does best when it sees little choice: keys in the schema's order, none of its own.
-static const struct grammar_options json_options = {.spacing = SPACING_PYTHON, .closed = true};
+// A small model does best when it sees little choice: keys in the schema's order, none of its own,
+// and one way to write a character, which also leaves most of a key without any choice.
+static const struct grammar_options json_options = {
+    .spacing = SPACING_PYTHON, .escapes = ESCAPES_MINIMAL, .closed = true};
 
 static void emit(agent *a, struct agent_event ev)
 {
@@ -89,6 +97,8 @@ static int compile_grammars(agent *a, err *e)
     // too.
     struct grammar_tools_options none = {.choice = CHOICE_NONE};
     err unknown;
+    chat_reasoning(a->o.chat, engine_tokenizer(a->o.en), &a->think_begin, &a->think_end);
+    none.think_begin = a->think_begin, none.think_end = a->think_end;
     if (chat_call_format(a->o.chat, &none, &unknown)) {
         none.begin = "<tool_call>", none.end = "</tool_call>", none.between = "";
         none.before_name = "{\"name\": \"", none.after_name = "\", \"arguments\": ";
@@ -114,6 +124,8 @@ static int compile_grammars(agent *a, err *e)
                                       .n_tool = a->n_tool,
                                       .choice = CHOICE_AUTO,
                                       .parallel = true,
+                                      .think_begin = a->think_begin,
+                                      .think_end = a->think_end,
                                       .json = json_options};
     if (chat_call_format(a->o.chat, &o, e) == 0) a->with_calls = grammar_from_tools(v, &o, e);
     free(tools);
@@ -124,6 +136,7 @@ agent *agent_open(const struct agent_options *o, err *e)
 {
     agent *a = mem_new(sizeof *a);
     a->o = *o;
+    a->unforced = o->replies != NULL; // written words say all of it themselves
     a->mask = mem_new(((size_t)engine_info(o->en)->n_vocab + 63) / 64 * sizeof *a->mask);
     if (choose_tools(a, e) || compile_grammars(a, e)) goto fail;
     a->agent_id = store_agent(o->store, o->name, e);
@@ -167,6 +180,11 @@ void agent_close(agent *a)
     free(a->tools);
     free(a->mask);
     free(a);
+}
+
+void agent_force(agent *a, bool on)
+{
+    a->unforced = !on;
 }
 
 int64_t agent_conversation(const agent *a)
@@ -250,53 +268,118 @@ static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err
     return 0;
 }
 
+// One answer under way. Tokens that are taken wait in `next` until the model has to be asked again,
+// and then run through it at once.
+struct writing {
+    grammar_state *state;
+    const struct stop_list *stop;
+    struct output *out;
+    struct step_usage *usage;
+    bool stream;  // free text is shown as it comes
+    int budget;   // tokens that may still be made
+    bool stopped; // a stop string ends it
+    int32_t next[FORCED_MAX + 1];
+    size_t n_next;
+};
+
+static int take_token(agent *a, struct writing *w, int32_t token, err *e)
+{
+    const grammar_vocab *v = engine_vocab(a->o.en);
+    struct output *out = w->out;
+    bool in_call = grammar_in_call(w->state);
+    if (!grammar_accept(w->state, token))
+        return err_set(e, ERR_FAILED, "the grammar refused token %d that its own mask allowed",
+                       (int)token);
+    w->usage->output_tokens++;
+    a->tokens_left--;
+    w->budget--;
+    if (token == v->end) return 0;
+    w->next[w->n_next++] = token;
+    buf_put(&out->text, v->bytes[token], v->len[token]);
+    in_call = in_call || grammar_in_call(w->state); // a call is shown as an event, not as text
+    if (in_call)
+        out->shown = out->free_at = out->seen = out->text.n;
+    else
+        w->stopped = free_text_stops(a, w->stop, out, w->stream);
+    return 0;
+}
+
+// Takes the tokens that must come next, as far as the budget is not made too small for the end.
+static int take_forced(agent *a, struct writing *w, err *e)
+{
+    int32_t forced[FORCED_MAX];
+    size_t n = a->unforced ? 0 : grammar_force(w->state, forced, FORCED_MAX - w->n_next);
+    grammar_state *ahead = n ? grammar_copy(w->state) : NULL;
+    for (size_t i = 0; i < n && !w->stopped; i++) {
+        if (!grammar_accept(ahead, forced[i]) || grammar_shortest_finish(ahead) >= w->budget) break;
+        if (take_token(a, w, forced[i], e)) {
+            grammar_state_free(ahead);
+            return -1;
+        }
+        w->usage->forced_tokens++;
+    }
+    grammar_state_free(ahead);
+    return 0;
+}
+
+// The model runs over what was taken, and the mask of the next token is made meanwhile. *n: tokens
+// that may come.
+static int advance(agent *a, struct writing *w, bool run, int *n, err *e)
+{
+    if (a->o.replies) w->n_next = 0; // nobody reads it
+    run = run && w->n_next > 0;
+    if (run && session_issue(a->o.session, w->next, w->n_next, e)) return -1;
+    *n = w->budget <= 0 ? 0 : grammar_mask(w->state, w->budget, a->mask);
+    if (run && session_await(a->o.session, e)) return -1;
+    w->usage->passes += run;
+    if (run) w->n_next = 0;
+    return 0;
+}
+
+static int write_text(agent *a, struct writing *w, err *e)
+{
+    int32_t end = engine_vocab(a->o.en)->end, token = -1;
+    bool by_tokens = w->budget == a->tokens_left;
+    while (token != end && !w->stopped) {
+        if (check_budgets(a, e) || take_forced(a, w, e)) return -1;
+        if (w->stopped) break;
+        // What was taken last need not run through the model when nothing can follow it.
+        bool ends = !a->unforced && grammar_must_end(w->state);
+        int n;
+        if (advance(a, w, !ends, &n, e)) return -1;
+        if (n == 0)
+            return err_set(e, ERR_BUDGET, "%s",
+                           by_tokens ? "the turn's budget of tokens is used up"
+                                     : "the model's context is full: start a new session");
+        if (ends)
+            token = end;
+        else if (a->o.replies)
+            token = replies_token(a->o.replies, engine_vocab(a->o.en), a->mask, e);
+        else
+            token = session_sample(a->o.session, &a->o.sample, a->mask);
+        if (token < 0) return -1;
+        if (take_token(a, w, token, e)) return -1;
+    }
+    return 0;
+}
+
 // Generates under g until the end token. `stream`: free text is shown as it comes.
 static int generate(agent *a, const grammar *g, bool stream, struct output *out,
                     struct step_usage *u, err *e)
 {
-    const grammar_vocab *v = engine_vocab(a->o.en);
-    int room = session_ctx_max(a->o.session) - (int)a->prompt.n;
-    int budget = a->tokens_left < room ? a->tokens_left : room;
     static const struct stop_list none = {0};
-    const struct stop_list *stop = g == a->answer ? &none : &a->o.stop; // JSON is never cut
-    grammar_state *state = grammar_start(g);
-    int rc = -1;
-    for (;; budget--) {
-        if (check_budgets(a, e)) goto out;
-        if (budget <= 0 || grammar_mask(state, budget, a->mask) == 0) {
-            err_set(e, ERR_BUDGET, "%s",
-                    a->tokens_left <= room ? "the turn's budget of tokens is used up"
-                                           : "the model's context is full: start a new session");
-            goto out;
-        }
-        int32_t token = a->o.replies ? replies_token(a->o.replies, v, a->mask, e)
-                                     : session_sample(a->o.session, &a->o.sample, a->mask);
-        if (token < 0) goto out;
-        bool in_call = grammar_in_call(state), ok = grammar_accept(state, token);
-        if (!ok) {
-            err_set(e, ERR_FAILED, "the grammar refused token %d that its own mask allowed",
-                    (int)token);
-            goto out;
-        }
-        u->output_tokens++;
-        a->tokens_left--;
-        if (token == v->end) break;
-        buf_put(&out->text, v->bytes[token], v->len[token]);
-        in_call = in_call || grammar_in_call(state); // a call is shown as an event, not as text
-        if (in_call)
-            out->shown = out->free_at = out->seen = out->text.n;
-        else if (free_text_stops(a, stop, out, stream))
-            break;
-        if (!a->o.replies && session_step(a->o.session, token, e)) goto out;
-    }
-    if (stream && !grammar_in_call(state)) show_text(a, out, out->text.n);
-    if (out->text.full) {
-        err_set(e, ERR_BUDGET, "the model wrote more than %d bytes in one step", TEXT_MAX);
-        goto out;
-    }
-    rc = 0;
-out:
-    grammar_state_free(state);
+    int room = session_ctx_max(a->o.session) - (int)a->prompt.n;
+    struct writing w = {.state = grammar_start(g),
+                        .stop = g == a->answer ? &none : &a->o.stop, // JSON is never cut
+                        .out = out,
+                        .usage = u,
+                        .stream = stream,
+                        .budget = a->tokens_left < room ? a->tokens_left : room};
+    int rc = write_text(a, &w, e);
+    if (rc == 0 && stream && !grammar_in_call(w.state)) show_text(a, out, out->text.n);
+    if (rc == 0 && out->text.full)
+        rc = err_set(e, ERR_BUDGET, "the model wrote more than %d bytes in one step", TEXT_MAX);
+    grammar_state_free(w.state);
     return rc;
 }
 
@@ -527,7 +610,13 @@ fail:
     return -1;
 }
 
-// The last words, once more, under the caller's schema.
+static char *without_reasoning(const agent *a, const struct output *out)
+{
+    size_t from = chat_answer(a->o.chat, buf_text(&out->text), out->text.n);
+    return mem_strn(buf_text(&out->text) + from, out->text.n - from);
+}
+
+// The last words, once more, as the caller asked for them.
 static int structured_answer(agent *a, struct output *out, struct step_usage *u, err *e)
 {
     buf_clear(&out->text);
@@ -552,7 +641,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
     int64_t t0 = clock_us();
     if (direct) {
         if (structured_answer(a, &out, &u, e)) goto out;
-        content = mem_strn(buf_text(&out.text), out.text.n);
+        content = without_reasoning(a, &out);
         calls = json_array();
     } else {
         if (prompt_model(a, a->descriptions, &u, e)) goto out;
@@ -564,10 +653,12 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
                      e))
             goto out;
         if (a->with_calls) {
-            if (chat_parse(a->o.chat, buf_text(&out.text), out.text.n, &content, &calls, e))
+            size_t from = chat_answer(a->o.chat, buf_text(&out.text), out.text.n);
+            if (chat_parse(a->o.chat, buf_text(&out.text) + from, out.text.n - from, &content,
+                           &calls, e))
                 goto out;
         } else {
-            content = mem_strn(buf_text(&out.text), out.text.n);
+            content = without_reasoning(a, &out);
             calls = json_array();
         }
         if (a->answer && json_array_size(calls) == 0) {
@@ -576,7 +667,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
                 content = NULL;
                 goto out;
             }
-            content = mem_strn(buf_text(&out.text), out.text.n);
+            content = without_reasoning(a, &out);
         }
     }
     r->decode_us += clock_us() - t0;
@@ -585,6 +676,8 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
     r->prompt_tokens += u.prompt_tokens;
     r->cached_tokens += u.cached_tokens;
     r->output_tokens += u.output_tokens;
+    r->forced_tokens += u.forced_tokens;
+    r->passes += u.passes;
     r->calls += (int)json_array_size(calls);
     ids = mem_new((json_array_size(calls) + 1) * sizeof *ids);
     if (journal_step(a, step, content, calls, &u, ids, e)) goto out;
@@ -594,7 +687,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
         json_error_t bad;
         r->answer = content;
         content = NULL;
-        if (a->answer && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
+        if (a->answer_is_json && !(r->value = json_loads(r->answer, JSON_DECODE_ANY, &bad))) {
             // A schema allows numbers that no machine type holds.
             err_set(e, ERR_FAILED, "the answer under the schema cannot be read: %s", bad.text);
             goto out;
@@ -610,7 +703,8 @@ out:
     return rc;
 }
 
-int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_result *r, err *e)
+int agent_turn(agent *a, const char *input, const struct constraint *output, struct agent_result *r,
+               err *e)
 {
     *r = (struct agent_result){.stopped = ""};
     int64_t start = clock_us();
@@ -631,12 +725,13 @@ int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_r
     a->run = 0;
     past_free(a);
     if (cancelled(a)) return err_set(e, ERR_CANCELLED, "cancelled"); // nothing began
-    // Before anything acts: a schema that cannot be enforced is refused here, not after the tools
-    // have run.
+    // Before anything acts: what cannot be enforced is refused here, not after the tools have run.
     grammar_free(a->answer);
-    a->answer =
-        schema ? grammar_from_schema(engine_vocab(a->o.en), schema, &json_options, e) : NULL;
-    if (schema && !a->answer) return err_wrap(e, "the answer's schema");
+    a->answer = output ? constraint_compile(output, engine_vocab(a->o.en), &json_options,
+                                            a->think_begin, a->think_end, e)
+                       : NULL;
+    if (output && !a->answer) return err_wrap(e, "the answer's %s", constraint_name(output->kind));
+    a->answer_is_json = output && output->kind == CONSTRAINT_SCHEMA;
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;
     r->run = a->run;

@@ -2,6 +2,7 @@
 // grammar, journal, run the tools, and again, until the model answers or a budget ends.
 #pragma once
 #include "base/err.h"
+#include "constraint.h"
 #include "engine/chat.h"
 #include "engine/engine.h"
 #include "engine/stop.h"
@@ -69,21 +70,26 @@ struct agent_options {
 
 agent *agent_open(const struct agent_options *o, err *e); // compiles the tools' grammar
 void agent_close(agent *a);
+// False: every token is asked of the model, also those that the grammar leaves no choice about. For
+// comparison only.
+void agent_force(agent *a, bool on);
 int64_t agent_conversation(const agent *a); // 0 before the first turn
 
 struct agent_result {
     char *answer;  // owned; "" when there is none
-    json_t *value; // owned; the answer under the schema, NULL without one
+    json_t *value; // owned; the answer under a schema, NULL without one
     int64_t run;
     int steps, calls, prompt_tokens, cached_tokens, output_tokens;
+    int forced_tokens, passes; // of the output: without a choice; passes of the model over it
     int64_t us, prefill_us, decode_us, first_token_us;
     const char
         *stopped; // "answer", or the budget that ended it: "steps", "tokens", "repeated call"
 };
 
-// One turn. schema (may be NULL): the final answer is JSON that satisfies it. 0: there is an
-// answer. -1: *e; the journal holds what was done and the conversation can go on.
-int agent_turn(agent *a, const char *input, const json_t *schema, struct agent_result *r, err *e);
+// One turn. output (may be NULL): what the final answer has to be. 0: there is an answer. -1: *e;
+// the journal holds what was done and the conversation can go on.
+int agent_turn(agent *a, const char *input, const struct constraint *output, struct agent_result *r,
+               err *e);
 void agent_result_free(struct agent_result *r);
 
 // The memory functions that tools are lent: `user` is a pointer to an agent pointer.

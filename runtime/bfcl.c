@@ -503,6 +503,7 @@ static grammar *grammar_of(struct app *app, const json_t *functions, enum tool_c
                                       .choice = choice,
                                       .parallel = true,
                                       .json = {.spacing = SPACING_PYTHON, .closed = true}};
+    chat_reasoning(app->chat, engine_tokenizer(app->en), &o.think_begin, &o.think_end);
     grammar *g = chat_call_format(app->chat, &o, e)
                      ? NULL
                      : grammar_from_tools(engine_vocab(app->en), &o, e);
@@ -547,7 +548,11 @@ json_t *bfcl_run(struct app *app, const struct eval_task *task, enum tool_choice
     session_free(app->session);
     app->session = g ? session_new(app->en, &e) : NULL;
     rc = app->session ? ask(app, task->bfcl, g, &o, &out, &e) : -1;
-    if (rc == 0) rc = chat_parse(app->chat, buf_text(&out.text), out.text.n, &content, &calls, &e);
+    if (rc == 0) {
+        size_t from = chat_answer(app->chat, buf_text(&out.text), out.text.n);
+        rc = chat_parse(app->chat, buf_text(&out.text) + from, out.text.n - from, &content, &calls,
+                        &e);
+    }
     if (rc == 0) right = bfcl_check(task->bfcl, calls, &e);
     const char *status = rc == 0                   ? right ? "passed" : "failed"
                          : e.code == ERR_CANCELLED ? "cancelled"

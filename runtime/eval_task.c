@@ -450,7 +450,10 @@ static int take_turn(struct run *r, struct app_agent *a, const json_t *turn, siz
     const char *say = json_string_value(json_is_string(turn) ? turn : json_object_get(turn, "say"));
     struct agent_result got;
     err late;
-    int rc = agent_turn(a->agent, say, json_object_get(turn, "schema"), &got, e);
+    // Borrowed from the task.
+    const struct constraint output = {.kind = CONSTRAINT_SCHEMA,
+                                      .json = json_object_get(turn, "schema")};
+    int rc = agent_turn(a->agent, say, output.json ? &output : NULL, &got, e);
     count(r->result, "steps", got.steps);
     count(r->result, "calls", got.calls);
     count(r->result, "tokens_in", got.prompt_tokens);

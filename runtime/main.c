@@ -24,9 +24,11 @@ static const struct verb *const verbs[] = {
     &verb_schema_sample,
     &verb_doctor,
     &verb_bench_decode,
+    &verb_bench_prefill,
     &verb_bench_kernel,
     &verb_bench_tool,
     &verb_bench_mask,
+    &verb_bench_agent,
 
     NULL,
 };

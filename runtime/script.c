@@ -163,16 +163,31 @@ static void push_result(lua_State *L, const struct agent_result *r, int64_t sess
     json_decref(o);
 }
 
-// core.run(agent, input, schema or nil) -> result; raises.
+// What the answer has to be, from core.run's third and fourth argument. False: nothing is asked
+// for.
+static bool output_at(lua_State *L, struct constraint *output)
+{
+    *output = (struct constraint){0};
+    if (lua_isnoneornil(L, 3)) return false;
+    output->kind = (enum constraint_kind)constraint_of(luaL_checkstring(L, 3));
+    if (output->kind == CONSTRAINT_SCHEMA || output->kind == CONSTRAINT_TAGS)
+        output->json = to_json(L, 4, constraint_name(output->kind));
+    else
+        output->text = mem_str(text_at(L, 4));
+    return true;
+}
+
+// core.run(agent, input, kind or nil, constraint) -> result; raises.
 static int core_run(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
     const char *input = text_at(L, 2);
-    json_t *schema = lua_isnoneornil(L, 3) ? NULL : to_json(L, 3, "schema");
+    struct constraint output;
+    bool asked = output_at(L, &output);
     struct agent_result r;
     err e = {0};
-    int rc = agent_turn(a->agent, input, schema, &r, &e);
-    json_decref(schema);
+    int rc = agent_turn(a->agent, input, asked ? &output : NULL, &r, &e);
+    constraint_free(&output);
     if (rc == 0) {
         screen_result(&a->app->screen, &r);
         push_result(L, &r, agent_conversation(a->agent));

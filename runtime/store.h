@@ -60,6 +60,8 @@ int store_run_end(store *s, int64_t run, enum run_state state, const char *error
 
 struct step_usage {
     int prompt_tokens, cached_tokens, output_tokens;
+    int forced_tokens; // of the output: those the grammar left no choice about (not stored)
+    int passes;        // of the model over the output (not stored)
     int64_t started_us, ended_us;
 };
 int64_t store_step_add(store *s, int64_t run, int idx, int64_t message, const struct step_usage *u,

@@ -1,5 +1,5 @@
-// hearth bench decode|kernel|tool: the measurements, each printed by itself and as JSON. What is
-// measured is in the parts themselves
+// hearth bench decode|prefill|kernel|tool: the measurements, each printed by itself and as JSON.
+// What is measured is in the parts themselves
 #include "app.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
@@ -40,6 +40,9 @@ static const struct option_row decode_options[] = {
     {"weights", OPTION_TEXT, "TYPE", "of a shape: fp8, bf16, nvfp4 or mxfp4", "fp8"},
     {"head", OPTION_TEXT, "TYPE", "of a shape's output head (without: bf16; fp8 with nvfp4, mxfp4)",
      NULL},
+    {"activations", OPTION_TEXT, "TYPE",
+     "of a shape with fp8 weights, many tokens: fp8, as most such checkpoints have it, or 16bit",
+     "fp8"},
     {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
     {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
     {"prompt", OPTION_INT, "N", "tokens of prompt", "512"},
@@ -49,26 +52,35 @@ static const struct option_row decode_options[] = {
     {0},
 };
 
+// The options that prefill and decode share.
+static int run_model_bench(struct command *c, struct decode_bench_options *o,
+                           struct decode_bench_result *r, err *e)
+{
+    char *dir = NULL;
+    o->shape = cli_text(c, "shape");
+    o->weights = cli_text(c, "weights");
+    o->activations = cli_text(c, "activations");
+    o->backend = cli_text(c, "backend");
+    if (cli_text(c, "model") && o->shape)
+        return err_set(e, ERR_USAGE, "--model and --shape exclude each other");
+    if (in_range(c, "threads", 0, 1024, &o->n_thread, e) ||
+        in_range(c, "prompt", 1, 1 << 20, &o->n_prompt, e) ||
+        in_range(c, "repeat", 1, 1000, &o->repeat, e))
+        return -1;
+    if (!o->shape && !(dir = paths_model(cli_text(c, "model"), e))) return -1;
+    o->model_dir = dir;
+    int rc = decode_bench(o, r, &app_cancel, e);
+    free(dir);
+    return rc;
+}
+
 static int bench_decode(struct command *c, err *e)
 {
-    struct decode_bench_options o = {.shape = cli_text(c, "shape"),
-                                     .weights = cli_text(c, "weights"),
-                                     .head = cli_text(c, "head"),
-                                     .backend = cli_text(c, "backend")};
+    struct decode_bench_options o = {.head = cli_text(c, "head")};
     struct decode_bench_result r;
-    char *dir = NULL;
-    if (cli_text(c, "model") && o.shape)
-        return err_set(e, ERR_USAGE, "--model and --shape exclude each other");
-    if (in_range(c, "threads", 0, 1024, &o.n_thread, e) ||
-        in_range(c, "prompt", 1, 1 << 20, &o.n_prompt, e) ||
-        in_range(c, "decode", 1, 1 << 20, &o.n_decode, e) ||
-        in_range(c, "rows", 1, 8, &o.n_row, e) || in_range(c, "repeat", 1, 1000, &o.repeat, e))
+    if (in_range(c, "decode", 1, 1 << 20, &o.n_decode, e) ||
+        in_range(c, "rows", 1, 8, &o.n_row, e) || run_model_bench(c, &o, &r, e))
         return -1;
-    if (!o.shape && !(dir = paths_model(cli_text(c, "model"), e))) return -1;
-    o.model_dir = dir;
-    int rc = decode_bench(&o, &r, &app_cancel, e);
-    free(dir);
-    if (rc) return -1;
     if (c->json)
         return print_json(json_pack(
             "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
@@ -97,6 +109,49 @@ const struct verb verb_bench_decode = {
     .help = "tokens per second, and how near the memory's speed",
     .options = decode_options,
     .run = bench_decode,
+};
+
+// ---- prefill ----
+
+static const struct option_row prefill_options[] = {
+    {"model", OPTION_TEXT, "DIR",
+     "model directory (without it and without --shape: the built-in model)", NULL},
+    {"shape", OPTION_TEXT, "NAME",
+     "random weights in the shape of a known model: llama-3.2-1b, ...", NULL},
+    {"weights", OPTION_TEXT, "TYPE", "of a shape: fp8, bf16, nvfp4 or mxfp4", "fp8"},
+    {"activations", OPTION_TEXT, "TYPE",
+     "of a shape with fp8 weights: fp8, as most such checkpoints have it, or 16bit", "fp8"},
+    {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
+    {"prompt", OPTION_INT, "N", "tokens of prompt", "2048"},
+    {"repeat", OPTION_INT, "N", "repetitions; the median counts", "5"},
+    {0},
+};
+
+static int bench_prefill(struct command *c, err *e)
+{
+    struct decode_bench_options o = {.n_row = 1};
+    struct decode_bench_result r;
+    if (run_model_bench(c, &o, &r, e)) return -1;
+    if (c->json)
+        return print_json(json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f}", "model",
+                                    o.shape ? o.shape : "directory", "backend", r.backend,
+                                    "weight_type", r.weight_type, "threads", r.n_thread,
+                                    "prompt_tokens", o.n_prompt, "prefill_tokens_per_s",
+                                    r.prefill_tps, "tflop_per_s", r.prefill_tflops));
+    printf("%s, %s, %d threads, weights in %s\n", o.shape ? o.shape : "model directory", r.backend,
+           r.n_thread, r.weight_type);
+    printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
+    printf("  products  %10.2f TFLOP/s, attention counted, the head not\n", r.prefill_tflops);
+    return 0;
+}
+
+const struct verb verb_bench_prefill = {
+    .name = "bench prefill",
+    .arguments = "",
+    .help = "tokens per second while a prompt is read, and the arithmetic done for them",
+    .options = prefill_options,
+    .run = bench_prefill,
 };
 
 // ---- kernel ----

@@ -22,6 +22,12 @@ static const struct option_row options[] = {
      "py: as maskbench; strict: both spellings, and where the text may end", "py"},
     {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
     {"seed", OPTION_INT, "N", "of the adversarial mode", "1"},
+    {"verify", OPTION_INT, "N",
+     "compare the mask of one step in N with a walk of every token alone; 0: of none", "0"},
+    {"processor-time", OPTION_FLAG, NULL,
+     "count processor time, not time on the wall: for a machine that is shared", NULL},
+    {"worst", OPTION_INT, "N",
+     "name the N slowest steps, slowest compiles and largest grammars (on stderr)", "0"},
     {"failures", OPTION_FLAG, NULL,
      "name each schema refused and each instance judged wrongly (on stderr)", NULL},
     {0},
@@ -67,6 +73,8 @@ static json_t *row_json(const struct mask_row *r)
                   {"invalid", r->invalid},
                   {"invalid_accepted", r->invalid_accepted},
                   {"end_wrong", r->end_wrong},
+                  {"verified", r->verified},
+                  {"masks_wrong", r->masks_wrong},
                   {"checks", r->checks},
                   {"check_failures", r->check_failures},
                   {"masks", r->masks}};
@@ -124,6 +132,8 @@ static int print_table(const struct mask_bench_result *r, const struct vocabular
     printf("rejected: of %zu valid texts; accepted: of %zu invalid ones", all->valid, all->invalid);
     if (all->unreadable) printf("; %zu schemas cannot be read", all->unreadable);
     if (all->end_wrong) printf("; %zu ends judged wrongly", all->end_wrong);
+    if (all->verified)
+        printf("; %zu of %zu masks not as the slow walk's", all->masks_wrong, all->verified);
     if (all->checks) printf("; %zu of %zu checks failed", all->check_failures, all->checks);
     printf("\n  %zu masks, slowest %s; slowest to compile %s\n", all->masks, all->slowest,
            all->slowest_to_compile);
@@ -151,12 +161,22 @@ static int read_options(struct command *c, struct mask_bench_options *o, err *e)
                        mode);
     if (cli_int(c, "max") < 0)
         return err_set(e, ERR_USAGE, "--max: expected 0 or more, found %lld", cli_int(c, "max"));
+    if (cli_int(c, "worst") < 0)
+        return err_set(e, ERR_USAGE, "--worst: expected 0 or more, found %lld",
+                       cli_int(c, "worst"));
+    if (cli_int(c, "verify") < 0)
+        return err_set(e, ERR_USAGE, "--verify: expected 0 or more, found %lld",
+                       cli_int(c, "verify"));
+    bool report = cli_flag(c, "failures") || cli_int(c, "worst");
     *o = (struct mask_bench_options){.path = cli_text(c, "data"),
                                      .tokens = cli_text(c, "tokens"),
                                      .mode = (enum mask_mode)m,
                                      .seed = (uint64_t)cli_int(c, "seed"),
                                      .max_schemas = (size_t)cli_int(c, "max"),
-                                     .report = cli_flag(c, "failures") ? report_failure : NULL,
+                                     .report = report ? report_failure : NULL,
+                                     .processor_time = cli_flag(c, "processor-time"),
+                                     .verify = (uint64_t)cli_int(c, "verify"),
+                                     .n_worst = (size_t)cli_int(c, "worst"),
                                      .cancel = &app_cancel};
     if (!o->path)
         return err_set(e, ERR_USAGE,

@@ -36,13 +36,18 @@ static char *read_standard_input(size_t *n, err *e)
     return buf_take(&b);
 }
 
+char *text_from(const char *path, size_t *n, err *e)
+{
+    return strcmp(path, "-") == 0 ? read_standard_input(n, e)
+                                  : file_read(path, FILE_BYTES_MAX, n, e);
+}
+
 json_t *json_from(const char *path, err *e)
 {
-    bool in = strcmp(path, "-") == 0;
-    const char *name = in ? "standard input" : path;
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     size_t n;
     json_error_t je;
-    char *text = in ? read_standard_input(&n, e) : file_read(path, FILE_BYTES_MAX, &n, e);
+    char *text = text_from(path, &n, e);
     if (!text) return NULL;
     json_t *v = json_read(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &je);
     if (!v)
@@ -174,6 +179,7 @@ const struct verb verb_schema_validate = {
 static const struct option_row check_options[] = {
     {"vocab", OPTION_TEXT, "FILE",
      "a tokenizer.json, or `bytes` (without it: the built-in model's)", NULL},
+    {"kind", OPTION_TEXT, "NAME", "what FILE is: schema, regex, ebnf or tags", "schema"},
     {0},
 };
 
@@ -183,11 +189,11 @@ struct compiled {
     size_t bytes;
 };
 
-static int compile(struct compiled *out, const grammar_vocab *v, const json_t *schema,
+static int compile(struct compiled *out, const grammar_vocab *v, const struct constraint *from,
                    const struct grammar_options *o, err *e)
 {
     int64_t start = clock_us();
-    out->g = grammar_from_schema(v, schema, o, e);
+    out->g = constraint_compile(from, v, o, NULL, NULL, e);
     out->compile_ms = (double)(clock_us() - start) / 1e3;
     if (!out->g) return -1;
     grammar_state *s = grammar_start(out->g);
@@ -201,11 +207,16 @@ static int compile(struct compiled *out, const grammar_vocab *v, const json_t *s
     return 0;
 }
 
-// "schema: POINTER: REASON" as the compiler words a refusal.
+// "schema: POINTER: REASON" as the compiler words a refusal; of EBNF "grammar: LINE:COLUMN:
+// REASON".
 static void split_refusal(const char *message, char pointer[600], const char **reason)
 {
-    const char *at = strncmp(message, "schema: ", 8) == 0 ? message + 8 : message;
-    const char *end = *at == '#' || *at == '/' ? strstr(at, ": ") : NULL;
+    static const char *const kinds[] = {"schema: ", "tags: ", "grammar: ", "regex: "};
+    const char *at = message;
+    for (int i = 0; i < 4; i++)
+        if (strncmp(message, kinds[i], strlen(kinds[i])) == 0) at = message + strlen(kinds[i]);
+    const char *end =
+        *at == '#' || *at == '/' || (*at >= '0' && *at <= '9') ? strstr(at, ": ") : NULL;
     size_t n = end ? (size_t)(end - at) : 0;
     snprintf(pointer, 600, "%.*s", (int)(n < 599 ? n : 599), at);
     *reason = end ? end + 2 : at;
@@ -228,18 +239,43 @@ static void print_counts(const char *title, const json_t *counts)
     putchar('\n');
 }
 
+// Names that are no keywords and look like one: a constraint that somebody believes to hold.
+static json_t *meant_keywords(const json_t *ignored)
+{
+    json_t *meant = json_object(), *n;
+    const char *name;
+    json_object_foreach((json_t *)ignored, name, n) if (schema_keyword_meant(name))
+        json_object_set_new(meant, name, json_string(schema_keyword_meant(name)));
+    return meant;
+}
+
+static void print_meant(const json_t *ignored)
+{
+    json_t *meant = meant_keywords(ignored), *keyword;
+    const char *name;
+    json_object_foreach(meant, name, keyword)
+    {
+        fputs("  note: ", stdout);
+        screen_text(stdout, name, strlen(name));
+        printf(" is no keyword; was %s meant?\n", json_string_value(keyword));
+    }
+    json_decref(meant);
+}
+
 static int print_enforced(const struct command *c, const struct compiled *m, json_t *survey)
 {
     if (c->json) {
-        json_t *o = json_pack("{s:b, s:O, s:O, s:I, s:f, s:f}", "enforceable", true, "enforced",
-                              json_object_get(survey, "asserted"), "ignored",
-                              json_object_get(survey, "ignored"), "bytes", (json_int_t)m->bytes,
+        json_t *ignored = json_object_get(survey, "ignored");
+        json_t *o = json_pack("{s:b, s:O, s:O, s:o, s:I, s:f, s:f}", "enforceable", true,
+                              "enforced", json_object_get(survey, "asserted"), "ignored", ignored,
+                              "meant", meant_keywords(ignored), "bytes", (json_int_t)m->bytes,
                               "compile_ms", m->compile_ms, "first_mask_ms", m->first_mask_ms);
         return print_json(o);
     }
     printf("%s: enforced exactly\n", c->args[0]);
     print_counts("enforced", json_object_get(survey, "asserted"));
     print_counts("ignored ", json_object_get(survey, "ignored"));
+    print_meant(json_object_get(survey, "ignored"));
     printf("  %.1f KB, compiled in %.3f ms, first mask in %.3f ms\n", (double)m->bytes / 1024,
            m->compile_ms, m->first_mask_ms);
     return 0;
@@ -257,23 +293,37 @@ static int print_refused(const struct command *c, const struct compiled *m, cons
     return err_set(e, ERR_FAILED, "%s: cannot be enforced: %.900s", c->args[0], message);
 }
 
+int constraint_from(const struct command *c, struct constraint *out, err *e)
+{
+    const char *kind = cli_text(c, "kind");
+    *out = (struct constraint){0};
+    if (constraint_of(kind) < 0)
+        return err_set(e, ERR_USAGE, "--kind: expected schema, regex, ebnf or tags; found `%s`",
+                       kind);
+    return constraint_read(out, (enum constraint_kind)constraint_of(kind), c->args[0], e);
+}
+
 static int schema_verb_check(struct command *c, err *e)
 {
     struct grammar_options o = {0};
+    struct constraint from = {0};
     struct vocabulary v = {0};
     struct compiled m = {0};
     err why = {0};
     int rc = -1;
-    json_t *schema = grammar_options_read(c, &o, e) ? NULL : json_from(c->args[0], e);
-    if (schema && vocabulary_open(&v, cli_text(c, "vocab"), e) == 0) {
-        json_t *survey = schema_survey(schema);
-        rc = compile(&m, &v.v, schema, &o, &why) ? print_refused(c, &m, why.msg, e)
-                                                 : print_enforced(c, &m, survey);
+    if (grammar_options_read(c, &o, e) == 0 && constraint_from(c, &from, e) == 0 &&
+        vocabulary_open(&v, cli_text(c, "vocab"), e) == 0) {
+        json_t *survey =
+            from.kind == CONSTRAINT_SCHEMA
+                ? schema_survey(from.json)
+                : json_pack("{s:{}, s:{}}", "asserted", "ignored"); // they know no annotations
+        rc = compile(&m, &v.v, &from, &o, &why) ? print_refused(c, &m, why.msg, e)
+                                                : print_enforced(c, &m, survey);
         json_decref(survey);
     }
     grammar_free(m.g);
     vocabulary_close(&v);
-    json_decref(schema);
+    constraint_free(&from);
     return rc;
 }
 
@@ -282,8 +332,9 @@ const struct verb verb_schema_check = {
     .arguments = "FILE",
     .help = "what of a JSON Schema generation enforces, or why it is refused",
     .more =
-        "Exit code 0: every keyword that asserts is enforced exactly; 1: refused, with the place "
-        "and the\nreason; 3: the file is no JSON.",
+        "The same for a regular expression, EBNF or structural tags, by --kind. Exit code 0: "
+        "everything that\nasserts is enforced exactly; 1: refused, with the place and the reason; "
+        "3: the file cannot be read.",
     .options = check_options,
     .shared = grammar_option_rows,
     .args_min = 1,

@@ -31,6 +31,7 @@ static const struct option_row options[] = {
     {"model", OPTION_TEXT, "DIR", "of --how model (without: the built-in model)", NULL},
     {"vocab", OPTION_TEXT, "FILE",
      "a tokenizer.json, or `bytes` (without it: the built-in model's)", NULL},
+    {"kind", OPTION_TEXT, "NAME", "what FILE is: schema, regex, ebnf or tags", "schema"},
     {0},
 };
 
@@ -73,12 +74,20 @@ static int open_model(struct sampler *s, err *e)
 }
 
 // The prompt that shows the schema; one that is too long for the context is cut.
-static int make_prompt(const struct sampler *s, const json_t *schema, token_buf *out, err *e)
+static int make_prompt(const struct sampler *s, const struct constraint *from, token_buf *out,
+                       err *e)
 {
+    static const char *const asks[CONSTRAINT_KINDS] = {
+        "Write a JSON document that satisfies this JSON Schema:\n",
+        "Write a text that this regular expression matches:\n",
+        "Write a text that this grammar describes:\n", "Write a text in this format:\n"};
     size_t room = (size_t)(session_ctx_max(s->session) - s->max_tokens) / 2 + 1;
     buf text = buf_new(TEXT_BYTES_MAX);
-    buf_str(&text, "Write a JSON document that satisfies this JSON Schema:\n");
-    json_write(&text, schema, false);
+    buf_str(&text, asks[from->kind]);
+    if (from->json)
+        json_write(&text, from->json, false);
+    else
+        buf_str(&text, from->text);
     int rc = 0;
     if (s->chat) {
         size_t shown = text.n < 2 * room ? text.n : utf8_valid_prefix(text.p, 2 * room);
@@ -102,10 +111,15 @@ static void add_failure(struct drawn *d, const buf *text, const char *why)
     json_array_append_new(d->failures, json_pack("{s:o, s:s}", "doc", doc, "why", why));
 }
 
+// Without a validator (only schemas have one) a text is what the grammar made it.
 static void judge(validator *v, const buf *text, struct drawn *d)
 {
     struct schema_fault f;
     json_error_t je;
+    if (!v) {
+        json_array_append_new(d->docs, json_stringn(buf_text(text), text->n));
+        return;
+    }
     json_t *doc = json_read(buf_text(text), text->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
     if (!doc && (json_error_code(&je) == json_error_null_byte_in_key ||
                  json_error_code(&je) == json_error_numeric_overflow)) {
@@ -148,14 +162,15 @@ static int draw_texts(struct sampler *s, const grammar *g, validator *v, const t
 }
 
 // -1 and *e: the schema is refused (ERR_INPUT), or something went wrong.
-static int draw(struct sampler *s, const json_t *schema, struct drawn *d, err *e)
+static int draw(struct sampler *s, const struct constraint *from, struct drawn *d, err *e)
 {
+    bool judged = from->kind == CONSTRAINT_SCHEMA;
     token_buf prompt = {0};
     *d = (struct drawn){.docs = json_array(), .failures = json_array()};
-    grammar *g = grammar_from_schema(s->vocab, schema, &s->grammar, e);
-    validator *v = g ? validator_open(schema, NULL, e) : NULL;
-    int rc = v ? 0 : -1;
-    if (rc == 0 && s->how == RANDOM_MODEL) rc = make_prompt(s, schema, &prompt, e);
+    grammar *g = constraint_compile(from, s->vocab, &s->grammar, NULL, NULL, e);
+    validator *v = g && judged ? validator_open(from->json, NULL, e) : NULL;
+    int rc = g && (v || !judged) ? 0 : -1;
+    if (rc == 0 && s->how == RANDOM_MODEL) rc = make_prompt(s, from, &prompt, e);
     if (rc == 0) rc = draw_texts(s, g, v, &prompt, d, e);
     s->wrong += json_array_size(d->failures);
     token_buf_free(&prompt);
@@ -201,10 +216,14 @@ static void print_failures(const json_t *failures)
 static int sample_one(struct sampler *s, const char *path, err *e)
 {
     size_t i;
-    json_t *schema = json_from(path, e), *doc;
+    json_t *doc;
+    struct constraint from;
     struct drawn d;
-    if (!schema) return -1;
-    int rc = draw(s, schema, &d, e);
+    if (constraint_from(s->c, &from, e)) {
+        constraint_free(&from);
+        return -1;
+    }
+    int rc = draw(s, &from, &d, e);
     if (rc) {
         err_wrap(e, "%s", path);
     } else if (s->c->json) {
@@ -218,7 +237,7 @@ static int sample_one(struct sampler *s, const char *path, err *e)
         print_failures(d.failures);
     }
     drawn_free(&d);
-    json_decref(schema);
+    constraint_free(&from);
     return rc;
 }
 
@@ -226,7 +245,8 @@ static int sample_line(struct sampler *s, const json_t *line, err *e)
 {
     const char *id = json_string_value(json_object_get(line, "id"));
     struct drawn d;
-    int rc = draw(s, json_object_get(line, "schema"), &d, e);
+    const struct constraint from = {.json = json_object_get(line, "schema")};
+    int rc = draw(s, &from, &d, e);
     // A schema that is refused is no failure of the run; it is told in its line.
     if (rc == 0 || e->code == ERR_INPUT || e->code == ERR_BUDGET) {
         print_line(id ? id : "?", &d, rc ? e->msg : NULL);
@@ -277,6 +297,8 @@ static int read_options(struct sampler *s, err *e)
         return err_set(e, ERR_USAGE, "--max: expected 0 or more, found %lld", cli_int(c, "max"));
     if ((c->n_arg == 1) == (cli_text(c, "data") != NULL))
         return err_set(e, ERR_USAGE, "hearth schema sample: expected a FILE or --data FILE");
+    if (cli_text(c, "data") && strcmp(cli_text(c, "kind"), "schema") != 0)
+        return err_set(e, ERR_USAGE, "--kind: the lines of --data hold schemas");
     if (h == RANDOM_MODEL && cli_text(c, "vocab"))
         return err_set(e, ERR_USAGE, "--vocab: a model brings its own");
     s->how = (enum random_how)h;
@@ -314,10 +336,10 @@ const struct verb verb_schema_sample = {
     .name = "schema sample",
     .arguments = "[FILE]",
     .help = "random documents that satisfy a JSON Schema",
-    .more =
-        "Each is written under the masks that a model's answer would have, and checked by the "
-        "validator.\nWith --json or --data: lines of {id, docs: [text], failures: [{doc, why}], "
-        "unjudged}.",
+    .more = "Each is written under the masks that a model's answer would have, and one of a schema "
+            "checked by the\nvalidator. --kind says what FILE is, if no schema.\nWith --json or "
+            "--data: lines of {id, docs: [text], failures: [{doc, why}], "
+            "unjudged}.",
     .options = options,
     .shared = grammar_option_rows,
     .args_max = 1,

@@ -9,6 +9,9 @@ local M = {
   json = core.json,
 }
 
+-- What an answer may be asked for as, and how the core calls it.
+local kinds = { schema = "schema", regex = "regex", grammar = "ebnf", tags = "tags" }
+
 local Agent = {}
 Agent.__index = Agent
 
@@ -37,17 +40,28 @@ end
 
 --- One turn: the agent works until it answers.
 -- @param input what the user says
--- @param options {schema = JSON Schema of the answer}
+-- @param options what the answer has to be, one of
+--   schema   a JSON Schema: the answer is JSON, and `value` holds it
+--   regex    a pattern that matches the whole answer
+--   grammar  EBNF, with the rule `root` as the answer
+--   tags     structural tags, a table as in the README
 -- @return {answer =, value = (under the schema), steps =, calls =, tokens_in =, tokens_cached =, tokens_out =,
 --   seconds =, run =, session =, stopped =}
 function Agent:run(input, options)
   if options ~= nil and type(options) ~= "table" then
     error("run: expected a table of options, found " .. type(options), 2)
   end
-  for name in pairs(options or {}) do
-    if name ~= "schema" then error(("run: there is no option `%s`"):format(tostring(name)), 2) end
+  local kind, output
+  for name, value in pairs(options or {}) do
+    if not kinds[name] then error(("run: there is no option `%s`"):format(tostring(name)), 2) end
+    if kind then error("run: an answer is asked for as one of schema, regex, grammar, tags", 2) end
+    local text = name == "regex" or name == "grammar"
+    if text and type(value) ~= "string" then
+      error(("run: option `%s`: expected a text, found %s"):format(name, type(value)), 2)
+    end
+    kind, output = kinds[name], value
   end
-  return core.run(self.handle, input, options and options.schema)
+  return core.run(self.handle, input, kind, output)
 end
 
 --- Runs one tool without the model, in the same sandbox.

@@ -4,7 +4,8 @@
 export HOME="$T"
 
 for v in run chat eval 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
-    'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor 'bench decode' 'bench tool' 'bench mask'; do
+    'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor \
+    'bench decode' 'bench prefill' 'bench tool' 'bench mask' 'bench agent'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -38,6 +39,10 @@ expect 0 'calculate' "$hearth" inspect
 expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
+
+# Forced tokens are taken without the model, and the answers stay what they were.
+expect 0 '"same_text": true' "$hearth" bench agent --repeat 1 --json
+expect 2 'expected 1 to 1000' "$hearth" bench agent --repeat 0
 
 # A stop string ends the answer in front of itself.
 "$hearth" run --quiet --stop 12. "$root/examples/hello.lua" >"$T/stopped" 2>&1
@@ -95,6 +100,30 @@ done
 "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs1" && "$hearth" schema sample "$T/person.json" --seed 7 >"$T/docs2"
 expect 0 '' cmp "$T/docs1" "$T/docs2"
 expect 0 '{"name":' "$hearth" schema sample "$T/person.json" --n 2 --how model --max-tokens 30 --escapes minimal
+echo '{"type":"string","minlength":3,"patern":"x","title":"t"}' >"$T/near.json"
+expect 0 'note: minlength is no keyword; was minLength meant?' "$hearth" schema check "$T/near.json"
+expect 0 '"patern": "pattern"' "$hearth" schema check --json "$T/near.json"
+printf 'root ::= sum ("\\n" sum)*\nsum ::= sum [+-] term | term\nterm ::= [0-9]{1,3} | "(" sum ")"\n' >"$T/sums.ebnf"
+printf '[A-Z]{3}-[0-9]+\n' >"$T/code.regex"
+printf '{"type":"tag","begin":"<a>","content":{"type":"json_schema","json_schema":{"const":true}},"end":"</a>"}' >"$T/a.tags"
+expect 0 'enforced exactly' "$hearth" schema check --kind ebnf "$T/sums.ebnf"
+expect 0 '"enforceable": true' "$hearth" schema check --kind regex --json "$T/code.regex"
+expect 0 '<a>true</a>' "$hearth" schema sample --kind tags "$T/a.tags" --n 1
+"$hearth" schema sample --kind regex "$T/code.regex" --n 20 --max-tokens 20 >"$T/docs"
+expect 0 20 grep -cE '^[A-Z]{3}-[0-9]+$' "$T/docs"
+"$hearth" schema sample --kind ebnf "$T/sums.ebnf" --n 20 --max-tokens 20 --vocab bytes >"$T/docs"
+expect 1 '' grep -vE '^[-0-9+()]+$' "$T/docs"
+cat >"$T/ask.lua" <<'END'
+local agent = require("hearth").agent { tools = {} }
+print(agent:run("the code?", { regex = "ABC-[0-9]{2}" }).answer)
+local ok, why = pcall(agent.run, agent, "x", { regex = "a", grammar = "root = 'a'" })
+assert(not ok and why:find("one of schema, regex, grammar, tags", 1, true), why)
+ok, why = pcall(agent.run, agent, "x", { grammar = "root = 'a" })
+assert(not ok and why:find("1:8: a text without its closing", 1, true), why)
+ok, why = pcall(agent.run, agent, "x", { tags = { type = "any" } })
+assert(not ok and why:find("there is no type `any`", 1, true), why)
+END
+expect 0 'ABC-' "$hearth" run --quiet "$T/ask.lua"
 printf '{"id":"a","schema":{"type":"boolean"}}\n{"id":"b","schema":{"$ref":"http://x"}}\n' >"$T/many.jsonl"
 expect 0 '{"id":"a","docs":[' "$hearth" schema sample --data "$T/many.jsonl" --n 3
 expect 0 '{"id":"b","docs":[],"failures":[],"unjudged":0,"error":"' "$hearth" schema sample --data "$T/many.jsonl" --n 3

@@ -175,6 +175,17 @@ expect 1 'cannot be enforced: schema: #/properties/a/$ref' "$hearth" schema chec
 "$hearth" schema check --json "$T/remote.json" >"$T/said" 2>/dev/null
 expect 0 '"pointer": "#/properties/a/$ref"' cat "$T/said"
 expect 3 'expected a schema that has an $id' "$hearth" schema validate --with "$T/schema.json" "$T/schema.json" "$T/a.json"
+printf 'root = a' >"$T/open.ebnf"
+printf '(' >"$T/open.regex"
+echo '{"type": "tag"}' >"$T/open.tags"
+expect 1 'grammar: 1:8: there is no rule a' "$hearth" schema check --kind ebnf "$T/open.ebnf"
+expect 1 'regex: a group has no )' "$hearth" schema check --kind regex "$T/open.regex"
+expect 1 'tags: #: there is no `begin`, a text' "$hearth" schema check --kind tags "$T/open.tags"
+expect 3 'there is no rule a' "$hearth" schema sample --kind ebnf "$T/open.ebnf"
+expect 2 '--kind: expected schema, regex, ebnf or tags; found `bnf`' "$hearth" schema check --kind bnf "$T/open.ebnf"
+expect 3 'expected a JSON document' "$hearth" schema check --kind tags "$T/open.ebnf"
+expect 3 '/nowhere' "$hearth" schema sample --kind regex /nowhere
+expect 2 'the lines of --data hold schemas' "$hearth" schema sample --kind regex --data "$T/open.regex"
 expect 2 '--spacing: expected one of compact, python, flexible; found `wide`' "$hearth" schema check --spacing wide "$T/schema.json"
 expect 2 '--order: expected one of' "$hearth" schema sample --order none "$T/schema.json"
 expect 2 '--escapes: expected one of' "$hearth" schema sample --escapes none "$T/schema.json"

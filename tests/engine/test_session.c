@@ -517,6 +517,38 @@ static void test_steps_of_several(void **state)
     session_free(many);
 }
 
+// However many tokens are appended at once, in one call or in two halves.
+static void test_appending_many(void **state)
+{
+    (void)state;
+    err e = {0};
+    int32_t tokens[60];
+    random_tokens(tokens, 60, 8);
+    session *one = session_new(en, &e), *many = session_new(en, &e);
+    for (size_t at = 0, n = 1; at + n <= 60; at += n, n = n * 2 + 1) { // 1, 3, 7, 15, 31
+        if (n % 4 == 3) {
+            if (session_issue(many, tokens + at, n, &e) || session_await(many, &e))
+                fail_msg("%s", e.msg);
+        } else if (session_append(many, tokens + at, n, &e)) {
+            fail_msg("%s", e.msg);
+        }
+        for (size_t i = 0; i < n; i++)
+            if (session_step(one, tokens[at + i], &e)) fail_msg("%s", e.msg);
+        assert_int_equal(session_length(many), session_length(one));
+        const float *a = session_logits(one), *b = session_logits(many);
+        for (int i = 0; i < engine_info(en)->n_vocab; i++)
+            assert_true(fabs((double)a[i] - (double)b[i]) < 1e-2);
+    }
+    size_t length = session_length(many), room = (size_t)session_ctx_max(many) - length + 1;
+    int32_t *too_many = mem_new(room * sizeof *too_many);
+    assert_int_equal(session_append(many, too_many, room, &e), -1);
+    assert_int_equal(e.code, ERR_BUDGET);
+    assert_int_equal(session_length(many), length);
+    free(too_many);
+    session_free(one);
+    session_free(many);
+}
+
 static void test_decode_bench(void **state)
 {
     (void)state;
@@ -569,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_llama3_rope),
         cmocka_unit_test(test_product_bench),
         cmocka_unit_test(test_steps_of_several),
+        cmocka_unit_test(test_appending_many),
         cmocka_unit_test(test_decode_bench),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

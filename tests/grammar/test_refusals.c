@@ -321,7 +321,37 @@ static json_t *many_properties(size_t n)
                      "additionalProperties", 1);
 }
 
-// Compiles (or is refused) and walks some way, in bounded time.
+// Each level is one of three that overlap.
+static json_t *nested_one_of(size_t depth)
+{
+    json_t *s = json_pack("{s:s, s:i}", "type", "string", "maxLength", 3);
+    for (size_t i = 0; i < depth; i++) {
+        char key[32], pattern[32];
+        snprintf(key, sizeof key, "k%zu", i);
+        snprintf(pattern, sizeof pattern, "^%zu", i);
+        s = json_pack("{s:[o, {s:s, s:{s:{s:s, s:s}}, s:[s]}, {s:s, s:{s:{s:s}}, s:i}]}", "oneOf",
+                      s, "type", "object", "properties", key, "type", "string", "pattern", pattern,
+                      "required", key, "type", "object", "properties", key, "type", "integer",
+                      "minProperties", (int)i);
+    }
+    return s;
+}
+
+static json_t *enum_of_objects(size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:i, s:[i]}", "a", (int)i, "b", (int)i * 7));
+    return json_pack("{s:o}", "enum", list);
+}
+
+static json_t *distinct(json_t *items, size_t min)
+{
+    return json_pack("{s:s, s:b, s:o, s:i}", "type", "array", "uniqueItems", 1, "items", items,
+                     "minItems", (int)min);
+}
+
+// Compiles (or is refused) and walks some way, in bounded time and memory.
 static void hostile_schemas_end(void **state)
 {
     (void)state;
@@ -333,6 +363,11 @@ static void hostile_schemas_end(void **state)
         wide_union(60, 2),
         wide_union(6, 4),
         large_enum(20000),
+        nested_one_of(16),
+        enum_of_objects(5000),
+        distinct(large_enum(5000), 1000),
+        distinct(json_pack("{s:s}", "type", "string"), 0),
+        distinct(enum_of_objects(20), 15),
         many_properties(2000),
         json_loads("{\"type\": \"string\", \"minLength\": 100000, \"maxLength\": 1000000}", 0,
                    NULL),
@@ -371,6 +406,7 @@ static void hostile_schemas_end(void **state)
             }
             grammar_state_free(s);
         }
+        if (g) assert_true(grammar_bytes(g) < (size_t)32 << 20);
         print_message("row %zu: %s, %.0f ms\n", i, g ? "compiled" : e.msg,
                       (double)(clock_us() - start) / 1000);
         assert_true(clock_us() - start < 20000000);

@@ -56,6 +56,7 @@ grammar_vocab *test_vocab_new(rng *r, int n_random)
     add(v, "<tool_call>", 11, VOCAB_ADDED);
     add(v, "</tool_call>", 12, VOCAB_ADDED);
     add(v, "<think>", 7, VOCAB_ADDED);
+    add(v, "</think>", 8, VOCAB_ADDED);
     if (grammar_vocab_prepare(v, &e) < 0) abort();
     return v;
 }

@@ -694,8 +694,27 @@ static float *largest_of(const float *p, size_t n)
     return size;
 }
 
+// A feed-forward block as the engine issues it, which an instance may record.
+struct block {
+    const struct k_ops *op;
+    k_device *d;
+    k_act *a, *b;
+    const float *in, *gain;
+    const struct k_gate *gate;
+    const struct k_add *add;
+    int n_token, dim;
+};
+
+static void issue_block(void *context)
+{
+    const struct block *c = context;
+    c->op->norm(c->d, c->a, c->in, c->gain, c->n_token, c->dim, 1e-6f);
+    c->op->gate(c->d, c->b, c->a, c->gate, c->n_token);
+    c->op->add(c->d, c->b, c->add, c->n_token);
+}
+
 static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token, size_t dim,
-                               size_t ffn)
+                               size_t ffn, bool recorded)
 {
     err e = {0};
     struct k_matrix w[3] = {random_matrix(x, type, ffn, dim), random_matrix(x, type, ffn, dim),
@@ -721,9 +740,12 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     struct k_add p = {.w = &s[2], .x = sent_in, .next = a, .gain = sent_gain, .eps = 1e-6f};
     assert_int_equal(x->fast->reserve(d, (int)n_token, (int)wide, &e), 0);
     assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)wide, &e), 0);
-    x->fast->norm(d, a, sent_in, sent_gain, (int)n_token, (int)dim, 1e-6f);
-    x->fast->gate(d, b, a, &g, (int)n_token);
-    x->fast->add(d, b, &p, (int)n_token);
+    struct block block = {x->fast, d, a, b, sent_in, sent_gain, &g, &p, (int)n_token, (int)dim};
+    void *recording = NULL;
+    if (recorded)
+        x->fast->replay(d, &recording, issue_block, &block);
+    else
+        issue_block(&block);
 
     k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)dim, 1e-6f);
     struct k_product both[] = {{.w = &w[0], .out = mid}, {.w = &w[1], .out = up}};
@@ -733,14 +755,16 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     k_ref.matmul(x->ref_device, mid, (int)n_token, &down, 1);
 
     char what[128];
-    snprintf(what, sizeof what, "%s gate and add %s%s [%zu, %zu] x %zu", x->fast->name,
-             k_type_name(type), w[0].block ? " in blocks" : "", ffn, dim, n_token);
+    snprintf(what, sizeof what, "%s gate and add %s%s [%zu, %zu] x %zu%s", x->fast->name,
+             k_type_name(type), w[0].block ? " in blocks" : "", ffn, dim, n_token,
+             recorded ? " recorded" : "");
     float *next = act_values(x, a, n_token, dim);
     k_ref.rms_norm(x->ref_device, normed, after, gain, (int)n_token, (int)dim, 1e-6f);
     float *size = largest_of(normed, n_in), *size_x = largest_of(after, n_in);
     check_within(what, next, normed, size, n_in, 10 * fused_limit(x, n_token));
     fetched(x, fast, sent_in, n_in);
     check_within(what, fast, after, size_x, n_in, 10 * fused_limit(x, n_token));
+    x->fast->forget(d, recording);
     x->fast->act_free(d, a);
     x->fast->act_free(d, b);
     for (int i = 0; i < 3; i++) {
@@ -822,6 +846,50 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
     for (size_t i = 0; i < sizeof on_host / sizeof *on_host; i++) free(on_host[i]);
 }
 
+// Matrices whose activations may be rounded to e4m3: three bits of each are left.
+static void test_short_x(struct pair *x)
+{
+    static const size_t shape[][3] = {{16, 64, 128}, {40, 48, 512}, {33, 256, 1024}, {2, 64, 128}};
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        for (int add = 0; add < 2; add++) {
+            err e = {0};
+            size_t n_token = shape[i][0], n_row = shape[i][1], n_col = shape[i][2];
+            size_t n_out = n_token * n_row;
+            struct k_matrix w = {.type = K_E4M3, .n_row = (int)n_row, .n_col = (int)n_col};
+            w.data = random_weights(x, K_E4M3, n_row, n_col);
+            w.scale = floats(x, n_row, 0.01);
+            w.short_x = true;
+            struct k_matrix s = sent_matrix(x, &w);
+            float *in = floats(x, n_token * n_col, 2), *gain = floats(x, n_col, 1);
+            float *normed = mem_new(n_token * n_col * sizeof *normed);
+            float *old = floats(x, n_out, 1), *fast = poisoned(n_out);
+            float *ref = copy_floats(old, n_out);
+            memcpy(fast, old, n_out * sizeof *fast);
+            float *sent_in = sent(x, in, n_token * n_col), *sent_gain = sent(x, gain, n_col);
+            float *out = sent(x, fast, n_out + GUARD);
+            k_act *a = x->fast->act_new(x->fast_device, (int)n_token, (int)n_col);
+            struct k_product p = {.w = &s, .out = out, .add = add};
+            struct k_product q = {.w = &w, .out = ref, .add = add};
+            assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, (int)n_col, &e), 0);
+            assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)n_col, &e), 0);
+            x->fast->norm(x->fast_device, a, sent_in, sent_gain, (int)n_token, (int)n_col, 1e-6f);
+            x->fast->project(x->fast_device, a, (int)n_token, &p, 1);
+            k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)n_col, 1e-6f);
+            k_ref.matmul(x->ref_device, normed, (int)n_token, &q, 1);
+            float *size = term_sizes(x, &w, normed, n_token, NULL, old);
+            fetched(x, fast, out, n_out + GUARD);
+            check_within("fp8 activations", fast, ref, size, n_out,
+                         x->fast->kv_type == K_F32 ? 4e-6 : 4e-2);
+            x->fast->act_free(x->fast_device, a);
+            drop_matrix(x, &s);
+            free_matrix(&w);
+            dropped(x, sent_in);
+            dropped(x, sent_gain);
+            float *all[] = {in, gain, normed, old, fast, ref, size};
+            for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+        }
+}
+
 static void test_fused(struct pair *x)
 {
     static const size_t tokens[] = {1, 2, 4, 5, 8, 9, 40};
@@ -832,9 +900,11 @@ static void test_fused(struct pair *x)
             check_project(x, tokens[t], dims[i]);
         }
         for (int type = 0; type < K_N_TYPE; type++) {
-            check_gate_and_add(x, (enum k_type)type, tokens[t], 128, 256);
-            check_gate_and_add(x, (enum k_type)type, tokens[t], 384, 640);
-            check_gate_and_add(x, (enum k_type)type, tokens[t], 96, 32);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 128, 256, false);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 384, 640, true);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 512, 768, true);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 128, 4608, true);
+            check_gate_and_add(x, (enum k_type)type, tokens[t], 96, 32, true);
         }
         check_attend(x, 4, 2, 64, 0, tokens[t], true);
         check_attend(x, 2, 3, 128, 37, tokens[t], false);
@@ -858,6 +928,7 @@ static void test_instance(void **state)
         test_argmax,
         test_fill,
         test_fused,
+        test_short_x,
         test_read_all_reads_all,
         test_threads_change_nothing,
     };

@@ -227,8 +227,9 @@ static void test_an_answer_under_a_schema(void **state)
     json_t *schema =
         json_pack("{s:s, s:{s:{s:s}, s:{s:s}}, s:[s, s]}", "type", "object", "properties", "sum",
                   "type", "number", "ok", "type", "boolean", "required", "sum", "ok");
+    const struct constraint output = {.kind = CONSTRAINT_SCHEMA, .json = schema};
     struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
-    if (agent_turn(a->agent, "How much is 2 + 3?", schema, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 2 + 3?", &output, &r, &e)) fail_msg("%s", e.msg);
     assert_true(json_is_number(json_object_get(r.value, "sum")));
     assert_true(json_is_boolean(json_object_get(r.value, "ok")));
     if (schema_validate(schema, r.value, &e)) fail_msg("%s", e.msg);
@@ -237,13 +238,46 @@ static void test_an_answer_under_a_schema(void **state)
     // One that cannot be enforced is refused before anything is journaled or run.
     int64_t runs = count("SELECT count(*) FROM run");
     json_t *unenforced = json_pack("{s:s, s:s}", "type", "string", "pattern", "(a)\\1");
-    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", unenforced, &r, &e), -1);
+    const struct constraint refused = {.kind = CONSTRAINT_SCHEMA, .json = unenforced};
+    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &refused, &r, &e), -1);
     assert_non_null(strstr(e.msg, "pattern"));
     assert_int_equal(count("SELECT count(*) FROM run"), runs);
     agent_result_free(&r);
     app_agent_close(a);
     json_decref(schema);
     json_decref(unenforced);
+}
+
+static void test_an_answer_in_a_format(void **state)
+{
+    (void)state;
+    static const struct {
+        struct constraint output;
+        const char *begin, *end;
+    } rows[] = {
+        {{.kind = CONSTRAINT_REGEX, .text = "Sum: [0-9]{1,3}\\."}, "Sum: ", "."},
+        {{.kind = CONSTRAINT_GRAMMAR, .text = "root = '<' ('+' | '-') [0-9]{1,3} '>'"}, "<", ">"},
+    };
+    struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e = {0};
+        struct agent_result r;
+        if (agent_turn(a->agent, "How much is 2 + 3?", &rows[i].output, &r, &e))
+            fail_msg("%s", e.msg);
+        size_t n = strlen(r.answer);
+        assert_true(n > 2 && strncmp(r.answer, rows[i].begin, strlen(rows[i].begin)) == 0);
+        assert_string_equal(r.answer + n - 1, rows[i].end);
+        assert_null(r.value);
+        assert_true(r.forced_tokens > 0 && r.passes < r.output_tokens);
+        agent_result_free(&r);
+    }
+    err e = {0};
+    struct agent_result r;
+    const struct constraint bad = {.kind = CONSTRAINT_GRAMMAR, .text = "root = x"};
+    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &bad, &r, &e), -1);
+    assert_string_equal(e.msg, "the answer's ebnf: grammar: 1:8: there is no rule x");
+    agent_result_free(&r);
+    app_agent_close(a);
 }
 
 // A store that fails in the middle of a turn: no further words may follow a call without a result,
@@ -316,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_a_repeated_call_is_not_run_again),
         cmocka_unit_test(test_cancel_ends_the_turn_at_once),
         cmocka_unit_test(test_an_answer_under_a_schema),
+        cmocka_unit_test(test_an_answer_in_a_format),
         cmocka_unit_test(test_a_lost_result_ends_the_agent_and_not_the_conversation),
         cmocka_unit_test(test_words_that_do_not_fit_are_not_kept),
     };

@@ -188,13 +188,76 @@ static void parsing(void **state)
     chat_close(c);
 }
 
+// A tokenizer like the one of the tests, with tokens around reasoning.
+static tokenizer *reasoning_tokenizer(void)
+{
+    err e;
+    json_error_t bad;
+    json_t *o = json_load_file(HEARTH_SOURCE_DIR "/tests/template/tiny_tokenizer.json", 0, &bad);
+    json_t *added = json_object_get(o, "added_tokens");
+    tokenizer *plain = tokenizer_open(HEARTH_SOURCE_DIR "/tests/template/tiny_tokenizer.json", &e);
+    assert_true(added && plain);
+    int n = tokenizer_size(plain);
+    tokenizer_close(plain);
+    static const char *const texts[] = {"<think>", "</think>"};
+    for (int i = 0; i < 2; i++) {
+        json_t *one = json_deep_copy(json_array_get(added, 0));
+        json_object_set_new(one, "id", json_integer(n + i));
+        json_object_set_new(one, "content", json_string(texts[i]));
+        json_object_set_new(one, "special", json_false());
+        json_array_append_new(added, one);
+    }
+    char *text = json_dumps(o, 0);
+    tokenizer *t = tokenizer_parse(text, strlen(text), "test", &e);
+    if (!t) fail_msg("%s", e.msg);
+    free(text);
+    json_decref(o);
+    return t;
+}
+
+static void reasoning_is_recognised(void **state)
+{
+    (void)state;
+    static const char asked[] = "{{ messages[0].content.split('</think>')[-1] }}";
+    static const struct {
+        const char *prompt, *begin, *written;
+        size_t answer;
+    } rows[] = {
+        {"", "<think>", "<think>so</think>\n\nyes", 19},
+        {"", "<think>", "yes </think>", 0},
+        {"", "<think>", "<think>cut off", 0},
+        {"<think>\n", "", "so</think>yes", 10},
+        {"<think>\n\n</think>\n\n", NULL, "<think></think>x", 0},
+    };
+    tokenizer *t = reasoning_tokenizer();
+    const char *begin, *end;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e;
+        char *source = mem_printf("%s%s", asked, rows[i].prompt);
+        chat *c = chat_open(source, "test", NULL, NULL, &e);
+        if (!c) fail_msg("%s", e.msg);
+        chat_reasoning(c, t, &begin, &end);
+        assert_true((begin == NULL) == (rows[i].begin == NULL) && (begin == NULL) == (end == NULL));
+        if (begin) assert_string_equal(begin, rows[i].begin);
+        assert_int_equal(chat_answer(c, rows[i].written, strlen(rows[i].written)), rows[i].answer);
+        chat_close(c);
+        free(source);
+    }
+    for (size_t i = 0; i < 3; i++) { // of the published ones only Qwen3 reasons
+        chat *c = open_own(own[i]);
+        chat_reasoning(c, t, &begin, &end);
+        assert_int_equal(end != NULL, strcmp(own[i], "qwen3.jinja") == 0);
+        chat_close(c);
+    }
+    tokenizer_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats_are_recognised),
-        cmocka_unit_test(published_formats),
-        cmocka_unit_test(calls_render_as_written),
-        cmocka_unit_test(parsing),
+        cmocka_unit_test(formats_are_recognised),  cmocka_unit_test(published_formats),
+        cmocka_unit_test(calls_render_as_written), cmocka_unit_test(parsing),
+        cmocka_unit_test(reasoning_is_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,145 @@
+// hearth bench agent: what taking forced tokens without asking the model saves. The same
+// conversation, tool calls and an answer under a schema among it, is held twice: with every token
+// asked of the model, and with those that the grammar leaves no choice about taken as they are.
+#include "app.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_row options[] = {
+    {"repeat", OPTION_INT, "N", "repetitions; the fastest counts", "3"},
+    {0},
+};
+
+static const struct {
+    const char *input, *schema;
+} turns[] = {
+    {"read prices.txt and add up the prices", NULL},
+    {"How much is 45.5 + 210 + 38.25?", NULL},
+    {"What is the total?",
+     "{\"type\": \"object\", \"properties\": {\"total\": {\"type\": \"number\"}, \"currency\": "
+     "{\"enum\": [\"EUR\", \"USD\"]}, \"paid\": {\"type\": \"boolean\"}, \"largest\": {\"enum\": "
+     "[\"desk "
+     "lamp\", \"office chair\", \"keyboard\"]}}, \"required\": [\"total\", \"currency\", \"paid\", "
+     "\"largest\"]}"},
+};
+
+struct measure {
+    int output_tokens, forced_tokens, passes;
+    int64_t decode_us;
+    buf text; // every answer
+};
+
+static int hold(struct app_agent *a, struct measure *m, err *e)
+{
+    int64_t us = 0;
+    m->output_tokens = m->forced_tokens = m->passes = 0;
+    buf_clear(&m->text);
+    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+        struct agent_result r;
+        struct constraint output = {0};
+        if (turns[i].schema) output.json = json_loads(turns[i].schema, 0, NULL);
+        int rc = agent_turn(a->agent, turns[i].input, output.json ? &output : NULL, &r, e);
+        constraint_free(&output);
+        m->output_tokens += r.output_tokens;
+        m->forced_tokens += r.forced_tokens;
+        m->passes += r.passes;
+        us += r.decode_us;
+        if (rc == 0) buf_printf(&m->text, "%s\n", r.answer);
+        agent_result_free(&r);
+        if (rc) return -1;
+    }
+    if (m->decode_us == 0 || us < m->decode_us) m->decode_us = us;
+    return 0;
+}
+
+static int compare(struct app *app, const json_t *spec, int repeat, struct measure m[2], err *e)
+{
+    for (int i = 0; i < 2 * repeat; i++) {
+        struct app_agent *a = app_agent_open(app, spec, e);
+        if (!a) return -1;
+        agent_force(a->agent, i % 2);
+        int rc = hold(a, &m[i % 2], e);
+        app_agent_close(a);
+        if (rc) return -1;
+    }
+    return 0;
+}
+
+static void print_results(const struct command *c, const struct measure m[2])
+{
+    bool same = strcmp(buf_text(&m[0].text), buf_text(&m[1].text)) == 0;
+    if (c->json) {
+        json_t *o = json_pack("{s:b, s:i, s:i, s:i, s:i, s:f, s:f}", "same_text", same,
+                              "output_tokens", m[1].output_tokens, "forced_tokens",
+                              m[1].forced_tokens, "passes_asked", m[0].passes, "passes_forced",
+                              m[1].passes, "decode_asked_ms", (double)m[0].decode_us / 1e3,
+                              "decode_forced_ms", (double)m[1].decode_us / 1e3);
+        json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+        json_decref(o);
+        return;
+    }
+    printf("%zu turns, %d tokens, %d of them forced\n", sizeof turns / sizeof *turns,
+           m[1].output_tokens, m[1].forced_tokens);
+    printf("  every token asked of the model  %5d passes  %8.1f ms\n", m[0].passes,
+           (double)m[0].decode_us / 1e3);
+    printf("  forced tokens taken             %5d passes  %8.1f ms\n", m[1].passes,
+           (double)m[1].decode_us / 1e3);
+    printf("  the answers are %s\n", same ? "the same" : "NOT the same");
+}
+
+// A workspace of its own, with the list that the turns speak of, and a store in it.
+static json_t *make_place(struct app *app, const char *dir, err *e)
+{
+    static const char prices[] = "desk lamp: 45.50\noffice chair: 210.00\nkeyboard: 38.25\n";
+    char *work = path_join(dir, "work"), *file = path_join(work, "prices.txt");
+    char *db = path_join(dir, "bench.db");
+    json_t *spec = NULL;
+    if (file_mkdirs(work, e) == 0 && file_replace(file, prices, sizeof prices - 1, e) == 0 &&
+        (app->store = store_open(db, STORE_WRITE, e)))
+        spec = json_pack("{s:s, s:s, s:[s, s]}", "name", "bench", "workspace", work, "tools",
+                         "read_file", "calculate");
+    free(work);
+    free(file);
+    free(db);
+    return spec;
+}
+
+static int bench_agent(struct command *c, err *e)
+{
+    char dir[] = "/tmp/hearth-bench-XXXXXX";
+    long long repeat = cli_int(c, "repeat");
+    struct measure m[2] = {{.text = buf_new(1 << 20)}, {.text = buf_new(1 << 20)}};
+    struct app app;
+    json_t *spec = NULL;
+    if (repeat < 1 || repeat > 1000)
+        return err_set(e, ERR_USAGE, "--repeat: expected 1 to 1000, found %lld", repeat);
+    int rc = app_open(&app, c, APP_BOX | APP_ENGINE, e);
+    if (rc == 0 && !mkdtemp(dir)) rc = err_sys(e, errno, "%s", dir);
+    if (rc == 0) {
+        app.screen.quiet = true;
+        spec = make_place(&app, dir, e);
+        rc = spec ? compare(&app, spec, (int)repeat, m, e) : -1;
+    }
+    app_close(&app);
+    if (rc == 0) print_results(c, m);
+    json_decref(spec);
+    file_remove_tree(dir);
+    for (int i = 0; i < 2; i++) buf_free(&m[i].text);
+    return rc;
+}
+
+const struct verb verb_bench_agent = {
+    .name = "bench agent",
+    .arguments = "",
+    .help = "passes of the model that forced tokens save in a conversation",
+    .options = options,
+    .shared = app_model_options,
+    .run = bench_agent,
+};
