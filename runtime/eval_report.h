@@ -4,10 +4,11 @@
 #include "eval_pool.h"
 #include <stdio.h>
 
-// New: {hearth, model, options, tasks: [{id, kind, file?, passed, runs: [result...]}], kinds:
-// {KIND: {tasks, passed, rate, interval}}, tasks_n, passed, rate, interval, not_run, tokens_out,
-// seconds}. `rate` is the mean over tasks of the share of a task's runs that passed; `interval` its
-// 95 % Wilson interval with a task as the unit, since runs of one task are not independent.
+// New: {hearth, model, options, total: RATE, not_run, tokens_out, seconds, kinds: {KIND: RATE},
+// tasks: [{id, kind, file?, passed, runs: [result...]}]} with RATE {tasks, passed, rate, interval}
+// and results as eval_task_run makes them, `dir` added where the run's folder is kept. `rate` is
+// the mean over tasks of the share of a task's runs that passed; `interval` its 95 % Wilson
+// interval with a task as the unit, since runs of one task are not independent.
 json_t *eval_report(const struct eval_pool *p, double seconds);
 
 void eval_report_print(const json_t *report, FILE *f);
@@ -15,10 +16,10 @@ void eval_report_print(const json_t *report, FILE *f);
 // The report in the XML that build servers read. NULL with *e when it is too large.
 char *eval_report_junit(const json_t *report, err *e);
 
-// {both, better: [{id, before, after}], worse: [...], same, only_before: [id], only_after: [id],
-// before: {rate, interval}, after: {...}, p}: over the tasks of both reports. p: two-sided exact
-// sign test over the tasks that changed (McNemar's exact test when each task ran once). NULL and *e
-// (ERR_INPUT) when a file is no report.
+// {before: RATE, after: RATE, p, same, better: [{id, before, after}], worse: [...], only_before:
+// [id], only_after: [id]}, all but the last two over the tasks that stand in both reports. p:
+// two-sided exact sign test over the tasks that changed (McNemar's exact test when each task ran
+// once). NULL and *e (ERR_INPUT) when a file is no report.
 json_t *eval_compare(const json_t *before, const char *before_name, const json_t *after,
                      const char *after_name, err *e);
 void eval_compare_print(const json_t *c, FILE *f);

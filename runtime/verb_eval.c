@@ -196,7 +196,7 @@ static int write_junit(const json_t *report, const char *path, err *e)
     return rc;
 }
 
-static int tell(struct evaluation *ev, bool cancelled, err *e)
+static int tell(struct evaluation *ev, bool partial, err *e)
 {
     double least = cli_number(ev->c, "min-rate");
     const char *junit = cli_text(ev->c, "junit");
@@ -210,7 +210,7 @@ static int tell(struct evaluation *ev, bool cancelled, err *e)
     const json_t *total = json_object_get(report, "total");
     double rate = json_number_value(json_object_get(total, "rate"));
     int rc = junit ? write_junit(report, junit, e) : 0;
-    if (rc == 0 && !cancelled && rate < least)
+    if (rc == 0 && !partial && rate < least)
         rc = err_set(e, ERR_FAILED,
                      "%.4g of %lld tasks passed (%.1f %%; at least %.1f %% asked for)",
                      json_number_value(json_object_get(total, "passed")),
@@ -233,11 +233,10 @@ static int evaluate(struct command *c, err *e)
         for (int k = 1; k <= repeat; k++)
             for (size_t i = 0; i < ev.suite.n; i++) add_run(&ev, i, k, repeat, EVAL_MODEL);
         rc = run_all(&ev, e);
-        bool cancelled = rc && e->code == ERR_CANCELLED;
         err later = {0};
         if (rc == 0)
             rc = tell(&ev, false, e);
-        else if (cancelled)
+        else if (e->code == ERR_CANCELLED || ev.n_done) // what was run is worth telling
             tell(&ev, true, &later);
     }
     evaluation_close(&ev);
