@@ -16,7 +16,8 @@ struct work {
     k_act *ffn;             // [chunk_max, ffn_dim]
     float *q;               // [chunk_max, n_head * head_dim]
     float *k, *v;           // [chunk_max, n_kv_head * head_dim]
-    float *gate, *up;       // [chunk_max, ffn_dim]
+    float *gate, *up;       // [chunk_max, ffn_dim]; without experts
+    float *mix;             // [k_mix_room]; with experts
     float *rope;            // [chunk_max, head_dim]
     float *logits;          // [STEP_ROWS, n_vocab]
     float *pooled;          // [dim]

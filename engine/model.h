@@ -13,7 +13,11 @@ struct layer {
     float *q_bias, *k_bias, *v_bias; // as many as rows, or NULL
     float *q_norm, *k_norm;          // [head_dim], or NULL
     float *ffn_norm;                 // [dim]
-    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]
+    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]; without experts
+
+    struct k_matrix router;                  // [n_expert, dim]; with experts
+    struct k_matrix *e_gate, *e_up, *e_down; // [n_expert] of the same shapes
+    struct k_experts experts;                // these, as operations take them
 };
 
 struct model {

@@ -39,8 +39,8 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
-    bool short_x;       // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
-                        // instance may round them so where there are many tokens
+    bool short_x; // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
+                  // instance may round them so where there are many tokens
 };
 
 enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };
@@ -95,6 +95,28 @@ struct k_add {
     const float *gain; // [w->n_row]
     float eps;
 };
+
+// A feed-forward block of experts: softmax(a router^T) says for each token which n_used of n_expert
+// work for it, the lower index among equals, and with what weight; with `normalise` the chosen
+// weights are divided by their sum.
+struct k_experts {
+    const struct k_matrix *router;           // [n_expert, dim]
+    const struct k_matrix *gate, *up, *down; // [n_expert] of [ffn, dim], [ffn, dim], [dim, ffn]
+    int n_expert, n_used;
+    bool normalise;
+};
+
+// The second half of a layer with experts: x += the chosen experts' outputs by their weights, then
+// as k_add.
+struct k_mix {
+    const struct k_experts *experts;
+    float *x;    // [n_token, dim]
+    float *room; // [k_mix_room] for the instance's use
+    k_act *next; // or NULL: no norm follows
+    const float *gain;
+    float eps;
+};
+size_t k_mix_room(const struct k_experts *e, int n_token); // floats
 
 struct k_ops {
     const char *name;
@@ -163,6 +185,7 @@ struct k_ops {
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+    void (*mix)(k_device *d, const k_act *a, const struct k_mix *m, int n_token); // NULL: not here
 
     // The index of the largest of x[0..n), the lowest among equals; NaN counts as -infinity. `mask`
     // is host memory, a bit for each index that may be chosen, or NULL. -1 when there is none.
