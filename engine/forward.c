@@ -34,6 +34,25 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
+void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, uint64_t *cache,
+                uint64_t *scratch)
+{
+    int n = ctx_max < ops->batch_max ? ctx_max : ops->batch_max;
+    int n_q = c->n_head * c->head_dim, n_kv = c->n_kv_head * c->head_dim;
+    const struct k_matrix router = {.n_col = c->dim}, gate = {.n_row = c->ffn_dim};
+    const struct k_experts experts = {
+        .router = &router, .gate = &gate, .n_expert = c->n_expert, .n_used = c->n_expert_used};
+    uint64_t floats =
+        (uint64_t)n * (uint64_t)(c->dim + n_q + 2 * n_kv + 2 * c->ffn_dim + c->head_dim);
+    floats += (uint64_t)STEP_ROWS * (uint64_t)c->n_vocab + (uint64_t)c->dim;
+    if (c->n_expert) floats += k_mix_room(&experts, n);
+    *cache = 2 * (uint64_t)c->n_layer * (uint64_t)c->n_kv_head * (uint64_t)ctx_max *
+             k_row_bytes(ops->kv_type, c->head_dim);
+    *scratch = floats * sizeof(float) + (uint64_t)(n + 1) * sizeof(int32_t) +
+               (uint64_t)(c->head_dim / 2) * sizeof(double) + ops->act_bytes(n, c->dim) +
+               ops->act_bytes(n, n_q) + ops->act_bytes(n, c->ffn_dim);
+}
+
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
 {
     const struct config *c = &m->config;

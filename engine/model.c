@@ -612,20 +612,40 @@ static int make_digest(struct model *m, const char *dir, err *e)
     return 0;
 }
 
-struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e)
+static int make_plan(const struct model *m, const struct model_need *need, struct memory_plan *plan,
+                     err *e)
+{
+    int limit = m->config.ctx_max;
+    if (need->ctx_max > limit)
+        return err_set(e, ERR_USAGE,
+                       "context: %d tokens, but config.json: max_position_embeddings is %d",
+                       need->ctx_max, limit);
+    int ctx = need->ctx_max ? need->ctx_max : limit < need->ctx_default ? limit : need->ctx_default;
+    *plan = memory_plan_make(&m->config, m->weights, m->ops, m->device, ctx, need->n_session);
+    return memory_plan_check(plan, e);
+}
+
+struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n_thread,
+                                 const struct model_need *need, struct memory_plan *plan, err *e)
 {
     struct model *m = mem_new(sizeof *m);
     const struct source checkpoint = {.random = NULL};
     m->ops = ops;
     if (config_load(&m->config, dir, e) || !(m->weights = weights_open(dir, e)) ||
         make_digest(m, dir, e) || !(m->device = ops->open(n_thread, e)) ||
-        bind_all(m, &checkpoint, e) || check_leftover(m, e)) {
+        (need && make_plan(m, need, plan, e)) || bind_all(m, &checkpoint, e) ||
+        check_leftover(m, e)) {
         if (!strstr(e->msg, dir)) err_wrap(e, "%s", dir);
         model_close(m);
         return NULL;
     }
     sum_up(m);
     return m;
+}
+
+struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e)
+{
+    return model_open_planned(dir, ops, n_thread, NULL, NULL, e);
 }
 
 struct model *model_synthetic(const struct config *c, enum k_type type, enum k_type head,

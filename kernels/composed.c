@@ -135,6 +135,18 @@ void composed_arrange(k_device *d, const struct k_matrix *w)
     (void)w;
 }
 
+void composed_memory(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes)
+{
+    (void)d;
+    *free_bytes = k_memory_available();
+    *floor_bytes = 0;
+}
+
+size_t composed_act_bytes(int n_token, int n_col)
+{
+    return (size_t)n_token * (size_t)n_col * sizeof(float);
+}
+
 int composed_finish(k_device *d, err *e)
 {
     (void)d, (void)e;

@@ -21,6 +21,8 @@ void composed_mix(const struct k_ops *op, k_device *d, const float *a, const str
 void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
                    uint64_t set);
 void composed_arrange(k_device *d, const struct k_matrix *w); // as it is
+void composed_memory(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes);
+size_t composed_act_bytes(int n_token, int n_col);
 int composed_finish(k_device *d, err *e); // nothing is ever pending
 void composed_replay(k_device *d, void **recording, void (*issue)(void *context), void *context);
 void composed_forget(k_device *d, void *recording);
@@ -66,7 +68,8 @@ void composed_forget(k_device *d, void *recording);
     }
 
 #define COMPOSED_OPERATIONS                                                                        \
-    .fill = composed_fill, .arrange = composed_arrange, .finish = composed_finish,                 \
-    .replay = composed_replay, .forget = composed_forget, .act_new = fused_act_new,                \
+    .reads_host = true, .memory = composed_memory, .fill = composed_fill,                          \
+    .arrange = composed_arrange, .finish = composed_finish, .replay = composed_replay,             \
+    .forget = composed_forget, .act_bytes = composed_act_bytes, .act_new = fused_act_new,          \
     .act_free = fused_act_free, .norm = fused_norm, .project = fused_project,                      \
     .attend = fused_attend, .gate = fused_gate, .add = fused_add, .mix = fused_mix

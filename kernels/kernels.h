@@ -121,13 +121,17 @@ size_t k_mix_room(const struct k_experts *e, int n_token); // floats
 struct k_ops {
     const char *name;
     enum k_type kv_type;
-    int batch_max; // tokens in one call, at most
+    int batch_max;   // tokens in one call, at most
+    bool reads_host; // place copies nothing
 
     k_device *(*open)(int n_thread, err *e); // n_thread 0: one per CPU this process may use
     void (*close)(k_device *d);
     const char *(*describe)(const k_device *d); // "cpu avx2"
     int (*n_thread)(const k_device *d);
 
+    // Bytes that may still be taken, and those of the machine's that are kept for everything else
+    // and not among them.
+    void (*memory)(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes);
     void *(*alloc)(k_device *d, size_t n_bytes); // zeroed, aligned to 64; NULL: not enough memory
     void (*release)(k_device *d, void *p);       // of alloc; NULL is allowed
     void (*upload)(k_device *d, void *to, const void *host, size_t n_bytes);
@@ -176,6 +180,7 @@ struct k_ops {
                      int dim); // out [dim] += each row
 
     // The same steps fused, as the engine issues them.
+    size_t (*act_bytes)(int n_token, int n_col);            // that act_new takes
     k_act *(*act_new)(k_device *d, int n_token, int n_col); // for up to n_token; NULL: no memory
     void (*act_free)(k_device *d, k_act *a);                // NULL is allowed
     void (*norm)(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
@@ -203,6 +208,9 @@ extern const struct k_ops k_ref;
 extern const struct k_ops k_cpu;                   // with the best instructions this machine has
 extern const struct k_ops k_cpu_avx2, k_cpu_plain; // with given ones: open fails where they lack
 extern const struct k_ops k_cuda; // one NVIDIA GPU; only in a build with HEARTH_CUDA
+
+// MemAvailable of /proc/meminfo in bytes; 0 when it cannot be read.
+uint64_t k_memory_available(void);
 
 // By .name; NULL: k_cuda where this build has it and the machine has a GPU, else k_cpu. NULL when
 // unknown
