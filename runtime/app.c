@@ -93,6 +93,7 @@ static int open_engine(struct app *app, const struct command *c, err *e)
     else {
         o.n_thread = (int)threads;
         o.ctx_max = (int)ctx;
+        o.n_session = 2; // one to talk, one for embeddings
         app->en = engine_open(&o, e);
         rc = app->en ? 0 : -1;
     }
