@@ -95,6 +95,7 @@ struct grammar_tools_options {
     enum tool_choice choice;
     const char *named; // CHOICE_NAMED: the tool
     bool parallel;     // more than one call in a turn
+    bool at_once;      // CHOICE_REQUIRED, CHOICE_NAMED: no text before the call
     const char *begin; // "<tool_call>\n": where begin[..] starts with an added token's content,
                        // that token (only) opens a call; otherwise these bytes do; "": a call
                        // is the whole answer, and an answer that begins like one is one

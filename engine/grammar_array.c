@@ -51,20 +51,25 @@ static set_id element_set(grammar *g, const form_id *atom, uint32_t n, uint32_t 
     return s;
 }
 
-static uint32_t words_cost(grammar *g, uint32_t needed, const struct used *used)
+// The language of enumerated strings, if the set holds nothing else; else LEX_EMPTY.
+static lex_lang words_of(const grammar *g, set_id id)
 {
-    uint32_t n = lex_words_count(g->x, used->words);
-    for (uint32_t w = 0; w < bit_words(n); w++)
-        needed += (uint32_t)__builtin_popcountll(used->taken[w]);
-    if (n < needed) return FAR;
-    return far_add(2, lex_words_rest(g->x, lex_start(g->x, used->words), used->taken));
+    struct set s = g->sets[id];
+    bool only = !s.literals && !s.number && !s.array && !s.object && s.string;
+    return only && lex_words_count(g->x, s.string) ? s.string : (lex_lang)LEX_EMPTY;
+}
+
+// So many distinct words, each with its quotes and a comma.
+static uint32_t words_cost(grammar *g, lex_lang words, uint32_t needed, const struct used *used)
+{
+    uint32_t n = lex_words_least(g->x, words, used->taken, needed, used->writing);
+    return n == LEX_NONE ? FAR : far_add(n, far_mul(needed, 2 + comma_bytes(g)));
 }
 
 // Distinct elements for the places from `count` on: the shortest ones of one set grow longer, by a
 // byte for each power of ten at most; where a set is small, whether there are enough is counted.
 static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, const struct used *used)
 {
-    if (used->words != LEX_EMPTY) return words_cost(g, needed, used);
     set_id left = used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
     uint32_t n = values_count(g, left);
     if (n != LEX_MANY && n < needed) return FAR;
@@ -87,11 +92,19 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
     if (count > most || least > most) return FAR;
     for (uint32_t at = count; at < least; at++) {
         set_id s = element_set(g, atom, n, at);
+        if (used->words != LEX_EMPTY) {
+            total = far_add(total, words_cost(g, used->words, least - at, used));
+            break;
+        }
         uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : values_cost(g, s);
         cost = far_add(cost, comma_bytes(g));
         if (at >= fixed) {
             uint32_t growth = unique ? 12 : 0; // distinct elements: digits that tell them apart
-            total = far_add(total, far_mul(least - at, cost + growth));
+            uint32_t all = far_mul(least - at, cost + growth);
+            lex_lang words = unique ? words_of(g, s) : (lex_lang)LEX_EMPTY; // or they become words
+            if (words != LEX_EMPTY && used->set == SET_NONE && all < FAR)
+                all = max_of(all, words_cost(g, words, least - at, used));
+            total = far_add(total, all);
             break;
         }
         total = far_add(total, cost);
@@ -132,9 +145,7 @@ lex_lang array_words(grammar *g, form_id f)
         unique = unique || y->kind == A_UNIQUE;
     }
     if (!unique) return LEX_EMPTY;
-    struct set s = g->sets[element_set(g, atom, n, 0)];
-    bool only = !s.literals && !s.number && !s.array && !s.object && s.string;
-    return only && lex_words_count(g->x, s.string) ? s.string : (lex_lang)LEX_EMPTY;
+    return words_of(g, element_set(g, atom, n, 0));
 }
 
 uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *used)

@@ -709,9 +709,13 @@ static bool fill_key(struct fill *f, const struct pos *p)
     return true;
 }
 
-void fill_put(struct fill *f, int32_t token)
+void fill_bits(struct fill *f, const uint64_t *bits)
 {
-    put(f, token);
+    int words = tables(f->g)->words;
+    if (!f->dense && f->n + (uint32_t)count_bits(bits, words) > LIST_MAX) make_dense(f);
+    for (int w = 0; w < words && f->dense; w++) f->dense[w] |= bits[w];
+    for (int w = 0; w < words && !f->dense; w++)
+        for (uint64_t b = bits[w]; b; b &= b - 1) put(f, w * 64 + __builtin_ctzll(b));
 }
 
 void fill_base(struct fill *f, const uint64_t *bits, int n)

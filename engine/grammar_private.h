@@ -55,6 +55,10 @@ static inline uint32_t min_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
+static inline uint32_t max_of(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
 static inline uint64_t mix(uint64_t h, uint64_t v)
 {
     h = (h ^ h >> 32) * 0xd6e8feb86659fd93u; // first h alone, so that h and v do not cancel out
@@ -289,6 +293,7 @@ struct used {
     set_id set;
     lex_lang words; // LEX_EMPTY, or that of all elements, and a bit for each word taken
     const uint64_t *taken;
+    bool writing; // one more is being written, and counted
 };
 // Bytes from after an element (or the bracket) to the end.
 uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
@@ -672,7 +677,7 @@ size_t lexeme_cache_bytes(const struct lexeme_cache *c);
 
 // A mask being made: what walks outside of grammar_mask.c put into it.
 struct fill;
-void fill_put(struct fill *f, int32_t token);
+void fill_bits(struct fill *f, const uint64_t *bits);        // all of these
 void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
 bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
 bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?

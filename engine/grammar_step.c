@@ -946,6 +946,7 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
     uint32_t n = 0, cap = f->n + 8;
     struct frame *next = frame_like(mem, f, cap);
     struct used used = frame_used(f);
+    used.writing = true;
     for (uint32_t i = 0; i < f->n; i++) {
         form_id form = FRAME_ITEMS(f)[i].form;
         uint32_t m;
@@ -1145,6 +1146,7 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     uint32_t count = f->count + value_open;
     if (f->kind == FRAME_ARRAY) {
         struct used used = frame_used(f);
+        used.writing = value_open;
         return array_rest(g, form, count, &used);
     }
     struct object_at at = object_at(f);

@@ -77,10 +77,12 @@ static piece calls_piece(grammar *g, const struct grammar_tools_options *o, piec
     return piece_then(g, first, piece_repeat(g, more, 0, UINT32_MAX));
 }
 
-// Free text before calls, and calls. Text alone where there may be no call.
+// Free text before calls, unless they come at once, and calls. Text alone where there may be no
+// call.
 static piece answer_piece(grammar *g, const struct grammar_tools_options *o, piece body, err *e)
 {
     bool must = o->choice == CHOICE_REQUIRED || o->choice == CHOICE_NAMED;
+    bool at_once = must && o->at_once;
     int32_t token = rules_named(g, o->begin, strlen(o->begin));
     piece text, calls;
     if (token >= 0) {
@@ -89,12 +91,13 @@ static piece answer_piece(grammar *g, const struct grammar_tools_options *o, pie
         piece call = piece_call(g, piece_then(g, open, body));
         call = piece_then(g, piece_token(g, token), call);
         text = piece_lang(g, LEX_ANY_STRING);
-        calls = piece_then(g, text, calls_piece(g, o, call, call));
+        calls = piece_then(g, at_once ? PIECE_EMPTY : text, calls_piece(g, o, call, call));
     } else if (o->begin[0]) {
         piece call = piece_call(g, piece_then(g, piece_format(g, o->before_name), body));
         piece next = piece_then(g, piece_format(g, o->begin), call);
         text = piece_without(g, &o->begin, 1, e);
-        calls = piece_then(g, piece_until(g, &o->begin, 1, 0, e), calls_piece(g, o, call, next));
+        piece opened = at_once ? piece_format(g, o->begin) : piece_until(g, &o->begin, 1, 0, e);
+        calls = piece_then(g, opened, calls_piece(g, o, call, next));
     } else {
         text = piece_not_beginning(g, o->before_name, e);
         calls = piece_call(g, piece_then(g, piece_format(g, o->before_name), body));

@@ -61,31 +61,85 @@ static bool may_follow(grammar *g, struct follow *x, uint8_t c)
     return may;
 }
 
+// ---- text ----
+
+#define FEW_KINDS     24u // tokens of so few kinds are as quickly walked
+#define SUBTREE_LEAST 4u  // nodes of a subtree that is worth a look at its kinds
+
+// Tokens made of characters that lead from the thread's state back to it are taken at once.
+static struct kinds take_loops(struct walk *w, const struct thread *t, uint32_t tail)
+{
+    const struct vocab_tables *v = w->g->v->prepared;
+    struct kinds loops = lex_loops(w->g->raw, t->s), none = {{0}};
+    // An unfinished character needs three bytes more.
+    if (kinds_count(&loops) <= FEW_KINDS ||
+        !fill_fits_at(w->f, far_add(far_add(lex_rest(w->g->raw, t->s), tail), 3)))
+        return none;
+    const struct kind_mask *known = vocab_kinds(w->g->v, loops, loops);
+    uint64_t *bits = known ? known->bits : mem_new((size_t)v->words * sizeof *bits);
+    if (!known) vocab_kinds_fill(w->g->v, loops, loops, bits);
+    for (int i = 0; i < v->words; i++) w->bits[i] |= bits[i];
+    if (!known) free(bits);
+    return loops;
+}
+
+// Takes what stands below a node after which the text is at s, if all of it leads back to s.
+static bool take_below(struct walk *w, const struct trie_node *n, lex_state s, uint32_t tail)
+{
+    struct kinds loops = lex_loops(w->g->raw, s);
+    if (!kinds_within(&n->below, &loops) ||
+        !fill_fits_at(w->f, far_add(far_add(lex_rest(w->g->raw, s), tail), 3)))
+        return false;
+    uint32_t end = w->t->node[n->skip].token;
+    for (uint32_t k = n->token + n->n_token; k < end; k++)
+        set_bit(w->bits, (uint32_t)w->t->token[k]);
+    return true;
+}
+
+struct reached {
+    lex_state s;
+    bool pure; // all characters so far are of those that are taken at once
+};
+
+static bool is_of(const struct trie_node *n, const struct kinds *k)
+{
+    return n->kind == KIND_MIDDLE ? kinds_has(k, KIND_BEYOND) && kinds_has(k, KIND_WHITE)
+                                  : kinds_has(k, n->kind);
+}
+
 static void walk_text(struct walk *w, const struct thread *thread)
 {
     lex *x = w->g->raw;
     const struct trie *t = w->t;
     struct chunk_mark mark = chunk_mark(&w->g->step);
     uint32_t tail = rules_tail(w->g, thread->edge, thread->column, thread->entry);
-    lex_state *at = mem_new((t->depth + 2) * sizeof *at);
+    struct kinds loops = take_loops(w, thread, tail);
+    struct reached *at = mem_new((t->depth + 2) * sizeof *at);
     struct follow *follow = mem_new(sizeof *follow);
     follow->t = thread;
-    at[0] = thread->s;
+    at[0] = (struct reached){thread->s, !kinds_none(&loops)};
     may_follow(w->g, follow, 0); // before any mark that is gone back to
     for (uint32_t i = 0; i < t->n;) {
         const struct trie_node *n = &t->node[i];
         uint32_t d = n->depth;
+        lex_state before = at[d - 1].s, s = thread->s;
+        bool pure = at[d - 1].pure && is_of(n, &loops);
+        if (pure && kinds_within(&n->below, &loops)) {
+            i = n->skip;
+            continue;
+        }
         // Behind at[0] what follows has threads of its own.
-        if (d > 1 && lex_accepts(x, at[d - 1]) && may_follow(w->g, follow, n->byte))
+        if (d > 1 && lex_accepts(x, before) && may_follow(w->g, follow, n->byte))
             walk_pos(w, i, i + 1, &follow->pos);
-        lex_state s = lex_step(x, at[d - 1], n->byte);
+        if (!pure || n->kind == KIND_MIDDLE) s = lex_step(x, before, n->byte);
         if (s == LEX_DEAD) {
             i = n->skip;
             continue;
         }
-        at[d] = s;
-        if (n->n_token && fill_fits_at(w->f, far_add(lex_rest(x, s), tail))) take(w, i);
-        i++;
+        at[d] = (struct reached){s, pure};
+        if (!pure && n->n_token && fill_fits_at(w->f, far_add(lex_rest(x, s), tail))) take(w, i);
+        bool all = !pure && n->skip > i + SUBTREE_LEAST && take_below(w, n, s, tail);
+        i = all ? n->skip : i + 1;
     }
     free(at);
     free(follow);
@@ -142,9 +196,8 @@ static void take_named(struct walk *w, const struct pos *p)
 static void put_all(struct walk *w, const uint64_t *base)
 {
     int words = ((const struct vocab_tables *)w->g->v->prepared)->words;
-    for (int i = 0; i < words; i++)
-        for (uint64_t b = base ? w->bits[i] & ~base[i] : w->bits[i]; b; b &= b - 1)
-            fill_put(w->f, i * 64 + __builtin_ctzll(b));
+    for (int i = 0; i < words && base; i++) w->bits[i] &= ~base[i];
+    fill_bits(w->f, w->bits);
 }
 
 void rules_fill_behind(grammar *g, struct fill *f, const struct pos *p)

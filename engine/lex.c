@@ -379,6 +379,25 @@ uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
     return least;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+uint32_t lex_words_least(const lex *x, lex_lang a, const uint64_t *taken, uint32_t k, bool writing)
+{
+    const struct words *w = &x->words[x->expr[x->lang[a].a].a];
+    uint32_t *cost = mem_new((w->n + 1) * sizeof *cost), n = 0, sum = 0;
+    for (uint32_t i = 0; i < w->n; i++)
+        if (!taken || !is_taken(taken, i)) cost[n++] = word_cost(x, w, i, 0);
+    bool enough = n >= k + writing;
+    if (n) qsort(cost, n, sizeof *cost, by_number);
+    for (uint32_t i = writing; enough && i < k + writing; i++) sum = far_sum(sum, cost[i]);
+    free(cost);
+    return enough ? sum : LEX_NONE;
+}
+
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)
 {
     const struct state *p = &x->state[s];

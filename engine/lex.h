@@ -101,10 +101,11 @@ uint32_t lex_count(lex *x, lex_state s);
 bool lex_is_free(const lex *x, lex_state s, uint32_t *min, uint32_t *max);
 // Kinds of characters: of ASCII each but the control characters is one, by its code.
 enum {
-    KIND_BEYOND, // not ASCII, and no white space
-    KIND_WHITE,  // white space of ECMA-262 beyond ASCII
-    KIND_OTHER,  // control characters below U+0020, what is no UTF-8: in no string
-    KIND_MIDDLE, // no kind: a character is not complete
+    KIND_BEYOND,  // not ASCII, and no white space
+    KIND_WHITE,   // white space of ECMA-262 beyond ASCII
+    KIND_OTHER,   // what is no UTF-8: in no text
+    KIND_MIDDLE,  // no kind: a character is not complete
+    KIND_CONTROL, // control characters below U+0020: in no JSON string
     KINDS = 128
 };
 struct kinds {
@@ -131,7 +132,8 @@ static inline uint32_t kinds_count(const struct kinds *k)
     return (uint32_t)(__builtin_popcountll(k->w[0]) + __builtin_popcountll(k->w[1]));
 }
 uint32_t lex_kind(uint32_t c); // of a code point
-// Those of which every character leads from s, a string state between two characters, back to s.
+// Those of which every character leads from s, a state of a string or of plain text between two
+// characters, back to s.
 struct kinds lex_loops(lex *x, lex_state s);
 // Those of which every character leads from s to death; a quote is one where s does not accept.
 struct kinds lex_doomed(lex *x, lex_state s);
@@ -169,6 +171,10 @@ uint32_t lex_words_count(const lex *x, lex_lang a);
 // s, a state of that language, another word?
 bool lex_words_left(lex *x, lex_state s, const uint64_t *taken);
 uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_rest; LEX_NONE: none
+// Bytes of the k shortest words of such a language that are not taken (NULL: none is); `writing`:
+// of the k that come after the shortest, since another one, whichever, is being written. LEX_NONE:
+// there are fewer.
+uint32_t lex_words_least(const lex *x, lex_lang a, const uint64_t *taken, uint32_t k, bool writing);
 #define LEX_NONE UINT32_MAX
 
 // The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0

@@ -13,7 +13,7 @@ enum { N_WHITE = sizeof white / sizeof white[0] };
 
 uint32_t lex_kind(uint32_t c)
 {
-    if (c < 0x80) return c < 0x20 ? KIND_OTHER : c;
+    if (c < 0x80) return c < 0x20 ? KIND_CONTROL : c;
     for (int i = 0; i < N_WHITE; i++)
         if (c >= white[i].lo && c <= white[i].hi) return KIND_WHITE;
     return KIND_BEYOND;
@@ -56,18 +56,30 @@ static struct kinds kinds_of_set(const lex *x, uint32_t set)
 
 // ---- loops ----
 
+// Of plain text: a quote and a backslash are characters like any other, and control characters too.
+static void add_plain(struct kinds *k, uint32_t lo, uint32_t hi, uint32_t *n_control)
+{
+    if (lo <= '"' && hi >= '"') kinds_add(k, '"');
+    if (lo <= '\\' && hi >= '\\') kinds_add(k, '\\');
+    if (lo < 0x20) *n_control += (hi < 0x20 ? hi : 0x1f) - lo + 1;
+    if (*n_control == 0x20) kinds_add(k, KIND_CONTROL);
+}
+
 static struct kinds loops_of(lex *x, expr a)
 {
     struct kinds k = {{0}};
+    uint32_t n_control = 0;
     if (x->expr[a].kind == EXPR_WORDS) return k;
     const struct row *r = expr_row(x, a);
     k = all_beyond;
     for (uint32_t i = 0; i < r->n; i++) {
         uint32_t hi = i + 1 < r->n ? r->from[i + 1] - 1 : CODE_POINT_MAX;
-        if (r->to[i] == a)
-            add_ascii(&k, r->from[i], hi);
-        else
+        if (r->to[i] != a) {
             take_beyond(&k, r->from[i], hi);
+            continue;
+        }
+        add_ascii(&k, r->from[i], hi);
+        if (x->escapes == ESCAPES_NONE) add_plain(&k, r->from[i], hi, &n_control);
     }
     return k;
 }

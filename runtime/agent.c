@@ -38,6 +38,8 @@ struct agent {
     size_t n_tool;
     json_t *descriptions;            // array for the template, NULL without tools
     grammar *with_calls, *text_only; // with_calls: NULL without tools
+    grammar *must_call;              // of `called`; NULL: not made yet
+    struct agent_choice called;      // what must_call is of; its name is a tool's own
     uint64_t *mask;                  // [(n_vocab + 63) / 64]
     token_buf prompt;
     // the turn in progress
@@ -45,6 +47,7 @@ struct agent {
     int tokens_left;
     struct past_call *past;
     bool must_answer;
+    enum tool_choice choice;             // NONE, or of the next answer
     grammar *answer;                     // of what the turn in progress asks for; NULL: free text
     bool answer_is_json;                 // under a schema
     const char *think_begin, *think_end; // of a span of reasoning; think_end NULL: there is none
@@ -65,6 +68,15 @@ static void emit(agent *a, struct agent_event ev)
 
 // ---- opening ----
 
+static char *names_of(const tool *const *t, size_t n)
+{
+    buf b = buf_new(600);
+    for (size_t i = 0; i < n; i++) buf_printf(&b, "%s%s", i ? ", " : "", t[i]->name);
+    char *text = mem_str(n ? buf_text(&b) : "none");
+    buf_free(&b);
+    return text;
+}
+
 static int choose_tools(agent *a, err *e)
 {
     const struct agent_options *o = &a->o;
@@ -77,17 +89,39 @@ static int choose_tools(agent *a, err *e)
     for (size_t i = 0; i < o->n_tool_name; i++) {
         const tool *t = o->tools ? tool_set_find(o->tools, o->tool_names[i]) : NULL;
         if (!t) {
-            buf have = buf_new(600);
-            for (size_t k = 0; k < n_all; k++)
-                buf_printf(&have, "%s%s", k ? ", " : "", tool_set_at(o->tools, k)->name);
+            for (size_t k = 0; k < n_all; k++) a->tools[k] = tool_set_at(o->tools, k);
+            char *have = names_of(a->tools, n_all);
             err_set(e, ERR_INPUT, "agent %s: there is no tool `%s`; there are: %s", o->name,
-                    o->tool_names[i], n_all ? buf_text(&have) : "none");
-            buf_free(&have);
+                    o->tool_names[i], have);
+            free(have);
             return -1;
         }
         a->tools[a->n_tool++] = t;
     }
     return 0;
+}
+
+// Of an answer with calls. When they are required they come at once: a model that would rather
+// talk would fill the budget with words.
+static grammar *calls_grammar(const agent *a, struct agent_choice c, err *e)
+{
+    struct grammar_tool *tools = mem_new(a->n_tool * sizeof *tools);
+    for (size_t i = 0; i < a->n_tool; i++)
+        tools[i] = (struct grammar_tool){a->tools[i]->name, a->tools[i]->parameters};
+    struct grammar_tools_options o = {.tools = tools,
+                                      .n_tool = a->n_tool,
+                                      .choice = c.kind,
+                                      .named = c.named,
+                                      .parallel = c.kind != CHOICE_NAMED,
+                                      .at_once = true,
+                                      .think_begin = a->think_begin,
+                                      .think_end = a->think_end,
+                                      .json = json_options};
+    grammar *g = NULL;
+    if (chat_call_format(a->o.chat, &o, e) == 0)
+        g = grammar_from_tools(engine_vocab(a->o.en), &o, e);
+    free(tools);
+    return g;
 }
 
 static int compile_grammars(agent *a, err *e)
@@ -114,22 +148,37 @@ static int compile_grammars(agent *a, err *e)
     a->text_only = grammar_from_tools(v, &none, e);
     if (!a->text_only) return -1;
     if (a->n_tool == 0) return 0;
-    struct grammar_tool *tools = mem_new(a->n_tool * sizeof *tools);
     a->descriptions = json_array();
-    for (size_t i = 0; i < a->n_tool; i++) {
-        tools[i] = (struct grammar_tool){a->tools[i]->name, a->tools[i]->parameters};
+    for (size_t i = 0; i < a->n_tool; i++)
         json_array_append_new(a->descriptions, tool_describe(a->tools[i]));
-    }
-    struct grammar_tools_options o = {.tools = tools,
-                                      .n_tool = a->n_tool,
-                                      .choice = CHOICE_AUTO,
-                                      .parallel = true,
-                                      .think_begin = a->think_begin,
-                                      .think_end = a->think_end,
-                                      .json = json_options};
-    if (chat_call_format(a->o.chat, &o, e) == 0) a->with_calls = grammar_from_tools(v, &o, e);
-    free(tools);
+    a->with_calls = calls_grammar(a, (struct agent_choice){CHOICE_AUTO, NULL}, e);
     return a->with_calls ? 0 : -1;
+}
+
+// Sees to it that what is chosen can be asked for, before anything is.
+static int take_choice(agent *a, struct agent_choice c, err *e)
+{
+    size_t i = 0;
+    bool must = c.kind == CHOICE_REQUIRED || c.kind == CHOICE_NAMED;
+    if (!must) return 0;
+    if (a->n_tool == 0)
+        return err_set(e, ERR_INPUT, "tool_choice: a call is required, but no tools are offered");
+    if (a->o.limits.steps < 2)
+        return err_set(e, ERR_INPUT,
+                       "tool_choice: a call is required, but limits.steps leaves only the answer");
+    while (c.kind == CHOICE_NAMED && i < a->n_tool && strcmp(a->tools[i]->name, c.named) != 0) i++;
+    if (i == a->n_tool) {
+        char *have = names_of(a->tools, a->n_tool);
+        err_set(e, ERR_INPUT, "tool_choice: no tool `%s` is offered; there are: %s", c.named, have);
+        free(have);
+        return -1;
+    }
+    if (c.kind == CHOICE_NAMED) c.named = a->tools[i]->name;
+    if (a->must_call && a->called.kind == c.kind && a->called.named == c.named) return 0;
+    grammar_free(a->must_call);
+    a->must_call = calls_grammar(a, c, e);
+    a->called = c;
+    return a->must_call ? 0 : -1;
 }
 
 agent *agent_open(const struct agent_options *o, err *e)
@@ -138,7 +187,7 @@ agent *agent_open(const struct agent_options *o, err *e)
     a->o = *o;
     a->unforced = o->replies != NULL; // written words say all of it themselves
     a->mask = mem_new(((size_t)engine_info(o->en)->n_vocab + 63) / 64 * sizeof *a->mask);
-    if (choose_tools(a, e) || compile_grammars(a, e)) goto fail;
+    if (choose_tools(a, e) || compile_grammars(a, e) || take_choice(a, o->choice, e)) goto fail;
     a->agent_id = store_agent(o->store, o->name, e);
     if (a->agent_id < 0) goto fail;
     if (o->conversation) {
@@ -174,6 +223,7 @@ void agent_close(agent *a)
     transcript_close(a->t);
     grammar_free(a->answer);
     grammar_free(a->with_calls);
+    grammar_free(a->must_call);
     grammar_free(a->text_only);
     json_decref(a->descriptions);
     token_buf_free(&a->prompt);
@@ -635,9 +685,11 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
     int64_t *ids = NULL;
     int rc = -1;
     bool last = a->must_answer || step + 1 >= a->o.limits.steps;
-    bool direct =
-        a->answer &&
-        (last || !a->with_calls); // no call can come: the answer at once, under its schema
+    bool none = last || !a->with_calls || a->choice == CHOICE_NONE; // no call can come
+    bool direct = a->answer && none; // the answer at once, under its schema
+    const grammar *first = none                       ? a->text_only
+                           : a->choice == CHOICE_AUTO ? a->with_calls
+                                                      : a->must_call;
     int64_t t0 = clock_us();
     if (direct) {
         if (structured_answer(a, &out, &u, e)) goto out;
@@ -649,9 +701,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
         r->prefill_us += t1 - t0;
         if (step == 0) r->first_token_us = t1 - t0;
         t0 = t1;
-        if (generate(a, last || !a->with_calls ? a->text_only : a->with_calls, !a->answer, &out, &u,
-                     e))
-            goto out;
+        if (generate(a, first, !a->answer, &out, &u, e)) goto out;
         if (a->with_calls) {
             size_t from = chat_answer(a->o.chat, buf_text(&out.text), out.text.n);
             if (chat_parse(a->o.chat, buf_text(&out.text) + from, out.text.n - from, &content,
@@ -681,6 +731,7 @@ static int agent_step(agent *a, int step, struct agent_result *r, err *e)
     r->calls += (int)json_array_size(calls);
     ids = mem_new((json_array_size(calls) + 1) * sizeof *ids);
     if (journal_step(a, step, content, calls, &u, ids, e)) goto out;
+    if (a->choice != CHOICE_NONE) a->choice = CHOICE_AUTO;
     if (json_array_size(calls)) {
         rc = run_calls(a, calls, ids, e);
     } else {
@@ -703,8 +754,8 @@ out:
     return rc;
 }
 
-int agent_turn(agent *a, const char *input, const struct constraint *output, struct agent_result *r,
-               err *e)
+int agent_turn(agent *a, const char *input, const struct constraint *output,
+               const struct agent_choice *choice, struct agent_result *r, err *e)
 {
     *r = (struct agent_result){.stopped = ""};
     int64_t start = clock_us();
@@ -732,6 +783,9 @@ int agent_turn(agent *a, const char *input, const struct constraint *output, str
                        : NULL;
     if (output && !a->answer) return err_wrap(e, "the answer's %s", constraint_name(output->kind));
     a->answer_is_json = output && output->kind == CONSTRAINT_SCHEMA;
+    if (!choice) choice = &a->o.choice;
+    if (take_choice(a, *choice, e)) return -1;
+    a->choice = choice->kind;
     session_seed(a->o.session, a->o.sample.seed);
     if (begin_turn(a, input, e)) return -1;
     r->run = a->run;

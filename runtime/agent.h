@@ -44,6 +44,13 @@ struct agent_limits {
 };
 #define AGENT_DEFAULT_LIMITS ((struct agent_limits){12, 2048, 300, 0})
 
+// May a turn call tools? REQUIRED and NAMED: its first answer begins with calls, or with one call
+// of the tool named, and after that it goes on as with AUTO, or it would never end.
+struct agent_choice {
+    enum tool_choice kind;
+    const char *named; // CHOICE_NAMED: the tool
+};
+
 // Everything is borrowed and must outlive the agent.
 struct agent_options {
     engine *en;
@@ -54,6 +61,7 @@ struct agent_options {
     tool_set *tools;               // NULL: none
     const char *const *tool_names; // which of the set; NULL: all
     size_t n_tool_name;
+    struct agent_choice choice;      // of turns that do not choose for themselves
     const char *name, *instructions; // instructions may be NULL
     int64_t conversation;            // 0: a new one, made by the first turn
     const struct policy_rule *rules;
@@ -68,7 +76,7 @@ struct agent_options {
     const volatile int *cancel; // may be NULL; looked at often enough for 100 ms
 };
 
-agent *agent_open(const struct agent_options *o, err *e); // compiles the tools' grammar
+agent *agent_open(const struct agent_options *o, err *e); // compiles the tools' grammars
 void agent_close(agent *a);
 // False: every token is asked of the model, also those that the grammar leaves no choice about. For
 // comparison only.
@@ -86,10 +94,11 @@ struct agent_result {
         *stopped; // "answer", or the budget that ended it: "steps", "tokens", "repeated call"
 };
 
-// One turn. output (may be NULL): what the final answer has to be. 0: there is an answer. -1: *e;
-// the journal holds what was done and the conversation can go on.
-int agent_turn(agent *a, const char *input, const struct constraint *output, struct agent_result *r,
-               err *e);
+// One turn. output (may be NULL): what the final answer has to be; choice (may be NULL): instead of
+// the agent's own. 0: there is an answer. -1: *e; the journal holds what was done and the
+// conversation can go on.
+int agent_turn(agent *a, const char *input, const struct constraint *output,
+               const struct agent_choice *choice, struct agent_result *r, err *e);
 void agent_result_free(struct agent_result *r);
 
 // The memory functions that tools are lent: `user` is a pointer to an agent pointer.

@@ -36,6 +36,8 @@ const struct option_row app_agent_options[] = {
     {"allow", OPTION_LIST, "TOOL", "let a tool run without asking (`*`: all)", NULL},
     {"ask", OPTION_LIST, "TOOL", "ask before a tool runs", NULL},
     {"deny", OPTION_LIST, "TOOL", "never run a tool", NULL},
+    {"tool-choice", OPTION_TEXT, "CHOICE",
+     "how each turn begins: auto, none, required (a call), or with a call of the tool named", NULL},
     {"temperature", OPTION_NUMBER, "X", "sampling temperature; 0: greedy", NULL},
     {"top-p", OPTION_NUMBER, "X", "nucleus sampling", NULL},
     {"top-k", OPTION_INT, "N", "sample among the N likeliest", NULL},
@@ -204,6 +206,18 @@ static bool is_session(const json_t *v)
            (json_is_string(v) && strcmp(json_string_value(v), "last") == 0);
 }
 
+#define CHOICE_EXPECTED "\"auto\", \"none\", \"required\" or a table with the name of a tool"
+static const char *const choice_names[] = {"auto", "none", "required"}; // enum tool_choice
+
+static bool is_choice(const json_t *v)
+{
+    bool known =
+        json_is_object(v) && json_object_size(v) == 1 && json_is_string(json_object_get(v, "name"));
+    for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
+        known = known || (json_is_string(v) && strcmp(json_string_value(v), choice_names[i]) == 0);
+    return known;
+}
+
 static const struct field agent_fields[] = {
     {"name", is_text, "text"},
     {"instructions", is_text, "text"},
@@ -214,6 +228,7 @@ static const struct field agent_fields[] = {
     {"limits", is_object, "a table"},
     {"sampling", is_object, "a table"},
     {"session", is_session, "a session's number or \"last\""},
+    {"tool_choice", is_choice, CHOICE_EXPECTED},
     {0},
 };
 static const struct field limit_fields[] = {
@@ -363,6 +378,34 @@ static int take_rules(struct app_agent *a, size_t *n, err *e)
     return 0;
 }
 
+int app_choice(const json_t *v, struct agent_choice *choice, err *e)
+{
+    if (!is_choice(v)) {
+        char *found = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+        err_set(e, ERR_INPUT, "tool_choice: expected %s, found %.80s", CHOICE_EXPECTED,
+                found ? found : "?");
+        free(found);
+        return -1;
+    }
+    *choice = (struct agent_choice){CHOICE_NAMED, json_string_value(json_object_get(v, "name"))};
+    for (int i = CHOICE_AUTO; !choice->named && i <= CHOICE_REQUIRED; i++)
+        if (strcmp(json_string_value(v), choice_names[i]) == 0) choice->kind = (enum tool_choice)i;
+    return 0;
+}
+
+// The script's choice, or the command line's instead.
+static int take_choice(const struct app_agent *a, struct agent_options *o, err *e)
+{
+    const char *given = text_if(a->app->command, "tool-choice");
+    const json_t *v = json_object_get(a->spec, "tool_choice");
+    if (!given) return v ? app_choice(v, &o->choice, e) : 0;
+    o->choice = (struct agent_choice){CHOICE_NAMED, given};
+    for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
+        if (strcmp(given, choice_names[i]) == 0)
+            o->choice = (struct agent_choice){(enum tool_choice)i, NULL};
+    return 0;
+}
+
 tool_set *app_tools_open(struct app *app, const json_t *dirs, const char *workspace,
                          struct app_agent *owner, err *e)
 {
@@ -434,7 +477,7 @@ struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
         o.tool_names = a->names;
     }
     if (app_take_limits(&o, a->spec, app->command, e) || take_stops(a, &o, e) ||
-        take_rules(a, &o.n_rule, e) || take_session(a, &o, e))
+        take_rules(a, &o.n_rule, e) || take_session(a, &o, e) || take_choice(a, &o, e))
         goto fail;
     o.rules = a->rules;
     a->tools = app_tools_open(app, json_object_get(a->spec, "tool_dirs"), workspace, a, e);

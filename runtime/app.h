@@ -33,6 +33,9 @@ extern volatile int app_cancel; // set by Ctrl-C; a second one ends the process 
 int app_open(struct app *app, const struct command *c, unsigned parts, err *e);
 void app_close(struct app *app);
 
+// "auto", "none", "required" or {name: TOOL}; *named points into v.
+int app_choice(const json_t *v, struct agent_choice *choice, err *e);
+
 // One agent with what belongs to it alone. Never moved after app_agent_open: tools hold a pointer
 // to it.
 struct app_agent {
@@ -46,8 +49,8 @@ struct app_agent {
 };
 
 // spec: {name, instructions, tools: [name...], tool_dirs: [dir...], workspace, policy: {tool:
-// verdict}, limits: {...}, sampling: {...}, session: id | "last"}; every field may be missing, an
-// unknown one is an error. The command line's options win over it.
+// verdict}, limits: {...}, sampling: {...}, session: id | "last", tool_choice: as above}; every
+// field may be missing, an unknown one is an error. The command line's options win over it.
 struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e);
 void app_agent_close(struct app_agent *a);
 

@@ -177,16 +177,22 @@ static bool output_at(lua_State *L, struct constraint *output)
     return true;
 }
 
-// core.run(agent, input, kind or nil, constraint) -> result; raises.
+// core.run(agent, input, kind or nil, constraint, tool choice as JSON or nil) -> result; raises.
 static int core_run(lua_State *L)
 {
     struct app_agent *a = agent_at(L, 1);
     const char *input = text_at(L, 2);
     struct constraint output;
+    struct agent_choice choice;
+    const char *chosen_text = lua_isnoneornil(L, 5) ? NULL : text_at(L, 5);
     bool asked = output_at(L, &output);
-    struct agent_result r;
+    json_t *chosen = chosen_text ? json_loads(chosen_text, JSON_DECODE_ANY, NULL) : NULL;
+    struct agent_result r = {0};
     err e = {0};
-    int rc = agent_turn(a->agent, input, asked ? &output : NULL, &r, &e);
+    int rc = chosen ? app_choice(chosen, &choice, &e) : 0;
+    if (rc == 0)
+        rc = agent_turn(a->agent, input, asked ? &output : NULL, chosen ? &choice : NULL, &r, &e);
+    json_decref(chosen);
     constraint_free(&output);
     if (rc == 0) {
         screen_result(&a->app->screen, &r);

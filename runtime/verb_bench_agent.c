@@ -44,7 +44,7 @@ static int hold(struct app_agent *a, struct measure *m, err *e)
         struct agent_result r;
         struct constraint output = {0};
         if (turns[i].schema) output.json = json_loads(turns[i].schema, 0, NULL);
-        int rc = agent_turn(a->agent, turns[i].input, output.json ? &output : NULL, &r, e);
+        int rc = agent_turn(a->agent, turns[i].input, output.json ? &output : NULL, NULL, &r, e);
         constraint_free(&output);
         m->output_tokens += r.output_tokens;
         m->forced_tokens += r.forced_tokens;

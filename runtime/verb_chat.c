@@ -123,7 +123,7 @@ static int slash_help(struct chat_ui *ui, err *e)
 static int turn(struct chat_ui *ui, const char *input, err *e)
 {
     struct agent_result r;
-    int rc = agent_turn(ui->agent->agent, input, NULL, &r, e);
+    int rc = agent_turn(ui->agent->agent, input, NULL, NULL, &r, e);
     if (rc == 0) screen_result(&ui->app.screen, &r);
     agent_result_free(&r);
     return rc;

@@ -25,6 +25,8 @@ Agent.__index = Agent
 --   policy        {tool_name = "allow" | "ask" | "deny"}, "*" for all
 --   limits        {steps =, tokens =, seconds =, recalled =}
 --   sampling      {temperature =, top_p =, top_k =, min_p =, seed =, stop = {text...}}; greedy without it
+--   tool_choice   whether a turn may call tools: "auto" (the default), "none", "required" (the first answer of a turn
+--                 begins with calls), {name = TOOL} (with one call of it); after its calls a turn goes on as with "auto"
 --   session       number of a session to go on with, or "last"
 -- @return agent
 function M.agent(options)
@@ -40,7 +42,9 @@ end
 
 --- One turn: the agent works until it answers.
 -- @param input what the user says
--- @param options what the answer has to be, one of
+-- @param options
+--   tool_choice  for this turn, instead of the agent's
+--   and what the answer has to be, one of
 --   schema   a JSON Schema: the answer is JSON, and `value` holds it
 --   regex    a pattern that matches the whole answer
 --   grammar  EBNF, with the rule `root` as the answer
@@ -51,8 +55,12 @@ function Agent:run(input, options)
   if options ~= nil and type(options) ~= "table" then
     error("run: expected a table of options, found " .. type(options), 2)
   end
-  local kind, output
+  local kind, output, choice
   for name, value in pairs(options or {}) do
+    if name == "tool_choice" then
+      choice = core.json.encode(value)
+      goto continue
+    end
     if not kinds[name] then error(("run: there is no option `%s`"):format(tostring(name)), 2) end
     if kind then error("run: an answer is asked for as one of schema, regex, grammar, tags", 2) end
     local text = name == "regex" or name == "grammar"
@@ -60,8 +68,9 @@ function Agent:run(input, options)
       error(("run: option `%s`: expected a text, found %s"):format(name, type(value)), 2)
     end
     kind, output = kinds[name], value
+    ::continue::
   end
-  return core.run(self.handle, input, kind, output)
+  return core.run(self.handle, input, kind, output, choice)
 end
 
 --- Runs one tool without the model, in the same sandbox.

@@ -49,6 +49,12 @@ expect 2 'expected 1 to 1000' "$hearth" bench agent --repeat 0
 expect 0 'The total is' cat "$T/stopped"
 expect 1 '' grep 12.15 "$T/stopped"
 
+# A turn calls tools as it is told to.
+"$hearth" chat --json --tool calculate --tool-choice none "How much is 45.5 + 210?" >"$T/none" 2>&1
+expect 1 '' grep '"event":"call"' "$T/none"
+"$hearth" chat --json --tool calculate --tool recall --tool-choice recall "Hello!" >"$T/named" 2>&1
+expect 0 '"tool":"recall"' grep -m1 '"event":"call"' "$T/named"
+
 # Remembered in one process, found in another.
 expect 0 'remember' "$hearth" chat --tool remember --tool recall "remember that the code is 4711"
 expect 0 '4711' "$hearth" memory search "what is the code?"

@@ -53,6 +53,16 @@ for call in 'run(nil)' 'run("x", 7)' 'run("x", { shema = {} })' 'recall("x", 1 <
     "$hearth" run "$T/call.lua" >"$T/said" 2>&1
     expect 0 'call.lua:2: ' cat "$T/said"
 done
+for choice in '"always"' '{ nmae = "calculate" }' '{}' 7; do
+    printf 'require "hearth".agent { tool_choice = %s }\n' "$choice" >"$T/choice.lua"
+    expect 3 'field `tool_choice`: expected "auto", "none", "required" or a table' "$hearth" run "$T/choice.lua"
+    printf 'local a = require "hearth".agent { tools = { "calculate" } }\na:run("x", { tool_choice = %s })\n' "$choice" \
+        >"$T/choice.lua"
+    expect 3 'choice.lua:2: tool_choice: expected "auto", "none", "required" or a table' "$hearth" run "$T/choice.lua"
+done
+expect 3 'no tool `teapot` is offered; there are: calculate' "$hearth" chat --tool calculate --tool-choice teapot hello
+printf 'require "hearth".agent { tools = {}, tool_choice = "required" }\n' >"$T/choice.lua"
+expect 3 'no tools are offered' "$hearth" run "$T/choice.lua"
 printf 'require "hearth".agent { policy = { read_file = "maybe" } }\n' >"$T/policy.lua"
 expect 3 'field `policy`' "$hearth" run "$T/policy.lua"
 printf 'require "hearth".agent { tools = { "fly_to_moon" } }\n' >"$T/toolname.lua"

@@ -7,7 +7,6 @@
 #include "engine/schema.h"
 #include "oracle.h"
 #include "random_schema.h"
-#include "engine/schema.h"
 #include "test_vocab.h"
 
 #define TEXT_MAX 4000
@@ -343,6 +342,29 @@ static void documents_are_valid(void **state)
     test_vocab_free(v);
 }
 
+static int keep_budgets(grammar_vocab *v, json_t *schema, struct grammar_options o, rng *r)
+{
+    struct walk w;
+    int runs = 0;
+    for (int extra = 0; extra < 16; extra += 1 + extra / 5) {
+        if (!begin_walk(&w, v, r, schema, o)) break;
+        int budget = grammar_shortest_finish(w.s) + extra;
+        assert_int_equal(grammar_mask(w.s, grammar_shortest_finish(w.s) - 1, w.fast), 0);
+        for (int32_t t = -1; t != v->end; budget--) {
+            int n =
+                (runs + extra) % 7 ? grammar_mask(w.s, budget, w.fast) : compare_masks(&w, budget);
+            if (n == 0) fail_walk(&w, t, "dead end under a budget");
+            t = choose(v, w.fast, r);
+            take(&w, t);
+        }
+        assert_true(budget >= 0);
+        check_document(&w);
+        end_walk(&w);
+        runs++;
+    }
+    return runs;
+}
+
 // Under every budget from the least upwards, a random walk ends in time with a valid document.
 static void budgets_are_kept(void **state)
 {
@@ -352,27 +374,41 @@ static void budgets_are_kept(void **state)
     int runs = 0;
     for (int i = 0; i < rounds(160); i++) {
         json_t *schema = some_schema(&r);
-        struct grammar_options o = random_options(&r);
-        struct walk w;
-        for (int extra = 0; extra < 16; extra += 1 + extra / 5) {
-            if (!begin_walk(&w, v, &r, schema, o)) break;
-            int budget = grammar_shortest_finish(w.s) + extra;
-            assert_int_equal(grammar_mask(w.s, grammar_shortest_finish(w.s) - 1, w.fast), 0);
-            for (int32_t t = -1; t != v->end; budget--) {
-                int n = runs % 7 ? grammar_mask(w.s, budget, w.fast) : compare_masks(&w, budget);
-                if (n == 0) fail_walk(&w, t, "dead end under a budget");
-                t = choose(v, w.fast, &r);
-                take(&w, t);
-            }
-            assert_true(budget >= 0);
-            check_document(&w);
-            end_walk(&w);
-            runs++;
-        }
+        runs += keep_budgets(v, schema, random_options(&r), &r);
         json_decref(schema);
     }
     print_message("%d runs under a budget\n", runs);
     assert_true(runs > rounds(500));
+    test_vocab_free(v);
+}
+
+// Where words must differ, those that are left are longer than those that were taken.
+static void budgets_of_distinct_words(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 2, 'items': {'enum': ['a', 'ab', 'é', "
+        "'\\\\q']}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': ['', 'a', 'a word "
+        "of "
+        "more than twelve bytes', 'and one that is longer than that', 'b']}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'maxItems': 3, 'items': {'enum': "
+        "['x', "
+        "'\\n\\n\\n\\n\\n\\n\\n\\n\\n', 'all of them have to come']}}",
+    };
+    rng r = seed(8);
+    grammar_vocab *v = test_vocab_new(&r, 30);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        for (int k = 0; k < rounds(30); k++) {
+            char *text = mem_str(sources[i]);
+            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+            json_error_t e;
+            json_t *schema = json_loads(text, 0, &e);
+            if (!schema) fail_msg("%s: %s", text, e.text);
+            assert_int_equal(keep_budgets(v, schema, random_options(&r), &r), 10);
+            json_decref(schema);
+            free(text);
+        }
     test_vocab_free(v);
 }
 
@@ -529,6 +565,7 @@ int main(void)
         cmocka_unit_test(small_universe),
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
+        cmocka_unit_test(budgets_of_distinct_words),
         cmocka_unit_test(valid_documents_are_accepted),
         cmocka_unit_test(speculation_leaves_no_trace),
         cmocka_unit_test(forced_bytes),

@@ -187,6 +187,13 @@ static void choices(void **state)
         {"", OPEN}, {"x", OPEN}, {CALL, MAY_END}, {CALL "\n" CALL, MAY_END}};
     o.choice = CHOICE_REQUIRED;
     ROWS(f.v, o, required);
+    static const struct row at_once[] = {
+        {"", OPEN}, {"x", REFUSED}, {CALL, MAY_END}, {CALL "\n" CALL, MAY_END}};
+    o.at_once = true;
+    ROWS(f.v, o, at_once);
+    static const struct row at_once_bytes[] = {{"<tool", OPEN}, {"x", REFUSED}, {"<x", REFUSED}};
+    ROWS(f.plain, o, at_once_bytes);
+    o.at_once = false;
     o.parallel = false;
     static const struct row single[] = {{CALL, MAY_END}, {CALL "\n", REFUSED}};
     ROWS(f.v, o, single);

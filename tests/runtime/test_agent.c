@@ -76,7 +76,7 @@ static void test_a_calculation_is_answered(void **state)
     err e = {0};
     struct agent_result r;
     struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
-    if (agent_turn(a->agent, "How much is 45.5 + 210 + 38.25?", NULL, &r, &e))
+    if (agent_turn(a->agent, "How much is 45.5 + 210 + 38.25?", NULL, NULL, &r, &e))
         fail_msg("%s", e.msg);
     assert_non_null(strstr(r.answer, "293.75"));
     assert_string_equal(r.stopped, "answer");
@@ -97,7 +97,7 @@ static void test_what_policy_denies_does_not_run(void **state)
     int64_t before = count("SELECT count(*) FROM tool_call WHERE state=4");
     struct app_agent *a =
         agent_of("{\"tools\": [\"write_file\"], \"policy\": {\"write_file\": \"deny\"}}");
-    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, &r, &e))
+    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, NULL, &r, &e))
         fail_msg("%s", e.msg);
     agent_result_free(&r);
     app_agent_close(a);
@@ -106,7 +106,7 @@ static void test_what_policy_denies_does_not_run(void **state)
 
     a = agent_of(
         "{\"tools\": [\"write_file\"], \"policy\": {\"*\": \"deny\", \"write_file\": \"allow\"}}");
-    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, &r, &e))
+    if (agent_turn(a->agent, "save \"The total is 12.15.\" in report.txt", NULL, NULL, &r, &e))
         fail_msg("%s", e.msg);
     agent_result_free(&r);
     app_agent_close(a);
@@ -121,7 +121,7 @@ static void test_a_budget_ends_the_turn_and_not_the_conversation(void **state)
     struct agent_result r;
     struct app_agent *a = agent_of("{\"tools\": [\"calculate\"], \"limits\": {\"tokens\": 4}}");
     assert_int_equal(
-        agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e) == 0 && r.calls > 0, 0);
+        agent_turn(a->agent, "How much is 45.5 + 210?", NULL, NULL, &r, &e) == 0 && r.calls > 0, 0);
     agent_result_free(&r);
     int64_t session_id = agent_conversation(a->agent);
     app_agent_close(a);
@@ -129,12 +129,12 @@ static void test_a_budget_ends_the_turn_and_not_the_conversation(void **state)
     snprintf(spec, sizeof spec, "{\"tools\": [\"calculate\"], \"session\": %lld}",
              (long long)session_id);
     a = agent_of(spec);
-    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     agent_result_free(&r);
     app_agent_close(a);
 
     a = agent_of("{\"tools\": [\"calculate\"], \"limits\": {\"steps\": 1}}");
-    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 45.5 + 210?", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     assert_string_equal(r.stopped, "steps");
     assert_int_equal(r.calls, 0); // the only step had to be the answer
     agent_result_free(&r);
@@ -162,7 +162,7 @@ static void test_a_repeated_call_is_not_run_again(void **state)
         tools);
     struct app_agent *a = agent_of(spec);
     struct agent_result r;
-    if (agent_turn(a->agent, "ring the bell", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "ring the bell", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     size_t n = 0;
     char *rings = path_join(dir, "rings.txt"), *text = file_read(rings, 100, &n, &e);
     assert_non_null(text);
@@ -202,7 +202,7 @@ static void test_cancel_ends_the_turn_at_once(void **state)
         assert_int_equal(
             pthread_create(&thread, NULL, cancel_soon, (void *)(intptr_t)(1000 + i * 40000)), 0);
         int rc = agent_turn(a->agent, "Tell me a long story about a kettle and a lighthouse", NULL,
-                            &r, &e);
+                            NULL, &r, &e);
         int64_t took = clock_us() - cancelled_at;
         pthread_join(thread, NULL);
         agent_result_free(&r);
@@ -229,7 +229,7 @@ static void test_an_answer_under_a_schema(void **state)
                   "type", "number", "ok", "type", "boolean", "required", "sum", "ok");
     const struct constraint output = {.kind = CONSTRAINT_SCHEMA, .json = schema};
     struct app_agent *a = agent_of("{\"tools\": [\"calculate\"]}");
-    if (agent_turn(a->agent, "How much is 2 + 3?", &output, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 2 + 3?", &output, NULL, &r, &e)) fail_msg("%s", e.msg);
     assert_true(json_is_number(json_object_get(r.value, "sum")));
     assert_true(json_is_boolean(json_object_get(r.value, "ok")));
     if (schema_validate(schema, r.value, &e)) fail_msg("%s", e.msg);
@@ -239,7 +239,7 @@ static void test_an_answer_under_a_schema(void **state)
     int64_t runs = count("SELECT count(*) FROM run");
     json_t *unenforced = json_pack("{s:s, s:s}", "type", "string", "pattern", "(a)\\1");
     const struct constraint refused = {.kind = CONSTRAINT_SCHEMA, .json = unenforced};
-    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &refused, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &refused, NULL, &r, &e), -1);
     assert_non_null(strstr(e.msg, "pattern"));
     assert_int_equal(count("SELECT count(*) FROM run"), runs);
     agent_result_free(&r);
@@ -262,7 +262,7 @@ static void test_an_answer_in_a_format(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         err e = {0};
         struct agent_result r;
-        if (agent_turn(a->agent, "How much is 2 + 3?", &rows[i].output, &r, &e))
+        if (agent_turn(a->agent, "How much is 2 + 3?", &rows[i].output, NULL, &r, &e))
             fail_msg("%s", e.msg);
         size_t n = strlen(r.answer);
         assert_true(n > 2 && strncmp(r.answer, rows[i].begin, strlen(rows[i].begin)) == 0);
@@ -274,10 +274,96 @@ static void test_an_answer_in_a_format(void **state)
     err e = {0};
     struct agent_result r;
     const struct constraint bad = {.kind = CONSTRAINT_GRAMMAR, .text = "root = x"};
-    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &bad, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, "How much is 2 + 3?", &bad, NULL, &r, &e), -1);
     assert_string_equal(e.msg, "the answer's ebnf: grammar: 1:8: there is no rule x");
     agent_result_free(&r);
     app_agent_close(a);
+}
+
+// The names of the tools that a run called, in order.
+static char *called(int64_t run)
+{
+    err e;
+    sqlite3_stmt *q =
+        db_query(store_db(app.store), &e,
+                 "SELECT coalesce(group_concat(name, ' '), '') FROM (SELECT c.name FROM "
+                 "tool_call c JOIN step s ON c.step_id=s.id WHERE s.run_id=? ORDER BY "
+                 "c.id)",
+                 "i", run);
+    if (!q || db_step(q, &e) != 1) fail_msg("%s", e.msg);
+    char *names = mem_str((const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    return names;
+}
+
+static void test_a_choice_of_calls(void **state)
+{
+    (void)state;
+    static const struct agent_choice automatic = {CHOICE_AUTO, NULL}, none = {CHOICE_NONE, NULL},
+                                     required = {CHOICE_REQUIRED, NULL},
+                                     named = {CHOICE_NAMED, "recall"};
+    static const struct {
+        const struct agent_choice *choice; // NULL: the agent's, which is `required`
+        const char *input, *first;         // "": no call at all
+    } rows[] = {
+        {NULL, "Hello!", "?"},
+        {&required, "What is the capital of France?", "?"},
+        {&named, "How much is 2 + 3?", "recall"},
+        {&none, "How much is 45.5 + 210?", ""},
+        {&automatic, "How much is 45.5 + 210?", "calculate"},
+        {&named, "Hello!", "recall"},
+    };
+    struct app_agent *a =
+        agent_of("{\"tools\": [\"calculate\", \"recall\"], \"tool_choice\": \"required\"}");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e = {0};
+        struct agent_result r;
+        if (agent_turn(a->agent, rows[i].input, NULL, rows[i].choice, &r, &e))
+            fail_msg("%s: %s", rows[i].input, e.msg);
+        char *names = called(r.run);
+        if (*rows[i].first == '?')
+            assert_true(r.calls > 0);
+        else
+            assert_true(*rows[i].first ? strncmp(names, rows[i].first, strlen(rows[i].first)) == 0
+                                       : !*names);
+        assert_true(r.steps >= 2 || r.calls == 0); // after the call it answers
+        free(names);
+        agent_result_free(&r);
+    }
+    // Under a schema the call comes first too.
+    err e = {0};
+    struct agent_result r;
+    json_t *schema = json_pack("{s:s}", "type", "boolean");
+    const struct constraint output = {.kind = CONSTRAINT_SCHEMA, .json = schema};
+    if (agent_turn(a->agent, "Is 2 + 3 five?", &output, &named, &r, &e)) fail_msg("%s", e.msg);
+    assert_true(json_is_boolean(r.value));
+    assert_true(r.calls > 0);
+    agent_result_free(&r);
+    if (agent_turn(a->agent, "Is 2 + 3 five?", &output, &none, &r, &e)) fail_msg("%s", e.msg);
+    assert_true(json_is_boolean(r.value));
+    assert_int_equal(r.calls, 0);
+    agent_result_free(&r);
+    json_decref(schema);
+
+    // What cannot be asked for is refused before anything is journaled.
+    int64_t runs = count("SELECT count(*) FROM run");
+    const struct agent_choice wrong = {CHOICE_NAMED, "read_file"};
+    assert_int_equal(agent_turn(a->agent, "Hello!", NULL, &wrong, &r, &e), -1);
+    assert_string_equal(
+        e.msg, "tool_choice: no tool `read_file` is offered; there are: calculate, recall");
+    agent_result_free(&r);
+    app_agent_close(a);
+    a = agent_of("{\"tools\": []}");
+    assert_int_equal(agent_turn(a->agent, "Hello!", NULL, &required, &r, &e), -1);
+    assert_string_equal(e.msg, "tool_choice: a call is required, but no tools are offered");
+    agent_result_free(&r);
+    app_agent_close(a);
+    a = agent_of("{\"tools\": [\"recall\"], \"limits\": {\"steps\": 1}}");
+    assert_int_equal(agent_turn(a->agent, "Hello!", NULL, &named, &r, &e), -1);
+    assert_non_null(strstr(e.msg, "limits.steps"));
+    agent_result_free(&r);
+    app_agent_close(a);
+    assert_int_equal(count("SELECT count(*) FROM run"), runs);
 }
 
 // A store that fails in the middle of a turn: no further words may follow a call without a result,
@@ -293,12 +379,12 @@ static void test_a_lost_result_ends_the_agent_and_not_the_conversation(void **st
                              " BEGIN SELECT RAISE(FAIL, 'no room'); END",
                              &e),
                      0);
-    assert_int_equal(agent_turn(a->agent, "How much is 45.5 + 210?", NULL, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, "How much is 45.5 + 210?", NULL, NULL, &r, &e), -1);
     assert_int_equal(e.code, ERR_STORE);
     agent_result_free(&r);
     assert_int_equal(db_exec(store_db(app.store), "DROP TRIGGER full", &e), 0);
     int64_t before = count("SELECT count(*) FROM message");
-    assert_int_equal(agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, "How much is 1 + 1?", NULL, NULL, &r, &e), -1);
     assert_int_equal(e.code, ERR_STORE);
     agent_result_free(&r);
     assert_int_equal(count("SELECT count(*) FROM message"), before);
@@ -311,7 +397,7 @@ static void test_a_lost_result_ends_the_agent_and_not_the_conversation(void **st
     char spec[100];
     snprintf(spec, sizeof spec, "{\"tools\": [\"calculate\"], \"session\": %lld}", (long long)id);
     a = agent_of(spec);
-    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     agent_result_free(&r);
     app_agent_close(a);
 }
@@ -326,16 +412,16 @@ static void test_words_that_do_not_fit_are_not_kept(void **state)
     char *words = mem_new(100001);
     memset(words, 'a', 100000);
     int64_t before = count("SELECT count(*) FROM conversation");
-    assert_int_equal(agent_turn(a->agent, words, NULL, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, words, NULL, NULL, &r, &e), -1);
     assert_int_equal(e.code, ERR_BUDGET);
     agent_result_free(&r);
     assert_int_equal(agent_conversation(a->agent), 0);
     assert_int_equal(count("SELECT count(*) FROM conversation"), before);
-    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 1 + 1?", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     agent_result_free(&r);
-    assert_int_equal(agent_turn(a->agent, words, NULL, &r, &e), -1);
+    assert_int_equal(agent_turn(a->agent, words, NULL, NULL, &r, &e), -1);
     agent_result_free(&r);
-    if (agent_turn(a->agent, "How much is 1 + 2?", NULL, &r, &e)) fail_msg("%s", e.msg);
+    if (agent_turn(a->agent, "How much is 1 + 2?", NULL, NULL, &r, &e)) fail_msg("%s", e.msg);
     agent_result_free(&r);
     free(words);
     app_agent_close(a);
@@ -351,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_cancel_ends_the_turn_at_once),
         cmocka_unit_test(test_an_answer_under_a_schema),
         cmocka_unit_test(test_an_answer_in_a_format),
+        cmocka_unit_test(test_a_choice_of_calls),
         cmocka_unit_test(test_a_lost_result_ends_the_agent_and_not_the_conversation),
         cmocka_unit_test(test_words_that_do_not_fit_are_not_kept),
     };
