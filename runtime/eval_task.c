@@ -453,7 +453,7 @@ static int take_turn(struct run *r, struct app_agent *a, const json_t *turn, siz
     // Borrowed from the task.
     const struct constraint output = {.kind = CONSTRAINT_SCHEMA,
                                       .json = json_object_get(turn, "schema")};
-    int rc = agent_turn(a->agent, say, output.json ? &output : NULL, &got, e);
+    int rc = agent_turn(a->agent, say, output.json ? &output : NULL, NULL, &got, e);
     count(r->result, "steps", got.steps);
     count(r->result, "calls", got.calls);
     count(r->result, "tokens_in", got.prompt_tokens);
