@@ -128,12 +128,16 @@ static bool is_free(struct fill *f, const struct pos *p, uint32_t *min, uint32_t
            *room > 0;
 }
 
-// Whether all string-safe tokens may be allowed from here without a look at their finish.
+// Whether all string-safe tokens may be allowed from here without a look at their finish. A key may
+// leave the declared name that it began like: then nothing but the finish of an undeclared one is
+// certain, and the condition that the name would have met is still to be met.
 static bool fits_freely(struct fill *f, const struct pos *p)
 {
     if (f->limit == NO_LIMIT && !f->measure) return true;
     struct chunk_mark mark = chunk_mark(&f->g->work);
-    uint32_t finish = far_add(pos_finish(f->g, p), SLACK);
+    struct pos other = *p;
+    if (p->mode == M_KEY) other.s = LEX_DEAD;
+    uint32_t finish = far_add(pos_finish(f->g, &other), SLACK);
     chunk_rewind(&f->g->work, mark);
     if (f->limit != NO_LIMIT && finish > f->limit) return false;
     if (finish > f->longest) f->longest = finish;
