@@ -587,11 +587,8 @@ int main(void)
         cmocka_unit_test(small_universe),
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
-<<<<<<< HEAD
         cmocka_unit_test(budgets_of_distinct_words),
-=======
         cmocka_unit_test(a_left_name_is_owed),
->>>>>>> tail2
         cmocka_unit_test(valid_documents_are_accepted),
         cmocka_unit_test(speculation_leaves_no_trace),
         cmocka_unit_test(forced_bytes),
