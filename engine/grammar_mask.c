@@ -780,6 +780,11 @@ bool fill_fits(struct fill *f, const struct pos *p)
     return fits(f, p);
 }
 
+bool fill_counts(const struct fill *f)
+{
+    return f->limit != NO_LIMIT || f->measure;
+}
+
 bool fill_fits_at(struct fill *f, uint32_t finish)
 {
     if (f->limit == NO_LIMIT && !f->measure) return true;

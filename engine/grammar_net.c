@@ -363,6 +363,24 @@ bool rules_after(grammar *g, struct chunks *mem, uint32_t edge, const struct col
     return finish(&m, to);
 }
 
+bool rules_after_any(grammar *g, struct chunks *mem, const struct thread *const *t, uint32_t n,
+                     struct pos *to)
+{
+    struct making m = {.g = g, .mem = mem};
+    for (uint32_t i = 0; i < n; i++)
+        visit(&m, g->rules->edge[t[i]->edge].to, t[i]->column, t[i]->entry);
+    return finish(&m, to);
+}
+
+struct pos rules_alone(struct chunks *mem, const struct thread *t)
+{
+    struct threads *x = chunk_alloc(mem, sizeof *x + sizeof *t);
+    x->n = 1;
+    *THREADS(x) = *t;
+    hash_threads(x);
+    return (struct pos){.mode = M_RULES, .threads = x};
+}
+
 void rules_start(grammar *g, struct chunks *mem, struct pos *to)
 {
     const struct rules *r = g->rules;

@@ -686,6 +686,7 @@ struct fill;
 void fill_bits(struct fill *f, const uint64_t *bits);        // all of these
 void fill_base(struct fill *f, const uint64_t *bits, int n); // all of these, before anything else
 bool fill_fits(struct fill *f, const struct pos *p);         // may tokens that lead to p be put?
+bool fill_counts(const struct fill *f);                      // do finishes matter at all?
 bool fill_fits_at(struct fill *f, uint32_t finish);          // or to a position with this finish?
 void rules_fill(struct grammar *g, struct fill *f, const struct pos *p);
 // The tokens that may come right behind the number at p.

@@ -151,6 +151,10 @@ struct threads {
 // What may follow once the thread is complete.
 bool rules_after(struct grammar *g, struct chunks *mem, uint32_t edge, const struct column *c,
                  uint32_t entry, struct pos *to);
+// The same for any of n threads.
+bool rules_after_any(struct grammar *g, struct chunks *mem, const struct thread *const *t,
+                     uint32_t n, struct pos *to);
+struct pos rules_alone(struct chunks *mem, const struct thread *t); // one thread as a position
 // Fewest tokens to the end of the text behind the thread's edge.
 uint32_t rules_tail(const struct grammar *g, uint32_t edge, const struct column *c, uint32_t entry);
 uint32_t rules_thread_finish(struct grammar *g, const struct thread *t);
