@@ -1,9 +1,10 @@
-// Two tables carry this file. `architectures` says what the known ones differ in: for these three
-// it is only whether heads are normed and whether q, k, v have a bias. `refused` lists the fields
-// by which a config of a known architecture asks for other arithmetic, each with the values that do
-// not. A field in neither is metadata. New checkpoints invent fields, so the second table cannot be
-// complete; what it misses shows as wrong tensors, because the tensors of a file are checked
-// against the list the architecture needs and unknown ones are refused.
+// Two tables carry this file. `architectures` says what the known ones differ in: whether heads are
+// normed, whether q, k, v have a bias, and whether feed-forward blocks are made of experts.
+// `refused` lists the fields by which a config of a known architecture asks for other arithmetic,
+// each with the values that do not. A field in neither is metadata. New checkpoints invent fields,
+// so the second table cannot be complete; what it misses shows as wrong tensors, because the
+// tensors of a file are checked against the list the architecture needs and unknown ones are
+// refused.
 #include "engine/config.h"
 
 #include "base/file.h"
@@ -19,11 +20,12 @@ enum { CONFIG_BYTES_MAX = 1 << 20 };
 
 static const struct {
     const char *class_name, *name;
-    bool qk_norm, qkv_bias;
+    bool qk_norm, qkv_bias, experts;
 } architectures[] = {
-    {"Qwen3ForCausalLM", "qwen3", true, false},
-    {"Qwen2ForCausalLM", "qwen2", false, true},
-    {"LlamaForCausalLM", "llama", false, false},
+    {"Qwen3ForCausalLM", "qwen3", true, false, false},
+    {"Qwen2ForCausalLM", "qwen2", false, true, false},
+    {"LlamaForCausalLM", "llama", false, false, false},
+    {"Qwen3MoeForCausalLM", "qwen3_moe", true, false, true},
 };
 
 // Each field may be absent, null, false, or the neutral value given here as JSON.
@@ -104,7 +106,7 @@ static int read_positive(const struct reader *r, const json_t *in, const char *f
     return 0;
 }
 
-static int read_architecture(const struct reader *r, struct config *c)
+static int read_architecture(const struct reader *r, struct config *c, bool *experts)
 {
     char shown[64];
     json_t *list = json_object_get(r->doc, "architectures");
@@ -114,15 +116,16 @@ static int read_architecture(const struct reader *r, struct config *c)
         c->architecture = architectures[i].name;
         c->qk_norm = architectures[i].qk_norm;
         c->qkv_bias = architectures[i].qkv_bias;
+        *experts = architectures[i].experts;
         return 0;
     }
     return err_set(r->e, ERR_INPUT,
-                   "%s: architectures: expected Qwen3ForCausalLM, Qwen2ForCausalLM or "
-                   "LlamaForCausalLM, found %s",
+                   "%s: architectures: expected Qwen3ForCausalLM, Qwen3MoeForCausalLM, "
+                   "Qwen2ForCausalLM or LlamaForCausalLM, found %s",
                    r->where, show(list, shown));
 }
 
-static int check_refused(const struct reader *r, const struct config *c)
+static int check_refused(const struct reader *r, const struct config *c, bool experts)
 {
     char shown[64];
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -130,6 +133,7 @@ static int check_refused(const struct reader *r, const struct config *c)
         if (!v || json_is_null(v) || json_is_false(v)) continue;
         // Qwen2's own code has its biases whatever this field says.
         if (c->qkv_bias && !strcmp(refused[i].field, "attention_bias")) continue;
+        if (experts && !strcmp(refused[i].field, "num_experts")) continue;
         json_t *neutral = json_loads(refused[i].neutral, JSON_DECODE_ANY, NULL);
         bool same = json_is_number(v) && json_is_number(neutral)
                         ? json_number_value(v) == json_number_value(neutral)
@@ -279,6 +283,28 @@ static int read_quantization(const struct reader *r, struct config *c)
     return 0;
 }
 
+// Models in which some layers have no experts are refused.
+static int read_experts(const struct reader *r, struct config *c)
+{
+    char shown[64];
+    int step;
+    json_t *dense = json_object_get(r->doc, "mlp_only_layers");
+    json_t *normalise = json_object_get(r->doc, "norm_topk_prob");
+    if (read_int(r, "num_experts", 1, 4096, -1, &c->n_expert) ||
+        read_int(r, "num_experts_per_tok", 1, c->n_expert, -1, &c->n_expert_used) ||
+        read_int(r, "moe_intermediate_size", 1, 1 << 20, -1, &c->ffn_dim) ||
+        read_int(r, "decoder_sparse_step", 1, 1, 1, &step))
+        return -1;
+    if (json_array_size(dense))
+        return err_set(r->e, ERR_INPUT, "%s: mlp_only_layers: only [] is supported, found %s",
+                       r->where, show(dense, shown));
+    if (normalise && !json_is_boolean(normalise))
+        return err_set(r->e, ERR_INPUT, "%s: norm_topk_prob: expected true or false, found %s",
+                       r->where, show(normalise, shown));
+    c->normalise_experts = json_is_true(normalise);
+    return 0;
+}
+
 static int read_shape(const struct reader *r, struct config *c)
 {
     char shown[64];
@@ -336,9 +362,11 @@ int config_parse(struct config *c, const char *text, size_t n, const char *where
     struct reader r = {.where = where, .e = e};
     *c = (struct config){0};
     if (load_json(&r.doc, text, n, where, e)) return -1;
+    bool experts = false;
     int rc = -1;
-    if (!read_architecture(&r, c) && !check_refused(&r, c) && !read_quantization(&r, c) &&
-        !read_shape(&r, c) && !read_rope(&r, c) && !read_eos(&r, c))
+    if (!read_architecture(&r, c, &experts) && !check_refused(&r, c, experts) &&
+        !read_quantization(&r, c) && !read_shape(&r, c) && (!experts || !read_experts(&r, c)) &&
+        !read_rope(&r, c) && !read_eos(&r, c))
         rc = 0;
     json_decref(r.doc);
     return rc;

@@ -9,12 +9,14 @@
 enum { EOS_MAX = 16, HEAD_DIM_MAX = 512 };
 
 struct config {
-    const char *architecture; // "qwen3", "qwen2", "llama"
+    const char *architecture; // "qwen3", "qwen2", "llama", "qwen3_moe"
     bool qk_norm;             // RMS norm on each head of q and k
     bool qkv_bias;
     bool short_x; // of an FP8 checkpoint whose activations are meant to be FP8, too
-    bool tied; // the output head is the embedding
+    bool tied;    // the output head is the embedding
     int n_layer, dim, n_head, n_kv_head, head_dim, ffn_dim, n_vocab, ctx_max;
+    int n_expert, n_expert_used; // 0: feed-forward blocks have none; else ffn_dim is an expert's
+    bool normalise_experts;      // the chosen ones' weights are divided by their sum
     float norm_eps;
     double inv_freq[HEAD_DIM_MAX / 2]; // [head_dim / 2] RoPE, scaling applied
     int32_t eos[EOS_MAX];              // tokens that end a text

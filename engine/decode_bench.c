@@ -107,6 +107,19 @@ static const struct {
       .head_dim = 128,
       .ffn_dim = 25600,
       .n_vocab = 151936}},
+    {"qwen3-30b-a3b",
+     {.architecture = "qwen3_moe",
+      .qk_norm = true,
+      .n_layer = 48,
+      .dim = 2048,
+      .n_head = 32,
+      .n_kv_head = 4,
+      .head_dim = 128,
+      .ffn_dim = 768,
+      .n_vocab = 151936,
+      .n_expert = 128,
+      .n_expert_used = 8,
+      .normalise_experts = true}},
     {"llama-3.3-70b",
      {.architecture = "llama",
       .n_layer = 80,
@@ -241,7 +254,8 @@ static double prefill_flops(const struct model *m, double n)
 {
     const struct config *c = &m->config;
     double q = (double)c->n_head * c->head_dim, kv = (double)c->n_kv_head * c->head_dim;
-    double matrices = c->dim * (2 * q + 2 * kv + 3.0 * c->ffn_dim);
+    double n_ffn = c->n_expert ? c->n_expert_used : 1;
+    double matrices = c->dim * (2 * q + 2 * kv + 3.0 * n_ffn * c->ffn_dim + c->n_expert);
     return c->n_layer * (2 * n * matrices + 2 * n * n * q);
 }
 

@@ -103,11 +103,13 @@ static int load_tokenizer(engine *en, const char *dir, err *e)
     return rc;
 }
 
-static void fill_info(engine *en, int ctx_max)
+static void fill_info(engine *en)
 {
     const struct model *m = en->model;
     const struct config *c = &m->config;
-    en->info = (struct engine_info){.architecture = c->architecture,
+    const struct memory_plan plan = en->info.plan;
+    en->info = (struct engine_info){.plan = plan,
+                                    .architecture = c->architecture,
                                     .weight_type = k_type_name(m->weight_type),
                                     .backend = m->ops->describe(m->device),
                                     .n_layer = c->n_layer,
@@ -117,7 +119,7 @@ static void fill_info(engine *en, int ctx_max)
                                     .head_dim = c->head_dim,
                                     .ffn_dim = c->ffn_dim,
                                     .n_vocab = c->n_vocab,
-                                    .ctx_max = ctx_max,
+                                    .ctx_max = plan.ctx_max,
                                     .n_thread = m->ops->n_thread(m->device),
                                     .n_parameter = m->n_parameter,
                                     .weight_bytes = m->weight_bytes,
@@ -145,22 +147,18 @@ engine *engine_open(const struct engine_options *o, err *e)
 {
     if (check_options(o, e)) return NULL;
     engine *en = mem_new(sizeof *en);
-    en->model = model_open(o->model_dir, k_ops_find(o->backend), o->n_thread, e);
+    const struct model_need need = {.ctx_max = o->ctx_max,
+                                    .ctx_default = CTX_DEFAULT_MAX,
+                                    .n_session = o->n_session ? o->n_session : 1};
+    en->model = model_open_planned(o->model_dir, k_ops_find(o->backend), o->n_thread, &need,
+                                   &en->info.plan, e);
     if (!en->model || load_tokenizer(en, o->model_dir, e) ||
         load_tokenizer_config(en, o->model_dir, e))
         goto fail;
-    int limit = en->model->config.ctx_max;
-    if (o->ctx_max > limit) {
-        err_set(e, ERR_USAGE,
-                "context: %d tokens, but %s/config.json: max_position_embeddings is %d", o->ctx_max,
-                o->model_dir, limit);
-        goto fail;
-    }
-    int ctx_max = o->ctx_max ? o->ctx_max : limit < CTX_DEFAULT_MAX ? limit : CTX_DEFAULT_MAX;
     if (vocab_make(&en->vocab, en->tokenizer, en->model->config.n_vocab,
                    tokenizer_eos(en->tokenizer), e))
         goto fail;
-    fill_info(en, ctx_max);
+    fill_info(en);
     return en;
 fail:
     engine_close(en);

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/err.h"
 #include "engine/grammar.h"
+#include "engine/plan.h"
 #include "engine/tokenizer.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,13 +20,15 @@ struct engine_options {
                            // oracle); NULL: cuda where build and machine have it, else cpu
     int n_thread;          // 0: one per online CPU
     int ctx_max;           // tokens a session can hold; 0: what config.json says, at most 8192
+    int n_session;         // sessions that there will be at a time, for the plan; 0: one
 };
 
 struct engine_info {
-    const char *architecture; // "qwen3", "qwen2", "llama"
+    const char *architecture; // "qwen3", "qwen2", "llama", "qwen3_moe"
     const char *weight_type;  // "fp8_e4m3", "bf16", ... : the type most weight bytes have
     const char *backend;      // "ref", "cpu avx2", "cpu neon", ...
     int n_layer, dim, n_head, n_kv_head, head_dim, ffn_dim, n_vocab, ctx_max, n_thread;
+    struct memory_plan plan; // made, and found to fit, before anything was loaded
     uint64_t n_parameter;
     uint64_t weight_bytes;           // resident bytes of all weights
     uint64_t weight_bytes_per_token; // bytes of weights one decode step reads

@@ -34,6 +34,25 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
+void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, uint64_t *cache,
+                uint64_t *scratch)
+{
+    int n = ctx_max < ops->batch_max ? ctx_max : ops->batch_max;
+    int n_q = c->n_head * c->head_dim, n_kv = c->n_kv_head * c->head_dim;
+    const struct k_matrix router = {.n_col = c->dim}, gate = {.n_row = c->ffn_dim};
+    const struct k_experts experts = {
+        .router = &router, .gate = &gate, .n_expert = c->n_expert, .n_used = c->n_expert_used};
+    uint64_t floats =
+        (uint64_t)n * (uint64_t)(c->dim + n_q + 2 * n_kv + 2 * c->ffn_dim + c->head_dim);
+    floats += (uint64_t)STEP_ROWS * (uint64_t)c->n_vocab + (uint64_t)c->dim;
+    if (c->n_expert) floats += k_mix_room(&experts, n);
+    *cache = 2 * (uint64_t)c->n_layer * (uint64_t)c->n_kv_head * (uint64_t)ctx_max *
+             k_row_bytes(ops->kv_type, c->head_dim);
+    *scratch = floats * sizeof(float) + (uint64_t)(n + 1) * sizeof(int32_t) +
+               (uint64_t)(c->head_dim / 2) * sizeof(double) + ops->act_bytes(n, c->dim) +
+               ops->act_bytes(n, n_q) + ops->act_bytes(n, c->ffn_dim);
+}
+
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
 {
     const struct config *c = &m->config;
@@ -57,8 +76,11 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
                        .rope = room(m, n, c->head_dim),
                        .logits = room(m, STEP_ROWS, c->n_vocab),
                        .pooled = room(m, 1, c->dim)};
-    bool ok = open_caches(w, m) && w->place && w->inv_freq && w->x && w->h && w->attn && w->ffn &&
-              w->q && w->k && w->v && w->gate && w->up && w->rope && w->logits && w->pooled;
+    if (c->n_expert)
+        w->mix = m->ops->alloc(m->device, k_mix_room(&m->layers[0].experts, n) * sizeof *w->mix);
+    bool ok = (!c->n_expert || w->mix) && open_caches(w, m) && w->place && w->inv_freq && w->x &&
+              w->h && w->attn && w->ffn && w->q && w->k && w->v && w->gate && w->up && w->rope &&
+              w->logits && w->pooled;
     if (!ok) {
         work_close(w, m);
         return err_set(e, ERR_SYSTEM, "no memory for a context of %d tokens", ctx_max);
@@ -73,8 +95,8 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
 
 void work_close(struct work *w, const struct model *m)
 {
-    void *rooms[] = {w->place, w->inv_freq, w->x,    w->q,      w->k,     w->v,
-                     w->up,    w->gate,     w->rope, w->logits, w->pooled};
+    void *rooms[] = {w->place, w->inv_freq, w->x,    w->q,      w->k,      w->v,
+                     w->up,    w->gate,     w->rope, w->logits, w->pooled, w->mix};
     k_act *acts[] = {w->h, w->attn, w->ffn};
     for (int i = 0; i < STEP_ROWS; i++) m->ops->forget(m->device, w->steps[i]);
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) m->ops->release(m->device, rooms[i]);
@@ -120,6 +142,16 @@ static void ffn_block(struct work *w, const struct model *m, int l, int n, const
 {
     const struct layer *y = &m->layers[l];
     const float *gain = l + 1 < m->config.n_layer ? y[1].attn_norm : final;
+    if (m->config.n_expert) {
+        const struct k_mix mix = {.experts = &y->experts,
+                                  .x = w->x,
+                                  .room = w->mix,
+                                  .next = gain ? w->h : NULL,
+                                  .gain = gain,
+                                  .eps = m->config.norm_eps};
+        m->ops->mix(m->device, w->h, &mix, n);
+        return;
+    }
     const struct k_gate in = {.gate = &y->gate, .up = &y->up, .room = {w->gate, w->up}};
     const struct k_add back = {.w = &y->down,
                                .x = w->x,

@@ -16,13 +16,18 @@ struct work {
     k_act *ffn;             // [chunk_max, ffn_dim]
     float *q;               // [chunk_max, n_head * head_dim]
     float *k, *v;           // [chunk_max, n_kv_head * head_dim]
-    float *gate, *up;       // [chunk_max, ffn_dim]
+    float *gate, *up;       // [chunk_max, ffn_dim]; without experts
+    float *mix;             // [k_mix_room]; with experts
     float *rope;            // [chunk_max, head_dim]
     float *logits;          // [STEP_ROWS, n_vocab]
     float *pooled;          // [dim]
     struct k_cache *caches; // [n_layer]
     void *steps[STEP_ROWS]; // the recordings of chunks of 1 .. STEP_ROWS tokens and their heads
 };
+
+// What work_open takes, in bytes: keys and values, and everything else.
+void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, uint64_t *cache,
+                uint64_t *scratch);
 
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e);
 void work_close(struct work *w, const struct model *m);

@@ -35,6 +35,7 @@ struct making {
     uint32_t run;
     bool dead;           // with more characters of these kinds there is no such token
     struct kinds passed; // subtrees of these alone are not looked at: `loops`, and what is death
+    uint32_t rest;       // the most bytes that are needed after any of these
     lex_state next;      // where all these lead; LEX_DEAD: not to one state
 
     struct lexeme *out;
@@ -183,11 +184,13 @@ static void find_run(struct making *m)
         more = more && kinds_none(&m->loops);
     }
     if (!more) {
+        m->rest = lex_rest(l, m->next);
         m->passed = lex_doomed(l, m->next);
         return;
     }
     m->first = m->loops = run.kinds;
     m->next = LEX_DEAD;
+    m->rest = run.rest;
     m->run = min_of(run.most, run.most == NONE ? NONE : SAFE_POINTS);
     m->dead = run.dead && m->run == run.most;
     m->passed = run.doomed;
@@ -222,7 +225,7 @@ static void begin_with_run(struct making *m)
     if (!lex_between(m->g->x, m->start)) return;
     find_run(m);
     bool some = m->run > 0 && !kinds_none(&m->first) && kinds_count(&m->loops) > FEW_KINDS;
-    if (some && loops_fit(m, m->next ? m->next : m->start))
+    if (some && fits(m, far_add(m->rest, 3))) // those that end within a character need more
         put_run(m);
     else
         m->first = m->loops = m->passed = none;

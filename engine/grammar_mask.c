@@ -128,12 +128,16 @@ static bool is_free(struct fill *f, const struct pos *p, uint32_t *min, uint32_t
            *room > 0;
 }
 
-// Whether all string-safe tokens may be allowed from here without a look at their finish.
+// Whether all string-safe tokens may be allowed from here without a look at their finish. A key may
+// leave the declared name that it began like: then nothing but the finish of an undeclared one is
+// certain, and the condition that the name would have met is still to be met.
 static bool fits_freely(struct fill *f, const struct pos *p)
 {
     if (f->limit == NO_LIMIT && !f->measure) return true;
     struct chunk_mark mark = chunk_mark(&f->g->work);
-    uint32_t finish = far_add(pos_finish(f->g, p), SLACK);
+    struct pos other = *p;
+    if (p->mode == M_KEY) other.s = LEX_DEAD;
+    uint32_t finish = far_add(pos_finish(f->g, &other), SLACK);
     chunk_rewind(&f->g->work, mark);
     if (f->limit != NO_LIMIT && finish > f->limit) return false;
     if (finish > f->longest) f->longest = finish;
@@ -648,6 +652,50 @@ static void fill_class(struct fill *f, const struct pos *p, uint32_t c, lex_stat
     chunk_rewind(&g->step, mark);
 }
 
+// What may come after the quote of a key: [groups] 1: whatever its class, 0: for none of them, 2:
+// that depends on it.
+static uint8_t *suffixes_of_classes(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    uint32_t n = strings(g)->suffixes.n_token + 1;
+    uint8_t *all = NULL;
+    for (uint32_t c = 0; c < p->choices->n; c++) {
+        struct pos closed;
+        if (CHOICE_STATES(p->choices)[c] == LEX_DEAD) continue;
+        bool closes = pos_close_key(g, &g->step, p, p->top->keys->n + c, &closed);
+        uint8_t *one = closes ? suffixes_of(f, p, &closed) : chunk_alloc(&g->step, n);
+        for (uint32_t i = 0; i < n && all; i++)
+            if (all[i] != one[i]) all[i] = 2;
+        if (!all) all = one;
+    }
+    return all;
+}
+
+// All classes that may come at once, as the one language that they are together. Only what follows
+// the quote can depend on the class.
+static bool fill_all_classes(struct fill *f, const struct pos *p)
+{
+    grammar *g = f->g;
+    const struct keys *k = p->top->keys;
+    if (!p->choices) return false;
+    lex_state s = keys_together(g, k, pos_classes(g, &g->step, p));
+    if (s == LEX_DEAD) return false;
+    struct chunk_mark mark = chunk_mark(&g->step);
+    uint32_t len = p->key ? p->key->len : 0;
+    char *key = chunk_alloc(&g->step, len + 1);
+    const struct text_byte *b = p->key;
+    for (uint32_t i = len; i-- > 0; b = b->before) key[i] = b->byte;
+    for (uint32_t i = 0; i < len && s != LEX_DEAD; i++) s = lex_step(g->x, s, (uint8_t)key[i]);
+    if (s != LEX_DEAD && lex_between(g->x, s)) {
+        uint8_t *allowed = suffixes_of_classes(f, p);
+        const struct lexeme *x = lexeme_of(g, s, p->top->extra || k->n);
+        put_inside(f, p, x);
+        if (allowed) put_closing(f, p, x, NULL, allowed);
+    }
+    chunk_rewind(&g->step, mark);
+    return s == LEX_DEAD || lex_between(g->x, s);
+}
+
 static void fill_classes(struct fill *f, const struct pos *p)
 {
     const struct trie *all = &tables(f->g)->all;
@@ -657,13 +705,16 @@ static void fill_classes(struct fill *f, const struct pos *p)
         return;
     }
     f->dense = mem_new((size_t)tables(f->g)->words * sizeof *f->dense);
-    for (uint32_t c = 0; c < n; c++) {
+    struct fill whole = {.g = f->g,
+                         .limit = NO_LIMIT,
+                         .except = f->except,
+                         .is_except = f->is_except,
+                         .n_except = f->n_except};
+    bool at_once = fill_all_classes(&whole, p);
+    if (at_once) absorb(f, &whole);
+    for (uint32_t c = 0; c < n && !at_once; c++) {
         lex_state s = p->choices ? CHOICE_STATES(p->choices)[c] : p->other;
-        struct fill one = {.g = f->g,
-                           .limit = NO_LIMIT,
-                           .except = f->except,
-                           .is_except = f->is_except,
-                           .n_except = f->n_except};
+        struct fill one = whole;
         if (s == LEX_DEAD) continue;
         fill_class(&one, p, c, s);
         absorb(f, &one);

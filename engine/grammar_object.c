@@ -189,6 +189,30 @@ static bool class_is_wanted(grammar *g, const struct keys *draft, uint32_t symbo
     return false;
 }
 
+struct together {
+    uint64_t classes;
+    lex_state start;
+};
+
+// The complement of what is left out: mostly that is the smaller part.
+static lex_state start_together(grammar *g, const struct keys *k, uint64_t classes)
+{
+    lex_lang out = k->left_out;
+    for (uint32_t c = 0; c < k->n_class; c++)
+        if (!has_bit(&classes, c)) out = lex_or(g->x, out, k->cls[c].lang);
+    lex_lang all = lex_not(g->x, out);
+    err e;
+    bool known = all != LEX_FAILED && lex_prepare(g->x, all, &e) == 0;
+    return known ? lex_start(g->x, all) : (lex_state)LEX_DEAD;
+}
+
+lex_state keys_together(grammar *g, const struct keys *k, uint64_t classes)
+{
+    struct together *t = k->together;
+    if (t->classes != classes) *t = (struct together){classes, start_together(g, k, classes)};
+    return t->start;
+}
+
 static void set_classes(grammar *g, struct keys *k, lex_lang names)
 {
     struct key_class v[CLASSES_MAX] = {{.lang = LEX_ANY_STRING}};
@@ -208,8 +232,12 @@ static void set_classes(grammar *g, struct keys *k, lex_lang names)
             c.start = c.lang == LEX_EMPTY ? LEX_DEAD : lex_start(g->x, c.lang);
         }
         c.cost = c.start ? 2 + lex_rest(g->x, c.start) + NEW_KEY : FAR;
-        if (c.start && class_is_wanted(g, draft, k->n + i)) k->cls[k->n_class++] = c;
+        if (c.start && class_is_wanted(g, draft, k->n + i))
+            k->cls[k->n_class++] = c;
+        else
+            k->left_out = lex_or(g->x, k->left_out, v[i].lang);
     }
+    k->together = chunk_alloc(&g->mem, sizeof *k->together);
 }
 
 static uint64_t keys_hash_of(const form_id *f, uint32_t n)

@@ -219,9 +219,11 @@ struct keys {
     uint32_t *by_bytes; // [n] indices of name in the order of lex_words_range
     form_id *form;      // [n_form] what these are the keys of
     uint32_t n_form;
-    lex_state words;       // the names as a language; LEX_DEAD: none
-    lex_lang *lang;        // [n_lang] of patterns and property names
-    struct key_class *cls; // [n_class]
+    lex_state words;           // the names as a language; LEX_DEAD: none
+    lex_lang *lang;            // [n_lang] of patterns and property names
+    struct key_class *cls;     // [n_class]
+    lex_lang left_out;         // keys of classes that no form lets in
+    struct together *together; // what keys_together was last asked
 };
 
 struct grammar;
@@ -279,6 +281,8 @@ struct object_at { // how far an object is written
 };
 
 const struct keys *keys_of(struct grammar *g, const form_id *f, uint32_t n);
+// Where the keys of these classes (a bit for each) begin as one language; LEX_DEAD: not known.
+lex_state keys_together(struct grammar *g, const struct keys *k, uint64_t classes);
 uint32_t keys_find(const struct keys *k, name_id name);
 bool object_closes(struct grammar *g, form_id f, const struct object_at *at);
 // Bytes from after a property (or the opening bracket, when count is 0) to the end of the object;
@@ -506,6 +510,8 @@ bool pos_close_string(struct grammar *g, struct chunks *mem, const struct pos *f
                       struct pos *to);
 bool pos_close_key(struct grammar *g, struct chunks *mem, const struct pos *from, uint32_t symbol,
                    struct pos *to);
+// The classes of keys that may come in this object, a bit for each.
+uint64_t pos_classes(struct grammar *g, struct chunks *mem, const struct pos *p);
 // A number that may end does.
 bool pos_end_number(struct grammar *g, struct chunks *mem, const struct pos *from, struct pos *to);
 bool pos_may_end(struct grammar *g, struct chunks *mem, const struct pos *p);

@@ -791,6 +791,15 @@ static bool begin_key(grammar *g, struct chunks *mem, const struct pos *from, st
     return any;
 }
 
+uint64_t pos_classes(grammar *g, struct chunks *mem, const struct pos *p)
+{
+    const struct keys *k = p->top->keys;
+    uint64_t classes = 0;
+    for (uint32_t c = 0; c < k->n_class; c++)
+        if (symbol_allowed(g, mem, p->top, k->n + c)) classes |= 1ull << c;
+    return classes;
+}
+
 static lex_state class_state(const struct pos *p, uint32_t c)
 {
     return p->choices ? CHOICE_STATES(p->choices)[c] : p->other;

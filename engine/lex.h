@@ -143,6 +143,7 @@ struct lex_run {
     struct kinds kinds;
     uint32_t most;
     bool dead;
+    uint32_t rest;       // the most bytes that are still needed anywhere in it
     struct kinds doomed; // every one of these leads to death, wherever in the run it comes
 };
 // The run that begins at s; false: none is known. `many`: no state on the way has few members,

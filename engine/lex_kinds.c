@@ -157,6 +157,7 @@ static bool run_of_set(lex *x, expr a, struct lex_run *run)
     uint32_t set = x->expr[head].a;
     run->kinds = kinds_of_set(x, set);
     run->dead = run->most != NO_MAX && is_foreign(x, tail, set);
+    run->rest = expr_rest(x, a); // fewer and fewer
     run->doomed = doomed_of(x, tail);
     for (uint32_t i = 0; i < x->set[set].n; i++)
         take_kinds(&run->doomed, x->set[set].span[i].lo, x->set[set].span[i].hi);
@@ -173,6 +174,7 @@ static bool run_of_sized(lex *x, expr a, struct lex_run *run)
     run->kinds = loops_of(x, p.a);
     run->most = p.c - q.min_len;
     run->dead = true;
+    run->rest = expr_rest(x, a);
     run->doomed = doomed_of(x, p.a);
     return true;
 }
@@ -235,7 +237,7 @@ static bool run_of_graph(lex *x, expr a, bool many, struct lex_run *run)
     expr seen[STATES_MAX];
     uint32_t n = 1;
     seen[0] = a;
-    *run = (struct lex_run){alive_of(x, a), NO_MAX, false, doomed_of(x, a)};
+    *run = (struct lex_run){alive_of(x, a), NO_MAX, false, expr_rest(x, a), doomed_of(x, a)};
     for (uint32_t i = 0; i < n; i++) {
         const struct row *r = expr_row(x, seen[i]);
         for (uint32_t k = 0; k < r->n; k++) {
@@ -244,6 +246,7 @@ static bool run_of_graph(lex *x, expr a, bool many, struct lex_run *run)
             while (at < n && seen[at] != r->to[k]) at++;
             if (at < n) continue;
             if (n == STATES_MAX || (many && expr_count(x, r->to[k]) != LEX_MANY)) return false;
+            if (expr_rest(x, r->to[k]) > run->rest) run->rest = expr_rest(x, r->to[k]);
             meet(&run->kinds, alive_of(x, r->to[k]));
             meet(&run->doomed, doomed_of(x, r->to[k]));
             seen[n++] = r->to[k];

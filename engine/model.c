@@ -19,8 +19,8 @@
 
 static_assert((int)HEAD_DIM_MAX <= (int)K_HEAD_DIM_MAX, "operations must take every head");
 
-enum size { SIZE_NONE, SIZE_DIM, SIZE_Q, SIZE_KV, SIZE_HEAD, SIZE_FFN, SIZE_VOCAB };
-enum when { ALWAYS, WITH_QK_NORM, WITH_QKV_BIAS, WITH_OWN_HEAD };
+enum size { SIZE_NONE, SIZE_DIM, SIZE_Q, SIZE_KV, SIZE_HEAD, SIZE_FFN, SIZE_EXPERTS, SIZE_VOCAB };
+enum when { ALWAYS, WITH_QK_NORM, WITH_QKV_BIAS, WITH_OWN_HEAD, WITH_EXPERTS, WITHOUT_EXPERTS };
 
 struct slot {
     const char *name;
@@ -48,9 +48,17 @@ static const struct slot layer_slots[] = {
     {"self_attn.k_norm.weight", AT(k_norm), SIZE_HEAD, SIZE_NONE, WITH_QK_NORM},
     {"self_attn.o_proj.weight", AT(o), SIZE_DIM, SIZE_Q, ALWAYS},
     {"post_attention_layernorm.weight", AT(ffn_norm), SIZE_DIM, SIZE_NONE, ALWAYS},
-    {"mlp.gate_proj.weight", AT(gate), SIZE_FFN, SIZE_DIM, ALWAYS},
-    {"mlp.up_proj.weight", AT(up), SIZE_FFN, SIZE_DIM, ALWAYS},
-    {"mlp.down_proj.weight", AT(down), SIZE_DIM, SIZE_FFN, ALWAYS},
+    {"mlp.gate_proj.weight", AT(gate), SIZE_FFN, SIZE_DIM, WITHOUT_EXPERTS},
+    {"mlp.up_proj.weight", AT(up), SIZE_FFN, SIZE_DIM, WITHOUT_EXPERTS},
+    {"mlp.down_proj.weight", AT(down), SIZE_DIM, SIZE_FFN, WITHOUT_EXPERTS},
+    {"mlp.gate.weight", AT(router), SIZE_EXPERTS, SIZE_DIM, WITH_EXPERTS},
+};
+
+// Of each expert; `at` is that of a list of them.
+static const struct slot expert_slots[] = {
+    {"gate_proj.weight", AT(e_gate), SIZE_FFN, SIZE_DIM, ALWAYS},
+    {"up_proj.weight", AT(e_up), SIZE_FFN, SIZE_DIM, ALWAYS},
+    {"down_proj.weight", AT(e_down), SIZE_DIM, SIZE_FFN, ALWAYS},
 };
 #undef AT
 
@@ -81,6 +89,7 @@ static int size_of(const struct config *c, enum size s)
     case SIZE_KV: return c->n_kv_head * c->head_dim;
     case SIZE_HEAD: return c->head_dim;
     case SIZE_FFN: return c->ffn_dim;
+    case SIZE_EXPERTS: return c->n_expert;
     case SIZE_VOCAB: return c->n_vocab;
     }
     return 0;
@@ -93,6 +102,8 @@ static bool is_needed(const struct config *c, enum when when)
     case WITH_QK_NORM: return c->qk_norm;
     case WITH_QKV_BIAS: return c->qkv_bias;
     case WITH_OWN_HEAD: return !c->tied;
+    case WITH_EXPERTS: return c->n_expert > 0;
+    case WITHOUT_EXPERTS: return c->n_expert == 0;
     }
     return false;
 }
@@ -477,22 +488,56 @@ static int bind_slot(struct model *m, const struct slot *s, void *base, const ch
         return is_vector ? bind_vector(m, place, name, n_row, e)
                          : bind_matrix(m, place, name, n_row, n_col, e);
     if (is_vector) return fill_vector(m, place, n_row, strstr(name, "bias") ? 0 : 1, e);
-    enum k_type type = from->type;
+    enum k_type type =
+        s->n_row == SIZE_EXPERTS ? K_BF16 : from->type; // as checkpoints have routers
     if (s->n_row == SIZE_VOCAB) type = place == &m->head ? from->head : from->embedding;
     return fill_matrix(m, place, n_row, n_col, type, from->random, e);
 }
 
+static int bind_experts(struct model *m, int l, const struct source *from, err *e)
+{
+    struct layer *y = &m->layers[l];
+    const struct config *c = &m->config;
+    for (size_t i = 0; i < COUNT(expert_slots); i++) {
+        struct k_matrix *list = mem_new((size_t)c->n_expert * sizeof *list);
+        *(struct k_matrix **)((char *)y + expert_slots[i].at) = list;
+        struct slot s = expert_slots[i];
+        s.at = 0;
+        for (int k = 0; k < c->n_expert; k++) {
+            char name[128];
+            snprintf(name, sizeof name, "model.layers.%d.mlp.experts.%d.%s", l, k, s.name);
+            if (bind_slot(m, &s, &list[k], name, from, e)) return -1;
+        }
+    }
+    y->experts = (struct k_experts){.router = &y->router,
+                                    .gate = y->e_gate,
+                                    .up = y->e_up,
+                                    .down = y->e_down,
+                                    .n_expert = c->n_expert,
+                                    .n_used = c->n_expert_used,
+                                    .normalise = c->normalise_experts};
+    return 0;
+}
+
 static int bind_all(struct model *m, const struct source *from, err *e)
 {
+    if (m->config.n_expert && !m->ops->mix)
+        return err_set(
+            e, ERR_INPUT,
+            "%s: the backend %s does not run models with experts yet; --backend cpu does",
+            m->config.architecture, m->ops->name);
+
     for (size_t i = 0; i < COUNT(model_slots); i++)
         if (bind_slot(m, &model_slots[i], m, model_slots[i].name, from, e)) return -1;
     m->layers = mem_new((size_t)m->config.n_layer * sizeof *m->layers);
-    for (int l = 0; l < m->config.n_layer; l++)
+    for (int l = 0; l < m->config.n_layer; l++) {
         for (size_t i = 0; i < COUNT(layer_slots); i++) {
             char name[128];
             snprintf(name, sizeof name, "model.layers.%d.%s", l, layer_slots[i].name);
             if (bind_slot(m, &layer_slots[i], &m->layers[l], name, from, e)) return -1;
         }
+        if (m->config.n_expert && bind_experts(m, l, from, e)) return -1;
+    }
     if (m->config.tied) m->head = m->embedding;
     return 0;
 }
@@ -526,16 +571,24 @@ static uint64_t matrix_bytes(const struct k_matrix *w)
            k_block_bytes(w);
 }
 
-// What one decode step reads, and which type most of the bytes have.
+// What one decode step reads, and which type most of the bytes have. Of the experts of a layer,
+// which are alike, as many are read as a token uses.
 static void sum_up(struct model *m)
 {
     uint64_t of_type[K_N_TYPE] = {0};
-    for (int l = 0; l < m->config.n_layer; l++)
+    for (int l = 0; l < m->config.n_layer; l++) {
+        const struct layer *y = &m->layers[l];
         for (size_t i = 0; i < COUNT(layer_slots); i++) {
-            if (layer_slots[i].n_col == SIZE_NONE) continue;
+            if (layer_slots[i].n_col == SIZE_NONE || !is_needed(&m->config, layer_slots[i].when))
+                continue;
             const struct k_matrix *w = (void *)((char *)&m->layers[l] + layer_slots[i].at);
             of_type[w->type] += matrix_bytes(w);
         }
+        for (int k = 0; k < m->config.n_expert_used; k++) {
+            const struct k_matrix *of_one[] = {&y->e_gate[k], &y->e_up[k], &y->e_down[k]};
+            for (int i = 0; i < 3; i++) of_type[of_one[i]->type] += matrix_bytes(of_one[i]);
+        }
+    }
     of_type[m->head.type] += matrix_bytes(&m->head);
     for (int i = 0; i < K_N_TYPE; i++) {
         m->weight_bytes_per_token += of_type[i];
@@ -559,20 +612,40 @@ static int make_digest(struct model *m, const char *dir, err *e)
     return 0;
 }
 
-struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e)
+static int make_plan(const struct model *m, const struct model_need *need, struct memory_plan *plan,
+                     err *e)
+{
+    int limit = m->config.ctx_max;
+    if (need->ctx_max > limit)
+        return err_set(e, ERR_USAGE,
+                       "context: %d tokens, but config.json: max_position_embeddings is %d",
+                       need->ctx_max, limit);
+    int ctx = need->ctx_max ? need->ctx_max : limit < need->ctx_default ? limit : need->ctx_default;
+    *plan = memory_plan_make(&m->config, m->weights, m->ops, m->device, ctx, need->n_session);
+    return memory_plan_check(plan, e);
+}
+
+struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n_thread,
+                                 const struct model_need *need, struct memory_plan *plan, err *e)
 {
     struct model *m = mem_new(sizeof *m);
     const struct source checkpoint = {.random = NULL};
     m->ops = ops;
     if (config_load(&m->config, dir, e) || !(m->weights = weights_open(dir, e)) ||
         make_digest(m, dir, e) || !(m->device = ops->open(n_thread, e)) ||
-        bind_all(m, &checkpoint, e) || check_leftover(m, e)) {
+        (need && make_plan(m, need, plan, e)) || bind_all(m, &checkpoint, e) ||
+        check_leftover(m, e)) {
         if (!strstr(e->msg, dir)) err_wrap(e, "%s", dir);
         model_close(m);
         return NULL;
     }
     sum_up(m);
     return m;
+}
+
+struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e)
+{
+    return model_open_planned(dir, ops, n_thread, NULL, NULL, e);
 }
 
 struct model *model_synthetic(const struct config *c, enum k_type type, enum k_type head,
@@ -597,6 +670,11 @@ void model_close(struct model *m)
     if (!m) return;
     for (size_t i = 0; i < m->n_owned; i++) m->ops->release(m->device, m->owned[i]);
     free(m->owned);
+    for (int l = 0; m->layers && l < m->config.n_layer; l++) {
+        free(m->layers[l].e_gate);
+        free(m->layers[l].e_up);
+        free(m->layers[l].e_down);
+    }
     free(m->layers);
     if (m->device) m->ops->close(m->device);
     weights_close(m->weights);

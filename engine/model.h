@@ -3,6 +3,7 @@
 #pragma once
 #include "base/err.h"
 #include "engine/config.h"
+#include "engine/plan.h"
 #include "engine/weights.h"
 #include "kernels/kernels.h"
 
@@ -13,7 +14,11 @@ struct layer {
     float *q_bias, *k_bias, *v_bias; // as many as rows, or NULL
     float *q_norm, *k_norm;          // [head_dim], or NULL
     float *ffn_norm;                 // [dim]
-    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]
+    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]; without experts
+
+    struct k_matrix router;                  // [n_expert, dim]; with experts
+    struct k_matrix *e_gate, *e_up, *e_down; // [n_expert] of the same shapes
+    struct k_experts experts;                // these, as operations take them
 };
 
 struct model {
@@ -35,6 +40,15 @@ struct model {
 };
 
 struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread, err *e);
+
+// The same with a plan of the memory that it and n_session sessions of ctx_max tokens take (0: the
+// model's own context, at most ctx_default), which is made, and refused if it does not fit, before
+// anything is loaded.
+struct model_need {
+    int ctx_max, ctx_default, n_session;
+};
+struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n_thread,
+                                 const struct model_need *need, struct memory_plan *plan, err *e);
 
 // The same shape filled with random weights: the layers' matrices of `type`, the head of `head`,
 // the embedding of an untied model bf16, as checkpoints have it. For measuring speed without a

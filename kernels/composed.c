@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "kernels/number.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,69 @@ void composed_add(const struct k_ops *op, k_device *d, const float *a, const str
     op->matmul(d, a, n_token, &back, 1);
 }
 
+// Expert by expert, so that each is read once however many tokens chose it: their rows are brought
+// together, and the results go back to where they came from. Memory of these instances is the
+// host's.
+
+size_t k_mix_room(const struct k_experts *e, int n_token)
+{
+    size_t dim = (size_t)e->router->n_col, ffn = (size_t)e->gate->n_row;
+    return (size_t)n_token * ((size_t)e->n_expert + 2 * dim + 2 * ffn + 2 * (size_t)e->n_used);
+}
+
+// The n_used largest of a token's scores and their softmax among all; scores are used up.
+static void choose_experts(const struct k_experts *e, float *score, float *index, float *weight)
+{
+    float largest = score[0], sum = 0, chosen = 0;
+    for (int i = 1; i < e->n_expert; i++) largest = fmaxf(largest, score[i]);
+    for (int i = 0; i < e->n_expert; i++) sum += score[i] = expf(score[i] - largest);
+    for (int k = 0; k < e->n_used; k++) {
+        int best = 0;
+        for (int i = 1; i < e->n_expert; i++)
+            if (score[i] > score[best]) best = i;
+        index[k] = (float)best;
+        chosen += weight[k] = score[best] / sum;
+        score[best] = -1;
+    }
+    for (int k = 0; k < e->n_used && e->normalise; k++) weight[k] /= chosen;
+}
+
+// Room: [n_token, n_expert] scores, [n_token, n_used] chosen and weights, rows in and out of one
+// expert [n_token, dim] each, and between its products [n_token, ffn] twice.
+void composed_mix(const struct k_ops *op, k_device *d, const float *a, const struct k_mix *m,
+                  int n_token)
+{
+    const struct k_experts *e = m->experts;
+    size_t dim = (size_t)e->router->n_col, n = (size_t)n_token, n_used = (size_t)e->n_used;
+    float *score = m->room, *index = score + n * (size_t)e->n_expert, *weight = index + n * n_used;
+    float *in = weight + n * n_used, *out = in + n * dim, *gate = out + n * dim,
+          *up = gate + n * (size_t)e->gate->n_row;
+    const struct k_product route = {.w = e->router, .out = score};
+    op->matmul(d, a, n_token, &route, 1);
+    for (size_t t = 0; t < n; t++)
+        choose_experts(e, score + t * (size_t)e->n_expert, index + t * n_used, weight + t * n_used);
+    for (int i = 0; i < e->n_expert; i++) {
+        int n_row = 0;
+        for (size_t k = 0; k < n * n_used; k++)
+            if ((int)index[k] == i)
+                memcpy(in + (size_t)n_row++ * dim, a + k / n_used * dim, dim * sizeof *in);
+        if (!n_row) continue;
+        const struct k_product both[] = {{.w = &e->gate[i], .out = gate},
+                                         {.w = &e->up[i], .out = up}};
+        const struct k_product back = {.w = &e->down[i], .out = out};
+        op->matmul(d, in, n_row, both, 2);
+        op->swiglu(d, gate, up, n_row, e->gate->n_row);
+        op->matmul(d, gate, n_row, &back, 1);
+        const float *from = out;
+        for (size_t k = 0; k < n * n_used; k++) {
+            if ((int)index[k] != i) continue;
+            float *x = m->x + k / n_used * dim;
+            for (size_t c = 0; c < dim; c++) x[c] += weight[k] * from[c];
+            from += dim;
+        }
+    }
+}
+
 void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
                    uint64_t set)
 {
@@ -69,6 +133,18 @@ void composed_arrange(k_device *d, const struct k_matrix *w)
 {
     (void)d;
     (void)w;
+}
+
+void composed_memory(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes)
+{
+    (void)d;
+    *free_bytes = k_memory_available();
+    *floor_bytes = 0;
+}
+
+size_t composed_act_bytes(int n_token, int n_col)
+{
+    return (size_t)n_token * (size_t)n_col * sizeof(float);
 }
 
 int composed_finish(k_device *d, err *e)

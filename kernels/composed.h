@@ -15,9 +15,14 @@ void composed_gate(const struct k_ops *op, k_device *d, float *out, const float 
 void composed_add(const struct k_ops *op, k_device *d, const float *a, const struct k_add *p,
                   int n_token);
 
+void composed_mix(const struct k_ops *op, k_device *d, const float *a, const struct k_mix *m,
+                  int n_token);
+
 void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
                    uint64_t set);
 void composed_arrange(k_device *d, const struct k_matrix *w); // as it is
+void composed_memory(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes);
+size_t composed_act_bytes(int n_token, int n_col);
 int composed_finish(k_device *d, err *e); // nothing is ever pending
 void composed_replay(k_device *d, void **recording, void (*issue)(void *context), void *context);
 void composed_forget(k_device *d, void *recording);
@@ -54,11 +59,17 @@ void composed_forget(k_device *d, void *recording);
     {                                                                                              \
         composed_add(&table, d, a->x, p, n_token);                                                 \
         if (p->next) table.rms_norm(d, p->next->x, p->x, p->gain, n_token, p->w->n_row, p->eps);   \
+    }                                                                                              \
+    static void fused_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)         \
+    {                                                                                              \
+        int dim = m->experts->router->n_col;                                                       \
+        composed_mix(&table, d, a->x, m, n_token);                                                 \
+        if (m->next) table.rms_norm(d, m->next->x, m->x, m->gain, n_token, dim, m->eps);           \
     }
 
 #define COMPOSED_OPERATIONS                                                                        \
-    .fill = composed_fill, .arrange = composed_arrange, .finish = composed_finish,                 \
-    .replay = composed_replay,                                                                     \
-    .forget = composed_forget, .act_new = fused_act_new, .act_free = fused_act_free,               \
-    .norm = fused_norm, .project = fused_project, .attend = fused_attend, .gate = fused_gate,      \
-    .add = fused_add
+    .reads_host = true, .memory = composed_memory, .fill = composed_fill,                          \
+    .arrange = composed_arrange, .finish = composed_finish, .replay = composed_replay,             \
+    .forget = composed_forget, .act_bytes = composed_act_bytes, .act_new = fused_act_new,          \
+    .act_free = fused_act_free, .norm = fused_norm, .project = fused_project,                      \
+    .attend = fused_attend, .gate = fused_gate, .add = fused_add, .mix = fused_mix

@@ -116,21 +116,28 @@ static int device_n_thread(const k_device *d)
 
 // Memory
 
-// What may still be taken. A GPU that shares the host's memory counts the page cache as used and
-// takes what it is asked for until the whole machine stands still: there the host's own figure
-// counts, less a floor for everything else.
-static size_t memory_left(const k_device *d)
+// A GPU that shares the host's memory counts the page cache as used and takes what it is asked for
+// until the whole machine stands still: there the host's own figure counts, less a floor for
+// everything else.
+static const uint64_t shared_floor = (uint64_t)8 << 30;
+
+static void device_memory(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes)
 {
     size_t left = 0, total = 0;
-    if (!d->integrated) return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
-    unsigned long long kb = 0;
-    char line[128];
-    FILE *f = fopen("/proc/meminfo", "re");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu", &kb) == 1) break;
-    if (f) fclose(f);
-    size_t available = (size_t)kb << 10, floor_bytes = (size_t)8 << 30;
-    return available > floor_bytes ? available - floor_bytes : 0;
+    *floor_bytes = d->integrated ? shared_floor : 0;
+    if (d->integrated) {
+        uint64_t available = k_memory_available();
+        *free_bytes = available > shared_floor ? available - shared_floor : 0;
+    } else {
+        *free_bytes = cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
+    }
+}
+
+static uint64_t memory_left(k_device *d)
+{
+    uint64_t left, kept;
+    device_memory(d, &left, &kept);
+    return left;
 }
 
 static void *device_alloc(k_device *d, size_t n_bytes)
@@ -262,6 +269,15 @@ static void act_free(k_device *d, k_act *a)
     free(a);
 }
 
+static size_t act_bytes(int n_token, int n_col)
+{
+    size_t cols = (size_t)n_col, rows = (size_t)(n_token > FEW_TOKENS ? n_token : FEW_TOKENS);
+    if (n_col % COLUMNS_STEP) return (size_t)n_token * cols * sizeof(float);
+    size_t n = X_N_KIND * (rows + FEW_TOKENS) * cols * sizeof(uint16_t) +
+               (cols / 16 + 1) * FEW_TOKENS * sizeof(float);
+    return n_token > FEW_TOKENS ? n + rows * (cols + sizeof(float)) : n;
+}
+
 static k_act *act_new(k_device *d, int n_token, int n_col)
 {
     k_act *a = (k_act *)calloc(1, sizeof *a);
@@ -377,10 +393,12 @@ extern const struct k_ops k_cuda = {
     .name = "cuda",
     .kv_type = K_BF16,
     .batch_max = 2048,
+    .reads_host = false,
     .open = device_open,
     .close = device_close,
     .describe = device_describe,
     .n_thread = device_n_thread,
+    .memory = locked<device_memory>::call,
     .alloc = locked<device_alloc>::call,
     .release = locked<device_release>::call,
     .upload = locked<device_upload>::call,
@@ -400,6 +418,7 @@ extern const struct k_ops k_cuda = {
     .attention = locked<cuda_attention>::call,
     .swiglu = locked<cuda_swiglu>::call,
     .sum_rows = locked<cuda_sum_rows>::call,
+    .act_bytes = act_bytes,
     .act_new = locked<act_new>::call,
     .act_free = locked<act_free>::call,
     .norm = locked<cuda_norm>::call,
@@ -407,6 +426,7 @@ extern const struct k_ops k_cuda = {
     .attend = locked<fused_attend>::list,
     .gate = locked<fused_gate>::list,
     .add = locked<fused_add>::list,
+    .mix = NULL,
     .argmax = locked<cuda_argmax>::call,
     .fill = locked<cuda_fill>::call,
     .read_all = locked<cuda_read_all>::call,

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda_probe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -49,4 +50,15 @@ const struct k_ops *k_ops_find(const char *name)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];
     return NULL;
+}
+
+uint64_t k_memory_available(void)
+{
+    unsigned long long kb = 0;
+    char line[128];
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu", &kb) == 1) break;
+    if (f) fclose(f);
+    return kb << 10;
 }

@@ -39,8 +39,8 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
-    bool short_x;       // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
-                        // instance may round them so where there are many tokens
+    bool short_x; // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
+                  // instance may round them so where there are many tokens
 };
 
 enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };
@@ -96,16 +96,42 @@ struct k_add {
     float eps;
 };
 
+// A feed-forward block of experts: softmax(a router^T) says for each token which n_used of n_expert
+// work for it, the lower index among equals, and with what weight; with `normalise` the chosen
+// weights are divided by their sum.
+struct k_experts {
+    const struct k_matrix *router;           // [n_expert, dim]
+    const struct k_matrix *gate, *up, *down; // [n_expert] of [ffn, dim], [ffn, dim], [dim, ffn]
+    int n_expert, n_used;
+    bool normalise;
+};
+
+// The second half of a layer with experts: x += the chosen experts' outputs by their weights, then
+// as k_add.
+struct k_mix {
+    const struct k_experts *experts;
+    float *x;    // [n_token, dim]
+    float *room; // [k_mix_room] for the instance's use
+    k_act *next; // or NULL: no norm follows
+    const float *gain;
+    float eps;
+};
+size_t k_mix_room(const struct k_experts *e, int n_token); // floats
+
 struct k_ops {
     const char *name;
     enum k_type kv_type;
-    int batch_max; // tokens in one call, at most
+    int batch_max;   // tokens in one call, at most
+    bool reads_host; // place copies nothing
 
     k_device *(*open)(int n_thread, err *e); // n_thread 0: one per CPU this process may use
     void (*close)(k_device *d);
     const char *(*describe)(const k_device *d); // "cpu avx2"
     int (*n_thread)(const k_device *d);
 
+    // Bytes that may still be taken, and those of the machine's that are kept for everything else
+    // and not among them.
+    void (*memory)(k_device *d, uint64_t *free_bytes, uint64_t *floor_bytes);
     void *(*alloc)(k_device *d, size_t n_bytes); // zeroed, aligned to 64; NULL: not enough memory
     void (*release)(k_device *d, void *p);       // of alloc; NULL is allowed
     void (*upload)(k_device *d, void *to, const void *host, size_t n_bytes);
@@ -154,6 +180,7 @@ struct k_ops {
                      int dim); // out [dim] += each row
 
     // The same steps fused, as the engine issues them.
+    size_t (*act_bytes)(int n_token, int n_col);            // that act_new takes
     k_act *(*act_new)(k_device *d, int n_token, int n_col); // for up to n_token; NULL: no memory
     void (*act_free)(k_device *d, k_act *a);                // NULL is allowed
     void (*norm)(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
@@ -163,6 +190,7 @@ struct k_ops {
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+    void (*mix)(k_device *d, const k_act *a, const struct k_mix *m, int n_token); // NULL: not here
 
     // The index of the largest of x[0..n), the lowest among equals; NaN counts as -infinity. `mask`
     // is host memory, a bit for each index that may be chosen, or NULL. -1 when there is none.
@@ -180,6 +208,9 @@ extern const struct k_ops k_ref;
 extern const struct k_ops k_cpu;                   // with the best instructions this machine has
 extern const struct k_ops k_cpu_avx2, k_cpu_plain; // with given ones: open fails where they lack
 extern const struct k_ops k_cuda; // one NVIDIA GPU; only in a build with HEARTH_CUDA
+
+// MemAvailable of /proc/meminfo in bytes; 0 when it cannot be read.
+uint64_t k_memory_available(void);
 
 // By .name; NULL: k_cuda where this build has it and the machine has a GPU, else k_cpu. NULL when
 // unknown

@@ -185,6 +185,7 @@ agent *agent_open(const struct agent_options *o, err *e)
 {
     agent *a = mem_new(sizeof *a);
     a->o = *o;
+    a->unforced = o->replies != NULL; // written words say all of it themselves
     a->mask = mem_new(((size_t)engine_info(o->en)->n_vocab + 63) / 64 * sizeof *a->mask);
     if (choose_tools(a, e) || compile_grammars(a, e) || take_choice(a, o->choice, e)) goto fail;
     a->agent_id = store_agent(o->store, o->name, e);
@@ -310,8 +311,9 @@ static int prompt_model(agent *a, const json_t *tools, struct step_usage *u, err
 {
     if (render_prompt(a, tools, e)) return -1;
     size_t reused = 0;
-    if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
     u->prompt_tokens = (int)a->prompt.n;
+    if (a->o.replies) return replies_next(a->o.replies, a->o.chat, a->tools, a->n_tool, e);
+    if (session_sync(a->o.session, a->prompt.ids, a->prompt.n, &reused, a->o.cancel, e)) return -1;
     u->cached_tokens = (int)reused;
     return 0;
 }
@@ -374,6 +376,7 @@ static int take_forced(agent *a, struct writing *w, err *e)
 // that may come.
 static int advance(agent *a, struct writing *w, bool run, int *n, err *e)
 {
+    if (a->o.replies) w->n_next = 0; // nobody reads it
     run = run && w->n_next > 0;
     if (run && session_issue(a->o.session, w->next, w->n_next, e)) return -1;
     *n = w->budget <= 0 ? 0 : grammar_mask(w->state, w->budget, a->mask);
@@ -398,7 +401,13 @@ static int write_text(agent *a, struct writing *w, err *e)
             return err_set(e, ERR_BUDGET, "%s",
                            by_tokens ? "the turn's budget of tokens is used up"
                                      : "the model's context is full: start a new session");
-        token = ends ? end : session_sample(a->o.session, &a->o.sample, a->mask);
+        if (ends)
+            token = end;
+        else if (a->o.replies)
+            token = replies_token(a->o.replies, engine_vocab(a->o.en), a->mask, e);
+        else
+            token = session_sample(a->o.session, &a->o.sample, a->mask);
+        if (token < 0) return -1;
         if (take_token(a, w, token, e)) return -1;
     }
     return 0;
@@ -409,7 +418,7 @@ static int generate(agent *a, const grammar *g, bool stream, struct output *out,
                     struct step_usage *u, err *e)
 {
     static const struct stop_list none = {0};
-    int room = session_ctx_max(a->o.session) - (int)session_length(a->o.session);
+    int room = session_ctx_max(a->o.session) - (int)a->prompt.n;
     struct writing w = {.state = grammar_start(g),
                         .stop = g == a->answer ? &none : &a->o.stop, // JSON is never cut
                         .out = out,

@@ -8,6 +8,7 @@
 #include "engine/stop.h"
 #include "memory.h"
 #include "policy.h"
+#include "replies.h"
 #include "store.h"
 #include "tools/tool.h"
 
@@ -67,7 +68,8 @@ struct agent_options {
     size_t n_rule;
     struct agent_limits limits;
     struct sample_options sample;
-    struct stop_list stop; // texts that end an answer; they are not part of it
+    struct replies *replies; // said in place of the model; NULL: the model itself
+    struct stop_list stop;   // texts that end an answer; they are not part of it
     void (*on_event)(void *user, const struct agent_event *ev);     // may be NULL
     bool (*approve)(void *user, const tool *t, const json_t *args); // for POLICY_ASK; NULL: denied
     void *user;

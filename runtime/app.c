@@ -23,16 +23,16 @@ const struct option_row app_model_options[] = {
 };
 
 const struct option_row app_agent_options[] = {
+    {"store", OPTION_TEXT, "FILE",
+     "database (or HEARTH_STORE; without: ~/.local/share/hearth/hearth.db)", NULL},
+    {"workspace", OPTION_TEXT, "DIR", "the folder that file tools work in and cannot leave", NULL},
     {"model", OPTION_TEXT, "DIR",
      "Hugging Face model directory (or HEARTH_MODEL; without: the built-in model)", NULL},
     {"backend", OPTION_TEXT, "NAME",
      "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
-    {"store", OPTION_TEXT, "FILE",
-     "database (or HEARTH_STORE; without: ~/.local/share/hearth/hearth.db)", NULL},
     {"tools", OPTION_LIST, "DIR", "a folder of Lua tools, besides the shipped ones", NULL},
-    {"workspace", OPTION_TEXT, "DIR", "the folder that file tools work in and cannot leave", NULL},
     {"allow", OPTION_LIST, "TOOL", "let a tool run without asking (`*`: all)", NULL},
     {"ask", OPTION_LIST, "TOOL", "ask before a tool runs", NULL},
     {"deny", OPTION_LIST, "TOOL", "never run a tool", NULL},
@@ -95,6 +95,7 @@ static int open_engine(struct app *app, const struct command *c, err *e)
     else {
         o.n_thread = (int)threads;
         o.ctx_max = (int)ctx;
+        o.n_session = 2; // one to talk, one for embeddings
         app->en = engine_open(&o, e);
         rc = app->en ? 0 : -1;
     }
@@ -296,7 +297,7 @@ static void take_number(const json_t *o, const char *key, const struct command *
     if (given && given->given) *out = (float)given->number;
 }
 
-static int take_limits(struct agent_options *o, const json_t *spec, const struct command *c, err *e)
+int app_take_limits(struct agent_options *o, const json_t *spec, const struct command *c, err *e)
 {
     const json_t *l = json_object_get(spec, "limits"), *s = json_object_get(spec, "sampling");
     if ((l && check_fields(l, "agent: limits", limit_fields, e)) ||
@@ -462,6 +463,7 @@ struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
                               .name = name && *name ? name : "default",
                               .instructions =
                                   json_string_value(json_object_get(a->spec, "instructions")),
+                              .replies = app->replies,
                               .on_event = screen_event,
                               .approve = screen_approve,
                               .user = &app->screen,
@@ -474,7 +476,7 @@ struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e)
             a->names[i] = json_string_value(json_array_get(tools, i));
         o.tool_names = a->names;
     }
-    if (take_limits(&o, a->spec, app->command, e) || take_stops(a, &o, e) ||
+    if (app_take_limits(&o, a->spec, app->command, e) || take_stops(a, &o, e) ||
         take_rules(a, &o.n_rule, e) || take_session(a, &o, e) || take_choice(a, &o, e))
         goto fail;
     o.rules = a->rules;

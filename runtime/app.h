@@ -18,13 +18,15 @@ struct app {
     store *store;
     char *scripts, *store_path;
     struct screen screen;
+    replies *replies;              // what agents say in place of the model; NULL: nothing
     const struct command *command; // whose options override what a script asks for
 };
 
 // Options every verb that opens the app shares.
 extern const struct option_row app_model_options[]; // --model --backend --threads --ctx
 extern const struct option_row
-    app_agent_options[]; // those, --store, tools, policy, sampling and limits
+    app_agent_options[];    // those, --store, tools, policy, sampling and limits
+#define APP_PLACE_OPTIONS 2 // the first rows of app_agent_options: where an agent works and is kept
 
 extern volatile int app_cancel; // set by Ctrl-C; a second one ends the process at once
 
@@ -51,6 +53,9 @@ struct app_agent {
 // field may be missing, an unknown one is an error. The command line's options win over it.
 struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e);
 void app_agent_close(struct app_agent *a);
+
+// Limits and sampling alone, of the spec and of the command line's options.
+int app_take_limits(struct agent_options *o, const json_t *spec, const struct command *c, err *e);
 
 // A tool set alone, for `hearth tool`: the shipped tools, then the folders given by --tools.
 tool_set *app_tools_open(struct app *app, const json_t *dirs, const char *workspace,

@@ -15,7 +15,7 @@ struct option_row {
     const char *initial; // shown in the help; parsed when the option is not given; NULL: unset
 };
 
-enum { OPTION_VALUES_MAX = 32, OPTIONS_MAX = 40 };
+enum { OPTION_VALUES_MAX = 32, OPTIONS_MAX = 48 };
 
 struct option_value {
     bool given;

@@ -7,6 +7,7 @@
 static const struct verb *const verbs[] = {
     &verb_run,
     &verb_chat,
+    &verb_eval,
     &verb_tool_ls,
     &verb_tool_run,
     &verb_tool_new,

@@ -4,6 +4,7 @@
 #include "script.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -22,9 +23,12 @@ enum { SOURCE_MAX = 1 << 20, VALUE_MAX = 1 << 24, HOOK_COUNT = 10000 };
 
 struct script {
     struct app *app;
-    char *dir;   // the script's folder: its own modules are found there
-    buf json;    // scratch of to_json; here, not on the C stack, since Lua errors jump
-    err failure; // the agent failure that an uncaught error carries
+    lua_State *L;
+    char *dir;           // the script's folder: its own modules are found there
+    int above;           // and in that many folders above it
+    buf json;            // scratch of to_json; here, not on the C stack, since Lua errors jump
+    err failure;         // the agent failure that an uncaught error carries
+    int64_t deadline_us; // 0: none
 };
 
 static const char agent_type[] = "hearth.agent";
@@ -302,9 +306,14 @@ static int script_print(lua_State *L)
 static void cancel_hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    if (!app_cancel) return;
+    int64_t deadline_us = script_of(L)->deadline_us;
     err e;
-    err_set(&e, ERR_CANCELLED, "cancelled");
+    if (app_cancel)
+        err_set(&e, ERR_CANCELLED, "cancelled");
+    else if (deadline_us && clock_us() > deadline_us)
+        err_set(&e, ERR_BUDGET, "this took too long");
+    else
+        return;
     throw_err(L, &e);
 }
 
@@ -331,7 +340,29 @@ static int load_text(lua_State *L, const char *path, const char *shown, err *e)
     return 0;
 }
 
-// require: "hearth", or NAME.lua (dots are folders) beside the script. Text chunks only; each is
+// Where the module `name` (dots are folders) is: beside the script, else in the nearest folder
+// above it that is looked at. The caller frees.
+static char *module_file(const struct script *s, const char *name)
+{
+    bool shipped = strncmp(name, "hearth", 6) == 0 && (!name[6] || name[6] == '.');
+    char *relative = mem_printf("%s.lua", name),
+         *above = mem_str(shipped ? s->app->scripts : s->dir);
+    for (char *p = relative; p < relative + strlen(name); p++)
+        if (*p == '.') *p = '/';
+    char *file = path_join(above, relative);
+    for (int i = 0; !shipped && i < s->above && !file_exists(file); i++) {
+        free(file);
+        char *next = path_join(above, "..");
+        free(above);
+        above = next;
+        file = path_join(above, relative);
+    }
+    free(above);
+    free(relative);
+    return file;
+}
+
+// require: "hearth", a part of it, or a module of the script's own. Text chunks only; each is
 // loaded once.
 static int script_require(lua_State *L)
 {
@@ -346,16 +377,17 @@ static int script_require(lua_State *L)
             return luaL_error(
                 L, "require \"%s\": expected a name of letters, digits, `_`, `-` and single dots",
                 name);
-    bool own = strcmp(name, "hearth") == 0;
-    char *file = mem_printf("%s/%s.lua", own ? s->app->scripts : s->dir, name);
-    for (char *p = file + strlen(own ? s->app->scripts : s->dir); *p; p++)
-        if (*p == '.' && strcmp(p, ".lua") != 0) *p = '/';
+    bool library = strcmp(name, "hearth") == 0;
+    if (library && lua_getfield(L, LUA_REGISTRYINDEX, "hearth.core") == LUA_TNIL)
+        return luaL_error(L, "require \"hearth\": there are no agents here; `hearth run` has them");
+    if (library) lua_pop(L, 1);
+    char *file = module_file(s, name);
     err e = {0};
-    int rc = load_text(L, file, own ? LIBRARY_CHUNK + 1 : file, &e);
+    int rc = load_text(L, file, library ? LIBRARY_CHUNK + 1 : file, &e);
     free(file);
     if (rc) return throw_err(L, &e);
     lua_pushstring(L, name);
-    if (own)
+    if (library)
         lua_getfield(L, LUA_REGISTRYINDEX, "hearth.core");
     else
         lua_pushnil(L);
@@ -452,18 +484,78 @@ static int error_text(lua_State *L)
     return 1;
 }
 
-int script_run(struct app *app, const char *path, const char *const *args, int n_arg, err *e)
+script *script_open(struct app *app, const char *path, int above, err *e)
 {
     lua_State *L = luaL_newstate();
-    if (!L) return err_set(e, ERR_SYSTEM, "no memory for a Lua state");
-    struct script s = {.app = app, .dir = mem_str(path), .json = buf_new(VALUE_MAX)};
-    char *slash = strrchr(s.dir, '/');
+    if (!L) {
+        err_set(e, ERR_SYSTEM, "no memory for a Lua state");
+        return NULL;
+    }
+    script *s = mem_new(sizeof *s);
+    *s = (struct script){
+        .app = app, .L = L, .dir = mem_str(path), .above = above, .json = buf_new(VALUE_MAX)};
+    char *slash = strrchr(s->dir, '/');
     if (slash)
-        slash[slash == s.dir] = 0;
+        slash[slash == s->dir] = 0;
     else
-        strcpy(s.dir, ".");
-    *(struct script **)lua_getextraspace(L) = &s;
+        strcpy(s->dir, ".");
+    *(struct script **)lua_getextraspace(L) = s;
     open_libraries(L);
+    lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
+    return s;
+}
+
+void script_close(script *s)
+{
+    if (!s) return;
+    lua_close(s->L);
+    buf_free(&s->json);
+    free(s->dir);
+    free(s);
+}
+
+lua_State *script_lua(script *s)
+{
+    return s->L;
+}
+
+void script_deadline(script *s, int seconds)
+{
+    s->deadline_us = seconds ? clock_us() + (int64_t)seconds * 1000000 : 0;
+}
+
+int script_load_file(script *s, const char *path, err *e)
+{
+    return load_text(s->L, path, path, e);
+}
+
+int script_call(script *s, int n_arg, int n_result, err *e)
+{
+    lua_State *L = s->L;
+    int handler = lua_gettop(L) - n_arg;
+    s->failure = (err){0};
+    lua_pushcfunction(L, error_text);
+    lua_insert(L, handler);
+    int rc = lua_pcall(L, n_arg, n_result, handler);
+    lua_remove(L, handler);
+    if (rc != LUA_OK) {
+        const char *text = lua_type(L, -1) == LUA_TSTRING
+                               ? lua_tostring(L, -1)
+                               : "the script raised an error that cannot be shown as text";
+        // The class of the failure counts only when it is that failure which ended the script.
+        bool same = s->failure.code && strstr(text, s->failure.msg);
+        err_set(e, same ? s->failure.code : ERR_FAILED, "%s", text);
+        lua_pop(L, 1);
+        return -1;
+    }
+    return 0;
+}
+
+int script_run(struct app *app, const char *path, const char *const *args, int n_arg, err *e)
+{
+    script *s = script_open(app, path, 0, e);
+    if (!s) return -1;
+    lua_State *L = s->L;
     open_core(L);
     lua_createtable(L, n_arg, 1);
     lua_pushstring(L, path);
@@ -473,20 +565,9 @@ int script_run(struct app *app, const char *path, const char *const *args, int n
         lua_seti(L, -2, i + 1);
     }
     lua_setglobal(L, "arg");
-    lua_sethook(L, cancel_hook, LUA_MASKCOUNT, HOOK_COUNT);
-    lua_pushcfunction(L, error_text);
-    int rc = load_text(L, path, path, e);
-    if (rc == 0 && lua_pcall(L, 0, 0, -2) != LUA_OK) {
-        const char *text = lua_type(L, -1) == LUA_TSTRING
-                               ? lua_tostring(L, -1)
-                               : "the script raised an error that cannot be shown as text";
-        // The class of the failure counts only when it is that failure which ended the script.
-        bool same = s.failure.code && strstr(text, s.failure.msg);
-        rc = err_set(e, same ? s.failure.code : ERR_FAILED, "%s", text);
-    }
+    int rc = script_load_file(s, path, e);
+    if (rc == 0) rc = script_call(s, 0, 0, e);
     if (rc && app_cancel) err_set(e, ERR_CANCELLED, "cancelled");
-    lua_close(L);
-    buf_free(&s.json);
-    free(s.dir);
+    script_close(s);
     return rc;
 }

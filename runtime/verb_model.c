@@ -24,17 +24,21 @@ static int info(struct command *c, err *e)
                                         : NULL;
     struct grammar_tools_options format = {0};
     bool calls = ch && chat_call_format(ch, &format, &why) == 0;
+    char *plan = memory_plan_text(&i->plan);
     if (c->json) {
-        json_t *out =
-            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
-                      "s:s, s:b, s:b}",
-                      "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type,
-                      "backend", i->backend, "layers", i->n_layer, "dim", i->dim, "heads",
-                      i->n_head, "kv_heads", i->n_kv_head, "head_dim", i->head_dim, "ffn_dim",
-                      i->ffn_dim, "vocabulary", i->n_vocab, "context", i->ctx_max, "parameters",
-                      (json_int_t)i->n_parameter, "weight_bytes", (json_int_t)i->weight_bytes,
-                      "weight_bytes_per_token", (json_int_t)i->weight_bytes_per_token, "digest",
-                      i->digest, "chat", ch != NULL, "tool_calls", calls);
+        json_t *out = json_pack(
+            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+            "s:s, s:b, s:b, s:{s:I, s:b, s:I, s:I, s:i, s:I, s:I}}",
+            "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type, "backend",
+            i->backend, "layers", i->n_layer, "dim", i->dim, "heads", i->n_head, "kv_heads",
+            i->n_kv_head, "head_dim", i->head_dim, "ffn_dim", i->ffn_dim, "vocabulary", i->n_vocab,
+            "context", i->ctx_max, "parameters", (json_int_t)i->n_parameter, "weight_bytes",
+            (json_int_t)i->weight_bytes, "weight_bytes_per_token",
+            (json_int_t)i->weight_bytes_per_token, "digest", i->digest, "chat", ch != NULL,
+            "tool_calls", calls, "plan", "weights", (json_int_t)i->plan.weights, "mapped",
+            i->plan.is_mapped, "cache", (json_int_t)i->plan.cache, "scratch",
+            (json_int_t)i->plan.scratch, "sessions", i->plan.n_session, "free",
+            (json_int_t)i->plan.free, "floor", (json_int_t)i->plan.floor);
         json_dumpf(out, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(out);
@@ -49,6 +53,7 @@ static int info(struct command *c, err *e)
                (double)i->n_parameter / 1e6, (double)i->weight_bytes / 1e6, i->weight_type,
                (double)i->weight_bytes_per_token / 1e6);
         printf("  runs on        %s, %d threads\n", i->backend, i->n_thread);
+        printf("  memory         %s\n", plan);
         if (ch)
             printf("  chat template  understood; tool calls %s%.*s\n",
                    calls ? "as " : "unknown: ", (int)strcspn(calls ? format.begin : why.msg, "\n"),
@@ -57,6 +62,7 @@ static int info(struct command *c, err *e)
             printf("  chat template  %s\n", engine_chat_template(en) ? why.msg : "none");
         printf("  digest         %s\n", i->digest);
     }
+    free(plan);
     chat_close(ch);
     engine_close(en);
     free(dir);

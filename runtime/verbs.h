@@ -2,7 +2,7 @@
 #pragma once
 #include "cli.h"
 
-extern const struct verb verb_run, verb_chat;
+extern const struct verb verb_run, verb_chat, verb_eval;
 extern const struct verb verb_tool_ls, verb_tool_run, verb_tool_new, verb_tool_test;
 extern const struct verb verb_session_ls, verb_session_show, verb_memory_search, verb_inspect;
 extern const struct verb verb_model_info, verb_model_quantize, verb_model_render, verb_doctor;

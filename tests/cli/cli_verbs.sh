@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 export HOME="$T"
 
-for v in run chat 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
+for v in run chat eval 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
     'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor \
     'bench decode' 'bench prefill' 'bench tool' 'bench mask' 'bench agent'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { DIM = 8, N_HEAD = 4, N_KV_HEAD = 2, HEAD_DIM = 6, FFN = 10, N_LAYER = 2, N_VOCAB = 300 };
+enum { N_EXPERT = 5, N_EXPERT_USED = 2, EXPERT_FFN = 6 };
 
 char *tiny_dir_new(const char *name)
 {
@@ -123,12 +124,36 @@ static void add_random(struct tiny *t, rng *r, const char *name, const char *typ
     free(values);
 }
 
+static void add_experts(struct tiny *t, rng *r, int layer, const char *type)
+{
+    static const struct {
+        const char *name;
+        int n_row, n_col;
+    } of_each[] = {{"gate_proj", EXPERT_FFN, DIM},
+                   {"up_proj", EXPERT_FFN, DIM},
+                   {"down_proj", DIM, EXPERT_FFN}};
+    char *router = mem_printf("model.layers.%d.mlp.gate.weight", layer);
+    add_random(t, r, router, "BF16", N_EXPERT, DIM);
+    free(router);
+    for (int k = 0; k < N_EXPERT; k++)
+        for (int i = 0; i < 3; i++) {
+            char *name =
+                mem_printf("model.layers.%d.mlp.experts.%d.%s.weight", layer, k, of_each[i].name);
+            add_random(t, r, name, type, of_each[i].n_row, of_each[i].n_col);
+            free(name);
+        }
+    json_object_update_new(t->config,
+                           json_pack("{s:i, s:i, s:i, s:b}", "num_experts", N_EXPERT,
+                                     "num_experts_per_tok", N_EXPERT_USED, "moe_intermediate_size",
+                                     EXPERT_FFN, "norm_topk_prob", layer >= 0));
+}
+
 struct tiny tiny_make(const char *architecture, const char *type, uint64_t seed)
 {
     static const struct {
         const char *name;
         int n_row, n_col;
-        const char *only; // architecture, or NULL
+        const char *only; // architectures, or NULL
     } tensors[] = {
         {"input_layernorm.weight", DIM, 0, NULL},
         {"self_attn.q_proj.weight", N_HEAD * HEAD_DIM, DIM, NULL},
@@ -137,13 +162,13 @@ struct tiny tiny_make(const char *architecture, const char *type, uint64_t seed)
         {"self_attn.q_proj.bias", N_HEAD * HEAD_DIM, 0, "Qwen2ForCausalLM"},
         {"self_attn.k_proj.bias", N_KV_HEAD * HEAD_DIM, 0, "Qwen2ForCausalLM"},
         {"self_attn.v_proj.bias", N_KV_HEAD * HEAD_DIM, 0, "Qwen2ForCausalLM"},
-        {"self_attn.q_norm.weight", HEAD_DIM, 0, "Qwen3ForCausalLM"},
-        {"self_attn.k_norm.weight", HEAD_DIM, 0, "Qwen3ForCausalLM"},
+        {"self_attn.q_norm.weight", HEAD_DIM, 0, "Qwen3ForCausalLM Qwen3MoeForCausalLM"},
+        {"self_attn.k_norm.weight", HEAD_DIM, 0, "Qwen3ForCausalLM Qwen3MoeForCausalLM"},
         {"self_attn.o_proj.weight", DIM, N_HEAD * HEAD_DIM, NULL},
         {"post_attention_layernorm.weight", DIM, 0, NULL},
-        {"mlp.gate_proj.weight", FFN, DIM, NULL},
-        {"mlp.up_proj.weight", FFN, DIM, NULL},
-        {"mlp.down_proj.weight", DIM, FFN, NULL},
+        {"mlp.gate_proj.weight", FFN, DIM, "Qwen3ForCausalLM Qwen2ForCausalLM LlamaForCausalLM"},
+        {"mlp.up_proj.weight", FFN, DIM, "Qwen3ForCausalLM Qwen2ForCausalLM LlamaForCausalLM"},
+        {"mlp.down_proj.weight", DIM, FFN, "Qwen3ForCausalLM Qwen2ForCausalLM LlamaForCausalLM"},
     };
     struct tiny t = {.dir = tiny_dir_new("tiny"), .header = json_object()};
     rng r = rng_seed(seed);
@@ -157,13 +182,15 @@ struct tiny tiny_make(const char *architecture, const char *type, uint64_t seed)
     add_random(&t, &r, "model.embed_tokens.weight", type, N_VOCAB, DIM);
     add_random(&t, &r, "model.norm.weight", type, DIM, 0);
     add_random(&t, &r, "lm_head.weight", type, N_VOCAB, DIM);
-    for (int l = 0; l < N_LAYER; l++)
+    for (int l = 0; l < N_LAYER; l++) {
         for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
-            if (tensors[i].only && strcmp(tensors[i].only, architecture)) continue;
+            if (tensors[i].only && !strstr(tensors[i].only, architecture)) continue;
             char *name = mem_printf("model.layers.%d.%s", l, tensors[i].name);
             add_random(&t, &r, name, type, tensors[i].n_row, tensors[i].n_col);
             free(name);
         }
+        if (!strcmp(architecture, "Qwen3MoeForCausalLM")) add_experts(&t, &r, l, type);
+    }
     return t;
 }
 

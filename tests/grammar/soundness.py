@@ -6,7 +6,8 @@ judges them by Hearth's own validator; this program judges the same texts with P
 (Debian: python3-jsonschema). It is no part of the tests: it needs a file of schemas, lines of
 {id, schema}, such as maskbench's.
 
-usage: soundness.py HEARTH DATA [--n N] [--how uniform,rarest,model] [--max N] [OPTION...]
+usage: soundness.py HEARTH DATA [--n N] [--how uniform,rarest,model] [--max N] [--formats]
+                    [OPTION...]
        OPTIONs are handed on to `hearth schema sample`.
 Exit code 0: every text was accepted by both.
 
@@ -14,7 +15,8 @@ Where jsonschema itself is known to differ:
   - multipleOf: it divides as floating point does; here decimals do.
   - patterns: its regular expressions are Python's, not ECMA-262's; a text that only `pattern` or
     `patternProperties` turns down is counted apart.
-  - formats are left to Hearth's validator; jsonschema needs further packages for most of them.
+  - formats: with --formats those that its further packages (python3-jsonschema's `format` extras)
+    know are judged as well, and counted apart: they follow other readings of the standards.
 """
 import argparse
 import collections
@@ -56,10 +58,10 @@ def fraction_of_multiple(validator, divisor, instance, schema):
         yield jsonschema.ValidationError(f"{instance} is not a multiple of {divisor}")
 
 
-def validator_of(schema):
+def validator_of(schema, formats):
     plain = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     kind = jsonschema.validators.extend(plain, {"multipleOf": fraction_of_multiple})
-    return kind(schema)
+    return kind(schema, format_checker=kind.FORMAT_CHECKER if formats else None)
 
 
 def judge(validator, text):
@@ -81,7 +83,7 @@ def tell(row, who, why, text):
     print(f"{row['id']}: {who}: {json.dumps(why)[:200]}: {json.dumps(text)[:300]}", flush=True)
 
 
-def check_line(row, schema, counts):
+def check_line(row, schema, counts, formats):
     if "error" in row:
         counts["refused"] += 1
         return
@@ -89,7 +91,7 @@ def check_line(row, schema, counts):
     for failure in row["failures"]:
         counts["failed: own validator"] += 1
         tell(row, "own validator", failure["why"], failure["doc"])
-    validator = validator_of(schema)
+    validator = validator_of(schema, formats)
     for text in row["docs"]:
         counts["texts"] += 1
         why = judge(validator, text)
@@ -100,6 +102,9 @@ def check_line(row, schema, counts):
         elif why[0] in PATTERNS and (has_key(schema, "pattern") or has_key(schema, "patternProperties")):
             counts["turned down by Python's patterns"] += 1
             tell(row, "pattern", why[1], text)
+        elif why[0] == "format":
+            counts["turned down by Python's formats"] += 1
+            tell(row, "format", why[1], text)
         else:
             counts["failed: jsonschema"] += 1
             tell(row, f"jsonschema: {why[0]}", why[1], text)
@@ -112,7 +117,7 @@ def run(how, options, schemas, more):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sample:
         for line in sample.stdout:
             row = json.loads(line)
-            check_line(row, schemas[row["id"]], counts)
+            check_line(row, schemas[row["id"]], counts, options.formats)
     told = ", ".join(f"{k}: {v}" for k, v in counts.items())
     print(f"{how}: {told}", file=sys.stderr)
     failed = sum(v for k, v in counts.items() if k.startswith("failed"))
@@ -126,6 +131,7 @@ def main():
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--how", default="uniform,rarest")
     parser.add_argument("--max", type=int, default=0)
+    parser.add_argument("--formats", action="store_true")
     options, more = parser.parse_known_args()
     schemas = read_schemas(options.data, options.max)
     good = [run(how, options, schemas, more) for how in options.how.split(",")]

@@ -412,6 +412,28 @@ static void budgets_of_distinct_words(void **state)
     test_vocab_free(v);
 }
 
+// A key that leaves the declared name it began like owes that name still.
+static void a_left_name_is_owed(void **state)
+{
+    (void)state;
+    rng r = seed(8);
+    grammar_vocab *v = test_vocab_new(&r, 60);
+    json_t *schema =
+        json_loads("{\"type\": \"object\", \"required\": [\"abcdefghijklmnopqrstuvw\"],"
+                   "\"properties\": {\"abcdefghijklmnopqrstuvw\": {}}}",
+                   0, NULL);
+    struct walk w;
+    assert_true(begin_walk(&w, v, &r, schema, (struct grammar_options){.order = ORDER_ANY}));
+    for (const char *c = "{\"abcdefghijklmnopqrst"; *c; c++) {
+        assert_true(grammar_accept(w.s, (uint8_t)*c));
+        for (int extra = 0; extra < 60; extra += 3)
+            compare_masks(&w, grammar_shortest_finish(w.s) + extra);
+    }
+    end_walk(&w);
+    json_decref(schema);
+    test_vocab_free(v);
+}
+
 // What a separate writer of documents produces is accepted, in any tokenisation.
 static void valid_documents_are_accepted(void **state)
 {
@@ -566,6 +588,7 @@ int main(void)
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(budgets_of_distinct_words),
+        cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),
         cmocka_unit_test(speculation_leaves_no_trace),
         cmocka_unit_test(forced_bytes),

@@ -222,7 +222,9 @@ def csv_file(r, V):
     columns += [(w, "|".join(r.sample(WORD_COLUMNS[w].split("|"), min(len(WORD_COLUMNS[w].split("|")), r.randint(2, 4))))) for w in words]
     columns += [tuple(x.split(":")) for x in r.sample(NUMBER_COLUMNS, r.choice((1, 1, 2, 2, 3)))]
     if r.random() < .15:
-        columns[-1] = (V.word(), columns[-1][1])
+        word = V.word()
+        if word not in [name for name, _ in columns]:  # else it would be taken for the other column, and there may be no number left
+            columns[-1] = (word, columns[-1][1])
     if r.random() < .3:
         r.shuffle(columns)
     seen, unique = set(), []

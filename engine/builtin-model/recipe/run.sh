@@ -39,7 +39,8 @@ collect() {
     [ -f "$WORK/trained" ] || from=$WORK/snapshot
     [ -f "$from/model.safetensors.index.json" ] && cp "$from"/model-*.safetensors "$OUT/"
     local files
-    files=$(cd "$WORK" && ls -d train.log data.log train_log.jsonl trained scores eval-*.log snapshot/*.json model/*.json 2> /dev/null)
+    files=$(cd "$WORK" && ls -d train.log data.log train_log.jsonl trained scores eval-*.log snapshot/*.json model/*.json 2> /dev/null
+        cd "$WORK" && find . -maxdepth 1 -name 'bad_batch_*.pt' -size -1024k)
     (cd "$WORK" && tar czf "$OUT/small.tar.gz.part" $files) && mv "$OUT/small.tar.gz.part" "$OUT/small.tar.gz"
 }
 running() { [ -f "$WORK/$1.pid" ] && kill -0 "$(cat "$WORK/$1.pid")" 2> /dev/null; }
@@ -71,7 +72,7 @@ WORKERS=${WORKERS:-$((CPUS > 8 ? CPUS - 3 * GPUS : CPUS > 1 ? CPUS - 1 : 1))}
 SHARDS=${SHARDS:-$((1 + 1300 * GPUS / WORKERS))} # of a million tokens each: more than is trained on in ten minutes
 say "$GPUS GPU(s), $CPUS CPUs, $WORKERS workers of $SHARDS shards, $MINUTES minutes of training, work in $WORK"
 
-cp -n "$MODEL_DIR/tokenizer.json" "$WORK/tokenizer.json"
+[ -f "$WORK/tokenizer.json" ] || cp "$MODEL_DIR/tokenizer.json" "$WORK/tokenizer.json"
 [ -f "$WORK/words.txt" ] || $PYTHON pack.py words "$DATA" "$WORK" || exit 1
 
 if [ ! -f "$WORK/trained" ]; then

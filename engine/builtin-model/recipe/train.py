@@ -8,6 +8,10 @@ Rows come from DIR/shards as pack.py writes them, while it still writes. Muon mo
 both with clipped gradients. The schedule follows the wall clock of the first process: warm-up, constant, linear decay to zero. Beside
 the language model's loss, a contrastive loss on pairs of texts makes the pooled states of the same model useful for recall by meaning.
 Every --save seconds a checkpoint and an exported snapshot are written; a run that finds a checkpoint goes on from it.
+
+A step whose gradient is not finite is left out on all processes alike. The first one is examined: is it the same when done again, which
+loss, which row, which weights; the batch and the answers are kept in DIR/bad_batch_RANK.pt. When SKIPPED_MAX of SKIPPED_AMONG steps were
+left out, training goes back to the last checkpoint once, and ends when that does not help.
 """
 import argparse
 import glob
@@ -17,6 +21,7 @@ import os
 import random
 import threading
 import time
+import traceback
 
 import numpy as np
 import torch
@@ -31,6 +36,7 @@ KINDS = ("desk", "unseen", "service", "dialogs", "chat", "text", "pairs")
 MIX_EARLY = {"desk": .36, "unseen": .25, "service": .10, "dialogs": .17, "chat": .015, "text": .045, "pairs": .06}
 MIX_LATE = {"desk": .43, "unseen": .24, "service": .10, "dialogs": .15, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
+SKIPPED_MAX, SKIPPED_AMONG = 20, 200
 
 
 def arguments():
@@ -155,6 +161,11 @@ class Rows:
 
 # ---- the contrastive loss ----
 
+def unit(x):
+    """Scaled to length one; near zero smoothly to zero, so that the gradient is never more than 1,000 times what comes in."""
+    return x * (x.square().sum(-1, keepdim=True) + 1e-6).rsqrt()
+
+
 def pair_loss(states, documents, keys):
     """InfoNCE between the texts of pairs. Pooled as session_embed does: the sum of final-norm states, scaled to length one; compared as
     memory.c does: the mean of the facts is taken off, then the cosine. states [rows, n, dim], documents [rows, n]: number of the text
@@ -162,11 +173,11 @@ def pair_loss(states, documents, keys):
     rows, n, dim = states.shape
     place = (documents - 1).clamp(0, PAIRS_MAX - 1) + PAIRS_MAX * torch.arange(rows, device=states.device)[:, None]
     pooled = torch.zeros(rows * PAIRS_MAX, dim, device=states.device).index_add(0, place.reshape(-1), states.reshape(-1, dim).float())
-    pooled = F.normalize(pooled, dim=-1).view(-1, 2, dim)
+    pooled = unit(pooled).view(-1, 2, dim)
     keys = keys.reshape(-1)
     real = (keys != 0).float()
     mean = (pooled[:, 1] * real[:, None]).sum(0) / real.sum().clamp(min=1)
-    ask, fact = F.normalize(pooled[:, 0] - mean, dim=-1), F.normalize(pooled[:, 1] - mean, dim=-1)
+    ask, fact = unit(pooled[:, 0] - mean), unit(pooled[:, 1] - mean)
     score = ask @ fact.T / 0.05
     itself = torch.eye(len(keys), dtype=torch.bool, device=keys.device)
     clash = (keys[:, None] == keys[None]) & ~itself
@@ -191,6 +202,7 @@ class Muon:
     def __init__(self, matrices, lr, compiled):
         self.matrices, self.lr = matrices, lr
         self.momentum = [torch.zeros_like(p) for p, _ in matrices]
+        self.refused = torch.zeros((), device=matrices[0][0].device)  # matrices not moved because the iteration did not converge
         self.orthogonalise = torch.compile(orthogonalise, dynamic=False) if compiled else orthogonalise
 
     @torch.no_grad()
@@ -205,6 +217,10 @@ class Muon:
         for parts in groups.values():
             wide = [g if g.shape[1] <= g.shape[2] else g.mT for _, _, _, g in parts]
             all_ = self.orthogonalise(torch.cat(wide).contiguous())
+            # Singular values end below 1.21; above 1.26 the iteration grows without bound.
+            good = all_.square().sum((-2, -1), keepdim=True) < 1.6 * min(all_.shape[1:])
+            self.refused += (~good).sum()
+            all_ = torch.where(good, all_, 0.0)
             at = 0
             for p, start, size, g in parts:
                 o = all_[at:at + len(g)]
@@ -241,11 +257,17 @@ def main():
     adam = torch.optim.AdamW([m.emb] + m.vectors(), lr=a.adam_lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0, fused=cuda)
     step, used, tokens = 0, 0.0, 0
     checkpoint = f"{a.work}/checkpoint.pt"
-    if os.path.exists(checkpoint):
+
+    def restore():
+        """The checkpoint's (step, seconds of training, tokens)."""
         c = torch.load(checkpoint, map_location=device, weights_only=True)
         m.load_state_dict(c["model"])
         adam.load_state_dict(c["adam"])
-        muon.momentum, step, used, tokens = c["momentum"], c["step"], c["used"], c["tokens"]
+        muon.momentum = c["momentum"]
+        return c["step"], c["used"], c["tokens"]
+
+    if os.path.exists(checkpoint):
+        step, used, tokens = restore()
         speak("goes on at step", step, "after", round(used), "s of training")
 
     forward = torch.compile(m, dynamic=False) if cuda else m
@@ -283,6 +305,25 @@ def main():
             said = (each.view_as(kind) * written).sum() / written.sum().clamp(min=1)
         return loss.detach(), said, close.detach()
 
+    def examine(batch, keys, late):
+        """Words on a pass that is not finite. Every row is tried alone, in all places of the batch, since the shape is compiled."""
+        def bad(batch, keys):
+            m.zero_grad(set_to_none=True)
+            losses = zip(("loss", "", "pair loss"), one_pass(batch, keys, late, 1.0 / passes))
+            return [n for n, x in losses if n and not x.isfinite()] + [n + ".grad" for n, p in m.named_parameters() if not p.grad.isfinite().all()]
+
+        def alone(i):
+            own = keys[i:i + 1].repeat(len(keys), 1) if keys is not None and i < len(keys) else None
+            return bad(batch[i:i + 1].repeat(a.rows, 1), own)
+
+        try:
+            words = {"weights": [n for n, p in m.named_parameters() if not p.isfinite().all()], "again": bad(batch, keys), "without_pairs": bad(batch, None)}
+            words["rows"] = {i: found for i in range(a.rows) if (found := alone(i))}
+        except Exception:  # what is wrong with a step must not end the run
+            words = {"failed": traceback.format_exc()}
+        m.zero_grad(set_to_none=True)
+        return words
+
     rows = Rows(a, rank, world)
     if cuda:  # compile on random rows while the shards are being made
         t = time.time()
@@ -300,37 +341,74 @@ def main():
 
     budget = a.minutes * 60
     log = open(f"{a.work}/train_log.jsonl", "a") if rank == 0 else None
-    sums, last_tokens, began = [], tokens, time.time()
-    last = last_log = last_scan = last_save = began
+
+    def write_log(entry):
+        if rank == 0:
+            print(json.dumps(entry), flush=True)
+            log.write(json.dumps(entry) + "\n")
+            log.flush()
+
+    names = [name for name, _ in m.named_parameters()]
+    matrices = [p for p, _ in muon.matrices]
+    if rank == 0 and not os.path.exists(checkpoint):
+        save(m, adam, muon, step, used, tokens, checkpoint)  # something to go back to
+    together(world, [0])
+    sums, skipped, went_back = [], [], False
+    last_tokens, began = tokens, time.time()
+    last = last_log = last_scan = began
+    last_save = began + 30 - a.save  # the first one early
     first = step
-    while True:
-        if world > 1:  # the first process keeps the time; a tensor of the CPU waits for no GPU
-            clock = torch.tensor([used], dtype=torch.float64)
-            dist.broadcast(clock, 0)
-            used = clock.item()
-        if used >= budget or step >= a.max_steps:
-            break
+    ready = rows.batch(0.0)
+    while used < budget and step < a.max_steps:
         share = used / budget
         late = min(1.0, max(0.0, (share - 0.35) / 0.3))
+        given, losses = [], []
         for _ in range(passes):
-            batch, keys = rows.batch(late)
-            sums.append(one_pass(batch.pin_memory() if cuda else batch, keys, late, 1.0 / passes))
+            given.append(ready)
+            batch, keys = ready
+            losses.append(one_pass(batch.pin_memory() if cuda else batch, keys, late, 1.0 / passes))
+            ready = rows.batch(late)  # the next one, while the GPU computes
+        gradients = [p.grad for p in m.parameters()]
+        own_norms = torch.stack(torch._foreach_norm(gradients))
         if world > 1:
-            waiting = [dist.all_reduce(p.grad, async_op=True) for p in m.parameters()]
+            waiting = [dist.all_reduce(g, async_op=True) for g in gradients]
             for w in waiting:
                 w.wait()
-            for p in m.parameters():
-                p.grad.div_(world)
+            torch._foreach_div_(gradients, world)
+        norms = torch.stack(torch._foreach_norm(gradients))
+        # The slowest clock and the worst opinion count, so that all processes take the same branch.
+        used, bad = together(world, [used, not norms.isfinite().all()])
         factor = min(1.0, (step - first + 1) / a.warmup) * min(1.0, max(0.0, (1 - share) / a.decay))
-        matrices = [p for p, _ in muon.matrices]
-        norm = torch.nn.utils.clip_grad_norm_(matrices, 1.0)
-        torch.nn.utils.clip_grad_norm_([m.emb], 0.3)
-        torch.nn.utils.clip_grad_norm_(m.vectors(), 0.3)
-        muon.step(factor, min(0.95, 0.85 + 0.1 * step / 300))
-        for group in adam.param_groups:
-            group["lr"] = a.adam_lr * factor
-        adam.step()
+        if bad:
+            not_finite = [not torch.stack([x[i] for x in losses]).isfinite().all() for i in (0, 2)] + (~own_norms.isfinite()).tolist()
+            if any(not_finite) and not os.path.exists(f"{a.work}/bad_batch_{rank}.pt"):
+                words = [examine(*part, late) for part in given]
+                print(f"process {rank}, step {step}: examined: {json.dumps(words)}", flush=True)
+                torch.save({"step": step, "late": late, "passes": given, "examined": words}, f"{a.work}/bad_batch_{rank}.pt")
+            skipped = [s for s in skipped if s > step - SKIPPED_AMONG] + [step]
+            where = together(world, not_finite)
+            write_log({"step": step, "skipped": len(skipped), "not_finite": [n for n, x in zip(["loss", "pair_loss"] + names, where) if x]})
+        else:
+            sums += losses
+            norm = torch.nn.utils.clip_grad_norm_(matrices, 1.0)
+            torch.nn.utils.clip_grad_norm_([m.emb], 0.3)
+            torch.nn.utils.clip_grad_norm_(m.vectors(), 0.3)
+            muon.step(factor, min(0.95, 0.85 + 0.1 * step / 300))
+            for group in adam.param_groups:
+                group["lr"] = a.adam_lr * factor
+            adam.step()
         m.zero_grad(set_to_none=True)
+        if len(skipped) >= SKIPPED_MAX:
+            if went_back:
+                speak(f"{len(skipped)} of {SKIPPED_AMONG} steps were not finite, again: stopped; the last checkpoint is kept")
+                if world > 1:
+                    dist.destroy_process_group()
+                raise SystemExit(1)
+            step, _, tokens = restore()
+            together(world, [0])  # all have read it before it may be written again
+            sums, skipped, went_back, first, last_tokens = [], [], True, step, tokens
+            write_log({"step": step, "went_back": True})
+            continue
         step += 1
         tokens += a.rows * a.context * passes * world
         if cuda and (step % 10 == 0 or step - first < 4):
@@ -342,24 +420,19 @@ def main():
         if step % 500 == 0 and world > 1:
             for p in m.parameters():
                 dist.broadcast(p.data, 0)
-        if step % 50 == 0 or step - first in (10, 20):
+        if sums and (step % 50 == 0 or step - first in (10, 20)):
             mean = torch.stack([torch.stack(x) for x in sums]).mean(0).tolist()
             sums = []
-            if not math.isfinite(mean[0]):
-                raise SystemExit("the loss is not finite: stopped; the last checkpoint is kept")
             now = time.time()
             entry = {"step": step, "share": round(share, 4), "loss": round(mean[0], 4), "assistant_loss": round(mean[1], 4), "pair_loss": round(mean[2], 4),
-                     "gradient": round(float(norm), 3), "tokens_s": round((tokens - last_tokens) / (now - last_log)), "rate": round(factor, 4), "tokens": tokens,
+                     "gradient": round(float(norm), 3), "refused": int(muon.refused), "tokens_s": round((tokens - last_tokens) / (now - last_log)), "rate": round(factor, 4), "tokens": tokens,
                      "passes": {k: round(s.served / max(1, s.size()), 2) for k, s in rows.sources.items()}}
             last_tokens, last_log = tokens, now
-            if rank == 0:
-                print(json.dumps(entry), flush=True)
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
+            write_log(entry)
         if now - last_scan > 20 and share < .97:
             last_scan = now
             rows.scan_aside()
-        if rank == 0 and now - last_save > a.save:
+        if rank == 0 and now - last_save > a.save and not bad and all(p.isfinite().all() for p in m.parameters()):
             save(m, adam, muon, step, used, tokens, checkpoint)
             M.export(m, f"{a.work}/snapshot", a.template)
             last_save = time.time()
@@ -373,6 +446,14 @@ def main():
     if world > 1:
         dist.all_reduce(torch.zeros(1))
         dist.destroy_process_group()
+
+
+def together(world, values):
+    """The largest of each value over the processes. Over the CPU: waits for no GPU."""
+    values = torch.tensor([float(v) for v in values], dtype=torch.float64)
+    if world > 1:
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+    return values.tolist()
 
 
 def save(m, adam, muon, step, used, tokens, path):
