@@ -496,6 +496,15 @@ fail:
     return NULL;
 }
 
+void app_spend(struct app_spent *s, const struct agent_result *r)
+{
+    s->output_tokens += r->output_tokens;
+    s->forced_tokens += r->forced_tokens;
+    s->passes += r->passes;
+    s->decode_us += r->decode_us;
+    buf_printf(&s->text, "%s\n", r->answer);
+}
+
 void app_agent_close(struct app_agent *a)
 {
     if (!a) return;

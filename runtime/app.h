@@ -3,11 +3,19 @@
 // description, shared by `run`, `chat` and scripts.
 #pragma once
 #include "agent.h"
+#include "base/buf.h"
 #include "cli.h"
 #include "screen.h"
 #include <signal.h>
 
 enum app_parts { APP_BOX = 1, APP_ENGINE = 2, APP_STORE = 4, APP_STORE_READ = 8, APP_ALL = 7 };
+
+// What the turns of scripts took, for bench agent.
+struct app_spent {
+    int output_tokens, forced_tokens, passes;
+    int64_t decode_us;
+    buf text; // every answer
+};
 
 struct app {
     sandbox *box;
@@ -20,6 +28,8 @@ struct app {
     struct screen screen;
     replies *replies;              // what agents say in place of the model; NULL: nothing
     const struct command *command; // whose options override what a script asks for
+    struct app_spent *spent;       // may be NULL; the turns of scripts are added to it
+    bool unforced;                 // agents of scripts ask the model for every token
 };
 
 // Options every verb that opens the app shares.
@@ -53,6 +63,7 @@ struct app_agent {
 // field may be missing, an unknown one is an error. The command line's options win over it.
 struct app_agent *app_agent_open(struct app *app, const json_t *spec, err *e);
 void app_agent_close(struct app_agent *a);
+void app_spend(struct app_spent *s, const struct agent_result *r);
 
 // Limits and sampling alone, of the spec and of the command line's options.
 int app_take_limits(struct agent_options *o, const json_t *spec, const struct command *c, err *e);

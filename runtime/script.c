@@ -139,6 +139,7 @@ static int core_agent(lua_State *L)
     err e = {0};
     place_paths(script_of(L), spec);
     *box = app_agent_open(script_of(L)->app, spec, &e);
+    if (*box && script_of(L)->app->unforced) agent_force((*box)->agent, false);
     json_decref(spec);
     return *box ? 1 : throw_err(L, &e);
 }
@@ -195,6 +196,7 @@ static int core_run(lua_State *L)
     json_decref(chosen);
     constraint_free(&output);
     if (rc == 0) {
+        if (a->app->spent) app_spend(a->app->spent, &r);
         screen_result(&a->app->screen, &r);
         push_result(L, &r, agent_conversation(a->agent));
     }

@@ -1,10 +1,12 @@
 // hearth bench agent: what taking forced tokens without asking the model saves. The same
 // conversation, tool calls and an answer under a schema among it, is held twice: with every token
-// asked of the model, and with those that the grammar leaves no choice about taken as they are.
+// asked of the model, and with those that the grammar leaves no choice about taken as they are. The
+// same for the turns of a script.
 #include "app.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "script.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -13,6 +15,8 @@
 
 static const struct option_row options[] = {
     {"repeat", OPTION_INT, "N", "repetitions; the fastest counts", "3"},
+    {"script", OPTION_TEXT, "FILE", "the turns of this agent script, each time over an empty store",
+     NULL},
     {0},
 };
 
@@ -30,66 +34,91 @@ static const struct {
 };
 
 struct measure {
-    int output_tokens, forced_tokens, passes;
-    int64_t decode_us;
-    buf text; // every answer
+    struct app_spent now; // of the last repetition
+    int64_t decode_us;    // the least
 };
 
 static int hold(struct app_agent *a, struct measure *m, err *e)
 {
-    int64_t us = 0;
-    m->output_tokens = m->forced_tokens = m->passes = 0;
-    buf_clear(&m->text);
     for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
         struct agent_result r;
         struct constraint output = {0};
         if (turns[i].schema) output.json = json_loads(turns[i].schema, 0, NULL);
         int rc = agent_turn(a->agent, turns[i].input, output.json ? &output : NULL, NULL, &r, e);
         constraint_free(&output);
-        m->output_tokens += r.output_tokens;
-        m->forced_tokens += r.forced_tokens;
-        m->passes += r.passes;
-        us += r.decode_us;
-        if (rc == 0) buf_printf(&m->text, "%s\n", r.answer);
+        if (rc == 0) app_spend(&m->now, &r);
         agent_result_free(&r);
         if (rc) return -1;
     }
-    if (m->decode_us == 0 || us < m->decode_us) m->decode_us = us;
     return 0;
 }
 
-static int compare(struct app *app, const json_t *spec, int repeat, struct measure m[2], err *e)
+static int hold_turns(struct app *app, const json_t *spec, struct measure *m, err *e)
+{
+    struct app_agent *a = app_agent_open(app, spec, e);
+    if (!a) return -1;
+    if (app->unforced) agent_force(a->agent, false);
+    int rc = hold(a, m, e);
+    app_agent_close(a);
+    return rc;
+}
+
+// Over a store of its own, which the next repetition finds empty again; nothing is shown.
+static int hold_script(struct app *app, const char *file, const char *dir, struct measure *m,
+                       err *e)
+{
+    FILE *shown = app->screen.out, *nowhere = fopen("/dev/null", "w");
+    char *place = path_join(dir, "script");
+    if (!nowhere) return err_sys(e, errno, "/dev/null");
+    free(app->store_path);
+    app->store_path = path_join(place, "bench.db");
+    app->screen.out = nowhere;
+    app->spent = &m->now;
+    int rc = file_mkdirs(place, e);
+    if (rc == 0) rc = (app->store = store_open(app->store_path, STORE_WRITE, e)) ? 0 : -1;
+    if (rc == 0) rc = script_run(app, file, NULL, 0, e);
+    store_close(app->store);
+    app->store = NULL;
+    app->screen.out = shown;
+    app->spent = NULL;
+    fclose(nowhere);
+    file_remove_tree(place);
+    free(place);
+    return rc;
+}
+
+static int compare(struct app *app, const json_t *spec, const char *file, const char *dir,
+                   int repeat, struct measure m[2], err *e)
 {
     for (int i = 0; i < 2 * repeat; i++) {
-        struct app_agent *a = app_agent_open(app, spec, e);
-        if (!a) return -1;
-        agent_force(a->agent, i % 2);
-        int rc = hold(a, &m[i % 2], e);
-        app_agent_close(a);
-        if (rc) return -1;
+        struct measure *x = &m[i % 2];
+        buf_clear(&x->now.text);
+        x->now = (struct app_spent){.text = x->now.text};
+        app->unforced = i % 2 == 0;
+        if (file ? hold_script(app, file, dir, x, e) : hold_turns(app, spec, x, e)) return -1;
+        if (x->decode_us == 0 || x->now.decode_us < x->decode_us) x->decode_us = x->now.decode_us;
     }
     return 0;
 }
 
 static void print_results(const struct command *c, const struct measure m[2])
 {
-    bool same = strcmp(buf_text(&m[0].text), buf_text(&m[1].text)) == 0;
+    bool same = strcmp(buf_text(&m[0].now.text), buf_text(&m[1].now.text)) == 0;
     if (c->json) {
-        json_t *o = json_pack("{s:b, s:i, s:i, s:i, s:i, s:f, s:f}", "same_text", same,
-                              "output_tokens", m[1].output_tokens, "forced_tokens",
-                              m[1].forced_tokens, "passes_asked", m[0].passes, "passes_forced",
-                              m[1].passes, "decode_asked_ms", (double)m[0].decode_us / 1e3,
-                              "decode_forced_ms", (double)m[1].decode_us / 1e3);
+        json_t *o = json_pack(
+            "{s:b, s:i, s:i, s:i, s:i, s:f, s:f}", "same_text", same, "output_tokens",
+            m[1].now.output_tokens, "forced_tokens", m[1].now.forced_tokens, "passes_asked",
+            m[0].now.passes, "passes_forced", m[1].now.passes, "decode_asked_ms",
+            (double)m[0].decode_us / 1e3, "decode_forced_ms", (double)m[1].decode_us / 1e3);
         json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(o);
         return;
     }
-    printf("%zu turns, %d tokens, %d of them forced\n", sizeof turns / sizeof *turns,
-           m[1].output_tokens, m[1].forced_tokens);
-    printf("  every token asked of the model  %5d passes  %8.1f ms\n", m[0].passes,
+    printf("%d tokens, %d of them forced\n", m[1].now.output_tokens, m[1].now.forced_tokens);
+    printf("  every token asked of the model  %5d passes  %8.1f ms\n", m[0].now.passes,
            (double)m[0].decode_us / 1e3);
-    printf("  forced tokens taken             %5d passes  %8.1f ms\n", m[1].passes,
+    printf("  forced tokens taken             %5d passes  %8.1f ms\n", m[1].now.passes,
            (double)m[1].decode_us / 1e3);
     printf("  the answers are %s\n", same ? "the same" : "NOT the same");
 }
@@ -115,7 +144,8 @@ static int bench_agent(struct command *c, err *e)
 {
     char dir[] = "/tmp/hearth-bench-XXXXXX";
     long long repeat = cli_int(c, "repeat");
-    struct measure m[2] = {{.text = buf_new(1 << 20)}, {.text = buf_new(1 << 20)}};
+    const char *file = cli_text(c, "script");
+    struct measure m[2] = {{.now.text = buf_new(1 << 20)}, {.now.text = buf_new(1 << 20)}};
     struct app app;
     json_t *spec = NULL;
     if (repeat < 1 || repeat > 1000)
@@ -124,14 +154,14 @@ static int bench_agent(struct command *c, err *e)
     if (rc == 0 && !mkdtemp(dir)) rc = err_sys(e, errno, "%s", dir);
     if (rc == 0) {
         app.screen.quiet = true;
-        spec = make_place(&app, dir, e);
-        rc = spec ? compare(&app, spec, (int)repeat, m, e) : -1;
+        spec = file ? NULL : make_place(&app, dir, e);
+        rc = spec || file ? compare(&app, spec, file, dir, (int)repeat, m, e) : -1;
     }
     app_close(&app);
     if (rc == 0) print_results(c, m);
     json_decref(spec);
     file_remove_tree(dir);
-    for (int i = 0; i < 2; i++) buf_free(&m[i].text);
+    for (int i = 0; i < 2; i++) buf_free(&m[i].now.text);
     return rc;
 }
 

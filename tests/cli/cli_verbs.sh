@@ -42,6 +42,8 @@ expect 2 'there is no session 99' "$hearth" session show 99
 
 # Forced tokens are taken without the model, and the answers stay what they were.
 expect 0 '"same_text": true' "$hearth" bench agent --repeat 1 --json
+expect 0 '"same_text": true' "$hearth" bench agent --script "$root/examples/quickstart.lua" --repeat 1 --json
+expect 3 'nothere.lua' "$hearth" bench agent --script "$T/nothere.lua"
 expect 2 'expected 1 to 1000' "$hearth" bench agent --repeat 0
 
 # A stop string ends the answer in front of itself.
