@@ -102,8 +102,9 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             uint32_t growth = unique ? 12 : 0; // distinct elements: digits that tell them apart
             uint32_t all = far_mul(least - at, cost + growth);
             lex_lang words = unique ? words_of(g, s) : (lex_lang)LEX_EMPTY; // or they become words
+            struct used none = {.set = SET_NONE, .writing = used->writing}; // no bits are kept here
             if (words != LEX_EMPTY && used->set == SET_NONE && all < FAR)
-                all = max_of(all, words_cost(g, words, least - at, used));
+                all = max_of(all, words_cost(g, words, least - at, &none));
             total = far_add(total, all);
             break;
         }

@@ -68,8 +68,8 @@ static int hold_script(struct app *app, const char *file, const char *dir, struc
                        err *e)
 {
     FILE *shown = app->screen.out, *nowhere = fopen("/dev/null", "w");
-    char *place = path_join(dir, "script");
     if (!nowhere) return err_sys(e, errno, "/dev/null");
+    char *place = path_join(dir, "script");
     free(app->store_path);
     app->store_path = path_join(place, "bench.db");
     app->screen.out = nowhere;
