@@ -59,21 +59,40 @@ static lex_lang words_of(const grammar *g, set_id id)
     return only && lex_words_count(g->x, s.string) ? s.string : (lex_lang)LEX_EMPTY;
 }
 
-// So many distinct words, each with its quotes and a comma.
-static uint32_t words_cost(grammar *g, lex_lang words, uint32_t needed, const struct used *used)
+// So many of the words that are left, each with its quotes and a comma. While one is being written,
+// whichever it is takes the place of the shortest.
+static uint32_t words_cost(grammar *g, uint32_t needed, const struct used *used)
 {
-    uint32_t n = lex_words_least(g->x, words, used->taken, needed, used->writing);
+    uint32_t n = lex_words_sum(g->x, used->words, used->taken, used->writing, needed);
     return n == LEX_NONE ? FAR : far_add(n, far_mul(needed, 2 + comma_bytes(g)));
 }
 
-// Distinct elements for the places from `count` on: the shortest ones of one set grow longer, by a
-// byte for each power of ten at most; where a set is small, whether there are enough is counted.
+// What is left of s for elements that have to differ.
+static set_id distinct_left(grammar *g, set_id s, const struct used *used)
+{
+    return used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
+}
+
+// The shortest of them; where a set is small, whether there are enough is counted.
 static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, const struct used *used)
 {
-    set_id left = used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
+    set_id left = distinct_left(g, s, used);
     uint32_t n = values_count(g, left);
     if (n != LEX_MANY && n < needed) return FAR;
     return values_cost(g, left);
+}
+
+// So many distinct elements of one set, of which the shortest has this cost: they grow longer, by a
+// byte for each power of ten at most. Enumerated strings may be of any length: no more than the
+// longest of them.
+static uint32_t distinct_costs(grammar *g, set_id s, uint32_t cost, uint32_t needed,
+                               const struct used *used)
+{
+    uint32_t all = far_mul(needed, far_add(cost, 12));
+    lex_lang words = words_of(g, distinct_left(g, s, used));
+    if (words == LEX_EMPTY || all >= FAR) return all;
+    uint32_t n = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
+    return max_of(all, far_add(n, far_mul(needed, 14 + comma_bytes(g))));
 }
 
 static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count,
@@ -93,19 +112,14 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
     for (uint32_t at = count; at < least; at++) {
         set_id s = element_set(g, atom, n, at);
         if (used->words != LEX_EMPTY) {
-            total = far_add(total, words_cost(g, used->words, least - at, used));
+            total = far_add(total, words_cost(g, least - at, used));
             break;
         }
         uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : values_cost(g, s);
         cost = far_add(cost, comma_bytes(g));
         if (at >= fixed) {
-            uint32_t growth = unique ? 12 : 0; // distinct elements: digits that tell them apart
-            uint32_t all = far_mul(least - at, cost + growth);
-            lex_lang words = unique ? words_of(g, s) : (lex_lang)LEX_EMPTY; // or they become words
-            struct used none = {.set = SET_NONE, .writing = used->writing}; // no bits are kept here
-            if (words != LEX_EMPTY && used->set == SET_NONE && all < FAR)
-                all = max_of(all, words_cost(g, words, least - at, &none));
-            total = far_add(total, all);
+            total = far_add(total, unique ? distinct_costs(g, s, cost, least - at, used)
+                                          : far_mul(least - at, cost));
             break;
         }
         total = far_add(total, cost);

@@ -385,15 +385,16 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint32_t lex_words_least(const lex *x, lex_lang a, const uint64_t *taken, uint32_t k, bool writing)
+uint32_t lex_words_sum(const lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k)
 {
     const struct words *w = &x->words[x->expr[x->lang[a].a].a];
     uint32_t *cost = mem_new((w->n + 1) * sizeof *cost), n = 0, sum = 0;
     for (uint32_t i = 0; i < w->n; i++)
         if (!taken || !is_taken(taken, i)) cost[n++] = word_cost(x, w, i, 0);
-    bool enough = n >= k + writing;
+    if (skip == LEX_NONE) skip = n > k ? n - k : 0;
+    bool enough = n >= k && n - k >= skip;
     if (n) qsort(cost, n, sizeof *cost, by_number);
-    for (uint32_t i = writing; enough && i < k + writing; i++) sum = far_sum(sum, cost[i]);
+    for (uint32_t i = skip; enough && i < k + skip; i++) sum = far_sum(sum, cost[i]);
     free(cost);
     return enough ? sum : LEX_NONE;
 }

@@ -395,9 +395,12 @@ static void budgets_of_distinct_words(void **state)
         "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'maxItems': 3, 'items': {'enum': "
         "['x', "
         "'\\n\\n\\n\\n\\n\\n\\n\\n\\n', 'all of them have to come']}}",
+        "{'type': 'array', 'prefixItems': [{'type': 'integer'}], 'uniqueItems': true, 'minItems': "
+        "4, "
+        "'items': {'enum': ['a', 'ab', 'all that is left of these words', 'é']}}",
         "{'type': 'array', 'prefixItems': [{'format': 'date'}], 'uniqueItems': true, 'minItems': "
-        "2, "
-        "'items': {'enum': ['a', 'ab', 'é', '\\\\q']}}",
+        "6, "
+        "'items': {'enum': ['a', 'ab', 'é', 'è', '\\\\q']}}",
     };
     rng r = seed(8);
     grammar_vocab *v = test_vocab_new(&r, 30);
