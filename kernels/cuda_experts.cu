@@ -6,8 +6,8 @@
 //            on tensor cores (cuda_gemm_gate, cuda_gemm_down), weights read once for the run
 //   plain    the definition, for every other shape: a warp for each pair and row
 //
-// Sorting is a matter of counting: where a pair goes depends on the pairs before it alone, and what a
-// token's experts found is added in the order of its choice. Results repeat bit for bit.
+// Sorting is a matter of counting: where a pair goes depends on the pairs before it alone, and what
+// a token's experts found is added in the order of its choice. Results repeat bit for bit.
 #include "kernels/cuda_experts.h"
 
 #include <cstdint>
@@ -35,14 +35,14 @@ int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
 // Where everything is in the room of a call: from `at` on, in floats; with a NULL base it says how
 // much there is.
 struct mix_room {
-    float *scores;                // [n_token, n_expert]
-    int *index;                   // [n_token, n_used]
-    float *weight;                // [n_token, n_used]
-    struct expert_runs runs;      // many
-    float *mid;                   // plain: [pairs, ffn]
-    uint16_t *short_mid;          // many: the same, sorted
-    float *out;                   // many: [pairs, dim], sorted
-    struct short_out pairs;       // few: [pairs, ffn]
+    float *scores;           // [n_token, n_expert]
+    int *index;              // [n_token, n_used]
+    float *weight;           // [n_token, n_used]
+    struct expert_runs runs; // many
+    float *mid;              // plain: [pairs, ffn]
+    uint16_t *short_mid;     // many: the same, sorted
+    float *out;              // many: [pairs, dim], sorted
+    struct short_out pairs;  // few: [pairs, ffn]
     size_t size;
 };
 
@@ -77,8 +77,8 @@ static struct mix_room room_of(float *base, const struct k_experts *e, int n_tok
         r.runs.place = take<int>(base, &at, pairs * sizeof(int));
         r.runs.first = take<int>(base, &at, (n_expert + 1) * sizeof(int));
         r.runs.n_tile = take<int>(base, &at, sizeof(int));
-        r.runs.tiles = take<struct run_tile>(base, &at,
-                                             (size_t)r.runs.tile_max * sizeof(struct run_tile));
+        r.runs.tiles =
+            take<struct run_tile>(base, &at, (size_t)r.runs.tile_max * sizeof(struct run_tile));
         r.short_mid = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
         r.out = take<float>(base, &at, pairs * dim * sizeof(float));
     }
@@ -104,8 +104,8 @@ __global__ void choose_kernel(float *scores, int n_token, int n_expert, int n_us
                    index + (size_t)t * n_used, weight + (size_t)t * n_used, lane);
 }
 
-// A block for each expert: its pairs in order, behind those of all experts before it. A thread has a
-// stretch of all pairs, which it goes through twice.
+// A block for each expert: its pairs in order, behind those of all experts before it. A thread has
+// a stretch of all pairs, which it goes through twice.
 __global__ void sort_kernel(struct expert_runs runs, const int *index, int n_pair)
 {
     __shared__ int of_warp[2][WARPS];
@@ -241,8 +241,8 @@ static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const 
     int n_pair = n_token * e->n_used, dim = e->router->n_col, ffn = e->gate->n_row;
     dim3 gate((unsigned)n_pair, (unsigned)(ffn + WARPS - 1) / WARPS),
         down((unsigned)n_token, (unsigned)(dim + WARPS - 1) / WARPS);
-    plain_gate_kernel<<<gate, THREADS, 0, d->stream>>>(r.mid, list, r.index,
-                                                       cuda_act_read(d, a, n_token), e->n_used, ffn);
+    plain_gate_kernel<<<gate, THREADS, 0, d->stream>>>(
+        r.mid, list, r.index, cuda_act_read(d, a, n_token), e->n_used, ffn);
     plain_down_kernel<<<down, THREADS, 0, d->stream>>>(m->x, list, r.index, r.weight, r.mid,
                                                        e->n_used, ffn, dim);
     cuda_check(d, cudaGetLastError(), "experts");

@@ -42,12 +42,13 @@ void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_produc
 }
 
 // Tensor cores: a block makes 128 rows by 128 tokens, a warp 32 rows by 64 tokens of it; of an
-// expert's run, which is short, half as many tokens. Weights and x come through shared memory in units (cuda_unpack.h), some units ahead; each warp unpacks
-// its rows once and meets all of its blocks of 8 tokens with them.
+// expert's run, which is short, half as many tokens. Weights and x come through shared memory in
+// units (cuda_unpack.h), some units ahead; each warp unpacks its rows once and meets all of its
+// blocks of 8 tokens with them.
 //
-// Experts: "tokens" are places of a run (cuda_experts.h). ONE_GATE: x is that of the place's token, and
-// of the 128 rows every other 8 are of gate and of up, so that one lane has both of a result; ONE_DOWN:
-// x and out are sorted.
+// Experts: "tokens" are places of a run (cuda_experts.h). ONE_GATE: x is that of the place's token,
+// and of the 128 rows every other 8 are of gate and of up, so that one lane has both of a result;
+// ONE_DOWN: x and out are sorted.
 enum { TILE = 128, GEMM_WARPS = 8, GEMM_THREADS = 32 * GEMM_WARPS };
 enum gemm_kind { ALL, ONE_GATE, ONE_DOWN };
 
@@ -118,7 +119,8 @@ static __device__ __forceinline__ void load_stage(const struct k_matrix *w, cons
     for (int i = (int)threadIdx.x; i < TILE * 4; i += GEMM_THREADS) {
         size_t row;
         const struct k_matrix &m = row_at<KIND>(w, row0, i / 4, &row);
-        copy_16(to + i * 16, (const unsigned char *)m.data + row * row_bytes + (size_t)u * (size_t)UNIT_BYTES + i % 4 * 16);
+        copy_16(to + i * 16, (const unsigned char *)m.data + row * row_bytes +
+                                 (size_t)u * (size_t)UNIT_BYTES + i % 4 * 16);
     }
     if constexpr (scale_bytes > 0) {
         for (int i = (int)threadIdx.x; i < TILE * scale_bytes / 4; i += GEMM_THREADS) {
@@ -191,18 +193,16 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][tokens_of(KIN
 
 // All columns of a block's rows and tokens.
 template <int FORM, int KIND>
-static __device__ __forceinline__ void multiply_all(float acc[2][tokens_of(KIND) / 16][4],
-                                                    const struct k_matrix *w, const uint16_t *x,
-                                                    const int *token_row, int row0, int n_token,
-                                                    unsigned char *shared, int warp, int lane)
+static __device__ __forceinline__ void
+multiply_all(float acc[2][tokens_of(KIND) / 16][4], const struct k_matrix *w, const uint16_t *x,
+             const int *token_row, int row0, int n_token, unsigned char *shared, int warp, int lane)
 {
     using stage = struct stage<FORM, KIND>;
     constexpr int n_stage = stage::n_stage;
     int n_unit = w->n_col / unit<FORM>::columns;
 #pragma unroll
     for (int i = 0; i < n_stage - 1; i++) {
-        if (i < n_unit)
-            load_stage<FORM, KIND>(w, x, token_row, shared + i * stage::size, i, row0);
+        if (i < n_unit) load_stage<FORM, KIND>(w, x, token_row, shared + i * stage::size, i, row0);
         copy_commit();
     }
     for (int u = 0; u < n_unit; u++) {
@@ -354,10 +354,8 @@ static void run_gemm(k_device *d, run_function kernel, int shared, const struct 
                      int n_row, int rows)
 {
     dim3 grid((unsigned)(n_row + rows - 1) / (unsigned)rows, (unsigned)j.runs.tile_max);
-    cuda_check(
-        d,
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
-        "shared memory of a product");
+    cuda_check(d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
+               "shared memory of a product");
     kernel<<<grid, GEMM_THREADS, (size_t)shared, d->stream>>>(j);
     cuda_check(d, cudaGetLastError(), "a product of experts");
 }

@@ -18,15 +18,17 @@
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
 //   halves of x ride in the columns that would be empty.
-// - What follows a product happens on its sums: residual, gated activation, the next norm's gain and
+// - What follows a product happens on its sums: residual, gated activation, the next norm's gain
+// and
 //   squares, the split into pairs of short numbers.
-// - Little code: between two uses of a line the rest of a layer's code is run, and instructions that
+// - Little code: between two uses of a line the rest of a layer's code is run, and instructions
+// that
 //   are no longer in the cache take longer to come than to execute.
 //
-// With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every block
-// chooses for itself, and only then is the next weight known, so the warp that asks waits for it. The
-// experts that any token chose are one product: gate and up tile after tile, down side by side, its
-// columns being those of all of them. A token meets those that it chose only.
+// With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
+// block chooses for itself, and only then is the next weight known, so the warp that asks waits for
+// it. The experts that any token chose are one product: gate and up tile after tile, down side by
+// side, its columns being those of all of them. A token meets those that it chose only.
 //
 // Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
 // there is one for each multiprocessor, each needs most of one, and what was launched before ends
@@ -86,13 +88,14 @@ struct product_job {
     struct short_out next;
     float *next_sums;
     const float *gain;
-    // With experts. END_GATE: the parts are those of every chosen one, and n_tile is of one; next has
-    // rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
+    // With experts. END_GATE: the parts are those of every chosen one, and n_tile is of one; next
+    // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
     const struct k_matrix *experts; // a list, or NULL
     const float *scores;            // [n_token, n_expert]
     int n_expert, n_used;
     bool normalise;
-    bool chooses; // else the job before has
+    bool chooses;   // else the job before has
+    unsigned phase; // choices of the list before this one, modulo 2
 };
 
 // The scores of experts: a product of few rows, by all blocks.
@@ -301,6 +304,17 @@ static __device__ __forceinline__ void copy_bulk(void *shared, const void *globa
                  : "memory");
 }
 
+static __device__ __forceinline__ void copy_bulk_once(void *shared, const void *global,
+                                                      unsigned n_bytes, unsigned long long *s)
+{
+    unsigned long long first_out;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(first_out));
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+                 "[%0], [%1], %2, [%3], %4;" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(n_bytes), "r"(shared_address(s)), "l"(first_out)
+                 : "memory");
+}
+
 // Where in the ring a warp is.
 struct ring_at {
     unsigned stage, phase;
@@ -367,13 +381,45 @@ load_side_by_side(const struct product_job &j, const struct choice<MIX> &c, stru
     for (unsigned u = first, k; u < first + n; u += k) {
         unsigned from = u % each;
         k = min(each - from, first + n - u);
-        g.u = (int)(u / each);
+        if (j.ending == END_ADD) g.u = (int)(u / each);
         struct row_place at = place_of<FORM, MIX>(j, c, g, t, r);
-        copy_bulk(data + (u - first) * SLOT_BYTES, at.data + (size_t)from * SLOT_BYTES,
-                  k * SLOT_BYTES, full);
+        copy_bulk_once(data + (u - first) * SLOT_BYTES, at.data + (size_t)from * SLOT_BYTES,
+                       k * SLOT_BYTES, full);
         if constexpr (scale_bytes > 0)
-            copy_bulk(scales + (u - first) * scale_bytes, at.scales + (size_t)from * scale_bytes,
-                      k * scale_bytes, full);
+            copy_bulk_once(scales + (u - first) * scale_bytes,
+                           at.scales + (size_t)from * scale_bytes, k * scale_bytes, full);
+    }
+}
+
+// While the next weights depend on a choice, memory would be idle: it brings what comes after the
+// experts near, and these, which are read once, do not drive it out again (copy_bulk_once).
+enum { AHEAD_BYTES = IS_SMALL ? 32 << 10 : 160 << 10 };
+
+static __device__ __forceinline__ void bring_near(const void *p, unsigned n_bytes)
+{
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(n_bytes) : "memory");
+}
+
+template <int FORM>
+static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, int i, int n_job,
+                                                 const struct choice<true> &c, int lane)
+{
+    for (int left = AHEAD_BYTES; i < n_job && left > 0; i++) {
+        if (jobs[i].kind != JOB_PRODUCT) continue;
+        const struct product_job &j = jobs[i].product;
+        if (j.experts && j.chooses) return;
+        if (j.experts) continue;
+        unsigned n_slot = (unsigned)slots_each<FORM>(j);
+        int end = tiles_before(j, c, blockIdx.x + 1);
+        struct group g;
+        for (int tile = tiles_before(j, c, blockIdx.x); tile < end && left > 0; tile += g.n) {
+            g = group_of<true>(j, tile, end);
+            for (int t = 0; t < g.n; t++) {
+                struct row_place at = place_of<FORM>(j, c, g, t, lane % UNIT_ROWS);
+                if (lane < UNIT_ROWS) bring_near(at.data, n_slot * SLOT_BYTES);
+                left -= (int)(n_slot * SLOT_BYTES * UNIT_ROWS);
+            }
+        }
     }
 }
 
@@ -388,14 +434,16 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
                        step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
     struct ring_at at = {0, 0}, landed = {0, 0};
     int flight = IN_FLIGHT;
-    unsigned n_choice = 0;
+    bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
-                if (n_choice && lane == 0) sync_arrive(&c.sync.empty);
-                sync_wait(&c.sync.full, n_choice++ % 2);
+                if (!is_first && lane == 0) sync_arrive(&c.sync.empty);
+                is_first = false;
+                ask_ahead<FORM>(jobs, i + 1, n_job, c, lane);
+                sync_wait(&c.sync.full, j.phase);
             }
         int end = tiles_before(j, c, blockIdx.x + 1), n_slot = slots_all<FORM>(j, c);
         struct group g;
@@ -406,7 +454,8 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
                 unsigned row_bytes = n * SLOT_BYTES,
                          row_scales = n * (unsigned)slot<FORM>::scale_bytes;
                 for (int t = 0; t < g.n; t++) {
-                    struct row_place from = place_of<FORM>(j, c, g, t, lane % UNIT_ROWS);
+                    struct row_place from;
+                    if (!is_mixed<MIX>(j)) from = place_of<FORM>(j, c, g, t, lane % UNIT_ROWS);
                     struct stage_sync *s = sync + at.stage;
                     unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
                     if (flight == 0) {
@@ -418,12 +467,11 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
                     sync_wait(&s->empty, at.phase ^ 1);
                     if (lane == 0) sync_expect(&s->full, UNIT_ROWS * (row_bytes + row_scales));
                     __syncwarp();
-                    if (is_mixed<MIX>(j, END_ADD)) {
+                    if (is_mixed<MIX>(j)) {
                         if (lane < UNIT_ROWS)
-                            load_side_by_side<FORM>(j, c, g, t, step * step_slots, n,
-                                                    to + lane * pitch,
-                                                    to + UNIT_ROWS * pitch + lane * scales_pitch,
-                                                    &s->full, lane);
+                            load_side_by_side<FORM>(
+                                j, c, g, t, step * step_slots, n, to + lane * pitch,
+                                to + UNIT_ROWS * pitch + lane * scales_pitch, &s->full, lane);
                     } else if (lane < UNIT_ROWS) {
                         copy_bulk(to + lane * pitch, from.data + (size_t)step * step_bytes,
                                   row_bytes, &s->full);
@@ -482,9 +530,8 @@ template <int FORM, bool WIDE> struct x_ring {
 
 // Where slot u of a token's x begins, in columns; false: the token does not meet that expert.
 template <int FORM, bool MIX>
-static __device__ __forceinline__ bool x_place(const struct product_job &j,
-                                               const struct choice<MIX> &c, int u, int token,
-                                               size_t *at)
+static __device__ __forceinline__ bool
+x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int token, size_t *at)
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
@@ -533,10 +580,9 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, WIDE> &r,
 }
 
 template <int FORM, bool WIDE, bool MIX>
-static __device__ __forceinline__ void x_start(struct x_ring<FORM, WIDE> &r,
-                                               const struct product_job &j,
-                                               const struct choice<MIX> &c, unsigned char *at,
-                                               int warp, int lane)
+static __device__ __forceinline__ void
+x_start(struct x_ring<FORM, WIDE> &r, const struct product_job &j, const struct choice<MIX> &c,
+        unsigned char *at, int warp, int lane)
 {
     int n_bytes = SLOTS * j.n_token * r.token_bytes;
     r.at = at;
@@ -578,9 +624,8 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, WIDE> &r
         size_t at;
         exists = exists && x_place<FORM>(j, c, u, token, &at);
     }
-    take_columns<FORM>(f,
-                       (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns,
-                       exists);
+    take_columns<FORM>(
+        f, (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns, exists);
 }
 
 // They are not needed any more.
@@ -657,8 +702,8 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
     block[1] = gate ? __ldg((const float *)j.part[1].block + row * across + (unsigned)u) : block[0];
 }
 
-// The same with experts: their blocks' scales, and those of the rows of every chosen one's down, which
-// the sums of all of them do not share.
+// The same with experts: their blocks' scales, and those of the rows of every chosen one's down,
+// which the sums of all of them do not share.
 template <int FORM, bool MIX>
 static __device__ __forceinline__ void load_mixed(float block[2], const struct product_job &j,
                                                   const struct choice<MIX> &c,
@@ -672,7 +717,8 @@ static __device__ __forceinline__ void load_mixed(float block[2], const struct p
         unsigned each = (unsigned)slots_each<FORM>(j), expert = (unsigned)u / each;
         int row = g.row + t * 16 + lane / 4, last = j.part[0].n_row - 1;
         const float *scale = c.place[expert].scale[EXPERT_DOWN];
-        if (scale) block[0] = __ldg(scale + min(row, last)), block[1] = __ldg(scale + min(row + 8, last));
+        if (scale)
+            block[0] = __ldg(scale + min(row, last)), block[1] = __ldg(scale + min(row + 8, last));
         if constexpr (FORM == W_E4M3_BLOCK) {
             float b = __ldg((const float *)c.place[expert].block[EXPERT_DOWN] +
                             (unsigned)(g.row + t * 16) / 128 * across + (unsigned)u % each);
@@ -769,9 +815,8 @@ struct result {
 
 // What a result takes from memory, asked for before it is known.
 template <bool MIX>
-static __device__ __forceinline__ struct result result_of(const struct product_job &j,
-                                                          const struct choice<MIX> &c,
-                                                          const struct group &g, int i)
+static __device__ __forceinline__ struct result
+result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
     struct result x;
     const struct part &p = j.part[g.p];
@@ -788,8 +833,8 @@ static __device__ __forceinline__ struct result result_of(const struct product_j
             int rank = c.rank[g.u][x.token];
             x.exists = rank != NO_RANK;
             if (!x.exists) return x;
-            x.at = (size_t)(unsigned)(x.token * j.n_used + rank) * (unsigned)p.n_row +
-                   (unsigned)x.row;
+            x.at =
+                (size_t)(unsigned)(x.token * j.n_used + rank) * (unsigned)p.n_row + (unsigned)x.row;
             x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][x.row] : 1;
             x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][x.row] : 1;
             x.other *= c.weight[x.token][rank];
@@ -1063,13 +1108,12 @@ static __device__ __forceinline__ void prefetch_list(const struct product_job &j
         asm volatile("prefetch.global.L2 [%0];" ::"l"(list + i));
 }
 
-// Every block chooses for itself: that is shorter than to meet once more. `phase`: choices before
-// this one, modulo 2.
+// Every block chooses for itself: that is shorter than to meet once more.
 static __device__ __noinline__ void run_choice(const struct product_job &j, struct choice<true> &c,
-                                               float *room, unsigned phase, int warp, int lane)
+                                               float *room, int warp, int lane)
 {
     int thread = warp * 32 + lane;
-    sync_wait(&c.sync.empty, phase ^ 1);
+    sync_wait(&c.sync.empty, j.phase ^ 1);
     if (warp < j.n_token) {
         const float *from = j.scores + warp * j.n_expert;
         float *score = room + warp * j.n_expert;
@@ -1146,7 +1190,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
         return;
     }
     struct ring_at at = {0, 0};
-    unsigned n_choice = 0;
     for (int i = 0; i < list.n; i++) {
         // What follows from these is to be found anew for each job: kept for the whole list, it
         // would not fit the registers.
@@ -1155,7 +1198,11 @@ __global__ void __launch_bounds__(BLOCK, 1)
         unsigned n_arrived = (unsigned)i * gridDim.x;
         bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
         uint4 piece;
-        if (fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
+        // MIX has no registers left to keep it in.
+        if (MIX && fetches)
+            copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
+                    (const uint4 *)(jobs + i + 1) + threadIdx.x);
+        if (!MIX && fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
@@ -1164,7 +1211,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
             meet_wait(list.sync, n_arrived);
             if constexpr (MIX)
                 if (chooses) {
-                    run_choice(job.product, choice, (float *)room, n_choice++ % 2, warp, lane);
+                    run_choice(job.product, choice, (float *)room, warp, lane);
                     prefetch_ends(job.product, choice, warp * 32 + lane);
                 }
             run_product<FORM, WIDE>(job.product, choice, ring, sync, at, room, factor, warp, lane);
@@ -1176,7 +1223,11 @@ __global__ void __launch_bounds__(BLOCK, 1)
         } else {
             run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
-        if (fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
+        if (MIX) {
+            copy_commit();
+            copy_wait<0>();
+        }
+        if (!MIX && fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
         if (i + 1 < list.n) meet_arrive(list.sync);
     }
     meet_last(list.sync);
@@ -1191,7 +1242,8 @@ typedef void (*step_function)(struct step_list);
         {step_kernel<form, false, false>, step_kernel<form, false, true>},                         \
             {step_kernel<form, true, false>, step_kernel<form, true, true>},                       \
     }
-static const step_function kernels[W_N_FORM][2][2] = { // WIDE, MIX
+static const step_function kernels[W_N_FORM][2][2] = {
+    // WIDE, MIX
     OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FORM(W_NVFP4), OF_FORM(W_MXFP4),
 };
 
@@ -1199,6 +1251,7 @@ struct step_queue {
     std::vector<struct step_job> jobs;
     int form, wide; // of the products among them
     bool has_form, mix;
+    unsigned n_choice;
     std::vector<void *> *lists; // where lists in device memory are kept; NULL: not recording
     struct step_sync *sync;
     cudaStream_t side; // what is copied while d->stream records
@@ -1277,6 +1330,7 @@ void cuda_steps_flush(k_device *d)
                           shared_of(d, form), list);
     q->jobs.clear();
     q->has_form = q->mix = false;
+    q->n_choice = 0;
 }
 
 static void enqueue(k_device *d, const struct step_job &job)
@@ -1296,7 +1350,11 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
     q->has_form = true, q->form = form, q->wide = wide;
     job.kind = JOB_PRODUCT, job.product = p;
     job.product.hi = hi[kind], job.product.lo = lo[kind];
-    if (p.experts) q->mix = true, job.product.chooses = p.chooses || q->jobs.empty();
+    if (p.experts) {
+        q->mix = true;
+        job.product.chooses = p.chooses || q->jobs.empty();
+        if (job.product.chooses) job.product.phase = q->n_choice++ % 2;
+    }
     job.product.n_each = p.n_tile / d->n_sm, job.product.n_more = p.n_tile % d->n_sm;
     enqueue(d, job);
 }

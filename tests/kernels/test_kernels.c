@@ -828,8 +828,7 @@ static float *clear_inputs(struct pair *x, const struct k_matrix *router, const 
     float *in = mem_new(n_token * dim * sizeof *in), *normed = mem_new(dim * sizeof *normed);
     float *score = mem_new((size_t)router->n_row * sizeof *score);
     const struct k_product route = {.w = router, .out = score};
-    for (size_t t = 0; t < n_token; t++)
-        do {
+    for (size_t t = 0; t < n_token; t++) do {
             for (size_t i = 0; i < dim; i++) in[t * dim + i] = (float)rng_normal(&x->random);
             k_ref.rms_norm(x->ref_device, normed, in + t * dim, gain, 1, (int)dim, 1e-6f);
             k_ref.matmul(x->ref_device, normed, 1, &route, 1);
@@ -870,7 +869,8 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
         s[i] = mem_new(n_expert * sizeof *s[i]);
         for (size_t k = 0; k < n_expert; k++) {
             // What experts add is larger than what they add it to.
-            w[i][k] = i < 2 ? layer_matrix(x, type, ffn, dim, 1) : layer_matrix(x, type, dim, ffn, 8);
+            w[i][k] =
+                i < 2 ? layer_matrix(x, type, ffn, dim, 1) : layer_matrix(x, type, dim, ffn, 8);
             if (type == K_E4M3 && !w[i][k].block != !w[0][0].block) {
                 free((void *)w[i][k].block); // all alike
                 w[i][k].block = NULL;
@@ -968,7 +968,8 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
     free_matrix(&router);
     dropped(x, sent_in);
     dropped(x, sent_gain);
-    float *all[] = {gain, in, before, after, normed, fast[0], fast[1], room, next, ref_room, size, size_x};
+    float *all[] = {gain,    in,   before, after,    normed, fast[0],
+                    fast[1], room, next,   ref_room, size,   size_x};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
