@@ -400,14 +400,32 @@ static __device__ __forceinline__ void bring_near(const void *p, unsigned n_byte
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(n_bytes) : "memory");
 }
 
+// One thread of n.
+static __device__ __forceinline__ void bring_list_near(const struct product_job &j, int thread,
+                                                       int n)
+{
+    constexpr int each = EXPERT_MATRICES * (int)sizeof(struct k_matrix);
+    const char *list = (const char *)j.experts;
+    for (int i = thread * 128; i < j.n_expert * each; i += n * 128)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(list + i));
+}
+
 template <int FORM>
 static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, int i, int n_job,
                                                  const struct choice<true> &c, int lane)
 {
     for (int left = AHEAD_BYTES; i < n_job && left > 0; i++) {
+        if (jobs[i].kind == JOB_SCORES) {
+            const struct scores_job &j = jobs[i].scores;
+            if (lane == 0 && (int)blockIdx.x < j.n_expert)
+                bring_near(j.w + (size_t)blockIdx.x * (unsigned)j.n_col, (unsigned)j.n_col * 2);
+        }
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
-        if (j.experts && j.chooses) return;
+        if (j.experts && j.chooses) {
+            bring_list_near(j, (int)blockIdx.x * 32 + lane, (int)gridDim.x * 32);
+            return;
+        }
         if (j.experts) continue;
         unsigned n_slot = (unsigned)slots_each<FORM>(j);
         int end = tiles_before(j, c, blockIdx.x + 1);
@@ -1054,7 +1072,9 @@ static __device__ __noinline__ void run_scores(const struct scores_job &j, struc
     const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
     bool has_first = row < j.n_expert && thread * 8 < j.n_col;
     uint4 early = make_uint4(0, 0, 0, 0);
+    float scale = 1;
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
+    if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
     meet_wait(sync, n_arrived);
     if (warp < j.n_token) {
         float f = norm_factor(j, warp, lane) * (float)(1 / F16_UNIT);
@@ -1076,7 +1096,8 @@ static __device__ __noinline__ void run_scores(const struct scores_job &j, struc
         }
         block_sync();
         if (thread < j.n_token) {
-            float y = 0, scale = j.scale ? j.scale[row] : 1;
+            float y = 0;
+            if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
             j.out[(size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row] =
                 y * factor[thread] * scale;
@@ -1097,15 +1118,6 @@ static __device__ __forceinline__ struct expert_place expert_place_of(const stru
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
     return at;
-}
-
-// Before the scores are there: brings the list near.
-static __device__ __forceinline__ void prefetch_list(const struct product_job &j, int thread)
-{
-    constexpr int each = EXPERT_MATRICES * (int)sizeof(struct k_matrix);
-    const char *list = (const char *)j.experts;
-    for (int i = thread * 128; i < j.n_expert * each; i += THREADS * 128)
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(list + i));
 }
 
 // Every block chooses for itself: that is shorter than to meet once more.
@@ -1207,7 +1219,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (job.kind == JOB_PRODUCT) {
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
             if (!chooses) prefetch_ends(job.product, choice, warp * 32 + lane);
-            if (chooses) prefetch_list(job.product, warp * 32 + lane);
             meet_wait(list.sync, n_arrived);
             if constexpr (MIX)
                 if (chooses) {
