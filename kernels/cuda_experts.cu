@@ -215,7 +215,7 @@ static bool gemm_takes_all(const struct k_experts *e)
     for (int i = 0; i < e->n_expert; i++)
         for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i})
             if (weight_form(w) != form || !cuda_gemm_takes(w)) return false;
-    return e->gate->n_row % COLUMNS_STEP == 0;
+    return true;
 }
 
 static void mix_many(k_device *d, const k_act *a, const struct k_mix *m, const struct mix_room &r,
@@ -264,7 +264,7 @@ void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)
     choose_kernel<<<(unsigned)(n_token + WARPS - 1) / WARPS, THREADS, 0, d->stream>>>(
         r.scores, n_token, e->n_expert, e->n_used, e->normalise, r.index, r.weight);
     cuda_check(d, cudaGetLastError(), "choosing experts");
-    if (a->form == FORM_SHORT && gemm_takes_all(e))
+    if (a->form == FORM_SHORT && r.runs.tile_max <= RUN_TILES_MAX && gemm_takes_all(e))
         mix_many(d, a, m, r, n_token);
     else
         mix_plain(d, a, m, r, n_token);

@@ -8,7 +8,7 @@ enum { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_MATRICES };
 
 // Many tokens: (token, expert) pairs by expert, each expert's run of them cut into tiles. Pair p is
 // of token p / n_used.
-enum { RUN_TILE = 64 };
+enum { RUN_TILE = 64, RUN_TILES_MAX = 65535 };
 
 struct run_tile {
     int expert, first, n; // places first .. first + n - 1

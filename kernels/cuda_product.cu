@@ -104,11 +104,23 @@ static __device__ __forceinline__ const struct k_matrix &row_at(const struct k_m
     return w[part];
 }
 
-// w: one matrix, or gate and up; token_row[i]: x of a block's token i.
+// The rows of x that a block's tokens have: one after the other up to the last, or as `row` says.
+struct token_rows {
+    int first, last;
+    const int *row;
+};
+
+template <int KIND>
+static __device__ __forceinline__ size_t token_row(const struct token_rows &rows, int i)
+{
+    return KIND == ALL ? (size_t)min(rows.first + i, rows.last) : (size_t)rows.row[i];
+}
+
+// w: one matrix, or gate and up.
 template <int FORM, int KIND>
 static __device__ __forceinline__ void load_stage(const struct k_matrix *w, const uint16_t *x_all,
-                                                  const int *token_row, unsigned char *to, int u,
-                                                  int row0)
+                                                  const struct token_rows &rows, unsigned char *to,
+                                                  int u, int row0)
 {
     using stage = struct stage<FORM, KIND>;
     constexpr int scale_bytes = stage::scale_bytes, pieces = stage::row_bytes / 16;
@@ -137,7 +149,7 @@ static __device__ __forceinline__ void load_stage(const struct k_matrix *w, cons
     unsigned char *x = to + stage::weights + stage::scales;
     for (int i = (int)threadIdx.x; i < stage::tokens * pieces; i += GEMM_THREADS)
         copy_16(x + piece_at<FORM>(i / pieces, i % pieces) * 16,
-                x_all + (size_t)token_row[i / pieces] * n_col +
+                x_all + token_row<KIND>(rows, i / pieces) * n_col +
                     (size_t)(u * unit<FORM>::columns + i % pieces * 8));
 }
 
@@ -195,14 +207,15 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][tokens_of(KIN
 template <int FORM, int KIND>
 static __device__ __forceinline__ void
 multiply_all(float acc[2][tokens_of(KIND) / 16][4], const struct k_matrix *w, const uint16_t *x,
-             const int *token_row, int row0, int n_token, unsigned char *shared, int warp, int lane)
+             const struct token_rows &rows, int row0, int n_token, unsigned char *shared, int warp,
+             int lane)
 {
     using stage = struct stage<FORM, KIND>;
     constexpr int n_stage = stage::n_stage;
     int n_unit = w->n_col / unit<FORM>::columns;
 #pragma unroll
     for (int i = 0; i < n_stage - 1; i++) {
-        if (i < n_unit) load_stage<FORM, KIND>(w, x, token_row, shared + i * stage::size, i, row0);
+        if (i < n_unit) load_stage<FORM, KIND>(w, x, rows, shared + i * stage::size, i, row0);
         copy_commit();
     }
     for (int u = 0; u < n_unit; u++) {
@@ -210,8 +223,7 @@ multiply_all(float acc[2][tokens_of(KIND) / 16][4], const struct k_matrix *w, co
         __syncthreads();
         int next = u + n_stage - 1;
         if (next < n_unit)
-            load_stage<FORM, KIND>(w, x, token_row, shared + next % n_stage * stage::size, next,
-                                   row0);
+            load_stage<FORM, KIND>(w, x, rows, shared + next % n_stage * stage::size, next, row0);
         copy_commit();
         multiply_stage<FORM, KIND>(acc, shared + u % n_stage * stage::size, n_token, warp, lane);
     }
@@ -222,13 +234,11 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
     gemm_kernel(const __grid_constant__ struct gemm_job j)
 {
     extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ int token_row[TILE];
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE;
     float acc[2][8][4] = {};
-    if (threadIdx.x < TILE) token_row[threadIdx.x] = min(token0 + (int)threadIdx.x, j.n_token - 1);
-    __syncthreads();
-    multiply_all<FORM, ALL>(acc, &j.w, j.x, token_row, row0, TILE, shared, warp, lane);
+    const struct token_rows rows = {token0, j.n_token - 1, nullptr};
+    multiply_all<FORM, ALL>(acc, &j.w, j.x, rows, row0, TILE, shared, warp, lane);
     int g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int m = 0; m < 2; m++)
@@ -257,7 +267,7 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
 {
     constexpr int tokens = tokens_of(KIND), blocks = tokens / 16;
     extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ int token_row[tokens];
+    __shared__ int row[tokens];
     __shared__ struct k_matrix w[2];
     int thread = (int)threadIdx.x, warp = thread / 32, lane = thread % 32;
     if ((int)blockIdx.y >= *j.runs.n_tile) return;
@@ -265,30 +275,30 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
     int row0 = (int)blockIdx.x * (KIND == ONE_GATE ? TILE / 2 : TILE);
     if (thread < tokens) {
         int place = tile.first + min(thread, tile.n - 1);
-        token_row[thread] = KIND == ONE_GATE ? j.runs.order[place] / j.runs.n_used : place;
+        row[thread] = KIND == ONE_GATE ? j.runs.order[place] / j.runs.n_used : place;
     }
     if (thread < 2)
         w[thread] = j.list[tile.expert * EXPERT_MATRICES +
                            (KIND == ONE_GATE ? (int)EXPERT_GATE + thread : (int)EXPERT_DOWN)];
     __syncthreads();
     float acc[2][blocks][4] = {};
-    multiply_all<FORM, KIND>(acc, w, j.x, token_row, row0, tile.n, shared, warp, lane);
+    multiply_all<FORM, KIND>(acc, w, j.x, {0, 0, row}, row0, tile.n, shared, warp, lane);
     int g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int i = 0; i < (KIND == ONE_GATE ? 2 : 4); i++) {
         int m = KIND == ONE_GATE ? i : i / 2, h = KIND == ONE_GATE ? 0 : i % 2;
-        int row = KIND == ONE_GATE ? row0 + (warp % 4 * 2 + m) * 8 + g
-                                   : row0 + warp % 4 * 32 + m * 16 + h * 8 + g;
-        if (row >= w[0].n_row) continue;
-        float scale = w[0].scale ? w[0].scale[row] : 1, up_scale = 1;
-        if (KIND == ONE_GATE && w[1].scale) up_scale = w[1].scale[row];
+        int r = KIND == ONE_GATE ? row0 + (warp % 4 * 2 + m) * 8 + g
+                                 : row0 + warp % 4 * 32 + m * 16 + h * 8 + g;
+        if (r >= w[0].n_row) continue;
+        float scale = w[0].scale ? w[0].scale[r] : 1, up_scale = 1;
+        if (KIND == ONE_GATE && w[1].scale) up_scale = w[1].scale[r];
 #pragma unroll
         for (int b = 0; b < blocks; b++)
 #pragma unroll
             for (int k = 0; k < 2; k++) {
                 int token = warp / 4 * (blocks * 8) + b * 8 + t * 2 + k;
                 if (token >= tile.n) continue;
-                size_t at = (size_t)(tile.first + token) * (size_t)w[0].n_row + (size_t)row;
+                size_t at = (size_t)(tile.first + token) * (size_t)w[0].n_row + (size_t)r;
                 float y = acc[m][b][2 * h + k] * unit<FORM>::factor * scale;
                 if constexpr (KIND == ONE_GATE) {
                     float up = acc[m][b][2 + k] * unit<FORM>::factor * up_scale;
