@@ -60,7 +60,7 @@ static constexpr __host__ __device__ int slots_of(bool small)
 constexpr int SLOTS = slots_of(IS_SMALL);
 
 // Experts that all tokens of a step may choose together, and that a layer may have.
-enum { CHOSEN_MAX = 128, USED_MAX = 16, EXPERTS_MAX = 512, NO_RANK = 255 };
+enum { CHOSEN_MAX = 96, USED_MAX = 16, EXPERTS_MAX = 512, NO_RANK = 255 };
 
 enum job_kind { JOB_PRODUCT, JOB_ATTEND, JOB_SCORES };
 enum ending { END_STORE, END_GATE, END_ADD };
