@@ -458,6 +458,7 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
+                __syncwarp(); // every lane is done with the choice before
                 if (!is_first && lane == 0) sync_arrive(&c.sync.empty);
                 is_first = false;
                 ask_ahead<FORM>(jobs, i + 1, n_job, c, lane);

@@ -47,7 +47,7 @@ for weights in fp8 nvfp4; do
     bench decode --shape qwen3-32b --weights $weights --prompt 128 --decode 128
 done
 bench decode --shape llama-3.3-70b --weights nvfp4 --prompt 128 --decode 128
-for weights in fp8 nvfp4 bf16; do
+for weights in fp8 nvfp4; do
     bench decode --shape qwen3-30b-a3b --weights $weights --prompt 128 --decode 128
 done
 bench decode --shape qwen3-30b-a3b --weights fp8 --prompt 2048 --decode 64 --rows 8
