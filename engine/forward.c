@@ -77,7 +77,8 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
                        .logits = room(m, STEP_ROWS, c->n_vocab),
                        .pooled = room(m, 1, c->dim)};
     if (c->n_expert)
-        w->mix = m->ops->alloc(m->device, m->ops->mix_room(&m->layers[0].experts, n) * sizeof *w->mix);
+        w->mix =
+            m->ops->alloc(m->device, m->ops->mix_room(&m->layers[0].experts, n) * sizeof *w->mix);
     bool ok = (!c->n_expert || w->mix) && open_caches(w, m) && w->place && w->inv_freq && w->x &&
               w->h && w->attn && w->ffn && w->q && w->k && w->v && w->gate && w->up && w->rope &&
               w->logits && w->pooled;

@@ -190,8 +190,9 @@ struct k_ops {
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
-    // Once for each block of experts, with its matrices in place: what the instance wants to have of
-    // them in its own memory, or NULL; e->list until it is given back with release. -1: no memory.
+    // Once for each block of experts, with its matrices in place: what the instance wants to have
+    // of them in its own memory, or NULL; e->list until it is given back with release. -1: no
+    // memory.
     int (*list_experts)(k_device *d, const struct k_experts *e, void **list);
     size_t (*mix_room)(const struct k_experts *e, int n_token); // floats, for up to n_token
     void (*mix)(k_device *d, const k_act *a, const struct k_mix *m, int n_token);
