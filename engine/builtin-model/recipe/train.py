@@ -31,10 +31,10 @@ from torch.nn.attention.flex_attention import create_block_mask
 
 import model as M
 
-KINDS = ("desk", "unseen", "service", "dialogs", "chat", "text", "pairs")
+KINDS = ("desk", "unseen", "service", "dialogs", "drill", "chat", "text", "pairs")
 # Rows of each kind, at the start and in the decay: running text early, Hearth's own work late.
-MIX_EARLY = {"desk": .36, "unseen": .25, "service": .10, "dialogs": .17, "chat": .015, "text": .045, "pairs": .06}
-MIX_LATE = {"desk": .43, "unseen": .24, "service": .10, "dialogs": .15, "chat": .01, "text": .01, "pairs": .06}
+MIX_EARLY = {"desk": .32, "unseen": .25, "service": .10, "dialogs": .15, "drill": .09, "chat": .01, "text": .02, "pairs": .06}
+MIX_LATE = {"desk": .40, "unseen": .26, "service": .11, "dialogs": .12, "drill": .03, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
 SKIPPED_MAX, SKIPPED_AMONG = 20, 200
 
