@@ -13,6 +13,7 @@ import os
 import re
 
 import cards
+import tables
 import tools_twin
 from desk_files import BASES, MAKERS, PRICE_NAMES, TEXT_ENDINGS, folder_name, make_file, make_path
 from facts import Facts
@@ -531,6 +532,44 @@ class Tasks:
                 if "no row" in got:
                     raise NotNow
                 self.tell(f"It is {join_list(self.r, got.split(chr(10)))}.")
+
+    def csv_natural(self):
+        """A question in a person's words (tables.txt). What the columns are called is seen in the file, or in what the first try says."""
+        self.need("csv_query")
+        made = tables.draw(self.r, self.V)
+        if not made:
+            raise NotNow
+        path, text, question, operation, column, where, guess, answer = made
+        taken = ["/".join(path.split("/")[:i]) for i in range(1, len(path.split("/")) + 1)]
+        if any(t in self.desk.files for t in taken) or any(p.startswith(path + "/") for p in self.desk.files):
+            raise NotNow
+        self.desk.files[path] = text
+        tail, after = self.tail() if operation != "list" and self.chance(.25) else ("", {"do": "", "path": ""})
+        if tail:
+            self.ask_plain("{q} [in|according to] {f}" + tail, q=question, f=path, **after)
+        else:
+            self.ask_plain("{q} [in|according to|, says] {f}|{q}? [Look in|See|Read|It is in|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into|up in] {f}[:|,] {q}|[use|take] {f} [to find out|and tell me] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
+        args = {"path": path, "column": column, "operation": operation}
+        if where:
+            args["where"] = where
+        named = not guess or guess == column
+        if not named:
+            if self.has("read_file") and self.chance(.6):
+                self.call("read_file", path=path)
+            elif guess in text.split("\n")[0]:
+                raise NotNow
+            else:
+                self.call("csv_query", **{**args, "column": guess})
+        result = self.call("csv_query", **args)
+        if result == "no row matches" or result.startswith("there is no"):
+            raise NotNow
+        values = result.split("\n")
+        said = answer.format(r=join_list(self.r, values))
+        said = said[0].upper() + said[1:]
+        if tail:
+            self.finish(after, result, said)
+        else:
+            self.tell(said)
 
     def csv_wrong_column(self):
         """The column is called otherwise: the error lists the columns, the second call is right."""
@@ -1440,7 +1479,7 @@ class Tasks:
         tool, messages = self.own.pop()
         self.messages += messages
 
-    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 16), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
+    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
              ("csv_compare", 2), ("list_show", 6), ("list_count", 2), ("list_then_read", 4), ("search_show", 7), ("search_then_read", 3), ("wrong_path", 8), ("wrong_folder", 1), ("absolute_path", 1), ("repeated", 1.5), ("denied", 2),
              ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 12), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
              ("noted", 1), ("clock", 9), ("smalltalk", 2), ("from_talk", 1), ("decline", 7), ("ask_back", 5), ("refer_back", 6), ("as_json", 2), ("own_tool", 8)]
