@@ -217,6 +217,7 @@ int main(int argc, char **argv)
 {
     err e = {0};
     if (argc > 1) model_dir = argv[1];
+    setenv("HEARTH_CUDA_EXPERTS", "1", 1);
 #ifdef HEARTH_CUDA
     k_device *d = k_cuda.open(0, &e);
     if (!d) {
