@@ -15,11 +15,13 @@ def load():
         for line in file:
             sign, rest = line[:1], line[2:].strip()
             if sign == "@":
-                cards.append({"names": rest.split("|"), "lines": [], "questions": []})
+                cards.append({"names": rest.split("|"), "lines": [], "questions": [], "sums": []})
             elif sign == ":":
                 cards[-1]["lines"].append(rest)
             elif sign == "?":
                 cards[-1]["questions"].append(rest.split(" => "))
+            elif sign == "!":
+                cards[-1]["sums"].append(rest.split(" => "))
     return cards
 
 
@@ -41,7 +43,8 @@ def slots(r, V):
               "level": r.choice(("debug", "info", "warning", "error")), "path": "/" + "/".join(V.word() for _ in range(r.randint(1, 3))), "email": V.t_email()[0], "phone": V.t_phone()[0], "day": r.choice(("1st", "3rd", "5th", "15th", "28th")),
               "doctor": f"Dr. {V.last()}", "street": V.address(), "medicine": r.choice(POOL["medicine"]), "plant": V.t_plant()[0], "month": r.choice(MONTHS), "lang": V.t_lang()[0], "team": V.t_team()[0], "team2": V.t_team()[0],
               "service": V.t_service()[0], "cond": V.t_cond()[0], "digits": V.digits(4), "digits2": V.digits(5), "hiding": r.choice(POOL["hiding"]), "title": V.t_title()[0]}
-    values.update({k.capitalize(): v[:1].upper() + v[1:] for k, v in values.items() if k in ("thing", "plant", "yesno")})
+    values.update(people=str(r.randint(2, 12)), nights=str(r.randint(2, 14)), big=str(r.randint(2, 99) * 25))
+    values.update({k.capitalize(): v[:1].upper() + v[1:] for k, v in values.items() if k in ("thing", "plant", "yesno", "weekday")})
     return values
 
 
@@ -67,3 +70,12 @@ def draw(r, V):
         if needs <= here:
             questions.append((say(r, question, **values), answer.format(**values)))
     return card["names"], text, questions
+
+
+def draw_sum(r, V):
+    """The same of a note that gives something to calculate: (words for the file's name, text, question, expression, answer with {r})."""
+    card = r.choice([c for c in CARDS if c["sums"]])
+    values = slots(r, V)
+    question, expression, answer = r.choice(card["sums"])
+    text = "\n".join(line.format(**values) for line in card["lines"]) + r.choice(("", "\n"))
+    return card["names"], text, say(r, question, **values), expression.format(**values), answer.format(**values, r="{r}")

@@ -42,6 +42,10 @@ INSTRUCTIONS = ["Answer briefly.", "Be short and exact.", "You help {p} with fil
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
+with open(os.path.join(HERE, "problems.txt")) as file:
+    PROBLEMS = [line.strip().split(" => ") for line in file if line.strip() and line[0] != "#"]
+
+
 class NotNow(Exception):
     """The task does not fit this conversation."""
 
@@ -571,6 +575,25 @@ class Tasks:
         else:
             self.tell(said)
 
+    def csv_who(self):
+        """The highest or lowest, and whose it is: two queries."""
+        self.need("csv_query")
+        made = tables.draw_best(self.r, self.V)
+        if not made:
+            raise NotNow
+        path, text, question, operation, column, who, answer = made
+        if path in self.desk.files or any(p.startswith(path + "/") or path.startswith(p + "/") for p in self.desk.files):
+            raise NotNow
+        self.desk.files[path] = text
+        self.ask_plain("{q} [in|according to] {f}|{q}? [Look in|See|Read|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into] {f}[:|,] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
+        if self.has("read_file") and self.chance(.25):
+            self.call("read_file", path=path)
+        best = self.call("csv_query", path=path, column=column, operation=operation)
+        found = self.call("csv_query", path=path, column=who, operation="list", where=f"{column} = {best}")
+        if "no row" in found or "\n" in found:
+            raise NotNow
+        self.tell(answer.format(w=found, r=best))
+
     def csv_wrong_column(self):
         """The column is called otherwise: the error lists the columns, the second call is right."""
         self.need("csv_query")
@@ -1093,6 +1116,53 @@ class Tasks:
             value = self.call("calculate", expression=expression)
             self.tell(f"The result is {value}.")
 
+    def problem(self):
+        """A sum in words (problems.txt)."""
+        self.need("calculate")
+        r, V = self.r, self.V
+        question, expression, answer = r.choice(PROBLEMS)
+        price = lambda: r.choice((f"{r.uniform(1, 99):.2f}", f"{r.uniform(1, 60):.1f}", str(r.randint(2, 400))))
+        slots = {"a": r.randint(2, 40), "b": r.randint(2, 40), "c": r.randint(2, 40), "p": price(), "q": price(), "m": r.choice((5, 10, 12, 15, 18, 20, 25, 30, 40)), "x": r.choice((r.randint(41, 120), r.randint(100, 2000))),
+                 "i": r.choice((V.pick(FOODS), V.word() + "s", V.pick_noun() + "s")), "j": r.choice((V.word(), V.pick_noun())), "k": V.first()}
+        tail, after = self.tail() if self.chance(.3) else ("", {"do": "", "path": ""})
+        request = say(r, question, **slots)
+        if tail:
+            request = request.rstrip("?") + ("?" if is_question(request) and self.chance(.5) else "") + say(r, tail, **after)
+        else:
+            request += r.choice(("", "?", "?")) if not request.startswith(("convert", "take", "double")) else ""
+        self.user(request[0].upper() + request[1:] if self.chance(.5) else request)
+        value = self.call("calculate", expression=expression.format(**slots))
+        self.finish(after, value, (lambda x: x[0].upper() + x[1:])(answer.format(r=value, **slots)))
+
+    def note_sum(self):
+        """A note, and something to be calculated from it."""
+        self.need("read_file", "calculate")
+        names, text, question, expression, answer = cards.draw_sum(self.r, self.V)
+        path = self.new_path(names if self.chance(.7) else BASES)
+        self.desk.files[path] = text
+        tail, after = self.tail() if self.chance(.3) else ("", {"do": "", "path": ""})
+        if tail:
+            self.ask_plain("read {f}: {q}?" + tail if tail[0] == "." else "{f}: {q}" + tail, f=path, q=question, **after)
+        else:
+            self.ask_plain(self.NATURAL_ONE, f=self.named(path), q=question)
+        self.call("read_file", path=path)
+        value = self.call("calculate", expression=expression)
+        self.finish(after, value, answer.format(r=value))
+
+    def copy_line(self):
+        """One line of a file into another file."""
+        self.need("read_file", "write_file")
+        f = self.add(self.r.choice(("todo", "prose", "facts", "log", "items")))
+        lines = [x for x in f.text.split("\n") if x.strip()]
+        if "\n\n" in f.text or len(lines) < 2:
+            raise NotNow
+        which, line = self.r.choice((("first", lines[0]), ("last", lines[-1]), ("second", lines[1])))
+        path = self.new_path()
+        self.ask_any("[copy|write|put|save] the {w} line of {f} [to|in|into] {t}|take the {w} line of {f} and [save|write] it [to|in] {t}|read {f} and [write|save] its {w} line [to|in] {t}", w=which, f=self.named(f.path), t=path)
+        self.call("read_file", path=f.path)
+        self.call("write_file", path=path, content=line)
+        self.say("[I wrote it to {f}.|I saved it in {f}.]", f=path)
+
     # ---- memory ----
 
     def remember_fact(self):
@@ -1147,7 +1217,7 @@ class Tasks:
             question = f"what do you [know|remember] about {fact.subject or fact.search()}?"
             question = say(self.r, question)
         self.user(question[0].upper() + question[1:] if self.chance(.6) else question)
-        self.call("recall", query=content_words(question) if self.chance(.6) else fact.search())
+        self.call("recall", query=content_words(question) if self.chance(.85) else fact.search())
         if not facts:
             self.say("[I do not remember anything about that.|Nothing is remembered about that.]")
         elif not known:
@@ -1479,9 +1549,9 @@ class Tasks:
         tool, messages = self.own.pop()
         self.messages += messages
 
-    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
+    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_who", 4), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
              ("csv_compare", 2), ("list_show", 6), ("list_count", 2), ("list_then_read", 4), ("search_show", 7), ("search_then_read", 3), ("wrong_path", 8), ("wrong_folder", 1), ("absolute_path", 1), ("repeated", 1.5), ("denied", 2),
-             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 12), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
+             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 8), ("problem", 9), ("note_sum", 4), ("copy_line", 2), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
              ("noted", 1), ("clock", 9), ("smalltalk", 2), ("from_talk", 1), ("decline", 7), ("ask_back", 5), ("refer_back", 6), ("as_json", 2), ("own_tool", 8)]
     NAMES, WEIGHTS = [t for t, _ in TASKS], [w for _, w in TASKS]
 

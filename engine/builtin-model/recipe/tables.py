@@ -3,7 +3,7 @@ import os
 import re
 
 from desk_files import CSV_NAMES, make_path
-from phrase import say
+from phrase import say, split
 from values import CITY, MONTHS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -70,3 +70,28 @@ def draw(r, V):
     text = "\n".join(separator.join(x) for x in [head] + rows) + r.choice(("", "\n"))
     path = make_path(r, V, table["names"] if r.random() < .7 else CSV_NAMES, ["csv"])
     return path, text, say(r, q["say"], **shown), q["operation"], q["column"], where, q["guess"], q["answer"].replace("{r}", "\0").format(**shown).replace("\0", "{r}")
+
+
+BEST = ("[who|which {w}] has the [highest|most|largest] {c}|[which|what] {w} has the [highest|greatest|largest] {c}|whose {c} is the [highest|largest]|find the {w} with the [most|highest] {c}",
+        "[who|which {w}] has the [lowest|least|smallest] {c}|[which|what] {w} has the [lowest|smallest] {c}|whose {c} is the [lowest|smallest]|find the {w} with the [lowest|least] {c}")
+
+
+def draw_best(r, V):
+    """(path, text, question, max or min, column, the column that says whose it is, answer with {w} and {r})."""
+    table = r.choice(TABLES)
+    numbers = [c for c, kind in table["columns"] if kind in ("money", "small", "int", "tenths", "big")]
+    head = [c for c, _ in table["columns"]]
+    if not numbers or "/" in table["columns"][0][1] or table["columns"][0][1] in ("day", "weekday"):
+        return None
+    rows = []
+    for _ in range(r.randint(3, 9)):
+        row = [cell(r, V, kind) for _, kind in table["columns"]]
+        if not any("," in x or '"' in x for x in row):
+            rows.append(row)
+    if len(rows) < 2:
+        return None
+    column, most = r.choice(numbers), r.random() < .65
+    text = "\n".join(",".join(x) for x in [head] + rows) + r.choice(("", "\n"))
+    path = make_path(r, V, table["names"] if r.random() < .7 else CSV_NAMES, ["csv"])
+    question = say(r, r.choice(split(BEST[0 if most else 1])), w=head[0], c=column)
+    return path, text, question, "max" if most else "min", column, head[0], "{w} has the " + ("highest " if most else "lowest ") + column + ", {r}."
