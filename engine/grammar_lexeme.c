@@ -218,6 +218,14 @@ static void put_run(struct making *m)
     if (!known) free(bits);
 }
 
+// What ends within a character counts as BEYOND and as WHITE, but lives where one of them does:
+// where the other is death, it must not be passed over with that.
+static void keep_begun(struct kinds *passed, const struct kinds *loops)
+{
+    uint64_t both = 1ull << KIND_BEYOND | 1ull << KIND_WHITE, live = loops->w[0] & both;
+    if (live && live != both) passed->w[0] &= ~(both & ~live);
+}
+
 static void begin_with_run(struct making *m)
 {
     static const struct kinds none = {{0}};
@@ -229,6 +237,7 @@ static void begin_with_run(struct making *m)
         put_run(m);
     else
         m->first = m->loops = m->passed = none;
+    keep_begun(&m->passed, &m->loops);
     m->passed.w[0] |= m->loops.w[0];
     m->passed.w[1] |= m->loops.w[1];
 }

@@ -750,8 +750,11 @@ static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_cla
     const struct keys *k = p->top->keys;
     uint32_t n = 0, len = p->key ? p->key->len : 0;
     char *key = mem_new((size_t)len + 1);
-    uint32_t m = raw_key(p, key);
-    m = decode(key, whole_length(key, m), key);
+    uint32_t raw = raw_key(p, key), whole = whole_length(key, raw);
+    uint32_t begun = whole < raw && key[whole] != '\\' ? raw - whole : 0; // bytes of a character
+    uint32_t m = decode(key, whole, key);
+    memmove(key + m, key + whole, begun);
+    m += begun;
     for (const struct seen_key *x = p->top->extra; x; x = x->before)
         n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
     for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
