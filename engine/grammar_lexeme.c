@@ -244,6 +244,31 @@ static void begin_with_run(struct making *m)
 
 // ---- the walk ----
 
+// The kinds that may stand in a string as they are.
+static struct kinds kinds_of_strings(void)
+{
+    struct kinds k = {{0}};
+    kinds_add(&k, KIND_BEYOND);
+    kinds_add(&k, KIND_WHITE);
+    for (uint32_t c = 0x20; c < 0x7f; c++)
+        if (c != '"' && c != '\\') kinds_add(&k, c);
+    return k;
+}
+
+// Does every token of the subtree at n, where the walk is at s, stay within the string, and at no
+// state of few members? So it is where something loops: there are infinitely many members. And
+// where all is free for more characters than the longest token below n can have.
+static bool subtree_lives(const struct making *m, const struct kinds *free,
+                          const struct trie_node *n, lex_state s)
+{
+    uint32_t min, room;
+    if (!kinds_within(&n->below, free)) return false;
+    struct kinds loops = lex_loops(m->g->x, s);
+    if (kinds_within(&n->below, &loops)) return true;
+    return lex_is_free(m->g->x, s, &min, &room) && min == 0 && n->deepest < 255 &&
+           room > n->deepest;
+}
+
 // How far a walk is: whether all whole characters so far are of the run, and which they are.
 struct reached {
     lex_state s;
@@ -287,6 +312,7 @@ static void walk(struct making *m)
 {
     lex *l = m->g->x;
     const struct trie *t = m->t;
+    struct kinds free = kinds_of_strings();
     struct reached at[DEPTH_MAX + 1];
     at[0] = (struct reached){.s = m->start, .pure = !kinds_none(&m->first)};
     for (uint32_t i = 0; i < t->n;) {
@@ -311,14 +337,11 @@ static void walk(struct making *m)
         }
         at[d].s = s;
         if (n->n_token && !at[d].known) put_node(m, n, s);
-        // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + SUBTREE_LEAST) {
-            struct kinds loops = lex_loops(l, s);
-            if (kinds_within(&n->below, &loops) && loops_fit(m, s)) {
-                put_below(m, n);
-                i = n->skip;
-                continue;
-            }
+        if (!at[d].pure && n->skip > i + SUBTREE_LEAST && subtree_lives(m, &free, n, s) &&
+            loops_fit(m, s)) {
+            put_below(m, n);
+            i = n->skip;
+            continue;
         }
         i++;
     }
