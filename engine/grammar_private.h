@@ -122,7 +122,6 @@ struct set {
     lex_lang number, string;
     form_id array, object;
     uint32_t scalar_cost; // bytes of the shortest scalar; FAR: none
-    bool plain;           // its numbers are integers, in a schema of draft 4: 1.0 is none there
     set_id complement;    // NONE: not made yet
 };
 
@@ -450,7 +449,6 @@ struct grammar {
     lex *raw;            // of plain text
     struct rules *rules; // NULL: the text is one JSON value
     set_id root;         // set of the document, without rules
-    bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
     struct form *forms;
