@@ -229,8 +229,12 @@ static void begin_with_run(struct making *m)
         put_run(m);
     else
         m->first = m->loops = m->passed = none;
+    // Where one of the kinds beyond ASCII is death and the other is of the run, a token that ends
+    // within a character may become either. Subtrees with such tokens have both kinds.
+    bool beyond = kinds_has(&m->passed, KIND_BEYOND), white = kinds_has(&m->passed, KIND_WHITE);
     m->passed.w[0] |= m->loops.w[0];
     m->passed.w[1] |= m->loops.w[1];
+    if (beyond != white) m->passed.w[0] &= ~(1ull << KIND_WHITE);
 }
 
 // ---- the walk ----
