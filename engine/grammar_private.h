@@ -277,6 +277,7 @@ struct object_at { // how far an object is written
     uint32_t next;                // declared keys before this one can no longer come
     uint32_t count;               // properties so far
     const struct seen_key *extra; // undeclared ones
+    uint32_t more;                // 1 + the class of a further one; 0: there is none
 };
 
 const struct keys *keys_of(struct grammar *g, const form_id *f, uint32_t n);

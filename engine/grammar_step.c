@@ -584,7 +584,10 @@ static struct object_at after_symbol(const grammar *g, const struct frame *f, ui
 {
     struct object_at at = object_at(f);
     if (f->n_seen) memcpy(seen, FRAME_SEEN(f), f->n_seen * sizeof *seen);
-    if (symbol < f->keys->n) set_bit(seen, symbol);
+    if (symbol < f->keys->n)
+        set_bit(seen, symbol);
+    else
+        at.more = symbol - f->keys->n + 1;
     at.seen = seen;
     at.count = count;
     if (g->o.order != ORDER_ANY) at.next = symbol < f->keys->n ? symbol + 1 : f->keys->n;

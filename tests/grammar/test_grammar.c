@@ -66,10 +66,10 @@ struct walk {
 static void fail_walk(struct walk *w, int32_t t, const char *why)
 {
     char *text = dump(w->schema);
-    print_message("schema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d "
-                  "'%.*s'\n",
-                  text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
-                  (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    printf("schema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d '%.*s'\n",
+           text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
+           (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    fflush(stdout); // print_message would cut it off
     fail_msg("%s", why);
 }
 
