@@ -53,8 +53,11 @@ static grammar *grammar_new(const grammar_vocab *v, const struct grammar_options
     form_make(g, (struct form){.kind = F_FALSE});
     form_make(g, (struct form){.kind = F_TRUE});
     values_make(g, (struct set){0});
-    values_make(g, (struct set){LITERAL_ALL, LEX_ANY_NUMBER, LEX_ANY_STRING, FORM_TRUE, FORM_TRUE,
-                                0, false, 0});
+    values_make(g, (struct set){.literals = LITERAL_ALL,
+                                .number = LEX_ANY_NUMBER,
+                                .string = LEX_ANY_STRING,
+                                .array = FORM_TRUE,
+                                .object = FORM_TRUE});
     g->nodes = mem_grow(NULL, 16 * sizeof *g->nodes);
     g->cap_node = 16;
     g->n_node = 2;

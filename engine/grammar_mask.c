@@ -261,9 +261,15 @@ static bool remembers(const struct pos *p)
     return p->top->record || p->top->distinct != LEX_EMPTY;
 }
 
+// So it does to another key of the same object.
+static bool looks_back(const struct pos *p)
+{
+    return remembers(p) || p->mode == M_KEY;
+}
+
 static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
 {
-    return remembers(p) && !strings(f->g)->simple[group];
+    return looks_back(p) && !strings(f->g)->simple[group];
 }
 
 // Tokens with this suffix after their quote, of min to room characters before it.
@@ -307,7 +313,7 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
     for (uint32_t i = 0; i < suffixes.n; i++)
         if (!must_look(f, p, (uint32_t)suffixes.token[i]))
             put_group(f, p, (uint32_t)suffixes.token[i], min, room);
-    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
+    for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++)
         if (must_look(f, p, i)) put_group(f, p, i, min, room);
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -343,7 +349,7 @@ static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct po
     if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
-    for (uint32_t i = 0; remembers(p) && i < t->suffixes.n_token; i++)
+    for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++)
         if (!t->simple[i]) allowed[i] = 2; // looked at one by one
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -586,15 +592,15 @@ struct special { // a key that is not like any other, as far as it is still to b
     const char *text;
     uint32_t len;
     uint32_t points; // characters
+    bool raw;        // nothing in it has to be escaped
 };
 
 static void add_special(struct special *v, uint32_t *n, const char *prefix, uint32_t n_prefix,
                         const char *name, uint32_t len)
 {
-    // With a backslash in it, it is among the escaped ones.
-    if (len < n_prefix || memcmp(name, prefix, n_prefix) != 0 || quoted_bytes(name, len) != len + 2)
-        return;
+    if (len < n_prefix || memcmp(name, prefix, n_prefix) != 0) return;
     struct special *s = &v[(*n)++];
+    s->raw = quoted_bytes(name, len) == len + 2;
     s->text = name + n_prefix;
     s->len = len - n_prefix;
     s->points = count_points(s->text, s->len);
@@ -678,9 +684,20 @@ static void except_specials(struct fill *f, const struct special *v, const uint3
 static void put_escaped(struct fill *f, const struct pos *p)
 {
     const grammar_vocab *v = f->g->v;
-    for (uint32_t i = 0; i < f->n_except; i++)
-        if (memchr(v->bytes[f->except[i]], '\\', v->len[f->except[i]]))
-            put_alone(f, p, f->except[i]);
+    for (uint32_t i = 0; i < f->n_except; i++) {
+        const char *text = v->bytes[f->except[i]];
+        const char *end = memchr(text, '"', v->len[f->except[i]]); // or that of an escaped quote
+        if (memchr(text, '\\', (size_t)(end - text))) put_alone(f, p, f->except[i]);
+    }
+}
+
+// What is kept of a key are whole characters: half of one is no part of it yet.
+static bool is_within_character(const struct fill *f, const struct pos *p)
+{
+    lex_state s = p->other;
+    for (uint32_t c = 0; p->choices && s == LEX_DEAD && c < p->choices->n; c++)
+        s = CHOICE_STATES(p->choices)[c];
+    return s != LEX_DEAD && !lex_between(f->g->x, s);
 }
 
 // Undeclared keys that may be any: all that a token without a quote does is known.
@@ -797,12 +814,13 @@ static bool fill_key(struct fill *f, const struct pos *p)
     const struct trie *all = &tables(f->g)->all;
     uint32_t min, room, n = 0;
     if (p->mode != M_KEY || !plain_prefix(p) || !p->top->keys->n_class) return false;
+    if (is_within_character(f, p)) return false;
     bool free_keys = is_free(f, p, &min, &room) && fits_freely(f, p);
     if (!free_keys && (f->limit != NO_LIMIT || f->measure)) return false;
     struct chunk_mark mark = chunk_mark(&f->g->step);
     struct special *v = specials(f, p, &n);
     uint32_t *node = chunk_alloc(&f->g->step, (n + 1) * sizeof *node);
-    for (uint32_t i = 0; i < n; i++) node[i] = follow(all, v[i].text, v[i].len);
+    for (uint32_t i = 0; i < n; i++) node[i] = v[i].raw ? follow(all, v[i].text, v[i].len) : NONE;
     except_specials(f, v, node, n);
     if (free_keys)
         fill_free_keys(f, p);

@@ -361,7 +361,7 @@ bool object_closes(grammar *g, form_id f, const struct object_at *at)
 
 // ---- can it be completed? ----
 
-struct need {
+struct need { // one property that has to come
     uint32_t symbol;
     set_id set;
 };
@@ -386,7 +386,7 @@ static bool can_come(const struct search *s, uint32_t symbol)
     return symbol >= at->k->n || (symbol >= at->next && !has_bit(at->seen, symbol));
 }
 
-// All conditions on the value of one key together; SET_NONE: the key may not come.
+// All conditions on the value of such a key together; SET_NONE: the key may not come.
 static set_id value_set(struct search *s, uint32_t symbol)
 {
     grammar *g = s->g;
@@ -398,15 +398,26 @@ static set_id value_set(struct search *s, uint32_t symbol)
         else if (x->kind == O_NAMES && !symbol_in(g, s->at->k, symbol, x->a))
             v = SET_NONE;
     }
-    for (uint32_t i = 0; i < s->n_need; i++)
-        if (s->need[i].symbol == symbol) v = values_and(g, v, s->need[i].set);
     return v;
 }
 
-static uint32_t property_cost(struct search *s, uint32_t symbol)
+static set_id need_set(struct search *s, const struct need *x)
+{
+    return values_and(s->g, value_set(s, x->symbol), x->set);
+}
+
+// Of a declared key that has to come.
+static set_id must_set(struct search *s, uint32_t symbol)
+{
+    for (uint32_t i = 0; i < s->n_need; i++)
+        if (s->need[i].symbol == symbol) return need_set(s, &s->need[i]);
+    return value_set(s, symbol);
+}
+
+static uint32_t property_cost(struct search *s, uint32_t symbol, set_id set)
 {
     uint32_t separators = s->g->o.spacing == SPACING_PYTHON ? 4 : 2;
-    uint32_t value = values_cost(s->g, value_set(s, symbol));
+    uint32_t value = values_cost(s->g, set);
     return far_add(far_add(separators, symbol_bytes(s->g, s->at->k, symbol)), value);
 }
 
@@ -460,12 +471,14 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-// Undeclared keys of a class that are still new; saturates.
+// Undeclared keys of a class that are neither taken nor needed; saturates.
 static uint32_t class_left(struct search *s, uint32_t c)
 {
     const struct key_class *cls = &s->at->k->cls[c];
     uint32_t n = lex_count(s->g->x, cls->start);
     if (n == LEX_MANY) return n;
+    n -= n && s->at->more == c + 1;
+    for (uint32_t i = 0; i < s->n_need; i++) n -= n && s->need[i].symbol == s->at->k->n + c;
     for (const struct seen_key *x = s->at->extra; x; x = x->before)
         n -= n && lex_has(s->g->x, cls->lang, x->text, x->len);
     return n;
@@ -478,7 +491,7 @@ static uint32_t fill_cost(struct search *s, const struct demand *d, uint32_t n)
     uint32_t *v = mem_new((k->n + 1) * sizeof *v), m = 0, total = 0;
     for (uint32_t i = s->at->next; i < k->n; i++) {
         if (!can_come(s, i) || has_bit(d->must, i) || has_bit(d->lacks, i)) continue;
-        uint32_t cost = property_cost(s, i);
+        uint32_t cost = property_cost(s, i, value_set(s, i));
         if (cost < FAR) v[m++] = cost;
     }
     if (m) qsort(v, m, sizeof *v, by_size);
@@ -488,7 +501,8 @@ static uint32_t fill_cost(struct search *s, const struct demand *d, uint32_t n)
     n -= taken;
     uint32_t best = FAR;
     for (uint32_t c = 0; c < k->n_class && n; c++) {
-        uint32_t cost = property_cost(s, k->n + c), left = class_left(s, c);
+        uint32_t cost = property_cost(s, k->n + c, value_set(s, k->n + c));
+        uint32_t left = class_left(s, c);
         if (cost >= FAR || left == 0) continue;
         if (left >= n) {
             best = min_of(best, far_mul(n, cost));
@@ -507,13 +521,14 @@ static uint32_t demand_cost(struct search *s, struct demand *d)
     uint32_t total = 0, n_new = 0;
     for (uint32_t w = 0; w < bit_words(k->n); w++)
         for (uint64_t bits = d->must[w]; bits && total < FAR; bits &= bits - 1) {
-            total = far_add(total, property_cost(s, w * 64 + (uint32_t)__builtin_ctzll(bits)));
+            uint32_t symbol = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            total = far_add(total, property_cost(s, symbol, must_set(s, symbol)));
             n_new++;
         }
     for (uint32_t i = 0; i < s->n_need; i++) {
-        if (s->need[i].symbol < k->n) continue;
-        if (class_left(s, s->need[i].symbol - k->n) == 0) return FAR;
-        total = far_add(total, property_cost(s, s->need[i].symbol));
+        const struct need *x = &s->need[i];
+        if (x->symbol < k->n) continue;
+        total = far_add(total, property_cost(s, x->symbol, need_set(s, x)));
         n_new++;
     }
     uint32_t count = s->at->count + n_new;
@@ -546,17 +561,34 @@ static bool finished(const struct search *s)
     return (s->any && s->best < FAR) || s->left == 0 || s->tries == 0 || s->g->too_much;
 }
 
+static void try_witness(struct search *s, const struct need *x, uint32_t from)
+{
+    if (finished(s)) return;
+    s->tries--;
+    grammar_effort(s->g, 20 + 5 * (uint64_t)s->n_atom);
+    if (need_set(s, x) != SET_NONE) witnesses(s, from + 1);
+}
+
+// A property with a value of this set: one that has to come anyway, or another one.
 static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t from)
 {
+    uint32_t n_declared = s->at->k->n;
     if (set == SET_NONE || !can_come(s, symbol) || finished(s)) return;
+    for (uint32_t i = 0; i < s->n_need; i++) {
+        struct need *x = &s->need[i], before = *x;
+        if (x->symbol != symbol) continue;
+        x->set = values_and(s->g, x->set, set);
+        try_witness(s, x, from);
+        *x = before;
+        if (symbol < n_declared) return;
+    }
+    if (symbol >= n_declared && class_left(s, symbol - n_declared) == 0) return;
     if (s->n_need == NEEDS_MAX) {
         grammar_too_much(s->g, "more than 24 conditions that some property must not meet");
         return;
     }
-    s->tries--;
-    grammar_effort(s->g, 20 + 5 * (uint64_t)s->n_atom);
     s->need[s->n_need++] = (struct need){symbol, set};
-    if (value_set(s, symbol) != SET_NONE) witnesses(s, from + 1);
+    try_witness(s, &s->need[s->n_need - 1], from);
     s->n_need--;
 }
 
@@ -565,16 +597,15 @@ static bool fails_anyway(struct search *s, const struct props *p)
 {
     const struct keys *k = s->at->k;
     for (uint32_t i = 0; i < s->n_need; i++) {
-        uint32_t symbol = s->need[i].symbol;
-        if (values_and(s->g, value_set(s, symbol), prop_set(s->g, p, k, symbol)) == SET_NONE)
-            return true;
+        set_id good = prop_set(s->g, p, k, s->need[i].symbol);
+        if (values_and(s->g, need_set(s, &s->need[i]), good) == SET_NONE) return true;
     }
     for (uint32_t i = 0; i < s->n_atom; i++) {
         struct form x = s->g->forms[s->atom[i]];
         for (uint32_t j = 0; x.kind == O_HAS && j < x.n; j++) {
             uint32_t symbol = keys_find(k, x.list[j]);
             if (symbol == NONE || has_bit(s->at->seen, symbol)) continue;
-            if (values_and(s->g, value_set(s, symbol), prop_set(s->g, p, k, symbol)) == SET_NONE)
+            if (values_and(s->g, must_set(s, symbol), prop_set(s->g, p, k, symbol)) == SET_NONE)
                 return true;
         }
     }

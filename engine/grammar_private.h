@@ -122,7 +122,6 @@ struct set {
     lex_lang number, string;
     form_id array, object;
     uint32_t scalar_cost; // bytes of the shortest scalar; FAR: none
-    bool plain;           // its numbers are integers, in a schema of draft 4: 1.0 is none there
     set_id complement;    // NONE: not made yet
 };
 
@@ -281,6 +280,7 @@ struct object_at { // how far an object is written
     uint32_t next;                // declared keys before this one can no longer come
     uint32_t count;               // properties so far
     const struct seen_key *extra; // undeclared ones
+    uint32_t more;                // 1 + the class of a further one; 0: there is none
 };
 
 const struct keys *keys_of(struct grammar *g, const form_id *f, uint32_t n);
@@ -453,7 +453,6 @@ struct grammar {
     lex *raw;            // of plain text
     struct rules *rules; // NULL: the text is one JSON value
     set_id root;         // set of the document, without rules
-    bool plain_integers; // a schema of draft 4 is among them
 
     struct set *sets;
     struct form *forms;

@@ -267,7 +267,7 @@ static lex_lang number_lang(struct compiler *c, const json_t *schema, unsigned b
     lex_lang lang = LEX_ANY_NUMBER;
     char room[40];
     err e = {0};
-    if (!(bits & 8)) lang = lex_integer(x);
+    if (!(bits & 8)) lang = c->draft4 ? lex_plain_integer(x) : lex_integer(x);
     const json_t *low = number_of(c, schema, "minimum"), *high = number_of(c, schema, "maximum");
     const json_t *above = json_object_get(schema, "exclusiveMinimum");
     const json_t *below = json_object_get(schema, "exclusiveMaximum");
@@ -1029,7 +1029,6 @@ uint32_t schema_add(grammar *g, const json_t *schema, const char *what, bool obj
     struct compiler c = {.g = g, .document = schema, .what = what, .e = e};
     c.old = is_old(schema);
     c.draft4 = is_draft4(schema);
-    g->plain_integers = g->plain_integers || c.draft4;
     c.places.ref_alone = c.old;
     places_add(&c.places, schema);
     g->compiler = &c;

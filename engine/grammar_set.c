@@ -189,8 +189,6 @@ set_id values_make(grammar *g, struct set s)
     GROW(g->sets, g->n_set, g->cap_set, 16);
     s.complement = NONE;
     s.scalar_cost = scalar_cost(g, &s);
-    s.plain = g->plain_integers && s.number != LEX_EMPTY &&
-              tidy(g, lex_and(g->x, s.number, number_not(g, lex_integer(g->x)))) == LEX_EMPTY;
     g->sets[g->n_set] = s;
     t->slot[at] = g->n_set + 1;
     t->n++;

@@ -544,34 +544,10 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-// The readings of a number that may have a point or an exponent; false: none.
-static bool keep_fractions(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
-{
-    const struct choices *x = from->choices;
-    struct choices *y = choices_new(mem, x->n, x->words);
-    *to = *from;
-    for (uint32_t i = 0; i < x->n; i++) { // dead readings are no harm
-        uint64_t *row = CHOICE_SERVES(y) + (size_t)i * x->words;
-        for (uint32_t k = 0; k < from->top->n; k++)
-            if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k) &&
-                !g->sets[FRAME_ITEMS(from->top)[k].child].plain)
-                set_bit(row, k);
-        if (!any_bit(row, x->words)) continue;
-        CHOICE_STATES(y)[i] = x->n == 1 ? from->s : CHOICE_STATES(x)[i];
-        to->choices = y;
-    }
-    if (to->choices == from->choices) return false;
-    if (x->n == 1) to->s = from->s;
-    return true;
-}
-
 // A number ends before what follows it.
 static bool step_number(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
                         struct pos *to)
 {
-    struct pos kept;
-    if (g->plain_integers && (c == '.' || c == 'e' || c == 'E'))
-        return keep_fractions(g, mem, from, &kept) && step_choices(g, mem, &kept, c, to);
     if (step_choices(g, mem, from, c, to)) return true;
     if (c != ',' && c != ']' && c != '}' && !is_space(c) && !from->top->column) return false;
     struct pos number = *from, end;
@@ -608,7 +584,10 @@ static struct object_at after_symbol(const grammar *g, const struct frame *f, ui
 {
     struct object_at at = object_at(f);
     if (f->n_seen) memcpy(seen, FRAME_SEEN(f), f->n_seen * sizeof *seen);
-    if (symbol < f->keys->n) set_bit(seen, symbol);
+    if (symbol < f->keys->n)
+        set_bit(seen, symbol);
+    else
+        at.more = symbol - f->keys->n + 1;
     at.seen = seen;
     at.count = count;
     if (g->o.order != ORDER_ANY) at.next = symbol < f->keys->n ? symbol + 1 : f->keys->n;

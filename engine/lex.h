@@ -7,7 +7,8 @@
 // included). A state reads what stands between the quotes: raw UTF-8, \" \\ \/ \b \f \n \r \t and
 // \uXXXX with surrogate pairs, as the escape policy allows.
 //
-// Numbers: a language is a set of decimal values; a state reads the JSON text of one, spelled so:
+// Numbers: a language is a set of decimal values (of which some may be in it in one spelling only:
+// lex_plain_integer); a state reads the JSON text of one, spelled so:
 //   - At most 18 digits before the point and 20 after it (up to 40 and 60 where a bound has more).
 //     Zeros may end a fraction: 600.0 is an integer.
 //   - An exponent has up to three digits. Where no bound but 0 and no multiple but whole numbers is
@@ -64,7 +65,8 @@ lex_lang lex_length(lex *x, uint64_t min, uint64_t max); // code points; max UIN
 lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n);
 
 // Numbers. `text` is a JSON number; its decimal value counts exactly.
-lex_lang lex_integer(lex *x); // 1, 1.0, 1e0
+lex_lang lex_integer(lex *x);       // 1, 1.0, 1e0
+lex_lang lex_plain_integer(lex *x); // 1, but neither 1.0 nor 1e0: the integers of draft 4
 lex_lang lex_at_least(lex *x, const char *text, bool exclusive, err *e);
 lex_lang lex_at_most(lex *x, const char *text, bool exclusive, err *e);
 lex_lang lex_multiple(lex *x, const char *text, err *e);

@@ -87,10 +87,11 @@ static uint32_t pattern_at(const struct spelling *s, const struct digits_key *ke
     return pattern;
 }
 
-static bool has_zero_value(const struct spelling *s)
+static bool has_zero_value(const struct spelling *s, bool minus, int how)
 {
     uint32_t all = (1u << s->n_divisor) - 1;
-    return s->mask[2 * s->n_negative + s->has_zero] >> all & 1;
+    bool zero = half(s->mask[2 * s->n_negative + s->has_zero], how) >> all & 1;
+    return zero && (!minus || s->minus_zero);
 }
 
 static int32_t exp_of(const struct digits_key *key)
@@ -102,9 +103,10 @@ static bool accepts_plain(const struct spelling *s, const struct digits_key *key
 {
     if (key->phase == PHASE_START || key->phase == PHASE_MINUS || key->phase == PHASE_DOT)
         return false;
-    if (!key->started) return key->minus ? s->minus_zero : has_zero_value(s);
+    int how = key->phase >= PHASE_DOT ? POINTED : PLAIN;
+    if (!key->started) return has_zero_value(s, key->minus, how);
     uint32_t atom = key->settled ? key->lo : atom_at(s, key->minus, exp_of(key), place_of(s, key));
-    return s->mask[atom] >> pattern_at(s, key, 0) & 1;
+    return half(s->mask[atom], how) >> pattern_at(s, key, 0) & 1;
 }
 
 // ---- one form ----
@@ -273,13 +275,14 @@ static uint32_t exponents_make(lex *x, const struct digits_key *key)
     const struct spelling *s = spelling_at(x, key);
     struct exponents p = {.zero = !key->started};
     int limit = key->normal ? EXPONENT_MAX : EXPONENT_FREE;
-    bool zero = key->minus ? s->minus_zero : has_zero_value(s);
+    bool zero = has_zero_value(s, key->minus, POINTED);
     uint32_t place = place_of(s, key);
     for (int e = -limit; e <= limit;) {
         bool has = zero;
         int next = limit + 1;
         if (key->started) {
-            has = s->mask[atom_at(s, key->minus, e, place)] >> pattern_at(s, key, e) & 1;
+            uint32_t mask = half(s->mask[atom_at(s, key->minus, e, place)], POINTED);
+            has = mask >> pattern_at(s, key, e) & 1;
             next = exponent_change(s, key, e);
         }
         for (; e < next && e <= limit; e++) {
@@ -422,15 +425,20 @@ static bool is_live(const struct spelling *s, const struct digits_key *key, int3
 {
     uint32_t a = atom_at(s, key->minus, exp, place_of(s, key)), b = atom_at(s, key->minus, exp, hi);
     int32_t shift = key->normal ? exp - exp_of(key) : 0;
-    const uint32_t *live = may_divide(s, key, shift) ? s->live : s->live_none;
+    int how = key->phase >= PHASE_DOT ? POINTED : PLAIN;
+    const uint32_t *live = may_divide(s, key, shift) ? s->live[how] : s->live_none[how];
     return live[a < b ? a : b] <= (a < b ? b : a);
 }
 
 // May some number that goes on with digits or a point belong to the set, as far as its size tells?
 static bool may_reach(const struct spelling *s, const struct digits_key *key)
 {
+    if (key->phase >= PHASE_DOT && s->live[POINTED][0] > 2 * s->n_point) return false;
     if (!key->started || s->free) return true;
-    if (key->settled) return may_divide(s, key, 0) ? s->mask[key->lo] : s->mask[key->lo] & 1;
+    if (key->settled) {
+        uint32_t mask = half(s->mask[key->lo], POINTED);
+        return may_divide(s, key, 0) ? mask : mask & 1;
+    }
     uint32_t hi = key->lo < key->hi ? 2 * key->hi : 2 * key->lo;
     int32_t exp = exp_of(key);
     int32_t most = key->phase == PHASE_INT ? (int32_t)s->int_max - 1 : exp;
@@ -597,7 +605,8 @@ lex_state number_start(lex *x, uint32_t a)
         // -0 is written where 0 and something below it are: found out before it may be.
         uint32_t minus = digits_step(x, start, '-');
         struct spelling *s = &x->numbers->spelling[x->numbers->values[a].spelled];
-        bool zero = has_zero_value(s) && digits_rest(x, minus) != FAR;
+        bool zero = has_zero_value(s, false, PLAIN) || has_zero_value(s, false, POINTED);
+        zero = zero && digits_rest(x, minus) != FAR;
         s = &x->numbers->spelling[x->numbers->values[a].spelled];
         if (zero) { // what was looked at until now did not know
             struct spelling with = *s;

@@ -169,7 +169,7 @@ static uint32_t possible_patterns(const struct values *v)
 struct draft {
     struct values v;
     struct decimal *point;
-    uint32_t *mask;
+    uint64_t *mask;
 };
 
 static void draft_free(struct draft *d)
@@ -183,11 +183,11 @@ static void settle_masks(struct draft *d)
     uint32_t possible = possible_patterns(&d->v);
     for (uint32_t i = 0; i < 2 * d->v.n_point + 1; i++) {
         if (i % 2 == 0) {
-            d->mask[i] &= possible;
+            d->mask[i] &= possible * BOTH;
             continue;
         }
         uint32_t p = pattern_of(d->v.divisor, d->v.n_divisor, &d->point[i / 2]);
-        d->mask[i] = d->mask[i] >> p & 1 ? UINT32_MAX : 0;
+        d->mask[i] = (d->mask[i] >> p & BOTH) * UINT32_MAX;
     }
 }
 
@@ -197,8 +197,8 @@ static uint32_t without_bit(uint32_t p, uint32_t at)
     return (p & ((1u << at) - 1)) | (p >> (at + 1) << at);
 }
 
-// The mask without divisor `at`; false: it matters.
-static bool mask_without(uint32_t mask, uint32_t at, uint32_t n, uint32_t possible, uint32_t *out)
+// Half of a mask without divisor `at`; false: it matters.
+static bool half_without(uint32_t mask, uint32_t at, uint32_t n, uint32_t possible, uint32_t *out)
 {
     *out = 0;
     for (uint32_t p = 0; p < 1u << n; p++) {
@@ -212,9 +212,19 @@ static bool mask_without(uint32_t mask, uint32_t at, uint32_t n, uint32_t possib
     return true;
 }
 
+static bool mask_without(uint64_t mask, uint32_t at, uint32_t n, uint32_t possible, uint64_t *out)
+{
+    uint32_t plain, pointed;
+    bool fine = half_without(half(mask, PLAIN), at, n, possible, &plain) &&
+                half_without(half(mask, POINTED), at, n, possible, &pointed);
+    if (fine) *out = (uint64_t)pointed << 32 | plain;
+    return fine;
+}
+
 static void drop_divisors(struct draft *d)
 {
-    uint32_t n_mask = 2 * d->v.n_point + 1, *fewer = mem_new(n_mask * sizeof *fewer);
+    uint32_t n_mask = 2 * d->v.n_point + 1;
+    uint64_t *fewer = mem_new(n_mask * sizeof *fewer);
     for (uint32_t at = d->v.n_divisor; at-- > 0;) {
         uint32_t n = d->v.n_divisor, possible = possible_patterns(&d->v);
         bool drop = true;
@@ -234,9 +244,9 @@ static void drop_points(struct draft *d)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < d->v.n_point; i++) {
-        uint32_t left = d->mask[2 * n], here = d->mask[2 * i + 1], right = d->mask[2 * i + 2];
+        uint64_t left = d->mask[2 * n], here = d->mask[2 * i + 1], right = d->mask[2 * i + 2];
         uint32_t p = pattern_of(d->v.divisor, d->v.n_divisor, &d->point[i]);
-        if (left == right && (left >> p & 1) == (here & 1)) continue;
+        if (left == right && (left >> p & BOTH) == (here & BOTH)) continue;
         d->point[n] = d->point[i];
         d->mask[2 * n + 1] = here;
         d->mask[2 * n + 2] = right;
@@ -258,7 +268,7 @@ static bool same_values(const lex *x, uint32_t id, const void *key)
 
 static uint32_t values_hash(const struct values *v)
 {
-    uint32_t hash = hash_words(v->mask, 2 * v->n_point + 1, v->n_divisor);
+    uint32_t hash = hash_words((const uint32_t *)v->mask, 4 * v->n_point + 2, v->n_divisor);
     for (uint32_t i = 0; i < v->n_divisor; i++)
         hash = hash_words((const uint32_t *)&v->divisor[i], 2, hash);
     for (uint32_t i = 0; i < v->n_point; i++) {
@@ -281,7 +291,8 @@ static uint32_t values_intern(lex *x, struct draft *d)
     v.mask = d->mask;
     uint32_t hash = values_hash(&v), id = ids_find(&m->value_ids, hash, same_values, x, &v);
     if (!id) {
-        uint32_t n_mask = 2 * v.n_point + 1, *mask = arena_alloc(x->mem, n_mask * sizeof *mask);
+        uint32_t n_mask = 2 * v.n_point + 1;
+        uint64_t *mask = arena_alloc(x->mem, n_mask * sizeof *mask);
         struct decimal *point = arena_alloc(x->mem, v.n_point * sizeof *point);
         memcpy(mask, v.mask, n_mask * sizeof *mask);
         for (uint32_t i = 0; i < v.n_point; i++) point[i] = decimal_keep(x, &v.point[i]);
@@ -300,7 +311,7 @@ static struct draft draft_of(uint32_t n_point)
 {
     return (struct draft){.v = {.n_point = n_point},
                           .point = mem_new(n_point * sizeof(struct decimal)),
-                          .mask = mem_new((2 * n_point + 1) * sizeof(uint32_t))};
+                          .mask = mem_new((2 * n_point + 1) * sizeof(uint64_t))};
 }
 
 // NUMBER_ANY and NUMBER_NONE, when numbers first come up.
@@ -312,7 +323,7 @@ struct numbers *numbers_of(lex *x)
     x->numbers->n_digits = x->numbers->n_exponents = 1;
     x->numbers->values = array_room(NULL, 0, &x->numbers->cap_values, sizeof *x->numbers->values);
     struct draft any = draft_of(0), none = draft_of(0);
-    any.mask[0] = 1;
+    any.mask[0] = BOTH;
     uint32_t a = values_intern(x, &any), b = values_intern(x, &none);
     assert(a == NUMBER_ANY && b == NUMBER_NONE);
     (void)a, (void)b;
@@ -361,16 +372,16 @@ static bool merge_divisors(const struct values *a, const struct values *b, struc
 }
 
 // A mask over the divisors of v, said over those of w, which has them all.
-static uint32_t widen(const struct values *v, uint32_t mask, const struct values *w)
+static uint64_t widen(const struct values *v, uint64_t mask, const struct values *w)
 {
-    uint32_t out = 0;
+    uint64_t out = 0;
     for (uint32_t p = 0; p < 1u << w->n_divisor; p++) {
         uint32_t q = 0;
         for (uint32_t i = 0, k = 0; i < v->n_divisor; i++) {
             while (memcmp(&w->divisor[k], &v->divisor[i], sizeof *v->divisor) != 0) k++;
             q |= (p >> k & 1) << i;
         }
-        out |= (mask >> q & 1) << p;
+        out |= (mask >> q & BOTH) << p;
     }
     return out;
 }
@@ -389,7 +400,7 @@ static uint32_t combine(lex *x, uint32_t a, uint32_t b, bool both)
     uint32_t *from_b = mem_new((2 * n + 1) * sizeof *from_b);
     d.v.n_point = merge_points(&p, &q, &d, from_a, from_b);
     for (uint32_t i = 0; i < 2 * d.v.n_point + 1; i++) {
-        uint32_t s = widen(&p, p.mask[from_a[i]], &d.v), t = widen(&q, q.mask[from_b[i]], &d.v);
+        uint64_t s = widen(&p, p.mask[from_a[i]], &d.v), t = widen(&q, q.mask[from_b[i]], &d.v);
         d.mask[i] = both ? s & t : s | t;
     }
     free(from_a);
@@ -439,7 +450,9 @@ bool number_has(lex *x, uint32_t a, const char *text, size_t n)
     uint8_t *digits = mem_new(n);
     decimal_of(text, n, digits, &d);
     const struct values *v = &numbers_of(x)->values[a];
-    bool has = v->mask[atom_of(v, &d)] >> pattern_of(v->divisor, v->n_divisor, &d) & 1;
+    bool pointed = memchr(text, '.', n) || memchr(text, 'e', n) || memchr(text, 'E', n);
+    uint32_t mask = half(v->mask[atom_of(v, &d)], pointed ? POINTED : PLAIN);
+    bool has = mask >> pattern_of(v->divisor, v->n_divisor, &d) & 1;
     free(digits);
     return has;
 }
@@ -462,9 +475,9 @@ static uint32_t leaf(lex *x, const char *text, uint32_t below, uint32_t at, uint
         err_set(e, ERR_INPUT, "%.40s...: expected a number of at most %u digits", text, DIGITS_MAX);
         return 0;
     }
-    d.mask[0] = below;
-    d.mask[1] = at;
-    d.mask[2] = above;
+    d.mask[0] = below * BOTH;
+    d.mask[1] = at * BOTH;
+    d.mask[2] = above * BOTH;
     return values_intern(x, &d);
 }
 
@@ -488,6 +501,16 @@ lex_lang lex_number(lex *x, const char *text, err *e)
     return leaf_lang(x, leaf(x, text, 0, 1, 0, e));
 }
 
+static lex_lang multiples(lex *x, struct divisor of, uint64_t spelt)
+{
+    numbers_of(x);
+    struct draft d = draft_of(0);
+    d.v.n_divisor = 1;
+    d.v.divisor[0] = of;
+    d.mask[0] = 2 * spelt;
+    return number_lang(x, values_intern(x, &d));
+}
+
 lex_lang lex_multiple(lex *x, const char *text, err *e)
 {
     struct decimal v;
@@ -506,18 +529,17 @@ lex_lang lex_multiple(lex *x, const char *text, err *e)
         err_set(e, ERR_INPUT, "%.40s: more than %u remainders to tell apart", text, DIVISOR_MAX);
         return LEX_FAILED;
     }
-    numbers_of(x);
-    struct draft d = draft_of(0);
-    d.v.n_divisor = 1;
-    d.v.divisor[0] = (struct divisor){(uint32_t)size, (uint32_t)frac};
-    d.mask[0] = 2; // those that are multiples
-    return number_lang(x, values_intern(x, &d));
+    return multiples(x, (struct divisor){(uint32_t)size, (uint32_t)frac}, BOTH);
 }
 
 lex_lang lex_integer(lex *x)
 {
-    err e;
-    return lex_multiple(x, "1", &e);
+    return multiples(x, (struct divisor){1, 0}, BOTH);
+}
+
+lex_lang lex_plain_integer(lex *x)
+{
+    return multiples(x, (struct divisor){1, 0}, 1); // PLAIN
 }
 
 // ---- memory ----

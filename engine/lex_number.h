@@ -17,15 +17,30 @@ struct divisor { // size / 10^frac; size is no multiple of 10 where frac > 0
 };
 #define DIVISORS_MAX 5
 
+// In draft 4 the spelling counts, too: 1.0 is no integer. So a set has its values twice, as they
+// may be in digits alone (PLAIN) and as they may be with a point or an exponent (POINTED); where
+// the spelling does not count both are the same.
+enum { PLAIN, POINTED };
+#define BOTH ((uint64_t)1 << 32 | 1)
+static inline uint32_t half(uint64_t mask, int how)
+{
+    return (uint32_t)(mask >> 32 * how);
+}
+static inline uint32_t either(uint64_t mask)
+{
+    return half(mask, PLAIN) | half(mask, POINTED);
+}
+
 // A set of values: points cut the line into 2 n_point + 1 atoms (below the first point, the point,
 // between it and the next, ...), and the divisors sort the values of an atom into patterns: bit i
-// of a pattern: it is a multiple of divisor i. Bit p of mask[atom]: values of pattern p belong to
-// the set. Of a point, mask is all ones or 0. All in one form: equal sets have equal ids.
+// of a pattern: it is a multiple of divisor i. Bit p of half of mask[atom]: values of pattern p
+// belong to the set, spelt so. Of a point, a half is all ones or 0. All in one form: equal sets
+// have equal ids.
 struct values {
     uint32_t n_point, n_divisor;
     const struct decimal *point; // ascending
     struct divisor divisor[DIVISORS_MAX];
-    const uint32_t *mask; // [2 * n_point + 1]
+    const uint64_t *mask; // [2 * n_point + 1]
     uint32_t spelled;     // what reads it: a `spelling`; 0: not made yet
 };
 
@@ -42,18 +57,18 @@ struct side {
 // The texts that a set of values may be written as.
 struct spelling {
     uint32_t values;
-    bool free;                  // any exponent may follow any digits; else only d.ddde+-dd
-    bool minus_zero;            // -0 may be written
+    bool free;       // any exponent may follow any digits; else only d.ddde+-dd
+    bool minus_zero; // -0 may be written
     bool rounds; // multiples of something else than 1 matter: with a point, EXACT_DIGITS at most
     uint32_t int_max, frac_max; // digits
     uint32_t n_point, n_negative, n_divisor;
     bool has_zero; // point[n_negative] is 0
     bool dense;    // an open atom has values that are multiples of none
     const struct decimal *point;
-    const uint32_t *mask; // as in values, with the numbers too close to a refused point taken out
+    const uint64_t *mask; // as in values, with the numbers too close to a refused point taken out
     // [2 * n_point + 2] the first atom from here on whose mask is not 0, and that has multiples of
-    // none
-    const uint32_t *live, *live_none;
+    // none: before a point is read and (POINTED) behind it
+    const uint32_t *live[2], *live_none[2];
     struct divisor divisor[DIVISORS_MAX];
     struct side side[2]; // above 0, below 0
 };
@@ -64,10 +79,10 @@ enum phase { PHASE_START, PHASE_MINUS, PHASE_ZERO, PHASE_INT, PHASE_DOT, PHASE_F
 struct digits_key {
     uint32_t spelling;
     uint8_t phase, minus, n_int, n_frac;
-    uint8_t started; // a digit other than 0 was read
-    uint8_t normal;  // one digit, not 0, before the point: an exponent may follow
-    uint8_t settled; // all that may follow lies in atom `lo`
-    uint8_t n_before; // where the spelling rounds: digits before the point
+    uint8_t started;    // a digit other than 0 was read
+    uint8_t normal;     // one digit, not 0, before the point: an exponent may follow
+    uint8_t settled;    // all that may follow lies in atom `lo`
+    uint8_t n_before;   // where the spelling rounds: digits before the point
     int32_t exp;        // of the first digit other than 0, once the point is read
     uint32_t lo, hi, k; // points of this sign that begin with the k digits read: ranks [lo, hi)
     int32_t scale;      // digits after the point, up to the last that is not 0
@@ -111,5 +126,7 @@ uint32_t atom_at(const struct spelling *s, bool minus, int32_t exp, uint32_t pla
 uint32_t pattern_of(const struct divisor *d, uint32_t n, const struct decimal *v);
 uint32_t power_of_ten(uint32_t exponent, uint32_t modulus);
 struct decimal decimal_keep(lex *x, const struct decimal *d);
-bool atom_is_empty(const struct spelling *s, uint32_t atom); // false where it is not sure
-uint32_t digits_count(lex *x, uint32_t a);                   // distinct values from a position
+// The halves of an open atom of which some value belongs to the set, and those where it is not
+// sure.
+uint64_t atom_halves(const struct spelling *s, uint32_t atom); // bit 0 of each half
+uint32_t digits_count(lex *x, uint32_t a);                     // distinct values from a position

@@ -51,43 +51,48 @@ static void zone_of(lex *x, const struct decimal *p, struct decimal *lo, struct 
 }
 
 // Do all values beside the point lie on a grid so coarse that none is in its zone?
-static bool is_coarse(const struct values *v, uint32_t i)
+static bool is_coarse(const struct values *v, uint32_t i, int how)
 {
     const struct decimal *p = &v->point[i];
-    uint32_t beside = v->mask[2 * i] | v->mask[2 * i + 2], frac = 0;
+    uint32_t beside = half(v->mask[2 * i] | v->mask[2 * i + 2], how), frac = 0;
     for (uint32_t k = 0; k < v->n_divisor; k++)
         if (v->divisor[k].frac > frac) frac = v->divisor[k].frac;
     return !(beside & 1) && p->n <= 15 && p->exp + (int32_t)frac <= 13;
 }
 
-static bool needs_zone(const struct values *v, uint32_t i)
+static bool needs_zone(const struct values *v, uint32_t i, int how)
 {
-    bool beside = v->mask[2 * i] || v->mask[2 * i + 2];
-    return v->point[i].sign && v->mask[2 * i + 1] == 0 && beside && !is_coarse(v, i);
+    bool beside = half(v->mask[2 * i] | v->mask[2 * i + 2], how);
+    return v->point[i].sign && !half(v->mask[2 * i + 1], how) && beside && !is_coarse(v, i, how);
 }
 
 struct zones {
     struct decimal *lo, *hi;
+    uint64_t *cut; // the halves that have nothing in it
     uint32_t n;
 };
 
-static bool in_zone(const struct zones *z, const struct decimal *above, const struct decimal *below)
+// What is cut off the mask of the atom between `above` and `below`.
+static uint64_t cut_at(const struct zones *z, const struct decimal *above,
+                       const struct decimal *below)
 {
-    for (uint32_t i = 0; i < z->n; i++) // the atom lies between `above` and `below`
-        if (above && below && decimal_compare(above, &z->lo[i]) >= 0 &&
-            decimal_compare(below, &z->hi[i]) <= 0)
-            return true;
-    return false;
+    uint64_t cut = 0;
+    for (uint32_t i = 0; i < z->n && above && below; i++)
+        if (decimal_compare(above, &z->lo[i]) >= 0 && decimal_compare(below, &z->hi[i]) <= 0)
+            cut |= z->cut[i];
+    return cut;
 }
 
-static bool point_in_zone(const struct zones *z, const struct decimal *p)
+static uint64_t cut_at_point(const struct zones *z, const struct decimal *p)
 {
+    uint64_t cut = 0;
     for (uint32_t i = 0; i < z->n; i++)
-        if (decimal_compare(p, &z->lo[i]) > 0 && decimal_compare(p, &z->hi[i]) < 0) return true;
-    return false;
+        if (decimal_compare(p, &z->lo[i]) > 0 && decimal_compare(p, &z->hi[i]) < 0)
+            cut |= z->cut[i];
+    return cut;
 }
 
-static uint32_t mask_in(const struct values *v, const struct decimal *p)
+static uint64_t mask_in(const struct values *v, const struct decimal *p)
 {
     uint32_t lo = 0, hi = v->n_point;
     while (lo < hi) {
@@ -100,15 +105,18 @@ static uint32_t mask_in(const struct values *v, const struct decimal *p)
             hi = mid;
     }
     uint32_t pattern = pattern_of(v->divisor, v->n_divisor, p);
-    return v->mask[2 * lo] >> pattern & 1 ? UINT32_MAX : 0;
+    return (v->mask[2 * lo] >> pattern & BOTH) * UINT32_MAX;
 }
 
 // Points and masks of the spelling: those of the values, and the ends of the zones.
 static void set_points(lex *x, struct spelling *s, const struct values *v)
 {
-    struct zones z = {mem_new(v->n_point * sizeof *z.lo), mem_new(v->n_point * sizeof *z.hi), 0};
+    struct zones z = {mem_new(v->n_point * sizeof *z.lo), mem_new(v->n_point * sizeof *z.hi),
+                      mem_new(v->n_point * sizeof *z.cut), 0};
     for (uint32_t i = 0; i < v->n_point; i++) {
-        if (!needs_zone(v, i)) continue;
+        uint64_t plain = needs_zone(v, i, PLAIN), pointed = needs_zone(v, i, POINTED);
+        if (!plain && !pointed) continue;
+        z.cut[z.n] = (pointed << 32 | plain) * UINT32_MAX;
         zone_of(x, &v->point[i], &z.lo[z.n], &z.hi[z.n]);
         z.n++;
     }
@@ -120,24 +128,25 @@ static void set_points(lex *x, struct spelling *s, const struct values *v)
     qsort(point, all, sizeof *point, by_value);
     for (uint32_t i = 0; i < all; i++)
         if (n == 0 || decimal_compare(&point[n - 1], &point[i]) != 0) point[n++] = point[i];
-    uint32_t *mask = arena_alloc(x->mem, (2 * n + 1) * sizeof *mask);
+    uint64_t *mask = arena_alloc(x->mem, (2 * n + 1) * sizeof *mask);
     for (uint32_t i = 0, from = 0; i <= n; i++) {
         // Open atoms lie within one of the values' own: the one after `from` points of theirs.
         mask[2 * i] = v->mask[2 * from];
-        if (in_zone(&z, i ? &point[i - 1] : NULL, i < n ? &point[i] : NULL)) mask[2 * i] = 0;
+        mask[2 * i] &= ~cut_at(&z, i ? &point[i - 1] : NULL, i < n ? &point[i] : NULL);
         if (i == n) break;
         bool own = from < v->n_point && decimal_compare(&v->point[from], &point[i]) == 0;
-        mask[2 * i + 1] = point_in_zone(&z, &point[i]) ? 0 : mask_in(v, &point[i]);
+        mask[2 * i + 1] = mask_in(v, &point[i]) & ~cut_at_point(&z, &point[i]);
         from += own;
     }
     free(z.lo);
     free(z.hi);
+    free(z.cut);
     s->n_point = n;
     s->point = point;
     s->mask = mask;
     for (uint32_t i = 0; i < 2 * n + 1; i += 2) {
-        s->dense = s->dense || mask[i] & 1;
-        if (atom_is_empty(s, i)) mask[i] = 0;
+        s->dense = s->dense || mask[i] & BOTH;
+        mask[i] &= atom_halves(s, i) * UINT32_MAX;
     }
 }
 
@@ -166,7 +175,7 @@ static void set_side(lex *x, struct side *side, const struct decimal *point, uin
 }
 
 // For every atom the first from it on in which some of these patterns belong to the set.
-static const uint32_t *live_from(lex *x, const struct spelling *s, uint32_t patterns)
+static const uint32_t *live_from(lex *x, const struct spelling *s, uint64_t patterns)
 {
     uint32_t n = 2 * s->n_point + 1, *live = arena_alloc(x->mem, (n + 1) * sizeof *live);
     live[n] = n;
@@ -181,8 +190,10 @@ static void set_sides(lex *x, struct spelling *s)
     uint32_t above = s->n_negative + s->has_zero;
     set_side(x, &s->side[0], s->point + above, s->n_point - above);
     set_side(x, &s->side[1], s->point, s->n_negative);
-    s->live = live_from(x, s, UINT32_MAX);
-    s->live_none = live_from(x, s, 1);
+    s->live[PLAIN] = live_from(x, s, UINT64_MAX); // a point may come still
+    s->live[POINTED] = live_from(x, s, UINT32_MAX * (BOTH - 1));
+    s->live_none[PLAIN] = live_from(x, s, BOTH);
+    s->live_none[POINTED] = live_from(x, s, BOTH - 1);
 }
 
 static void set_digit_counts(struct spelling *s, const struct values *v)

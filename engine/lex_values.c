@@ -17,19 +17,22 @@ typedef __int128 wide;
 
 struct list {
     arena *mem; // digits
-    struct decimal *value;
+    struct listed {
+        struct decimal v;
+        uint64_t spelt; // bit 0 of each half: it may be spelt so
+    } * value;
     uint32_t n, cap;
     bool many;
 };
 
-static void list_add(struct list *l, struct decimal v)
+static void list_add(struct list *l, struct decimal v, uint64_t spelt)
 {
     if (l->n == VALUES_MAX) {
         l->many = true;
         return;
     }
     l->value = array_room(l->value, l->n, &l->cap, sizeof *l->value);
-    l->value[l->n++] = v;
+    l->value[l->n++] = (struct listed){v, spelt};
 }
 
 // d * 10^frac rounded down; false: it does not fit.
@@ -75,13 +78,14 @@ static bool multiples_of(const struct spelling *s, uint32_t atom, struct divisor
     return true;
 }
 
-// Is the value that is k times divisor `at` of the set, and of its divisors that one the first?
-static bool is_value(const struct spelling *s, uint32_t atom, uint32_t at, wide k,
-                     uint8_t digit[40], struct decimal *v)
+// The spellings in which the value that is k times divisor `at` belongs to the set; 0 also where
+// that one is not the first of its divisors.
+static uint64_t spelt_as(const struct spelling *s, uint32_t atom, uint32_t at, wide k,
+                         uint8_t digit[40], struct decimal *v)
 {
     *v = decimal_of_wide(k * s->divisor[at].size, s->divisor[at].frac, digit);
     uint32_t p = pattern_of(s->divisor, s->n_divisor, v);
-    return (p & ((1u << at) - 1)) == 0 && (s->mask[atom] >> p & 1);
+    return p & ((1u << at) - 1) ? 0 : s->mask[atom] >> p & BOTH;
 }
 
 static void list_multiples(const struct spelling *s, uint32_t atom, uint32_t at, struct list *l)
@@ -91,45 +95,50 @@ static void list_multiples(const struct spelling *s, uint32_t atom, uint32_t at,
     for (wide k = m.first; !l->many && k <= m.last; k++) {
         uint8_t digit[40];
         struct decimal v;
-        if (!is_value(s, atom, at, k, digit, &v)) continue;
+        uint64_t spelt = spelt_as(s, atom, at, k, digit, &v);
+        if (!spelt) continue;
         uint8_t *copy = arena_alloc(l->mem, v.n + 1);
         memcpy(copy, v.digit, v.n);
         v.digit = copy;
-        list_add(l, v);
+        list_add(l, v, spelt);
     }
 }
 
 #define LOOKS 1000 // multiples looked at before an atom is taken to have some
 
-bool atom_is_empty(const struct spelling *s, uint32_t atom)
+uint64_t atom_halves(const struct spelling *s, uint32_t atom)
 {
-    if (atom % 2 || s->mask[atom] & 1) return s->mask[atom] == 0;
-    for (uint32_t at = 0; at < s->n_divisor; at++) {
+    uint64_t wanted = 0, some = s->mask[atom] & BOTH; // multiples of nothing are everywhere
+    if (half(s->mask[atom], PLAIN)) wanted |= 1;
+    if (half(s->mask[atom], POINTED)) wanted |= BOTH - 1;
+    for (uint32_t at = 0; at < s->n_divisor && some != wanted; at++) {
         struct multiples m;
-        if (!multiples_of(s, atom, s->divisor[at], &m)) return false;
-        for (wide k = m.first; k <= m.last; k++) {
+        if (!multiples_of(s, atom, s->divisor[at], &m)) return wanted;
+        for (wide k = m.first; k <= m.last && some != wanted; k++) {
             uint8_t digit[40];
             struct decimal v;
-            if (k - m.first > LOOKS || is_value(s, atom, at, k, digit, &v)) return false;
+            if (k - m.first > LOOKS) return wanted;
+            some |= spelt_as(s, atom, at, k, digit, &v);
         }
     }
-    return true;
+    return some;
 }
 
 static struct list list_values(const struct spelling *s)
 {
     struct list l = {.mem = arena_new(4000)};
-    for (uint32_t i = s->live[0]; i <= 2 * s->n_point && !l.many; i = s->live[i + 1]) {
+    for (uint32_t i = s->live[PLAIN][0]; i <= 2 * s->n_point && !l.many;
+         i = s->live[PLAIN][i + 1]) {
         if (i % 2) {
-            list_add(&l, s->point[i / 2]);
+            list_add(&l, s->point[i / 2], s->mask[i] & BOTH);
             continue;
         }
-        l.many =
-            s->mask[i] & 1; // of a value in between that is a multiple of nothing there is no end
+        // Of values in between that are multiples of nothing there is no end.
+        l.many = s->mask[i] & BOTH;
         for (uint32_t at = 0; at < s->n_divisor && !l.many; at++) {
             bool some = false;
             for (uint32_t p = 1u << at; p < 1u << s->n_divisor; p++)
-                some = some || (p >> at & 1 && s->mask[i] >> p & 1);
+                some = some || (p >> at & 1 && s->mask[i] >> p & BOTH);
             if (some) list_multiples(s, i, at, &l);
         }
     }
@@ -173,14 +182,16 @@ static bool begins_normal(const struct spelling *s, const struct decimal *v, con
     return n < 3 || begins(v->digit + 1, v->n - 1, text + 2, n - 2);
 }
 
-static bool begins_with(const struct spelling *s, const struct decimal *v, const char *text,
+static bool begins_with(const struct spelling *s, const struct listed *l, const char *text,
                         size_t n)
 {
+    const struct decimal *v = &l->v;
     bool minus = n && text[0] == '-';
     if (minus && (v->sign > 0 || (v->sign == 0 && !s->minus_zero))) return false;
     if (n && !minus && v->sign < 0) return false;
-    return begins_plain(s, v, text + minus, n - minus) ||
-           begins_normal(s, v, text + minus, n - minus);
+    if (half(l->spelt, POINTED) && begins_normal(s, v, text + minus, n - minus)) return true;
+    if (!half(l->spelt, POINTED) && memchr(text, '.', n)) return false;
+    return begins_plain(s, v, text + minus, n - minus);
 }
 
 // The text of a position, from the last byte back to the first.

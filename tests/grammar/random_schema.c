@@ -223,9 +223,10 @@ static void add_type(json_t *s, rng *r)
 
 static void add_scalar_keyword(json_t *s, rng *r)
 {
-    static const char *const patterns[] = {"^a", "b$", "^(a|b)*$", "a", "^.$", "^[^b]*$", "é|^$"};
+    static const char *const patterns[] = {"^a",  "b$",      "^(a|b)*$", "a",
+                                           "^.$", "^[^b]*$", "é|^$",     "^(a|ab|c)$"};
     switch (rng_below(r, 6)) {
-    case 0: json_object_set_new(s, "pattern", json_string(patterns[rng_below(r, 7)])); break;
+    case 0: json_object_set_new(s, "pattern", json_string(patterns[rng_below(r, 8)])); break;
     case 1: set_count(s, r, "minLength", 3); break;
     case 2: set_count(s, r, "maxLength", 3); break;
     case 3: set_count(s, r, rng_below(r, 2) ? "minimum" : "exclusiveMinimum", 3); break;
@@ -257,17 +258,17 @@ static void add_array_keyword(json_t *s, rng *r, int depth)
 
 static void add_object_keyword(json_t *s, rng *r, int depth)
 {
-    static const char *const patterns[] = {"^a", "b", "^.$", "c$"};
+    static const char *const patterns[] = {"^a", "b", "^.$", "c$", "^[abc]$", "^ab?$"};
     json_t *map = json_object();
     switch (rng_below(r, 9)) {
     case 0: json_object_set_new(s, "required", small_list(r, depth, small_name)); break;
     case 1: json_object_set_new(s, "additionalProperties", small(r, depth - 1)); break;
     case 2:
-        json_object_set_new(map, patterns[rng_below(r, 4)], small(r, depth - 1));
+        json_object_set_new(map, patterns[rng_below(r, 6)], small(r, depth - 1));
         json_object_set(s, "patternProperties", map);
         break;
     case 3: json_object_set_new(s, "propertyNames", small(r, 0)); break;
-    case 4: set_count(s, r, rng_below(r, 2) ? "minProperties" : "maxProperties", 3); break;
+    case 4: set_count(s, r, rng_below(r, 2) ? "minProperties" : "maxProperties", 4); break;
     case 5:
         json_object_set_new(map, letter(r), small_list(r, depth, small_name));
         json_object_set(s, "dependentRequired", map);

@@ -66,10 +66,10 @@ struct walk {
 static void fail_walk(struct walk *w, int32_t t, const char *why)
 {
     char *text = dump(w->schema);
-    print_message("schema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d "
-                  "'%.*s'\n",
-                  text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
-                  (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    printf("schema %s\nspacing %d order %d escapes %d closed %d\nafter  %.*s\ntoken  %d '%.*s'\n",
+           text, w->o.spacing, w->o.order, w->o.escapes, w->o.closed, (int)w->n, w->text, t,
+           (int)(t >= 0 ? w->v->len[t] : 0), t >= 0 ? w->v->bytes[t] : "");
+    fflush(stdout); // print_message would cut it off
     fail_msg("%s", why);
 }
 
@@ -549,6 +549,138 @@ static void speculation_leaves_no_trace(void **state)
     test_vocab_free(v);
 }
 
+// ---- characters that are special ----
+
+// A random walk that looks at each mask, now and then under a budget.
+static void compare_on_the_way(struct walk *w, int steps)
+{
+    for (int32_t t = -1; steps-- > 0 && t != w->v->end && w->n < TEXT_MAX / 2;) {
+        if (rng_below(w->r, 6) == 0)
+            compare_masks(w, grammar_shortest_finish(w->s) + (int)rng_below(w->r, 5));
+        compare_masks(w, -1);
+        t = choose(w->v, w->fast, w->r);
+        take(w, t);
+    }
+}
+
+static const char *const letters[] = {"a", "b", "\"", "\\", "\n", "\x01", "/", "é", "漢", "😀", " "};
+
+static json_t *random_names_schema(rng *r)
+{
+    static const char *const values[] = {"boolean", "null", "integer", "array"};
+    json_t *props = json_object(), *required = json_array();
+    for (uint64_t n = 1 + rng_below(r, 5); n; n--) {
+        char name[64] = "";
+        for (uint64_t k = rng_below(r, 4); k; k--)
+            strcat(name, letters[rng_below(r, sizeof letters / sizeof letters[0])]);
+        if (rng_below(r, 3) == 0 && !json_object_get(props, name))
+            json_array_append_new(required, json_string(name));
+        json_object_set_new(props, name, json_pack("{s:s}", "type", values[rng_below(r, 4)]));
+    }
+    json_t *schema =
+        json_pack("{s:s, s:o, s:o}", "type", "object", "properties", props, "required", required);
+    if (rng_below(r, 3) == 0)
+        json_object_set_new(schema, "additionalProperties", json_boolean(rng_below(r, 3)));
+    else
+        json_object_set_new(schema, "additionalProperties", json_pack("{s:s}", "type", "string"));
+    if (rng_below(r, 3) == 0)
+        json_object_set_new(schema, "propertyNames",
+                            json_pack("{s:i}", "maxLength", 1 + (int)rng_below(r, 4)));
+    return schema;
+}
+
+// Declared names with characters that JSON writes with a backslash, or may, and tokens that spell
+// parts of them in any way, and what follows them.
+static void names_with_escapes(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {
+        "a",       "b",   "ab",      "\\\"",      "\\\\",      "\\n",   "\\u",     "\\u00",
+        "22",      "5c",  "\\u0022", "0a",        "/",         "\\/",   "é",       "\xc3",
+        "\xa9",    "漢",  "\xe6",    "😀",         "\xf0\x9f",  "\\ud8", "3d",      "\\ude00",
+        "\\u005C", "\"",  "\":",     "\": ",      "\":tr",     "\":nu", "\":[",    "\":1",
+        "\":\"",   " ",   "\\",      "\\u0061\"", "\\u000A\"", "\\n\"", "\\\"\"",  "\\\\\"",
+        "\",\"",   "{\"", ",\"",     "é\"",       "a\"",       "b\":",  "\\u00e9", "\xa9\""};
+    rng r = seed(12);
+    size_t before = masks_compared;
+    for (int i = 0; i < rounds(150); i++) {
+        grammar_vocab *v = test_vocab_of(&r, pieces, sizeof pieces / sizeof pieces[0], 400);
+        for (int k = 0; k < 3; k++) {
+            json_t *schema = random_names_schema(&r);
+            struct walk w;
+            if (begin_walk(&w, v, &r, schema, random_options(&r))) {
+                compare_on_the_way(&w, 30);
+                end_walk(&w);
+            }
+            json_decref(schema);
+        }
+        test_vocab_free(v);
+    }
+    print_message("%zu masks compared\n", masks_compared - before);
+}
+
+// Patterns that tell white space beyond ASCII from other characters, and tokens that end before it
+// is clear which it will be.
+static void tokens_that_end_within_characters(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {
+        "^\\S+$",       "^[\\w\\s-]+$", "^[^\\s,]{2,5}$", "^\\s*$",         "^.+$",
+        "^[^\u3000]+$", "^\\W+$",       "^[а-я ]+$",      "^\\S+\\s+\\S+$", "\\s",
+        "^(\\S|a )*$",  "^[^漢]*$",     "^\\w*\\s?$",     "^[^\\S]{3,}$",   "^(\\s*|а*|b*)$"};
+    static const char *const pieces[] = {"a",
+                                         "b",
+                                         " ",
+                                         ",",
+                                         "-",
+                                         "\n",
+                                         "\\n",
+                                         "\xe3",
+                                         "\xe3\x80",
+                                         "　",
+                                         "о",
+                                         "\xd0",
+                                         "\xbe",
+                                         "\xc2",
+                                         "\xa0",
+                                         "\xc2\xa0",
+                                         "é",
+                                         "\xe2",
+                                         "\xe2\x80",
+                                         "\xa8",
+                                         "\xe2\x80\xa8",
+                                         "\xef\xbb\xbf",
+                                         "\xef\xbb",
+                                         "\xef",
+                                         "漢",
+                                         "\xe6\xbc",
+                                         "😀",
+                                         "\xf0\x9f",
+                                         "\"",
+                                         "\",\"",
+                                         "\\u",
+                                         "\\u30",
+                                         "00"};
+    rng r = seed(13);
+    size_t before = masks_compared;
+    for (int i = 0; i < rounds(40); i++) {
+        grammar_vocab *v = test_vocab_of(&r, pieces, sizeof pieces / sizeof pieces[0], 400);
+        for (size_t k = 0; k < sizeof patterns / sizeof patterns[0]; k++) {
+            json_t *schema = json_pack("{s:s, s:s}", "type", "string", "pattern", patterns[k]);
+            if (rng_below(&r, 4) == 0)
+                json_object_set_new(schema, "maxLength", json_integer(4 + (int)rng_below(&r, 9)));
+            struct walk w;
+            if (begin_walk(&w, v, &r, schema, random_options(&r))) {
+                compare_on_the_way(&w, 12);
+                end_walk(&w);
+            }
+            json_decref(schema);
+        }
+        test_vocab_free(v);
+    }
+    print_message("%zu masks compared\n", masks_compared - before);
+}
+
 static void forced_bytes(void **state)
 {
     (void)state;
@@ -597,6 +729,8 @@ int main(void)
         cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),
         cmocka_unit_test(speculation_leaves_no_trace),
+        cmocka_unit_test(names_with_escapes),
+        cmocka_unit_test(tokens_that_end_within_characters),
         cmocka_unit_test(forced_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,13 +81,14 @@ static void make_leaf(lex *x, rng *r, struct tree *t)
     err e = {0};
     const char *s = bounds[rng_below(r, sizeof bounds / sizeof *bounds)];
     const char *d = divisors[rng_below(r, sizeof divisors / sizeof *divisors)];
-    uint64_t kind = rng_below(r, 6);
+    uint64_t kind = rng_below(r, 7);
     wide bound = value_of(s), unit = value_of(d);
     bool exclusive = rng_below(r, 2);
     t->lang = kind == 0   ? lex_at_least(x, s, exclusive, &e)
               : kind == 1 ? lex_at_most(x, s, exclusive, &e)
               : kind == 2 ? lex_number(x, s, &e)
               : kind == 3 ? lex_integer(x)
+              : kind == 4 ? lex_plain_integer(x)
                           : lex_multiple(x, d, &e);
     for (size_t i = 0; i < n_text; i++) {
         wide v = texts[i].value;
@@ -95,6 +96,7 @@ static void make_leaf(lex *x, rng *r, struct tree *t)
                     : kind == 1 ? (exclusive ? v < bound : v <= bound)
                     : kind == 2 ? v == bound
                     : kind == 3 ? v % SCALE == 0
+                    : kind == 4 ? v % SCALE == 0 && !strpbrk(texts[i].s, ".eE")
                                 : v % unit == 0;
     }
 }
@@ -255,6 +257,8 @@ static void spellings(void **state)
         x, whole, lex_and(x, lex_at_least(x, "1", false, &e), lex_at_most(x, "5", false, &e)));
     lex_lang large = lex_at_least(x, "1e30", false, &e),
              id = lex_number(x, "12345678901234567890", &e);
+    lex_lang plain = lex_plain_integer(x), half = lex_number(x, "2.5", &e);
+    lex_lang mixed = lex_or(x, plain, half), rest = lex_not(x, plain);
     lex_lang tiny = lex_at_least(x, "0", true, &e), cents = lex_multiple(x, "0.01", &e);
     assert_false(reads(x, above, "0.1000000000000000000001")); // rounds onto the bound
     assert_false(reads(x, above, "0.1000000000000000001"));
@@ -280,6 +284,17 @@ static void spellings(void **state)
     assert_true(reads(x, whole, "600.0"));
     assert_true(reads(x, whole, "100e-2"));
     assert_false(reads(x, whole, "105e-2"));
+    assert_true(reads(x, plain, "600"));
+    assert_false(reads(x, plain, "600.0"));
+    assert_false(reads(x, plain, "6e2"));
+    assert_true(reads(x, mixed, "2"));
+    assert_true(reads(x, mixed, "2.50"));
+    assert_false(reads(x, mixed, "2.0"));
+    assert_true(reads(x, rest, "2.0"));
+    assert_false(reads(x, rest, "2"));
+    assert_int_equal(lex_or(x, plain, rest), LEX_ANY_NUMBER);
+    assert_int_equal(lex_and(x, plain, whole), plain);
+    assert_int_equal(lex_rest(x, walk(x, lex_start(x, lex_and(x, plain, large)), "1")), 30);
     assert_true(reads(x, cents, "1.50"));
     assert_true(reads(x, cents, "1e+16"));
     assert_true(reads(x, cents, "1.500000"));

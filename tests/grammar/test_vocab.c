@@ -28,27 +28,31 @@ static void add(grammar_vocab *v, const char *p, size_t n, uint8_t kind)
     v->n_token++;
 }
 
-// Two or three of the fixed tokens in a row.
-static void add_random(grammar_vocab *v, rng *r)
+// Pieces in a row.
+static void add_random(grammar_vocab *v, rng *r, const char *const *piece, size_t n_piece,
+                       size_t parts)
 {
-    char text[64];
-    size_t n = 0, parts = 2 + rng_below(r, 2);
+    char text[256];
+    size_t n = 0;
     for (size_t i = 0; i < parts; i++) {
-        const char *p = fixed[rng_below(r, sizeof fixed / sizeof fixed[0])];
+        const char *p = piece[rng_below(r, n_piece)];
+        if (n + strlen(p) > sizeof text) break;
         memcpy(text + n, p, strlen(p));
         n += strlen(p);
     }
     add(v, text, n, VOCAB_TEXT);
 }
 
-grammar_vocab *test_vocab_new(rng *r, int n_random)
+static grammar_vocab *bytes_new(void)
 {
     grammar_vocab *v = mem_new(sizeof *v);
-    err e;
     for (int c = 0; c < 256; c++) add(v, (const char[]){(char)c}, 1, VOCAB_TEXT);
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
-        add(v, fixed[i], strlen(fixed[i]), VOCAB_TEXT);
-    for (int i = 0; i < n_random; i++) add_random(v, r);
+    return v;
+}
+
+static grammar_vocab *with_special(grammar_vocab *v)
+{
+    err e;
     add(v, "", 0, VOCAB_TEXT);
     add(v, "<|start|>", 9, VOCAB_SPECIAL);
     add(v, "<|end|>", 7, VOCAB_SPECIAL);
@@ -59,6 +63,22 @@ grammar_vocab *test_vocab_new(rng *r, int n_random)
     add(v, "</think>", 8, VOCAB_ADDED);
     if (grammar_vocab_prepare(v, &e) < 0) abort();
     return v;
+}
+
+grammar_vocab *test_vocab_new(rng *r, int n_random)
+{
+    grammar_vocab *v = bytes_new();
+    size_t n_fixed = sizeof fixed / sizeof fixed[0];
+    for (size_t i = 0; i < n_fixed; i++) add(v, fixed[i], strlen(fixed[i]), VOCAB_TEXT);
+    for (int i = 0; i < n_random; i++) add_random(v, r, fixed, n_fixed, 2 + rng_below(r, 2));
+    return with_special(v);
+}
+
+grammar_vocab *test_vocab_of(rng *r, const char *const *piece, size_t n_piece, int n_random)
+{
+    grammar_vocab *v = bytes_new();
+    for (int i = 0; i < n_random; i++) add_random(v, r, piece, n_piece, 1 + rng_below(r, 3));
+    return with_special(v);
 }
 
 void test_vocab_free(grammar_vocab *v)

@@ -5,6 +5,8 @@
 #include "engine/grammar.h"
 
 grammar_vocab *test_vocab_new(rng *r, int n_random);
+// Every byte, and n_random tokens of one to three of the pieces in a row.
+grammar_vocab *test_vocab_of(rng *r, const char *const *piece, size_t n_piece, int n_random);
 void test_vocab_free(grammar_vocab *v);
 int32_t test_vocab_find(const grammar_vocab *v, const char *text, uint8_t kind);
 // Accepts the text as tokens chosen at random among those that fit it; false where refused.
