@@ -465,7 +465,9 @@ static bool fill_lexeme(struct fill *f, const struct pos *p)
         x = lexeme_of(g, p->s, false);
     else
         lexeme_make(g, p->s, false, tail <= f->limit ? f->limit - tail : 0, &own);
-    uint32_t longest = far_add(x->furthest, tail);
+    // What was made for a state alike may be for one that is nearer its end.
+    uint32_t furthest = f->measure ? lex_furthest(g->x, p->s, x->furthest) : x->furthest;
+    uint32_t longest = far_add(furthest, tail);
     if (longest > f->longest) f->longest = longest;
     if (tail <= f->limit) put_inside(f, p, x);
     if (closes) put_closing(f, p, x, &closed, allowed);
