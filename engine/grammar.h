@@ -61,7 +61,8 @@ enum grammar_spacing {
 #define GRAMMAR_SPACE_DEFAULT 64
 
 enum grammar_order {
-    ORDER_SCHEMA,        // declared keys as the schema lists them, undeclared ones last
+    ORDER_SCHEMA,        // declared keys as the schema lists them, undeclared ones last; a key of
+                         // several alternatives where the first of them lists it
     ORDER_ANY,           // as the model likes
     ORDER_REQUIRED_FIRST // the required ones as the schema lists them, then the others
 };

@@ -465,12 +465,6 @@ static bool collect(struct search *s, struct demand *d)
     return true;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 // Undeclared keys of a class that are neither taken nor needed; saturates.
 static uint32_t class_left(struct search *s, uint32_t c)
 {
@@ -484,34 +478,38 @@ static uint32_t class_left(struct search *s, uint32_t c)
     return n;
 }
 
+struct offer { // properties that may come, at this cost each
+    uint32_t cost, left;
+};
+
+static int by_cost(const void *a, const void *b)
+{
+    uint32_t x = ((const struct offer *)a)->cost, y = ((const struct offer *)b)->cost;
+    return x < y ? -1 : x > y;
+}
+
 // Bytes of `n` more properties than the conditions name, the cheapest ones.
 static uint32_t fill_cost(struct search *s, const struct demand *d, uint32_t n)
 {
     const struct keys *k = s->at->k;
-    uint32_t *v = mem_new((k->n + 1) * sizeof *v), m = 0, total = 0;
-    for (uint32_t i = s->at->next; i < k->n; i++) {
-        if (!can_come(s, i) || has_bit(d->must, i) || has_bit(d->lacks, i)) continue;
-        uint32_t cost = property_cost(s, i, value_set(s, i));
-        if (cost < FAR) v[m++] = cost;
-    }
-    if (m) qsort(v, m, sizeof *v, by_size);
-    uint32_t taken = min_of(m, n);
-    for (uint32_t i = 0; i < taken; i++) total = far_add(total, v[i]);
-    free(v);
-    n -= taken;
-    uint32_t best = FAR;
-    for (uint32_t c = 0; c < k->n_class && n; c++) {
-        uint32_t cost = property_cost(s, k->n + c, value_set(s, k->n + c));
-        uint32_t left = class_left(s, c);
-        if (cost >= FAR || left == 0) continue;
-        if (left >= n) {
-            best = min_of(best, far_mul(n, cost));
+    struct offer *v = mem_new((k->n + k->n_class + 1) * sizeof *v);
+    uint32_t m = 0, total = 0;
+    for (uint32_t i = s->at->next; i < k->n + k->n_class; i++) {
+        bool declared = i < k->n;
+        if (!can_come(s, i) || (declared && (has_bit(d->must, i) || has_bit(d->lacks, i))))
             continue;
-        }
-        total = far_add(total, far_mul(left, cost));
-        n -= left;
+        uint32_t cost = property_cost(s, i, value_set(s, i));
+        uint32_t left = cost >= FAR ? 0 : declared ? 1 : class_left(s, i - k->n);
+        if (left) v[m++] = (struct offer){cost, left};
     }
-    return n ? far_add(total, best) : total;
+    if (m) qsort(v, m, sizeof *v, by_cost);
+    for (uint32_t i = 0; i < m && n; i++) {
+        uint32_t taken = min_of(v[i].left, n);
+        total = far_add(total, far_mul(taken, v[i].cost));
+        n -= taken;
+    }
+    free(v);
+    return n ? FAR : total;
 }
 
 static uint32_t demand_cost(struct search *s, struct demand *d)

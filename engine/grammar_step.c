@@ -162,19 +162,23 @@ static uint32_t settle(const grammar *g, const struct frame *f, uint32_t count)
     return min_of(count, most);
 }
 
-// Items that serve the same ones below are one item, in which either form may hold.
+// Items that serve the same ones below are one item, in which either form may hold. Forms in which
+// elements are compared stand alone.
 static uint32_t merge_items(grammar *g, struct frame *f, uint32_t n)
 {
     uint32_t m = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct item it = FRAME_ITEMS(f)[i];
+        bool alone = form_compares(g, it.form);
         const uint64_t *row = FRAME_SERVES(f) + (size_t)i * f->words;
         uint32_t k = 0;
-        while (k < m &&
-               memcmp(FRAME_SERVES(f) + (size_t)k * f->words, row, f->words * sizeof *row) != 0)
-            k++;
-        bool same = k < m && (!form_compares(g, it.form) || FRAME_ITEMS(f)[k].form == it.form);
-        if (same) {
+        for (; k < m; k++) {
+            form_id form = FRAME_ITEMS(f)[k].form;
+            if (form != it.form && (alone || form_compares(g, form))) continue;
+            if (memcmp(FRAME_SERVES(f) + (size_t)k * f->words, row, f->words * sizeof *row) == 0)
+                break;
+        }
+        if (k < m) {
             FRAME_ITEMS(f)[k].form = form_or(g, FRAME_ITEMS(f)[k].form, it.form);
             continue;
         }

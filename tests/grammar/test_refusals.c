@@ -180,6 +180,40 @@ static void policies(void **state)
          "{\"a\":1,\"b\":1,\"c\":1}", true, PLAIN},
         {"{\"properties\": {\"a\": {}}}", "3", true, PLAIN},
         {"{\"properties\": {\"a\": {}}, \"type\": \"object\"}", "3", false, PLAIN},
+        {"{\"anyOf\": [{\"uniqueItems\": true}, {\"items\": {\"type\": \"object\"}}]}", "[{},{}]",
+         true, PLAIN},
+        {"{\"anyOf\": [{\"uniqueItems\": true}, {\"items\": {\"type\": \"object\"}}]}", "[1,1]",
+         false, PLAIN},
+        {"{\"anyOf\": [{\"uniqueItems\": true}, {\"items\": {\"type\": \"object\"}}]}", "[1,{}]",
+         true, PLAIN},
+        {"{\"type\": \"object\", \"patternProperties\": {\"^[fg]$\": {}}, "
+         "\"additionalProperties\": false, \"allOf\": [{\"not\": {\"additionalProperties\": "
+         "{\"type\": \"string\"}}}, {\"not\": {\"additionalProperties\": {\"type\": "
+         "\"integer\"}}}], \"maxProperties\": 1}",
+         "{\"g\":true}", true, PLAIN},
+        {"{\"type\": \"object\", \"patternProperties\": {\"^[fg]$\": {}}, "
+         "\"additionalProperties\": false, \"allOf\": [{\"not\": {\"additionalProperties\": "
+         "{\"type\": \"string\"}}}, {\"not\": {\"additionalProperties\": {\"type\": "
+         "\"integer\"}}}], \"maxProperties\": 1}",
+         "{\"g\":\"a\"}", false, PLAIN},
+        {"{\"type\": \"object\", \"patternProperties\": {\"^[fg]$\": {}}, "
+         "\"additionalProperties\": false, \"allOf\": [{\"not\": {\"additionalProperties\": "
+         "{\"type\": \"string\"}}}, {\"not\": {\"additionalProperties\": {\"type\": "
+         "\"integer\"}}}], \"minProperties\": 2}",
+         "{\"g\":\"a\",\"f\":1}", true, PLAIN},
+        {"{\"type\": \"object\", \"patternProperties\": {\"^[fg]$\": {}}, "
+         "\"additionalProperties\": false, \"allOf\": [{\"not\": {\"additionalProperties\": "
+         "{\"type\": \"string\"}}}, {\"not\": {\"additionalProperties\": {\"type\": "
+         "\"integer\"}}}], \"minProperties\": 2}",
+         "{\"g\":1,\"f\":1}", false, PLAIN},
+        {"{\"not\": {\"additionalProperties\": {\"not\": {\"type\": \"string\"}}}, \"allOf\": "
+         "[{\"not\": {\"additionalProperties\": {\"not\": {\"type\": \"integer\"}}}}], \"type\": "
+         "\"object\"}",
+         "{\"a\":\"\",\"b\":1}", true, PLAIN},
+        {"{\"not\": {\"additionalProperties\": {\"not\": {\"type\": \"string\"}}}, \"allOf\": "
+         "[{\"not\": {\"additionalProperties\": {\"not\": {\"type\": \"integer\"}}}}], \"type\": "
+         "\"object\"}",
+         "{\"a\":\"\",\"b\":\"\"}", false, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1,2]", true, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", false, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", true, PYTHON},
