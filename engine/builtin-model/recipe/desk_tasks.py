@@ -351,6 +351,15 @@ class Tasks:
                  "what is the [total|sum] of {f}|what do the [things|items] in {f} cost [together|in total|altogether]|how much is everything in {f} [together|]|"
                  "[compute|calculate|work out|find] the [total|sum] of [the numbers in|the prices in|] {f}|what does everything in {f} [add up|come] to|total of {f}|add [up|together] what is in {f}|"
                  "how much do the items in {f} cost [together|in total]|what's the total [in|for] {f}|[give|tell] me the [sum|total] of the [prices|numbers|amounts] in {f}")
+    # With a word for what is counted, as the file's name or unit has it, or any.
+    SUM_WORDS_OF = ("what do the {w} in {f} [come|add up|amount] to|add up the {w} in {f}|[sum|total] the {w} [in|from|of] {f}|how [much|many] are the {w} in {f} [together|in all|altogether]|how many {w} [are there|do we have|did I have] in [all|total][,|?] [see|look in|according to] {f}|"
+                    "read {f} and [tell me|give me|say|work out] the [sum|total] of [all|] the {w}|[what is|tell me] the total of the {w} in {f}|[put|take] [all|] the {w} [in|of] {f} together|{w} in {f}, all together|count up the {w} in {f}|"
+                    "look [at|into] {f} [and|, then] add the {w}|how much did [I|we] [spend|pay] on {w} [in all|altogether]? [It is|See|Read] {f}|what is the sum of [all|] the {w} listed in {f}|{f} has my {w}[. What is the total|: what do they add up to|. Add them up]|the {w} are in {f}[. Sum them|: total please|. What do they make]|"
+                    "sum of the {w}, please: {f}|I want the total of the {w} from {f}|calculate the total {w} from {f}|find out what the {w} in {f} add up to|use {f} to add up the {w}")
+
+    def counted(self, f):
+        """What the numbers of the file are called."""
+        return self.r.choice((f.unit if len(f.unit) > 3 else "amounts", f.path.rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("_", " ").replace("-", " "), self.r.choice(PRICE_NAMES), self.r.choice(PRICE_NAMES), self.V.word() + "s"))
 
     def numbers(self, f, joiner=" + "):
         return joiner.join(number for _, number, _ in f.items)
@@ -370,7 +379,10 @@ class Tasks:
             raise NotNow
         tail, after = self.tail()
         if kind == "sum":
-            self.ask(self.pick(self.SUM_WORDS) + tail, f=self.named(f.path), **after)
+            if self.chance(.5):
+                self.ask(self.pick(self.SUM_WORDS) + tail, f=self.named(f.path), **after)
+            else:
+                self.ask(self.pick(self.SUM_WORDS_OF) + tail, f=self.named(f.path), w=self.counted(f), **after)
             self.call("read_file", path=f.path)
             value = self.call("calculate", expression=self.numbers(f))
             answer = f"The total is {value}."
