@@ -45,7 +45,7 @@ void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, ui
     uint64_t floats =
         (uint64_t)n * (uint64_t)(c->dim + n_q + 2 * n_kv + 2 * c->ffn_dim + c->head_dim);
     floats += (uint64_t)STEP_ROWS * (uint64_t)c->n_vocab + (uint64_t)c->dim;
-    if (c->n_expert) floats += k_mix_room(&experts, n);
+    if (c->n_expert) floats += ops->mix_room(&experts, n);
     *cache = 2 * (uint64_t)c->n_layer * (uint64_t)c->n_kv_head * (uint64_t)ctx_max *
              k_row_bytes(ops->kv_type, c->head_dim);
     *scratch = floats * sizeof(float) + (uint64_t)(n + 1) * sizeof(int32_t) +
@@ -77,7 +77,8 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
                        .logits = room(m, STEP_ROWS, c->n_vocab),
                        .pooled = room(m, 1, c->dim)};
     if (c->n_expert)
-        w->mix = m->ops->alloc(m->device, k_mix_room(&m->layers[0].experts, n) * sizeof *w->mix);
+        w->mix =
+            m->ops->alloc(m->device, m->ops->mix_room(&m->layers[0].experts, n) * sizeof *w->mix);
     bool ok = (!c->n_expert || w->mix) && open_caches(w, m) && w->place && w->inv_freq && w->x &&
               w->h && w->attn && w->ffn && w->q && w->k && w->v && w->gate && w->up && w->rope &&
               w->logits && w->pooled;

@@ -17,7 +17,7 @@ struct work {
     float *q;               // [chunk_max, n_head * head_dim]
     float *k, *v;           // [chunk_max, n_kv_head * head_dim]
     float *gate, *up;       // [chunk_max, ffn_dim]; without experts
-    float *mix;             // [k_mix_room]; with experts
+    float *mix;             // [mix_room]; with experts
     float *rope;            // [chunk_max, head_dim]
     float *logits;          // [STEP_ROWS, n_vocab]
     float *pooled;          // [dim]

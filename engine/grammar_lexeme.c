@@ -218,6 +218,14 @@ static void put_run(struct making *m)
     if (!known) free(bits);
 }
 
+// What ends within a character counts as BEYOND and as WHITE, but lives where one of them does:
+// where the other is death, it must not be passed over with that.
+static void keep_begun(struct kinds *passed, const struct kinds *loops)
+{
+    uint64_t both = 1ull << KIND_BEYOND | 1ull << KIND_WHITE, live = loops->w[0] & both;
+    if (live && live != both) passed->w[0] &= ~(both & ~live);
+}
+
 static void begin_with_run(struct making *m)
 {
     static const struct kinds none = {{0}};
@@ -229,15 +237,37 @@ static void begin_with_run(struct making *m)
         put_run(m);
     else
         m->first = m->loops = m->passed = none;
-    // Where one of the kinds beyond ASCII is death and the other is of the run, a token that ends
-    // within a character may become either. Subtrees with such tokens have both kinds.
-    bool beyond = kinds_has(&m->passed, KIND_BEYOND), white = kinds_has(&m->passed, KIND_WHITE);
+    keep_begun(&m->passed, &m->loops);
     m->passed.w[0] |= m->loops.w[0];
     m->passed.w[1] |= m->loops.w[1];
-    if (beyond != white) m->passed.w[0] &= ~(1ull << KIND_WHITE);
 }
 
 // ---- the walk ----
+
+// The kinds that may stand in a string as they are.
+static struct kinds kinds_of_strings(void)
+{
+    struct kinds k = {{0}};
+    kinds_add(&k, KIND_BEYOND);
+    kinds_add(&k, KIND_WHITE);
+    for (uint32_t c = 0x20; c < 0x7f; c++)
+        if (c != '"' && c != '\\') kinds_add(&k, c);
+    return k;
+}
+
+// Does every token of the subtree at n, where the walk is at s, stay within the string, and at no
+// state of few members? So it is where something loops: there are infinitely many members. And
+// where all is free for more characters than the longest token below n can have.
+static bool subtree_lives(const struct making *m, const struct kinds *free,
+                          const struct trie_node *n, lex_state s)
+{
+    uint32_t min, room;
+    if (!kinds_within(&n->below, free)) return false;
+    struct kinds loops = lex_loops(m->g->x, s);
+    if (kinds_within(&n->below, &loops)) return true;
+    return lex_is_free(m->g->x, s, &min, &room) && min == 0 && n->deepest < 255 &&
+           room > n->deepest;
+}
 
 // How far a walk is: whether all whole characters so far are of the run, and which they are.
 struct reached {
@@ -282,6 +312,7 @@ static void walk(struct making *m)
 {
     lex *l = m->g->x;
     const struct trie *t = m->t;
+    struct kinds free = kinds_of_strings();
     struct reached at[DEPTH_MAX + 1];
     at[0] = (struct reached){.s = m->start, .pure = !kinds_none(&m->first)};
     for (uint32_t i = 0; i < t->n;) {
@@ -306,14 +337,11 @@ static void walk(struct making *m)
         }
         at[d].s = s;
         if (n->n_token && !at[d].known) put_node(m, n, s);
-        // Where something loops there are infinitely many members: none has to be looked at alone.
-        if (!at[d].pure && n->skip > i + SUBTREE_LEAST) {
-            struct kinds loops = lex_loops(l, s);
-            if (kinds_within(&n->below, &loops) && loops_fit(m, s)) {
-                put_below(m, n);
-                i = n->skip;
-                continue;
-            }
+        if (!at[d].pure && n->skip > i + SUBTREE_LEAST && subtree_lives(m, &free, n, s) &&
+            loops_fit(m, s)) {
+            put_below(m, n);
+            i = n->skip;
+            continue;
         }
         i++;
     }

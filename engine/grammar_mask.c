@@ -379,6 +379,64 @@ static void put_closing(struct fill *f, const struct pos *p, const struct lexeme
     }
 }
 
+// How the keys go on that are taken or declared and begin with what is written of this one.
+struct spent {
+    const char **text;
+    uint32_t *len;
+    uint32_t n;
+};
+
+static void add_spent(struct spent *v, const char *prefix, uint32_t n, const char *key,
+                      uint32_t len)
+{
+    if (len < n || memcmp(key, prefix, n) != 0) return;
+    v->text[v->n] = key + n;
+    v->len[v->n++] = len - n;
+}
+
+static struct spent spent_keys(struct fill *f, const struct pos *p)
+{
+    const struct keys *k = p->top->keys;
+    uint32_t n = k->n, len = p->key ? p->key->len : 0;
+    for (const struct seen_key *x = p->top->extra; x; x = x->before) n++;
+    struct spent v = {.text = chunk_alloc(&f->g->step, (n + 1) * sizeof *v.text),
+                      .len = chunk_alloc(&f->g->step, (n + 1) * sizeof *v.len)};
+    char *prefix = chunk_alloc(&f->g->step, len + 1);
+    const struct text_byte *b = p->key;
+    for (uint32_t i = len; i-- > 0; b = b->before) prefix[i] = b->byte;
+    for (uint32_t i = 0; i < k->n; i++)
+        add_spent(&v, prefix, len, f->g->names[k->name[i]].text, f->g->names[k->name[i]].len);
+    for (const struct seen_key *x = p->top->extra; x; x = x->before)
+        add_spent(&v, prefix, len, x->text, x->len);
+    return v;
+}
+
+// With this token the key begins as no spent one does: then a member that is left goes on so. Only
+// seen where the token is plain ASCII, so that it means what it spells.
+static bool is_unspent(const struct spent *v, const char *text, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (text[i] == '\\' || (uint8_t)text[i] >= 0x80) return false;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->len[i] >= n && memcmp(v->text[i], text, n) == 0) return false;
+    return true;
+}
+
+// Tokens that lead to states of few members. A key is written in plain characters so far.
+static void put_few(struct fill *f, const struct pos *p, const struct lexeme *x)
+{
+    const grammar_vocab *v = f->g->v;
+    bool known = p->mode == M_KEY && f->limit == NO_LIMIT && !f->measure;
+    struct spent spent = known && x->few.n ? spent_keys(f, p) : (struct spent){0};
+    for (uint32_t i = 0; i < x->few.n; i++) {
+        int32_t token = x->few.v[i];
+        if (known && is_unspent(&spent, v->bytes[token], v->len[token]))
+            put(f, token);
+        else
+            put_alone(f, p, token);
+    }
+}
+
 static void put_inside(struct fill *f, const struct pos *p, const struct lexeme *x)
 {
     f->base = x->base;
@@ -386,7 +444,7 @@ static void put_inside(struct fill *f, const struct pos *p, const struct lexeme 
     f->shared = x->own;
     if (x->own) x->own->refs++;
     for (uint32_t i = 0; i < x->inside.n; i++) put(f, x->inside.v[i]);
-    for (uint32_t i = 0; i < x->few.n; i++) put_alone(f, p, x->few.v[i]);
+    put_few(f, p, x);
 }
 
 static const struct mask *unlimited_mask(grammar *g, const struct pos *p, bool measure);
@@ -407,7 +465,9 @@ static bool fill_lexeme(struct fill *f, const struct pos *p)
         x = lexeme_of(g, p->s, false);
     else
         lexeme_make(g, p->s, false, tail <= f->limit ? f->limit - tail : 0, &own);
-    uint32_t longest = far_add(x->furthest, tail);
+    // What was made for a state alike may be for one that is nearer its end.
+    uint32_t furthest = f->measure ? lex_furthest(g->x, p->s, x->furthest) : x->furthest;
+    uint32_t longest = far_add(furthest, tail);
     if (longest > f->longest) f->longest = longest;
     if (tail <= f->limit) put_inside(f, p, x);
     if (closes) put_closing(f, p, x, &closed, allowed);

@@ -151,6 +151,7 @@ struct form {
     uint8_t cost_state; // 0: cost not known, 1: being found out, 2: known
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
     bool compares;      // A_UNIQUE within
+    bool lives;         // there is such a container; false: not known
     uint8_t answer;     // of the question `asked`: a form may stand in many places of another
     uint32_t asked;
     uint32_t a, b, c;
@@ -232,6 +233,7 @@ set_id values_or(struct grammar *g, set_id a, set_id b);
 set_id values_not(struct grammar *g, set_id a);
 set_id values_minus(struct grammar *g, set_id a, set_id b); // a and not b
 uint32_t values_cost(struct grammar *g, set_id a); // bytes of the shortest member; FAR: empty
+bool values_live(struct grammar *g, set_id a);     // not empty: sooner known than the cost
 bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are none or all
 set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
 // How many there are at most, exactly where they are scalars; LEX_MANY: more than are counted.
@@ -245,6 +247,7 @@ form_id form_and(struct grammar *g, form_id a, form_id b);
 form_id form_or(struct grammar *g, form_id a, form_id b);
 form_id form_not(struct grammar *g, form_id a);
 uint32_t form_cost(struct grammar *g, form_id a, bool object);
+bool form_lives(struct grammar *g, form_id a, bool object);   // cost < FAR
 bool forms_disjoint(struct grammar *g, form_id a, form_id b); // cheaply seen; false: perhaps not
 
 name_id name_of(struct grammar *g, const char *text, size_t len);

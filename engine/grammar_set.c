@@ -635,16 +635,9 @@ bool form_compares(const grammar *g, form_id f)
 // The least cost of any container of this form. Recursion that comes back to a form whose cost is
 // being found out gains nothing there: the cheapest container does not hold another like it. Such a
 // FAR is not remembered, except by the form that began.
-uint32_t form_cost(grammar *g, form_id a, bool object)
+static uint32_t find_cost(grammar *g, form_id a, bool object, bool any)
 {
-    struct form *f = &g->forms[a];
-    if (a <= FORM_TRUE) return a == FORM_TRUE ? 2 : FAR;
-    if (f->cost_state == 2) return f->cost;
-    if (f->cost_state == 1) {
-        g->cut = true;
-        return FAR;
-    }
-    f->cost_state = 1;
+    g->forms[a].cost_state = 1;
     bool outer_cut = g->cut;
     g->cut = false;
     g->finding++;
@@ -652,19 +645,47 @@ uint32_t form_cost(grammar *g, form_id a, bool object)
     if (object) {
         const struct keys *k = keys_of(g, &a, 1);
         uint64_t *seen = mem_new((bit_words(k->n) + 1) * sizeof *seen);
-        cost = object_rest(g, a, &(struct object_at){.k = k, .seen = seen}, false);
+        cost = object_rest(g, a, &(struct object_at){.k = k, .seen = seen}, any);
         free(seen);
     } else {
         cost = array_rest(g, a, 0, &(struct used){.set = SET_NONE});
     }
     cost = far_add(cost, 1);
     g->finding--;
-    f = &g->forms[a];
+    struct form *f = &g->forms[a];
     bool final = cost < FAR || !g->cut || g->finding == 0;
-    f->cost_state = final ? 2 : 0;
+    f->lives = cost < FAR;
+    f->cost_state = final && !(any && f->lives) ? 2 : 0;
     f->cost = cost;
     g->cut = outer_cut || (g->cut && !final);
     return cost;
+}
+
+uint32_t form_cost(grammar *g, form_id a, bool object)
+{
+    const struct form *f = &g->forms[a];
+    if (a <= FORM_TRUE) return a == FORM_TRUE ? 2 : FAR;
+    if (f->cost_state == 2) return f->cost;
+    if (f->cost_state == 1) {
+        g->cut = true;
+        return FAR;
+    }
+    return find_cost(g, a, object, false);
+}
+
+bool form_lives(grammar *g, form_id a, bool object)
+{
+    const struct form *f = &g->forms[a];
+    if (a <= FORM_TRUE || f->lives || f->cost_state || !object)
+        return f->lives || form_cost(g, a, object) < FAR;
+    return find_cost(g, a, object, true) < FAR;
+}
+
+bool values_live(grammar *g, set_id a)
+{
+    struct set s = g->sets[a];
+    return s.scalar_cost < FAR || (s.array && form_lives(g, s.array, false)) ||
+           (s.object && form_lives(g, s.object, true));
 }
 
 // ---- nodes ----
@@ -809,7 +830,7 @@ static bool surely_empty(grammar *g, set_id s)
 {
     bool outer = g->cut;
     g->cut = false;
-    bool empty = values_cost(g, s) >= FAR && !g->cut;
+    bool empty = !values_live(g, s) && !g->cut;
     g->cut = outer;
     return empty;
 }

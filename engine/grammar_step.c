@@ -343,7 +343,7 @@ static bool open_container(grammar *g, struct chunks *mem, const struct pos *fro
     for (uint32_t i = 0; i < f->n; i++) {
         const struct set *s = &g->sets[FRAME_ITEMS(f)[i].child];
         form_id form = object ? s->object : s->array;
-        if (form == FORM_FALSE || form_cost(g, form, object) >= FAR) continue;
+        if (form == FORM_FALSE || !form_lives(g, form, object)) continue;
         if (!object && form_compares(g, form))
             split_compared(g, form, v, &n, cap, i);
         else if (n < cap)
@@ -616,7 +616,7 @@ static uint32_t live_terms(grammar *g, struct chunks *mem, const struct frame *f
     uint64_t room[16], *seen = f->n_seen <= 16 ? room : chunk_alloc(mem, f->n_seen * sizeof *seen);
     struct object_at at = after_symbol(g, f, symbol, seen, min_of(f->count + 1, NONE - 1));
     for (uint32_t k = 0; k < n && m < cap; k++) {
-        if (values_cost(g, t[k].value) >= FAR) continue;
+        if (!values_live(g, t[k].value)) continue;
         if (object_rest(g, t[k].rest, &at, true) >= FAR) continue;
         v[m++] = t[k];
     }
@@ -734,8 +734,11 @@ static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_cla
     const struct keys *k = p->top->keys;
     uint32_t n = 0, len = p->key ? p->key->len : 0;
     char *key = mem_new((size_t)len + 1);
-    uint32_t m = raw_key(p, key);
-    m = decode(key, whole_length(key, m), key);
+    uint32_t raw = raw_key(p, key), whole = whole_length(key, raw);
+    uint32_t begun = whole < raw && key[whole] != '\\' ? raw - whole : 0; // bytes of a character
+    uint32_t m = decode(key, whole, key);
+    memmove(key + m, key + whole, begun);
+    m += begun;
     for (const struct seen_key *x = p->top->extra; x; x = x->before)
         n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
     for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
@@ -951,7 +954,7 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
             set_id s = t[k].value;
             if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
             s = array_spare(g, t[k].rest, f->count + 1, &used, s);
-            if (values_cost(g, s) >= FAR) continue;
+            if (!values_live(g, s)) continue;
             if (f->distinct && !lex_words_left(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)))
                 continue;
             if (array_rest(g, t[k].rest, f->count + 1, &used) >= FAR) continue;

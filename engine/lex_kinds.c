@@ -156,9 +156,11 @@ static bool run_of_set(lex *x, expr a, struct lex_run *run)
     if (x->expr[head].kind != EXPR_SET || !x->expr[tail].plain) return false;
     uint32_t set = x->expr[head].a;
     run->kinds = kinds_of_set(x, set);
-    run->dead = run->most != NO_MAX && is_foreign(x, tail, set);
+    bool foreign = is_foreign(x, tail, set);
+    run->dead = run->most != NO_MAX && foreign;
     run->rest = expr_rest(x, a); // fewer and fewer
-    run->doomed = doomed_of(x, tail);
+    // What the run may have read of the tail as well goes on in other ways.
+    run->doomed = foreign ? doomed_of(x, tail) : (struct kinds){{0}};
     for (uint32_t i = 0; i < x->set[set].n; i++)
         take_kinds(&run->doomed, x->set[set].span[i].lo, x->set[set].span[i].hi);
     take_kinds(&run->doomed, '"', '"');

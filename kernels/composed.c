@@ -60,10 +60,17 @@ void composed_add(const struct k_ops *op, k_device *d, const float *a, const str
 // together, and the results go back to where they came from. Memory of these instances is the
 // host's.
 
-size_t k_mix_room(const struct k_experts *e, int n_token)
+size_t composed_mix_room(const struct k_experts *e, int n_token)
 {
     size_t dim = (size_t)e->router->n_col, ffn = (size_t)e->gate->n_row;
     return (size_t)n_token * ((size_t)e->n_expert + 2 * dim + 2 * ffn + 2 * (size_t)e->n_used);
+}
+
+int composed_list_experts(k_device *d, const struct k_experts *e, void **list)
+{
+    (void)d, (void)e;
+    *list = NULL;
+    return 0;
 }
 
 // The n_used largest of a token's scores and their softmax among all; scores are used up.

@@ -17,6 +17,8 @@ void composed_add(const struct k_ops *op, k_device *d, const float *a, const str
 
 void composed_mix(const struct k_ops *op, k_device *d, const float *a, const struct k_mix *m,
                   int n_token);
+size_t composed_mix_room(const struct k_experts *e, int n_token);
+int composed_list_experts(k_device *d, const struct k_experts *e, void **list); // none
 
 void composed_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep,
                    uint64_t set);
@@ -72,4 +74,5 @@ void composed_forget(k_device *d, void *recording);
     .arrange = composed_arrange, .finish = composed_finish, .replay = composed_replay,             \
     .forget = composed_forget, .act_bytes = composed_act_bytes, .act_new = fused_act_new,          \
     .act_free = fused_act_free, .norm = fused_norm, .project = fused_project,                      \
-    .attend = fused_attend, .gate = fused_gate, .add = fused_add, .mix = fused_mix
+    .attend = fused_attend, .gate = fused_gate, .add = fused_add, .mix = fused_mix,                \
+    .mix_room = composed_mix_room, .list_experts = composed_list_experts

@@ -52,6 +52,11 @@ struct k_act {
     float eps;
 };
 
+// Where short numbers go.
+struct short_out {
+    uint16_t *hi[X_N_KIND], *lo[X_N_KIND];
+};
+
 struct k_device {
     int index, n_sm, major, minor, integrated;
     size_t shared_max;   // bytes of shared memory that one block may use
@@ -123,6 +128,8 @@ void cuda_act_write(k_device *d, k_act *a, const float *x, int n_token); // from
 const float *cuda_act_read(k_device *d, const k_act *a, int n_token);    // into scratch[2], or a->x
 void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, int n_token);
 
+void cuda_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                  int n_product); // by the fastest kernel that takes them
 void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_product *p,
                  int n_product);
 bool cuda_gemm_takes(const struct k_matrix *w);
@@ -154,6 +161,16 @@ void cuda_step_project(k_device *d, const k_act *a, int n_token, const struct k_
 void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token);
 void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
 void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
+bool cuda_step_mixes(const struct k_experts *e, int n_token);
+bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router, float *scores,
+                      int n_token);
+void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const float *scores,
+                   const struct short_out *mid, int n_token);
+
+// Experts.
+int cuda_list_experts(k_device *d, const struct k_experts *e, void **list);
+size_t cuda_mix_room(const struct k_experts *e, int n_token);
+void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token);
 
 // The order of bits in which FP4 weights are kept (cuda_unpack.h).
 void cuda_arrange(k_device *d, const struct k_matrix *w);
@@ -188,11 +205,6 @@ static __device__ __forceinline__ float f16_value(uint16_t bits)
 {
     return __half2float(__ushort_as_half(bits));
 }
-
-// Where short numbers go.
-struct short_out {
-    uint16_t *hi[X_N_KIND], *lo[X_N_KIND];
-};
 
 static __device__ __forceinline__ void write_short(const struct short_out &o, size_t at, float x)
 {

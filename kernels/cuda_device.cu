@@ -305,8 +305,8 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
 // The fused operations: a job for few tokens, the fast kernel for many where the shape allows it,
 // else the small operations.
 
-static void fused_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
-                          int n_product)
+void cuda_project(k_device *d, const k_act *a, int n_token, const struct k_product *p,
+                  int n_product)
 {
     bool few = a->form == FORM_PAIR, many = a->form == FORM_SHORT;
     for (int i = 0; i < n_product; i++)
@@ -352,7 +352,7 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
         cuda_step_gate(d, out, a, g, n_token);
         return;
     }
-    fused_project(d, a, n_token, both, 2);
+    cuda_project(d, a, n_token, both, 2);
     cuda_steps_flush(d);
     cuda_gate_act(d, out, g->room[0], g->room[1], n_token);
 }
@@ -365,7 +365,7 @@ static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_
         cuda_step_add(d, a, p, n_token);
         return;
     }
-    fused_project(d, a, n_token, &back, 1);
+    cuda_project(d, a, n_token, &back, 1);
     cuda_steps_flush(d);
     if (p->next) cuda_norm(d, p->next, p->x, p->gain, n_token, p->w->n_row, p->eps);
 }
@@ -422,11 +422,13 @@ extern const struct k_ops k_cuda = {
     .act_new = locked<act_new>::call,
     .act_free = locked<act_free>::call,
     .norm = locked<cuda_norm>::call,
-    .project = locked<fused_project>::list,
+    .project = locked<cuda_project>::list,
     .attend = locked<fused_attend>::list,
     .gate = locked<fused_gate>::list,
     .add = locked<fused_add>::list,
-    .mix = NULL,
+    .list_experts = locked<cuda_list_experts>::call,
+    .mix_room = cuda_mix_room,
+    .mix = locked<cuda_mix>::list,
     .argmax = locked<cuda_argmax>::call,
     .fill = locked<cuda_fill>::call,
     .read_all = locked<cuda_read_all>::call,

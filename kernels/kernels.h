@@ -104,6 +104,7 @@ struct k_experts {
     const struct k_matrix *gate, *up, *down; // [n_expert] of [ffn, dim], [ffn, dim], [dim, ffn]
     int n_expert, n_used;
     bool normalise;
+    void *list; // of list_experts
 };
 
 // The second half of a layer with experts: x += the chosen experts' outputs by their weights, then
@@ -111,12 +112,11 @@ struct k_experts {
 struct k_mix {
     const struct k_experts *experts;
     float *x;    // [n_token, dim]
-    float *room; // [k_mix_room] for the instance's use
+    float *room; // [mix_room] for the instance's use
     k_act *next; // or NULL: no norm follows
     const float *gain;
     float eps;
 };
-size_t k_mix_room(const struct k_experts *e, int n_token); // floats
 
 struct k_ops {
     const char *name;
@@ -190,7 +190,12 @@ struct k_ops {
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
-    void (*mix)(k_device *d, const k_act *a, const struct k_mix *m, int n_token); // NULL: not here
+    // Once for each block of experts, with its matrices in place: what the instance wants to have
+    // of them in its own memory, or NULL; e->list until it is given back with release. -1: no
+    // memory.
+    int (*list_experts)(k_device *d, const struct k_experts *e, void **list);
+    size_t (*mix_room)(const struct k_experts *e, int n_token); // floats, for up to n_token
+    void (*mix)(k_device *d, const k_act *a, const struct k_mix *m, int n_token);
 
     // The index of the largest of x[0..n), the lowest among equals; NaN counts as -infinity. `mask`
     // is host memory, a bit for each index that may be chosen, or NULL. -1 when there is none.

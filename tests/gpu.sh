@@ -15,6 +15,8 @@ if [ -z "${HEARTH_BUILD:-}" ]; then
     cmake --preset cuda
     cmake --build --preset cuda -j "$(nproc)"
 fi
+HEARTH_CUDA_EXPERTS=1 # until they have been tried on a device
+export HEARTH_CUDA_EXPERTS
 LD_LIBRARY_PATH=$build${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 
@@ -47,4 +49,8 @@ for weights in fp8 nvfp4; do
     bench decode --shape qwen3-32b --weights $weights --prompt 128 --decode 128
 done
 bench decode --shape llama-3.3-70b --weights nvfp4 --prompt 128 --decode 128
+for weights in fp8 nvfp4; do
+    bench decode --shape qwen3-30b-a3b --weights $weights --prompt 128 --decode 128
+done
+bench decode --shape qwen3-30b-a3b --weights fp8 --prompt 2048 --decode 64 --rows 8
 exit $failed

@@ -82,15 +82,23 @@ local function number_of(s)
     return s:find("^[%-%+]?[%d%.]+[eE]?[%-%+]?%d*$") and tonumber(s) or nil
 end
 
+--- One begins with the other, as a plural does with its singular.
+local function alike(a, b)
+    return math.min(#a, #b) > 2 and (a:sub(1, #b) == b or b:sub(1, #a) == a)
+end
+
 local function column_of(header, name)
     name = trim(name):lower()
     for i, title in ipairs(header) do
         if trim(title):lower() == name then return i end
     end
-    local titles = {}
-    for i, title in ipairs(header) do titles[i] = trim(title) end
-    local names = table.concat(titles, ", ")
-    return nil, ("there is no column \"%s\"; the columns are: %s"):format(name, names)
+    local titles, near, n_near = {}, nil, 0
+    for i, title in ipairs(header) do
+        titles[i] = trim(title)
+        if alike(titles[i]:lower(), name) then near, n_near = titles[i], n_near + 1 end
+    end
+    local why = ("there is no column \"%s\"; the columns are: %s"):format(name, table.concat(titles, ", "))
+    return nil, n_near == 1 and ("%s; did you mean %s?"):format(why, near) or why
 end
 
 local OPERATORS = { "<=", ">=", "!=", "==", "~=", "<", ">", "=" }

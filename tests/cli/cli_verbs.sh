@@ -40,8 +40,9 @@ expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
 
-# Forced tokens are taken without the model, and the answers stay what they were.
-expect 0 '"same_text": true' "$hearth" bench agent --repeat 1 --json
+# Forced tokens are taken without the model. Where it would have spelt a word in other tokens, an answer may differ; in the
+# quickstart none does.
+expect 0 '"passes_forced":' "$hearth" bench agent --repeat 1 --json
 expect 0 '"same_text": true' "$hearth" bench agent --script "$root/examples/quickstart.lua" --repeat 1 --json
 expect 3 'nothere.lua' "$hearth" bench agent --script "$T/nothere.lua"
 expect 2 'expected 1 to 1000' "$hearth" bench agent --repeat 0

@@ -114,6 +114,62 @@ static void walks(struct real *x, int n_schema)
     free(slow);
 }
 
+static int32_t byte_token(const grammar_vocab *v, char byte)
+{
+    for (int32_t t = 0; t < v->n_token; t++)
+        if (t != v->end && v->len[t] == 1 && v->bytes[t][0] == byte) return t;
+    fail_msg("no token for byte %d", byte);
+    return -1;
+}
+
+// Strings and keys whose tokens are put together from those of kinds of characters: the slow masks
+// bit by bit, at every byte of a text.
+static void strings(struct real *x)
+{
+    static const struct {
+        const char *schema, *text;
+    } rows[] = {
+        // what ends within a character may be white space, or must not be
+        {"{\"pattern\": \"^[\\\\w\\\\s-]+$\"}", "\"a b\""},
+        {"{\"pattern\": \"^[^:\\\\s]+:[^:\\\\s]+(:[^\\\\s]+)?$\"}", "\"ab:c\""},
+        // the run of the first set reads what the tail begins with, too
+        {"{\"pattern\": \"^([\\\\da-z.-]+)\\\\.([a-z.]{2,6})([/\\\\w .-]*)*$\"}", "\"www.x.abE\""},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"items\": {\"type\": [\"string\", "
+         "\"null\"],"
+         " \"minLength\": 1, \"maxLength\": 12}}",
+         "[\"Shell\", \"She\", \"x\"]"},
+        {"{\"patternProperties\": {\"^[a-z0-9]{1,3}$\": true}, \"additionalProperties\": false,"
+         " \"properties\": {\"ab\": {}}, \"type\": \"object\"}",
+         "{\"ab\": 3, \"k1\": 1, \"k\": 2, \"abc\": 4}"},
+        {"{\"patternProperties\": {\"^(é|a|a\\\\u00e9b)$\": true}, \"additionalProperties\": false,"
+         " \"type\": \"object\"}",
+         "{\"a\": 1, \"aéb\": 2, \"é\": 3}"},
+    };
+    size_t bytes = (size_t)(x->v.n_token + 63) / 64 * 8;
+    uint64_t *fast = mem_new(bytes), *slow = mem_new(bytes);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e;
+        json_t *schema = json_loads(rows[i].schema, 0, NULL);
+        if (!schema) fail_msg("%s", rows[i].schema);
+        grammar *g = grammar_from_schema(&x->v, schema,
+                                         &(struct grammar_options){.spacing = SPACING_PYTHON}, &e);
+        if (!g) fail_msg("%s: %s", rows[i].schema, e.msg);
+        grammar_state *s = grammar_start(g);
+        for (const char *t = rows[i].text; *t; t++) {
+            int n = grammar_mask(s, -1, fast);
+            assert_int_equal(grammar_mask_slow(s, -1, slow), n);
+            if (memcmp(fast, slow, bytes) != 0) fail_msg("%s before %s", rows[i].schema, t);
+            if (!grammar_accept(s, byte_token(&x->v, *t)))
+                fail_msg("%s refused at %s", rows[i].schema, t);
+        }
+        grammar_state_free(s);
+        grammar_free(g);
+        json_decref(schema);
+    }
+    free(fast);
+    free(slow);
+}
+
 enum kind { EBNF, REGEX, TAGS };
 
 static grammar *rules_of(const struct real *x, enum kind kind, const char *text, err *e)
@@ -268,6 +324,7 @@ static void small_vocabulary(void **state)
     struct real x;
     if (!open_real(&x, HEARTH_SHARED_DIR "/default-model/model/tokenizer.json")) skip();
     walks(&x, 120);
+    strings(&x);
     texts(&x, 3);
     hostile(&x);
     close_real(&x);
@@ -280,6 +337,7 @@ static void large_vocabulary(void **state)
     if (!open_real(&x, HEARTH_SHARED_DIR "/assets/tokenizers/derived/qwen2.5/tokenizer.json"))
         skip();
     walks(&x, 12);
+    strings(&x);
     texts(&x, 1);
     hostile(&x);
     close_real(&x);

@@ -778,6 +778,238 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
+// Experts
+
+struct mix_shape {
+    size_t dim, ffn;
+    int n_expert, n_used;
+    enum k_type router;
+    bool normalise, ties; // ties: of two neighbouring experts the first is to be chosen first
+};
+
+static struct k_matrix layer_matrix(struct pair *x, enum k_type type, size_t n_row, size_t n_col,
+                                    double size)
+{
+    static const double largest[K_N_TYPE] = {1, 1, 1, 200, 1000, 100};
+    struct k_matrix w = random_matrix(x, type, n_row, n_col);
+    free((void *)w.scale);
+    w.scale = floats(x, n_row, size / largest[type] / sqrt((double)n_col));
+    return w;
+}
+
+// Whether the choice hangs on less than what scores may be off.
+static int largest_first(const void *a, const void *b)
+{
+    float p = *(const float *)a, q = *(const float *)b;
+    return (p < q) - (p > q);
+}
+
+static bool is_close_call(const float *score, size_t n, size_t n_used)
+{
+    if (n_used == n) return false;
+    float *sorted = mem_new(n * sizeof *sorted);
+    bool close = false;
+    for (size_t i = 0; i < n; i++) sorted[i] = score[i];
+    qsort(sorted, n, sizeof *sorted, largest_first);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = n_used - 1; k <= n_used; k++) {
+            float apart = fabsf(sorted[i] - sorted[k]);
+            close |= apart != 0 && apart < (sorted[0] - sorted[n - 1]) / 150;
+        }
+    free(sorted);
+    return close;
+}
+
+// Inputs of which each leaves no doubt about its experts.
+static float *clear_inputs(struct pair *x, const struct k_matrix *router, const float *gain,
+                           size_t n_token, int n_used)
+{
+    size_t dim = (size_t)router->n_col;
+    float *in = mem_new(n_token * dim * sizeof *in), *normed = mem_new(dim * sizeof *normed);
+    float *score = mem_new((size_t)router->n_row * sizeof *score);
+    const struct k_product route = {.w = router, .out = score};
+    for (size_t t = 0; t < n_token; t++) do {
+            for (size_t i = 0; i < dim; i++) in[t * dim + i] = (float)rng_normal(&x->random);
+            k_ref.rms_norm(x->ref_device, normed, in + t * dim, gain, 1, (int)dim, 1e-6f);
+            k_ref.matmul(x->ref_device, normed, 1, &route, 1);
+        } while (is_close_call(score, (size_t)router->n_row, (size_t)n_used));
+    free(normed);
+    free(score);
+    return in;
+}
+
+struct mix_block {
+    const struct k_ops *op;
+    k_device *d;
+    k_act *a;
+    const float *in, *gain;
+    const struct k_mix *mix;
+    int n_token, dim;
+};
+
+static void issue_mix(void *context)
+{
+    const struct mix_block *c = context;
+    c->op->norm(c->d, c->a, c->in, c->gain, c->n_token, c->dim, 1e-6f);
+    c->op->mix(c->d, c->a, c->mix, c->n_token);
+}
+
+enum { OF_EXPERT = 3 }; // gate, up, down
+
+static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *shape,
+                      size_t n_token, bool recorded)
+{
+    err e = {0};
+    size_t dim = shape->dim, ffn = shape->ffn, n_in = n_token * dim,
+           n_expert = (size_t)shape->n_expert;
+    k_device *d = x->fast_device;
+    struct k_matrix *w[OF_EXPERT], *s[OF_EXPERT];
+    for (int i = 0; i < OF_EXPERT; i++) {
+        w[i] = mem_new(n_expert * sizeof *w[i]);
+        s[i] = mem_new(n_expert * sizeof *s[i]);
+        for (size_t k = 0; k < n_expert; k++) {
+            // What experts add is larger than what they add it to.
+            w[i][k] =
+                i < 2 ? layer_matrix(x, type, ffn, dim, 1) : layer_matrix(x, type, dim, ffn, 8);
+            if (type == K_E4M3 && !w[i][k].block != !w[0][0].block) {
+                free((void *)w[i][k].block); // all alike
+                w[i][k].block = NULL;
+                if (w[0][0].block) {
+                    w[i][k].block = w[i][k].data; // for its size
+                    w[i][k].block = floats(x, k_block_bytes(&w[i][k]) / sizeof(float), 0.1);
+                }
+            }
+            s[i][k] = sent_matrix(x, &w[i][k]);
+        }
+    }
+    struct k_matrix router = layer_matrix(x, shape->router, n_expert, dim, 1);
+    size_t row_bytes = k_row_bytes(router.type, (int)dim);
+    for (size_t k = 1; shape->ties && k < n_expert; k += 2) {
+        memcpy((char *)router.data + k * row_bytes, (char *)router.data + (k - 1) * row_bytes,
+               row_bytes);
+        ((float *)router.scale)[k] = router.scale[k - 1];
+    }
+    struct k_matrix sent_router = sent_matrix(x, &router);
+    struct k_experts ref_experts = {.router = &router,
+                                    .gate = w[0],
+                                    .up = w[1],
+                                    .down = w[2],
+                                    .n_expert = shape->n_expert,
+                                    .n_used = shape->n_used,
+                                    .normalise = shape->normalise};
+    struct k_experts experts = ref_experts;
+    experts.router = &sent_router, experts.gate = s[0], experts.up = s[1], experts.down = s[2];
+    assert_int_equal(x->fast->list_experts(d, &experts, &experts.list), 0);
+    int widest = (int)(dim > ffn ? dim : ffn);
+    assert_int_equal(x->fast->reserve(d, (int)n_token, widest, &e), 0);
+    assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, widest, &e), 0);
+
+    float *gain = floats(x, dim, 1), *in = clear_inputs(x, &router, gain, n_token, shape->n_used);
+    float *before = copy_floats(in, n_in), *after = copy_floats(in, n_in),
+          *normed = mem_new(n_in * sizeof *normed), *fast[2] = {poisoned(n_in), poisoned(n_in)};
+    float *sent_in = sent(x, in, n_in), *sent_gain = sent(x, gain, dim);
+    size_t n_room = x->fast->mix_room(&experts, (int)n_token);
+    float *room = poisoned(n_room), *sent_room = sent(x, room, n_room + GUARD), *next = NULL;
+    k_act *a = x->fast->act_new(d, (int)n_token, (int)dim);
+    struct k_mix mix = {.experts = &experts,
+                        .x = sent(x, before, n_in + GUARD),
+                        .room = sent_room,
+                        .next = a,
+                        .gain = sent_gain,
+                        .eps = 1e-6f};
+    struct mix_block block = {x->fast, d, a, sent_in, sent_gain, &mix, (int)n_token, (int)dim};
+    void *recording = NULL;
+    for (int run = 0; run < 2; run++) {
+        x->fast->upload(d, mix.x, before, (n_in + GUARD) * sizeof *before);
+        if (recorded)
+            x->fast->replay(d, &recording, issue_mix, &block);
+        else
+            issue_mix(&block);
+        if (x->fast->finish(d, &e)) fail_msg("%s", e.msg);
+        x->fast->download(d, fast[run], mix.x, (n_in + GUARD) * sizeof *fast[run]);
+    }
+    next = act_values(x, a, n_token, dim);
+    x->fast->act_free(d, a);
+    dropped(x, mix.x);
+
+    k_act *ref_a = k_ref.act_new(x->ref_device, (int)n_token, (int)dim);
+    float *ref_room = mem_new(k_ref.mix_room(&ref_experts, (int)n_token) * sizeof *ref_room);
+    struct k_mix ref_mix = {.experts = &ref_experts, .x = after, .room = ref_room};
+    k_ref.norm(x->ref_device, ref_a, in, gain, (int)n_token, (int)dim, 1e-6f);
+    k_ref.mix(x->ref_device, ref_a, &ref_mix, (int)n_token);
+    k_ref.rms_norm(x->ref_device, normed, after, gain, (int)n_token, (int)dim, 1e-6f);
+    k_ref.act_free(x->ref_device, ref_a);
+
+    char what[160];
+    snprintf(what, sizeof what, "%s mix %s%s [%zu, %zu], %d of %d experts%s%s x %zu%s",
+             x->fast->name, k_type_name(type), w[0][0].block ? " in blocks" : "", ffn, dim,
+             shape->n_used, shape->n_expert, shape->normalise ? " normalised" : "",
+             shape->ties ? " with ties" : "", n_token, recorded ? " recorded" : "");
+    double limit = x->fast->kv_type == K_F32 ? 4e-5 : n_token <= 4 ? 1e-3 : 2e-2;
+    float *size = largest_of(normed, n_in), *size_x = largest_of(after, n_in);
+    check_within(what, fast[0], after, size_x, n_in, limit);
+    check_within(what, next, normed, size, n_in, limit);
+    if (memcmp(fast[0], fast[1], n_in * sizeof **fast)) fail_msg("%s: does not repeat", what);
+    fetched(x, room, sent_room, n_room + GUARD);
+    for (size_t i = n_room; i < n_room + GUARD; i++)
+        if (room[i] != guard_value) fail_msg("%s: wrote behind its room", what);
+
+    x->fast->forget(d, recording);
+    x->fast->release(d, experts.list);
+    for (int i = 0; i < OF_EXPERT; i++) {
+        for (size_t k = 0; k < n_expert; k++) {
+            drop_matrix(x, &s[i][k]);
+            free_matrix(&w[i][k]);
+        }
+        free(w[i]);
+        free(s[i]);
+    }
+    drop_matrix(x, &sent_router);
+    free_matrix(&router);
+    dropped(x, sent_in);
+    dropped(x, sent_gain);
+    float *all[] = {gain,    in,   before, after,    normed, fast[0],
+                    fast[1], room, next,   ref_room, size,   size_x};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+static void test_mix(struct pair *x)
+{
+    static const size_t tokens[] = {1, 2, 4, 5, 8, 9, 40};
+    static const struct mix_shape shapes[] = {
+        {512, 512, 6, 2, K_BF16, true, false}, // every type's fast kernel
+        {256, 128, 33, 4, K_BF16, false, false},
+        {192, 64, 5, 5, K_F32, true, false}, // of all; 8-bit weights have no whole slots
+        {128, 72, 4, 1, K_E4M3, false, false},
+        {40, 96, 6, 2, K_BF16, true, false},
+    };
+    static const struct mix_shape wide = {512, 768, 20, 6, K_BF16, true, false},
+                                  ties = {128, 128, 12, 5, K_BF16, true, true},
+                                  many = {64, 64, 300, 5, K_BF16, true, false},
+                                  most = {64, 64, 30, 20, K_F16, false, false};
+    bool is_composed = x->fast->reads_host; // one mix for all such instances: less will do
+    for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
+        if (is_composed && tokens[t] != 2 && tokens[t] != 9) continue;
+        for (size_t i = is_composed; i < sizeof shapes / sizeof *shapes; i++)
+            for (int type = 0; type < K_N_TYPE; type++) {
+                const struct mix_shape *s = &shapes[i];
+                if (type == K_NVFP4 && (s->dim % K_NVFP4_BLOCK || s->ffn % K_NVFP4_BLOCK)) continue;
+                if (type == K_MXFP4 && (s->dim % K_MXFP4_BLOCK || s->ffn % K_MXFP4_BLOCK)) continue;
+                check_mix(x, (enum k_type)type, s, tokens[t], (t + i) % 2);
+            }
+        check_mix(x, K_E4M3, &ties, tokens[t], true);
+        check_mix(x, K_BF16, &many, tokens[t], true);
+        check_mix(x, K_BF16, &most, tokens[t], true);
+        if (tokens[t] == 1 || tokens[t] == 8 || tokens[t] == 40) {
+            check_mix(x, K_E4M3, &wide, tokens[t], true);
+            check_mix(x, K_E4M3, &wide, tokens[t], true); // in blocks or not
+            check_mix(x, K_NVFP4, &wide, tokens[t], true);
+            check_mix(x, K_BF16, &wide, tokens[t], false);
+        }
+    }
+    check_mix(x, K_E4M3, &ties, 200, false); // runs of more than one tile
+}
+
 // attend against the small operations of ref, over a history that a first call of it stored.
 static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, size_t pos,
                          size_t n_token, bool with_norm)
@@ -928,6 +1160,7 @@ static void test_instance(void **state)
         test_argmax,
         test_fill,
         test_fused,
+        test_mix,
         test_short_x,
         test_read_all_reads_all,
         test_threads_change_nothing,

@@ -158,7 +158,8 @@ static void test_a_repeated_call_is_not_run_again(void **state)
     assert_int_equal(file_mkdirs(tools, &e), 0);
     assert_int_equal(file_replace(file, source, strlen(source), &e), 0);
     char *spec = mem_printf(
-        "{\"tools\": [\"ring_bell\"], \"tool_dirs\": [\"%s\"], \"policy\": {\"*\": \"allow\"}}",
+        "{\"tools\": [\"ring_bell\"], \"tool_dirs\": [\"%s\"], \"policy\": {\"*\": \"allow\"}, "
+        "\"tool_choice\": \"required\"}",
         tools);
     struct app_agent *a = agent_of(spec);
     struct agent_result r;

@@ -166,6 +166,9 @@ static const struct row {
      "two\nlines\nplain"},
     {"csv_query", "{'path':'expenses.csv','column':'price','operation':'sum'}", false,
      "there is no column \"price\"; the columns are: date, category, amount"},
+    {"csv_query", "{'path':'expenses.csv','column':'amounts','operation':'sum'}", false,
+     "there is no column \"amounts\"; the columns are: date, category, amount; did you mean "
+     "amount?"},
     {"csv_query", "{'path':'expenses.csv','column':'category','operation':'sum'}", false,
      "column \"category\" has \"food\", which is not a number; use count or list"},
     {"csv_query",

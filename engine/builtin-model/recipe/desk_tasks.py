@@ -12,6 +12,8 @@ import json
 import os
 import re
 
+import cards
+import tables
 import tools_twin
 from desk_files import BASES, MAKERS, PRICE_NAMES, TEXT_ENDINGS, folder_name, make_file, make_path
 from facts import Facts
@@ -38,6 +40,10 @@ INSTRUCTIONS = ["Answer briefly.", "Be short and exact.", "You help {p} with fil
                 "You are a careful assistant.", "You are {n}, an assistant on this computer.", "You are the assistant of {c}.", "Keep answers short.", "You look after the notes of {p}.",
                 "Never make up file names.", "Speak plainly.", "You are a file clerk.", "You keep the books of {c}."]
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+
+
+with open(os.path.join(HERE, "problems.txt")) as file:
+    PROBLEMS = [line.strip().split(" => ") for line in file if line.strip() and line[0] != "#"]
 
 
 class NotNow(Exception):
@@ -193,6 +199,110 @@ class Tasks:
             two = self.r.sample(f.facts, 2)
             self.ask("what are {a} and {b}[?| in that file?]", a=two[0][0], b=two[1][0])
             self.tell(f"{sentence(two[0][0])[:-1]} is {two[0][1].rstrip('.')} and {two[1][0]} is {two[1][1].rstrip('.')}.")
+
+    NATURAL_ONE = ("{q}? [Look in|See|Read|Check|It is in] {f}|read {f}: {q}|read {f} and tell me {q}|{f}: {q}?|look into {f}[:| and tell me] {q}|according to {f}, {q}|[in|from] {f}: {q}?|open {f} and [say|tell me|answer:] {q}|check {f}[,|:] {q}?|I need to know {q}. It [stands|is] in {f}|"
+                   "{q}, says {f}?|[please|] look up in {f} {q}|what does {f} say: {q}|{q} [in|according to] {f}")
+    NATURAL_TWO = ("read {f}: {q} and {p}|{q} and {p}? [Look in|See|Read|Check] {f}|from {f} I need [two things|to know]: {q}, and {p}|{f}: {q}, and {p}?|look into {f} and tell me {q} and {p}|read {f} and tell me {q} and {p}|{q}, and {p}, according to {f}")
+
+    def ask_plain(self, template, **values):
+        """As ask_any, without words of courtesy around it: a question stands in it already."""
+        text = say(self.r, self.pick(template), **values)
+        self.user(text[0].upper() + text[1:] if self.chance(.5) else text)
+
+    def natural_note(self):
+        """A file with answers to natural questions: a note (cards.txt), or facts as people tell them (facts.txt)."""
+        for _ in range(20):
+            if self.chance(.6):
+                names, text, questions = cards.draw(self.r, self.V)
+            else:
+                known = {}
+                for _ in range(self.r.randint(1, 5)):
+                    fact = self.facts.draw()
+                    known.setdefault(fact.relation.name, fact)
+                names, text = BASES, "\n".join(sentence(f.text) if self.chance(.7) else f.text for f in known.values())
+                questions = [(f.question(), f.answer()) for f in known.values()]
+            if questions:
+                path = self.new_path(names if self.chance(.7) else BASES)
+                if path.endswith(".csv"):
+                    continue
+                self.desk.files[path] = text
+                return path, text, questions
+        raise NotNow
+
+    def read_natural(self):
+        self.need("read_file")
+        if self.chance(.3):
+            self.fill_folder(self.r.randint(1, 3))
+        path, text, questions = self.natural_note()
+        chosen = self.r.sample(questions, 2 if len(questions) > 1 and self.chance(.35) else 1)
+        said = " ".join(sentence(a) for _, a in chosen)
+        asked = path
+        if self.chance(.15):
+            asked = self.misspell(path)
+        self.ask_plain(self.NATURAL_ONE if len(chosen) == 1 else self.NATURAL_TWO, f=self.named(asked) if asked == path else asked, q=chosen[0][0], p=chosen[-1][0])
+        result = self.call("read_file", path=asked)
+        if asked != path:
+            self.call("read_file", path=self.recover(result, asked, path))
+        x = self.r.random()
+        if x < .14 and self.has("write_file"):
+            target = self.new_path()
+            self.tell(said)
+            self.ask_any("[write|save|put] [that|it|the answer] [to|in|into] {f}", f=target)
+            self.call("write_file", path=target, content=said)
+            self.tell(f"I wrote it to {target}.")
+            return
+        if x < .28 and self.has("remember"):
+            self.tell(said)
+            self.ask_any("remember [that|it]|keep [that|it] in [mind|memory]|[save|store] [that|it] in [your|] memory|[note|memorize] that[ for later|]")
+            self.call("remember", text=said.rstrip("."))
+            self.say("[I will remember it.|I will remember that.]")
+            return
+        self.tell(said)
+        left = [q for q in questions if q not in chosen]
+        while left and self.chance(.3):
+            question, answer = left.pop()
+            self.user(say(self.r, self.r.choice(("and {q}?", "And {q}?", "{q}?", "[one more thing:|also:|now] {q}")), q=question))
+            self.tell(sentence(answer))
+
+    def natural_chain(self):
+        """Read, then write or remember what was asked for, in one request."""
+        self.need("read_file")
+        path, text, questions = self.natural_note()
+        question, answer = self.r.choice(questions)
+        if self.has("write_file") and self.chance(.55):
+            target = self.new_path()
+            self.ask_plain("[look up|find out] in {f} {q} and [write|save] [it|the answer] [to|in|into] {t}|read {f} and write to {t} {q}|{q}? [Read|Look in] {f} and [put|write|save] the answer [in|into|to] {t}|[write|put] the answer to this [in|into] {t}: {q}? [It is in|See] {f}", f=path, q=question, t=target)
+            self.call("read_file", path=path)
+            self.call("write_file", path=target, content=sentence(answer))
+            self.tell(f"{sentence(answer)} I wrote it to {target}.")
+        else:
+            self.need("remember")
+            self.ask_plain("read {f} and remember {q}|look up in {f} {q}, and [remember|memorize|keep] it|{q}? Read {f} and [remember|memorize] [it|the answer]|remember from {f} {q}|keep in mind {q}; it is in {f}", f=path, q=question)
+            self.call("read_file", path=path)
+            self.call("remember", text=answer.rstrip("."))
+            self.tell(f"{sentence(answer)} I will remember it.")
+
+    def natural_search(self):
+        """Nobody says where it stands: find it, read it, answer."""
+        self.need("search_files")
+        self.fill_folder(self.r.randint(1, 3))
+        path, text, questions = self.natural_note()
+        question, answer = self.r.choice(questions)
+        words = [w for w in re.findall(r"[A-Za-z]{4,}", question) if re.search(rf"\b{w}\b", text, re.I) and w.lower() not in IDLE]
+        if not words:
+            raise NotNow
+        query = self.r.choice(words)
+        self.ask_plain("{q}? It is in one of my files|find in my files {q}|search my files for {w}: {q}?|somewhere in my [files|notes] it says {q}. Look for {w}|look through the files for {w} and tell me {q}", q=question, w=query)
+        result = self.call("search_files", query=query)
+        found = {x.split(":")[0] for x in result.split("\n")}
+        if found != {path}:
+            raise NotNow
+        shown = result.lower()
+        value = max(re.findall(r"[\w.:@-]+", answer), key=lambda w: (w.lower() not in question.lower(), len(w)))
+        if value.lower().rstrip(".") not in shown:
+            self.need("read_file")
+            self.call("read_file", path=path)
+        self.tell(sentence(answer))
 
     def read_missing_fact(self):
         """The file has no such thing: say so, do not make it up."""
@@ -426,6 +536,63 @@ class Tasks:
                 if "no row" in got:
                     raise NotNow
                 self.tell(f"It is {join_list(self.r, got.split(chr(10)))}.")
+
+    def csv_natural(self):
+        """A question in a person's words (tables.txt). What the columns are called is seen in the file, or in what the first try says."""
+        self.need("csv_query")
+        made = tables.draw(self.r, self.V)
+        if not made:
+            raise NotNow
+        path, text, question, operation, column, where, guess, answer = made
+        taken = ["/".join(path.split("/")[:i]) for i in range(1, len(path.split("/")) + 1)]
+        if any(t in self.desk.files for t in taken) or any(p.startswith(path + "/") for p in self.desk.files):
+            raise NotNow
+        self.desk.files[path] = text
+        tail, after = self.tail() if operation != "list" and self.chance(.25) else ("", {"do": "", "path": ""})
+        if tail:
+            self.ask_plain("{q} [in|according to] {f}" + tail, q=question, f=path, **after)
+        else:
+            self.ask_plain("{q} [in|according to|, says] {f}|{q}? [Look in|See|Read|It is in|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into|up in] {f}[:|,] {q}|[use|take] {f} [to find out|and tell me] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
+        args = {"path": path, "column": column, "operation": operation}
+        if where:
+            args["where"] = where
+        named = not guess or guess == column
+        if not named:
+            if self.has("read_file") and self.chance(.6):
+                self.call("read_file", path=path)
+            elif guess in text.split("\n")[0]:
+                raise NotNow
+            else:
+                self.call("csv_query", **{**args, "column": guess})
+        result = self.call("csv_query", **args)
+        if result == "no row matches" or result.startswith("there is no"):
+            raise NotNow
+        values = result.split("\n")
+        said = answer.format(r=join_list(self.r, values))
+        said = said[0].upper() + said[1:]
+        if tail:
+            self.finish(after, result, said)
+        else:
+            self.tell(said)
+
+    def csv_who(self):
+        """The highest or lowest, and whose it is: two queries."""
+        self.need("csv_query")
+        made = tables.draw_best(self.r, self.V)
+        if not made:
+            raise NotNow
+        path, text, question, operation, column, who, answer = made
+        if path in self.desk.files or any(p.startswith(path + "/") or path.startswith(p + "/") for p in self.desk.files):
+            raise NotNow
+        self.desk.files[path] = text
+        self.ask_plain("{q} [in|according to] {f}|{q}? [Look in|See|Read|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into] {f}[:|,] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
+        if self.has("read_file") and self.chance(.25):
+            self.call("read_file", path=path)
+        best = self.call("csv_query", path=path, column=column, operation=operation)
+        found = self.call("csv_query", path=path, column=who, operation="list", where=f"{column} = {best}")
+        if "no row" in found or "\n" in found:
+            raise NotNow
+        self.tell(answer.format(w=found, r=best))
 
     def csv_wrong_column(self):
         """The column is called otherwise: the error lists the columns, the second call is right."""
@@ -949,6 +1116,53 @@ class Tasks:
             value = self.call("calculate", expression=expression)
             self.tell(f"The result is {value}.")
 
+    def problem(self):
+        """A sum in words (problems.txt)."""
+        self.need("calculate")
+        r, V = self.r, self.V
+        question, expression, answer = r.choice(PROBLEMS)
+        price = lambda: r.choice((f"{r.uniform(1, 99):.2f}", f"{r.uniform(1, 60):.1f}", str(r.randint(2, 400))))
+        slots = {"a": r.randint(2, 40), "b": r.randint(2, 40), "c": r.randint(2, 40), "p": price(), "q": price(), "m": r.choice((5, 10, 12, 15, 18, 20, 25, 30, 40)), "x": r.choice((r.randint(41, 120), r.randint(100, 2000))),
+                 "i": r.choice((V.pick(FOODS), V.word() + "s", V.pick_noun() + "s")), "j": r.choice((V.word(), V.pick_noun())), "k": V.first()}
+        tail, after = self.tail() if self.chance(.3) else ("", {"do": "", "path": ""})
+        request = say(r, question, **slots)
+        if tail:
+            request = request.rstrip("?") + ("?" if is_question(request) and self.chance(.5) else "") + say(r, tail, **after)
+        else:
+            request += r.choice(("", "?", "?")) if not request.startswith(("convert", "take", "double")) else ""
+        self.user(request[0].upper() + request[1:] if self.chance(.5) else request)
+        value = self.call("calculate", expression=expression.format(**slots))
+        self.finish(after, value, (lambda x: x[0].upper() + x[1:])(answer.format(r=value, **slots)))
+
+    def note_sum(self):
+        """A note, and something to be calculated from it."""
+        self.need("read_file", "calculate")
+        names, text, question, expression, answer = cards.draw_sum(self.r, self.V)
+        path = self.new_path(names if self.chance(.7) else BASES)
+        self.desk.files[path] = text
+        tail, after = self.tail() if self.chance(.3) else ("", {"do": "", "path": ""})
+        if tail:
+            self.ask_plain("read {f}: {q}?" + tail if tail[0] == "." else "{f}: {q}" + tail, f=path, q=question, **after)
+        else:
+            self.ask_plain(self.NATURAL_ONE, f=self.named(path), q=question)
+        self.call("read_file", path=path)
+        value = self.call("calculate", expression=expression)
+        self.finish(after, value, answer.format(r=value))
+
+    def copy_line(self):
+        """One line of a file into another file."""
+        self.need("read_file", "write_file")
+        f = self.add(self.r.choice(("todo", "prose", "facts", "log", "items")))
+        lines = [x for x in f.text.split("\n") if x.strip()]
+        if "\n\n" in f.text or len(lines) < 2:
+            raise NotNow
+        which, line = self.r.choice((("first", lines[0]), ("last", lines[-1]), ("second", lines[1])))
+        path = self.new_path()
+        self.ask_any("[copy|write|put|save] the {w} line of {f} [to|in|into] {t}|take the {w} line of {f} and [save|write] it [to|in] {t}|read {f} and [write|save] its {w} line [to|in] {t}", w=which, f=self.named(f.path), t=path)
+        self.call("read_file", path=f.path)
+        self.call("write_file", path=path, content=line)
+        self.say("[I wrote it to {f}.|I saved it in {f}.]", f=path)
+
     # ---- memory ----
 
     def remember_fact(self):
@@ -1003,7 +1217,7 @@ class Tasks:
             question = f"what do you [know|remember] about {fact.subject or fact.search()}?"
             question = say(self.r, question)
         self.user(question[0].upper() + question[1:] if self.chance(.6) else question)
-        self.call("recall", query=content_words(question) if self.chance(.6) else fact.search())
+        self.call("recall", query=content_words(question) if self.chance(.85) else fact.search())
         if not facts:
             self.say("[I do not remember anything about that.|Nothing is remembered about that.]")
         elif not known:
@@ -1335,9 +1549,9 @@ class Tasks:
         tool, messages = self.own.pop()
         self.messages += messages
 
-    TASKS = [("read_answer", 14), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 16), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
+    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_who", 4), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
              ("csv_compare", 2), ("list_show", 6), ("list_count", 2), ("list_then_read", 4), ("search_show", 7), ("search_then_read", 3), ("wrong_path", 8), ("wrong_folder", 1), ("absolute_path", 1), ("repeated", 1.5), ("denied", 2),
-             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 12), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
+             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 8), ("problem", 9), ("note_sum", 4), ("copy_line", 2), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
              ("noted", 1), ("clock", 9), ("smalltalk", 2), ("from_talk", 1), ("decline", 7), ("ask_back", 5), ("refer_back", 6), ("as_json", 2), ("own_tool", 8)]
     NAMES, WEIGHTS = [t for t, _ in TASKS], [w for _, w in TASKS]
 

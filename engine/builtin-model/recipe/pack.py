@@ -23,6 +23,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 import numpy as np
 from tokenizers import Tokenizer
 
+import drill
 import values
 from render import TEXT, render
 
@@ -30,7 +31,7 @@ CONTEXT_LENGTH = int(os.environ.get("HEARTH_CONTEXT", 4096))
 SHARD_ROWS = int(os.environ.get("HEARTH_SHARD_ROWS", 256))
 PAIRS_MAX = 320
 # Which shards a worker makes, in turn. The trainer's mix decides how often each is used.
-TURNS = "desk unseen dialogs service pairs desk unseen text desk dialogs unseen desk chat service desk dialogs unseen desk".split()
+TURNS = "desk unseen dialogs service pairs drill desk unseen text desk dialogs unseen desk chat service desk dialogs unseen desk".split()
 
 
 class Packer:
@@ -78,12 +79,13 @@ class Writer:
         return f"{self.folder}/{self.kind}_{self.worker}_{self.number}.npy"
 
     def add(self, documents):
-        """documents: lists of (text, class)."""
-        flat = [text for document in documents for text, _ in document]
+        """documents: lists of (text, class), or arrays of packed tokens."""
+        flat = [text for document in documents if isinstance(document, list) for text, _ in document]
         encoded = iter(self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
         for document in documents:
-            parts = [np.asarray(next(encoded).ids, np.uint16) | np.uint16(kind << 13) for _, kind in document]
-            tokens = np.concatenate(parts)
+            if isinstance(document, list):
+                document = np.concatenate([np.asarray(next(encoded).ids, np.uint16) | np.uint16(kind << 13) for _, kind in document])
+            tokens = document
             if 3 < len(tokens) <= CONTEXT_LENGTH:
                 tokens[0] |= 1 << 15
                 self.packer.add(tokens)
@@ -136,13 +138,16 @@ class Worker:
     # ---- one batch of documents of each kind; None: there are no more ----
 
     def desk_batch(self):
-        return [render(self.desk.doc()) for _ in range(256)]
+        return [render(drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0)) for _ in range(256)]
 
     def unseen_batch(self):
-        return [render(self.unseen.doc()) for _ in range(256)]
+        return [render(drill.scramble(self.r, self.unseen.V, self.unseen.doc())) for _ in range(256)]
 
     def service_batch(self):
-        return [render(self.service.doc()) for _ in range(128)]
+        return [render(drill.scramble(self.r, self.unseen.V, self.service.doc(), .4, .15)) for _ in range(128)]
+
+    def drill_batch(self):
+        return [render(drill.document(self.r, self.unseen.V)) if self.r.random() < .7 else drill.tokens(self.r) for _ in range(256)]
 
     def dialogs_batch(self):
         import public
@@ -152,7 +157,7 @@ class Worker:
             self.queue = [d for d in self.dialogs if self.r.random() < public.SHARE.get(d["src"], 1)]
             self.r.shuffle(self.queue)
         batch, self.queue = self.queue[:256], self.queue[256:]
-        return [render(public.vary(self.r, d, self.unseen, self.pool)) for d in batch]
+        return [render(drill.scramble(self.r, self.unseen.V, public.vary(self.r, d, self.unseen, self.pool), .25, .1)) for d in batch]
 
     def chat_batch(self):
         out = []

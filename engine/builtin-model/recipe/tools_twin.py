@@ -354,7 +354,9 @@ def csv_column(header, name):
     for i, title in enumerate(titles):
         if title.lower() == name.strip().lower():
             return i
-    raise ToolError(f'there is no column "{name.strip().lower()}"; the columns are: {", ".join(titles)}')
+    name = name.strip().lower()
+    near = [t for t in titles if min(len(t.encode()), len(name.encode())) > 2 and (t.lower().startswith(name) or name.startswith(t.lower()))]
+    raise ToolError(f'there is no column "{name}"; the columns are: {", ".join(titles)}' + (f"; did you mean {near[0]}?" if len(near) == 1 else ""))
 
 
 OPERATORS = ("<=", ">=", "!=", "==", "~=", "<", ">", "=")

@@ -717,6 +717,12 @@ class Gen:
             ans = a.format(**{k: s.fmt(x) for k, x in {**vals, **res}.items()})
         except KeyError:
             ans = "Done."
+        if s.ch(.22):  # as small tools of one's own answer: in words
+            plain = {k: s.fmt(x) for k, x in res.items() if x is not True}
+            named = ", ".join(f"{TITLES(k)} {x}" for k, x in plain.items())
+            if not plain:
+                return s.p(["done", "ok", "Done.", ans]), ans
+            return s.p([named, ans, ans[0].lower() + ans[1:].rstrip("."), "\n".join(f"{TITLES(k)}: {x}" for k, x in plain.items())]), ans
         return s.enc(res), ans
 
     def enc(s, res):
@@ -959,8 +965,8 @@ class Gen:
         )
 
     def doc(s):
-        kinds = (s.d_single, s.d_multi, s.d_core, s.d_chain, s.d_twice, s.d_parallel, s.d_both, s.d_notool, s.d_ask, s.d_small, s.d_whattools)
-        return s.r.choices(kinds, (43, 9, 23, 6, 3, 3, 2, 6, 2.5, 1.5, 1))[0]()
+        kinds = (s.d_single, s.d_multi, s.d_core, s.d_chain, s.d_twice, s.d_parallel, s.d_both, s.d_notool, s.d_ask, s.d_ask_for, s.d_retry, s.d_small, s.d_whattools)
+        return s.r.choices(kinds, (40, 9, 21, 6, 3, 3, 3, 6, 2.5, 4, 4, 1.5, 1))[0]()
 
     def d_parallel(s):
         """one request about several things: a call for each, all in one message"""
@@ -1166,6 +1172,83 @@ class Gen:
                 {"role": "assistant", "content": ans},
             ],
         }
+
+    def without(s, t):
+        """A request for the catalogue tool in which one required argument is missing: (request, its canonical name, values), or None."""
+        need = [a[0][0] for a in t.spec.args if not a[3]]
+        for _ in range(8):
+            template = "".join(text for text, optional in s.p(t.spec.req) if not optional)
+            keys = re.findall(r"\{(\w+)\}", template)
+            if any(k not in t.amap for k in keys) or not set(need) <= set(keys):
+                continue
+            cut = {}
+            for k in need:
+                if template.count("{" + k + "}") == 1:
+                    rest = re.sub(r",? ?\b(?:to|for|in|at|from|on|with|by|over|of|until|about|into|as)(?: the| a)? \{" + k + r"\}(?=$|[,.?]| (?:to|for|in|at|from|on|with|by|over|and|into)\b)", "", template)
+                    if "{" + k + "}" not in rest and len(rest) > 6:
+                        cut[k] = rest
+            if cut:
+                k = s.p(list(cut))
+                values = {x: s.V.v(t.types[x]) for x in keys}
+                return cut[k].format(**{x: nl for x, (_, nl) in values.items()}), k, values
+        return None
+
+    def d_ask_for(s):
+        """a catalogue tool, one required argument missing: ask for that one, get it, call with what was said before, too"""
+        for _ in range(40):
+            t = s.inst_cat(s.p(s.cat))
+            made = s.without(t)
+            if made:
+                break
+        else:
+            return s.d_ask()
+        u, k, values = made
+        inv = {v: c for c, v in t.amap.items()}
+        args = {a: values[inv[a]][0] for a in t.schema["parameters"]["properties"] if inv[a] in values}
+        title = TITLES(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", t.amap[k])).lower()
+        res, ans = s.result_cat(t, {c: v for c, (v, _) in values.items()})
+        return {"sys": s.sysmsg(), "tools": s.distract([t.schema], s.nd(), t), "messages": [
+            {"role": "user", "content": s.polish(u)},
+            {"role": "assistant", "content": s.p(["What is the {a}?", "Which {a}?", "Please tell me the {a}.", "What {a} should I use?", "I need the {a} for that."]).format(a=title)},
+            {"role": "user", "content": s.p(["{}", "{}", "It's {}", "{} please", "{}.", "Take {}", "the {a} is {}"]).format(values[k][1], a=title)},
+            s.call(t.name, args), {"role": "tool", "content": res}, {"role": "assistant", "content": ans}]}
+
+    def d_retry(s):
+        """the first call is refused because a name is not quite right; what is known is told, and the second call is right"""
+        for _ in range(40):
+            t = s.inst_cat(s.p(s.cat))
+            u, args, vals = s.request_cat(t)
+            keys = [k for k, v in vals.items() if t.types[k] in ("city", "country", "person", "company", "product", "title", "host", "service", "room", "team", "place", "word", "plant", "animal", "username")
+                    and isinstance(v, str) and len(v) > 4 and u.count(v) == 1]
+            if keys:
+                break
+        else:
+            return s.d_single()
+        k = s.p(keys)
+        right = vals[k]
+        parts = right.split()
+        if len(parts) > 1 and s.ch(.6):
+            said = s.p(parts)
+            if len(said) < 4:
+                said = parts[0]
+        elif s.ch(.4):
+            i = s.r.randrange(1, len(right) - 1)
+            said = right[:i] + right[i + 1:]
+        else:
+            right = s.p([f"{s.V.word().capitalize()} {right}", f"{right} {s.V.word().capitalize()}", f"{right}-{s.r.randint(1, 99)}"])
+            said = vals[k]
+        others = [s.V.v(t.types[k])[0] for _ in range(s.r.choice((1, 1, 2, 3)))]
+        if said == right or any(said.lower() in x.lower() for x in others):
+            return s.d_single()
+        known = others + [right]
+        s.r.shuffle(known)
+        a = t.amap[k]
+        error = s.p(["unknown {a}; known are: {l}", "{a}: no \"{v}\"; there is: {l}", "there is no {t} {v}; the {t}s are: {l}", "not found: {v}. Did you mean {r}?", '{{"error": "unknown {a}", "known": [{j}]}}',
+                     "Error: {a} must be one of {l}", "no such {t}: {v} (known: {l})", "{v} is not known. Known: {l}"]).format(a=a, t=TITLES(a), v=said, r=right, l=", ".join(known), j=", ".join(json.dumps(x) for x in known))
+        res, ans = s.result_cat(t, {**vals, k: right})
+        return {"sys": s.sysmsg(), "tools": s.distract([t.schema], s.nd(), t), "messages": [
+            {"role": "user", "content": u.replace(vals[k], said)}, s.call(t.name, {**args, a: said}), {"role": "tool", "content": error},
+            s.call(t.name, {**args, a: right}), {"role": "tool", "content": res}, {"role": "assistant", "content": ans}]}
 
     def d_small(s):
         tools = s.distract([], s.r.randint(0, 5))
