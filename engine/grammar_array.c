@@ -139,22 +139,61 @@ static bool is_unique(const grammar *g, form_id f)
     return unique;
 }
 
+// The elements of a completion that were added so far: where they have to differ, each takes a
+// member away from those behind it.
+struct added {
+    const struct used *used;
+    set_id set[DEPTH_MAX + 1];
+    uint32_t before[DEPTH_MAX + 1]; // of each: how many that come earlier may be members of its set
+    uint32_t n;
+};
+
+static bool may_be_one(grammar *g, set_id a, set_id b)
+{
+    return a == b || values_cost(g, values_and(g, a, b)) < FAR;
+}
+
+// A bound of what an element of s costs that must differ from those before it: of enumerated
+// strings the one behind as many shorter ones as may be taken, else the shortest and up to 12 bytes
+// more.
+static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
+{
+    a->set[a->n] = SET_NONE;
+    if (!unique) return values_cost(g, s);
+    set_id left = distinct_left(g, s, a->used);
+    uint32_t before = a->used->writing && may_be_one(g, a->used->open, left);
+    if (a->n && a->set[a->n - 1] == left) // one more of the same
+        before = a->before[a->n - 1] + 1;
+    else
+        for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
+    a->set[a->n] = left;
+    a->before[a->n] = before;
+    uint32_t cost = values_cost(g, left);
+    if (before == 0 || cost >= FAR) return cost;
+    lex_lang words = words_of(g, left);
+    if (words == LEX_EMPTY) return far_add(cost, DISTINCT);
+    uint32_t n = lex_words_sum(g->x, words, NULL, before, 1);
+    if (n == LEX_NONE)
+        n = lex_words_sum(g->x, words, NULL, LEX_NONE, 1); // those before take others
+    return far_add(n, 2);
+}
+
 // Adds elements until the array may close. A form that comes back to itself at a place beyond all
-// that is counted has gained nothing. `used`: they have to differ; NULL: they need not.
-static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, uint32_t depth,
-                          const struct used *used, uint32_t *left)
+// that is counted has gained nothing.
+static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, struct added *a, uint32_t *left)
 {
     if (array_closes(g, f, count)) return 1;
-    if (*left == 0 || depth > DEPTH_MAX) return FAR;
+    if (*left == 0 || a->n > DEPTH_MAX) return FAR;
     --*left;
     uint32_t n, best = FAR;
     const struct term *v = form_terms(g, f, NULL, count, &n);
     for (uint32_t i = 0; i < n; i++) {
         if (v[i].rest == f && count >= g->forms[f].settled) continue;
-        uint32_t cost = values_cost(g, used ? distinct_left(g, v[i].value, used) : v[i].value);
-        if (used) cost = far_add(cost, DISTINCT);
+        uint32_t cost = element_cost(g, v[i].value, a, form_compares(g, v[i].rest));
         if (cost >= FAR || cost >= best) continue;
-        uint32_t rest = walk_rest(g, v[i].rest, count + 1, depth + 1, used, left);
+        a->n++;
+        uint32_t rest = walk_rest(g, v[i].rest, count + 1, a, left);
+        a->n--;
         best = min_of(best, far_add(far_add(cost, comma_bytes(g)), rest));
     }
     return best;
@@ -276,7 +315,8 @@ uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *us
     if (array_spare(g, f, count, used, SET_ALL) == SET_NONE) return FAR;
     if (x.plain)
         return plain_rest(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, count, used);
-    rest = walk_rest(g, f, count, 0, is_unique(g, f) ? used : NULL, &left);
+    struct added added = {.used = used};
+    rest = walk_rest(g, f, count, &added, &left);
     if (left == 0 && rest >= FAR)
         grammar_too_much(g, "alternatives of an array: no completion found among 4,000");
     return rest >= FAR ? FAR : rest - (count == 0 && rest > 1 ? comma_bytes(g) : 0);

@@ -302,7 +302,8 @@ struct used {
     set_id set;
     lex_lang words; // LEX_EMPTY, or that of all elements, and a bit for each word taken
     const uint64_t *taken;
-    bool writing; // one more is being written, and counted
+    bool writing; // one more is being written, and counted,
+    set_id open;  // a value of this set
 };
 // Bytes from after an element (or the bracket) to the end.
 uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);

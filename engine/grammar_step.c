@@ -957,6 +957,7 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
             if (!values_live(g, s)) continue;
             if (f->distinct && !lex_words_left(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)))
                 continue;
+            used.open = s;
             if (array_rest(g, t[k].rest, f->count + 1, &used) >= FAR) continue;
             if (n == cap) {
                 cap *= 2;
@@ -1144,6 +1145,7 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     if (f->kind == FRAME_ARRAY) {
         struct used used = frame_used(f);
         used.writing = value_open;
+        used.open = FRAME_ITEMS(f)[i].child;
         return array_rest(g, form, count, &used);
     }
     struct object_at at = object_at(f);
