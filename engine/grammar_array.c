@@ -75,15 +75,6 @@ static set_id distinct_left(grammar *g, set_id s, const struct used *used)
     return used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
 }
 
-// The shortest of them; where a set is small, whether there are enough is counted.
-static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, const struct used *used)
-{
-    set_id left = distinct_left(g, s, used);
-    uint32_t n = values_count(g, left);
-    if (n != LEX_MANY && n < needed) return FAR;
-    return values_cost(g, left);
-}
-
 // So many distinct elements of one set, of which the shortest has this cost: they grow longer, by a
 // byte for each power of ten at most. Enumerated strings may be of any length: no more than the
 // longest of them.
@@ -117,7 +108,7 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             total = far_add(total, words_cost(g, least - at, used));
             break;
         }
-        uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : values_cost(g, s);
+        uint32_t cost = values_cost(g, unique ? distinct_left(g, s, used) : s);
         cost = far_add(cost, comma_bytes(g));
         if (at >= fixed) {
             total = far_add(total, unique ? distinct_costs(g, s, cost, least - at, used)

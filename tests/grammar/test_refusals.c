@@ -238,6 +238,8 @@ static void policies(void **state)
         {"{\"type\": \"array\", \"uniqueItems\": true, \"prefixItems\": [{\"enum\": [1, 2, 3]}, "
          "{\"enum\": [1, 2]}, {\"const\": 2}], \"minItems\": 3}",
          "[3,1.0,2,4]", true, PLAIN},
+        {"{\"prefixItems\": [{\"const\": 2}], \"minItems\": 2, \"uniqueItems\": true}", "[2,1]",
+         true, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1,2]", true, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", false, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", true, PYTHON},
