@@ -6,6 +6,8 @@
 
 #define ELEMENTS_MAX 4000 // looked at in one search
 #define DEPTH_MAX    600
+#define SMALL_MAX    10 // sets of few members that are looked at together
+#define DISTINCT     12 // bytes by which elements that differ grow, see distinct_costs
 
 static bool closes(grammar *g, form_id f, uint32_t count)
 {
@@ -73,22 +75,13 @@ static set_id distinct_left(grammar *g, set_id s, const struct used *used)
     return used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
 }
 
-// The shortest of them; where a set is small, whether there are enough is counted.
-static uint32_t distinct_cost(grammar *g, set_id s, uint32_t needed, const struct used *used)
-{
-    set_id left = distinct_left(g, s, used);
-    uint32_t n = values_count(g, left);
-    if (n != LEX_MANY && n < needed) return FAR;
-    return values_cost(g, left);
-}
-
 // So many distinct elements of one set, of which the shortest has this cost: they grow longer, by a
 // byte for each power of ten at most. Enumerated strings may be of any length: no more than the
 // longest of them.
 static uint32_t distinct_costs(grammar *g, set_id s, uint32_t cost, uint32_t needed,
                                const struct used *used)
 {
-    uint32_t all = far_mul(needed, far_add(cost, 12));
+    uint32_t all = far_mul(needed, far_add(cost, DISTINCT));
     lex_lang words = words_of(g, distinct_left(g, s, used));
     if (words == LEX_EMPTY || all >= FAR) return all;
     uint32_t n = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
@@ -115,7 +108,7 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             total = far_add(total, words_cost(g, least - at, used));
             break;
         }
-        uint32_t cost = unique ? distinct_cost(g, s, least - at, used) : values_cost(g, s);
+        uint32_t cost = values_cost(g, unique ? distinct_left(g, s, used) : s);
         cost = far_add(cost, comma_bytes(g));
         if (at >= fixed) {
             total = far_add(total, unique ? distinct_costs(g, s, cost, least - at, used)
@@ -126,6 +119,15 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
         if (total >= FAR) return FAR;
     }
     return total >= FAR ? FAR : total - (count == 0 && least > 0 ? comma_bytes(g) : 0);
+}
+
+static bool is_unique(const grammar *g, form_id f)
+{
+    const struct form *x = &g->forms[f];
+    bool unique = x->kind == A_UNIQUE;
+    for (uint32_t i = 0; x->kind == F_AND && i < x->n; i++)
+        unique = unique || g->forms[x->list[i]].kind == A_UNIQUE;
+    return unique;
 }
 
 // The elements of a completion that were added so far: where they have to differ, each takes a
@@ -157,12 +159,14 @@ static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
         for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
     a->set[a->n] = left;
     a->before[a->n] = before;
-    uint32_t n = values_count(g, left), cost = values_cost(g, left);
+    uint32_t cost = values_cost(g, left);
     if (before == 0 || cost >= FAR) return cost;
-    if (n != LEX_MANY && n <= before) return FAR;
     lex_lang words = words_of(g, left);
-    if (words == LEX_EMPTY) return far_add(cost, 12);
-    return far_add(lex_words_sum(g->x, words, NULL, before, 1), 2);
+    if (words == LEX_EMPTY) return far_add(cost, DISTINCT);
+    uint32_t n = lex_words_sum(g->x, words, NULL, before, 1);
+    if (n == LEX_NONE)
+        n = lex_words_sum(g->x, words, NULL, LEX_NONE, 1); // those before take others
+    return far_add(n, 2);
 }
 
 // Adds elements until the array may close. A form that comes back to itself at a place beyond all
@@ -202,13 +206,108 @@ lex_lang array_words(grammar *g, form_id f)
     return words_of(g, element_set(g, atom, n, 0));
 }
 
+// Elements that are to come: so many of each set.
+struct wanted {
+    set_id set;
+    uint32_t times;
+};
+
+static set_id spare_of(grammar *g, const struct wanted *v, uint32_t n, set_id one)
+{
+    struct wanted small[SMALL_MAX];
+    uint32_t n_small = 0, total = 1;
+    set_id taken = SET_NONE;
+    for (uint32_t i = 0; i < n; i++) total += v[i].times;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        if (values_count(g, v[i].set) >= total) continue; // the others cannot take all of them
+        while (k < n_small && small[k].set != v[i].set) k++;
+        if (k == SMALL_MAX) continue;
+        if (k == n_small) small[n_small++] = (struct wanted){v[i].set, 0};
+        small[k].times += v[i].times;
+    }
+    for (uint32_t some = 1; some < 1u << n_small; some++) {
+        struct wanted all = {SET_NONE, 0};
+        for (uint32_t k = 0; k < n_small; k++) {
+            if (!(some >> k & 1)) continue;
+            all.set = values_or(g, all.set, small[k].set);
+            all.times += small[k].times;
+        }
+        uint32_t members = values_count(g, all.set);
+        if (members < all.times) return SET_NONE;
+        if (members == all.times) taken = values_or(g, taken, all.set);
+    }
+    return taken == SET_NONE ? one : values_minus(g, one, taken);
+}
+
+struct spare {
+    grammar *g;
+    const struct used *used;
+    set_id one, found;
+    uint32_t left; // elements that may still be looked at
+    struct wanted path[DEPTH_MAX];
+};
+
+static set_id plain_spare(struct spare *w, const form_id *atom, uint32_t n, uint32_t count)
+{
+    grammar *g = w->g;
+    uint32_t least = 0, fixed = 0, m = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct form *x = &g->forms[atom[i]];
+        if (x->kind == A_MIN && x->a > least) least = x->a;
+        if (x->kind == A_ITEMS && g->items[x->a]->n > fixed) fixed = g->items[x->a]->n;
+    }
+    for (uint32_t at = count; at < least && m < DEPTH_MAX; at++) {
+        set_id set = distinct_left(g, element_set(g, atom, n, at), w->used);
+        w->path[m++] = (struct wanted){set, at >= fixed ? least - at : 1};
+        if (at >= fixed) break;
+    }
+    return spare_of(g, w->path, m, w->one);
+}
+
+static void walk_spare(struct spare *w, form_id f, uint32_t count, uint32_t depth)
+{
+    grammar *g = w->g;
+    if (array_closes(g, f, count)) {
+        w->found = values_or(g, w->found, spare_of(g, w->path, depth, w->one));
+        return;
+    }
+    uint32_t n;
+    const struct term *v = form_terms(g, f, NULL, count, &n);
+    for (uint32_t i = 0; i < n && depth < DEPTH_MAX && w->found != w->one && w->left; i++) {
+        if (v[i].rest == f && count >= g->forms[f].settled) continue;
+        w->left--;
+        set_id set = distinct_left(g, v[i].value, w->used);
+        w->path[depth] = (struct wanted){set, 1};
+        if (values_cost(g, set) < FAR) walk_spare(w, v[i].rest, count + 1, depth + 1);
+    }
+}
+
+set_id array_spare(grammar *g, form_id f, uint32_t count, const struct used *used, set_id one)
+{
+    struct form x = g->forms[f];
+    if (!is_unique(g, f) || used->words != LEX_EMPTY) return one;
+    struct spare w = {.g = g, .used = used, .one = one, .left = ELEMENTS_MAX};
+    if (x.plain)
+        return plain_spare(&w, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, count);
+    walk_spare(&w, f, count, 0);
+    return w.found;
+}
+
 uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *used)
 {
     struct form x = g->forms[f];
+    uint32_t left = ELEMENTS_MAX, rest = FAR;
+    if (x.kind == F_OR && x.compares) {
+        for (uint32_t i = 0; i < x.n; i++)
+            rest = min_of(rest, array_rest(g, x.list[i], count, used));
+        return rest;
+    }
+    if (array_spare(g, f, count, used, SET_ALL) == SET_NONE) return FAR;
     if (x.plain)
         return plain_rest(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, count, used);
     struct added added = {.used = used};
-    uint32_t left = ELEMENTS_MAX, rest = walk_rest(g, f, count, &added, &left);
+    rest = walk_rest(g, f, count, &added, &left);
     if (left == 0 && rest >= FAR)
         grammar_too_much(g, "alternatives of an array: no completion found among 4,000");
     return rest >= FAR ? FAR : rest - (count == 0 && rest > 1 ? comma_bytes(g) : 0);

@@ -236,7 +236,8 @@ uint32_t values_cost(struct grammar *g, set_id a); // bytes of the shortest memb
 bool values_live(struct grammar *g, set_id a);     // not empty: sooner known than the cost
 bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are none or all
 set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
-uint32_t values_count(struct grammar *g, set_id a); // of scalars; LEX_MANY where containers may be
+// How many there are at most, exactly where they are scalars; LEX_MANY: more than are counted.
+uint32_t values_count(struct grammar *g, set_id a);
 
 form_id form_make(struct grammar *g, struct form f);
 form_id form_atom(struct grammar *g, enum form_kind kind, uint32_t a, uint32_t b, uint32_t c);
@@ -306,6 +307,10 @@ struct used {
 };
 // Bytes from after an element (or the bracket) to the end.
 uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
+// Where elements have to differ: the values of `one` that an element may have before this, so that
+// enough are left for those that have to come (Hall's condition). Otherwise: `one`.
+set_id array_spare(struct grammar *g, form_id f, uint32_t count, const struct used *used,
+                   set_id one);
 // The language of which all elements are words, where that is so and they have to differ; else
 // LEX_EMPTY.
 lex_lang array_words(struct grammar *g, form_id f);

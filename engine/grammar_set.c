@@ -275,14 +275,101 @@ uint32_t values_cost(grammar *g, set_id a)
     return best;
 }
 
+// ---- how many there are ----
+
+#define COUNT_DEPTH 6 // containers within one another that are looked into
+
+static uint32_t count_add(uint32_t a, uint32_t b)
+{
+    uint64_t n = (uint64_t)a + b;
+    return n > 65535 ? LEX_MANY : (uint32_t)n;
+}
+
+static uint32_t count_mul(uint32_t a, uint32_t b)
+{
+    uint64_t n = (uint64_t)a * b;
+    return n > 65535 ? LEX_MANY : (uint32_t)n;
+}
+
+static uint32_t count_values(grammar *g, set_id a, int depth);
+
+static uint32_t count_node(grammar *g, uint32_t node, int depth)
+{
+    return g->nodes[node].state == 2 ? count_values(g, g->nodes[node].set, depth + 1) : LEX_MANY;
+}
+
+static uint32_t count_arrays(grammar *g, const struct form *x, int depth)
+{
+    uint32_t least = 0, most = NONE, total = 0, times = 1;
+    const struct items *p = NULL;
+    for (uint32_t i = 0; i < x->n; i++) {
+        const struct form *y = &g->forms[x->list[i]];
+        if (y->kind == A_ITEMS) p = g->items[y->a];
+        if (y->kind == A_MIN && y->a > least) least = y->a;
+        if (y->kind == A_MAX && y->a < most) most = y->a;
+    }
+    for (uint32_t n = 0; n <= most; n++) {
+        if (n >= least) total = count_add(total, times);
+        if (!p || n == most || times == 0 || total == LEX_MANY) break;
+        times = count_mul(times, count_node(g, n < p->n ? p->prefix[n] : p->rest, depth));
+    }
+    return !p && most > 0 ? LEX_MANY : total;
+}
+
+static uint32_t count_objects(grammar *g, const struct form *x, int depth)
+{
+    const struct props *p = NULL;
+    uint32_t total = 1;
+    for (uint32_t i = 0; i < x->n; i++) {
+        const struct form *y = &g->forms[x->list[i]];
+        if (y->kind == O_MAX && y->a == 0) return 1;
+        if (y->kind == O_PROPS && !g->props[y->a]->n_pattern && g->props[y->a]->extra == NODE_NONE)
+            p = g->props[y->a];
+    }
+    for (uint32_t k = 0; p && k < p->n; k++) {
+        bool needed = false;
+        for (uint32_t i = 0; i < x->n; i++) {
+            const struct form *y = &g->forms[x->list[i]];
+            for (uint32_t j = 0; y->kind == O_HAS && j < y->n; j++)
+                needed = needed || y->list[j] == p->p[k].name;
+        }
+        total = count_mul(total, count_add(count_node(g, p->p[k].node, depth), !needed));
+    }
+    return p ? total : LEX_MANY;
+}
+
+static uint32_t count_form(grammar *g, form_id f, bool object, int depth)
+{
+    struct form x = g->forms[f];
+    uint32_t total = 0;
+    if (f == FORM_FALSE || form_cost(g, f, object) >= FAR) return 0;
+    if (depth > COUNT_DEPTH) return LEX_MANY;
+    if (x.kind == F_OR) {
+        for (uint32_t i = 0; i < x.n; i++)
+            total = count_add(total, count_form(g, x.list[i], object, depth));
+        return total;
+    }
+    if (x.kind != F_AND) {
+        x.n = 1;
+        x.list = &f;
+    }
+    return object ? count_objects(g, &x, depth) : count_arrays(g, &x, depth);
+}
+
+static uint32_t count_values(grammar *g, set_id a, int depth)
+{
+    struct set s = g->sets[a];
+    uint32_t n = (uint32_t)__builtin_popcount(s.literals);
+    if (s.number) n = count_add(n, lex_count(g->x, lex_start(g->x, s.number)));
+    if (s.string) n = count_add(n, lex_count(g->x, lex_start(g->x, s.string)));
+    if (n != LEX_MANY) n = count_add(n, count_form(g, s.array, false, depth));
+    if (n != LEX_MANY) n = count_add(n, count_form(g, s.object, true, depth));
+    return n;
+}
+
 uint32_t values_count(grammar *g, set_id a)
 {
-    const struct set *s = &g->sets[a];
-    uint64_t n = (uint64_t)(s->literals & 1) + (s->literals >> 1 & 1) + (s->literals >> 2 & 1);
-    if (s->array || s->object) return LEX_MANY;
-    if (s->number) n += lex_count(g->x, lex_start(g->x, s->number));
-    if (s->string) n += lex_count(g->x, lex_start(g->x, s->string));
-    return n >= LEX_MANY ? LEX_MANY : (uint32_t)n;
+    return count_values(g, a, 0);
 }
 
 // ---- forms ----

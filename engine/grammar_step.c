@@ -288,7 +288,8 @@ static void split_compared(grammar *g, form_id f, struct reading *v, uint32_t *n
                 split_compared(g, form_and(g, rest, y.list[k]), v, n, cap, item);
             return;
         }
-    if (*n < cap && f != FORM_FALSE) v[(*n)++] = (struct reading){f, item};
+    if (f == FORM_FALSE || array_rest(g, f, 0, &(struct used){.set = SET_NONE}) >= FAR) return;
+    if (*n < cap) v[(*n)++] = (struct reading){f, item};
 }
 
 // The language of which the elements are words under every form, see array_words.
@@ -952,6 +953,7 @@ static const struct frame *next_element(grammar *g, struct chunks *mem, const st
         for (uint32_t k = 0; k < m; k++) {
             set_id s = t[k].value;
             if (compares && f->used != SET_NONE) s = values_and(g, s, values_not(g, f->used));
+            s = array_spare(g, t[k].rest, f->count + 1, &used, s);
             if (!values_live(g, s)) continue;
             if (f->distinct && !lex_words_left(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)))
                 continue;

@@ -40,6 +40,21 @@ static void refusals(void **state)
         {"{\"patternProperties\": []}", "#/patternProperties: expected an object"},
         {"{\"not\": {\"uniqueItems\": true}}",
          "#/not: that some elements of an array are equal cannot be enforced"},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"contains\": {\"enum\": [1, 2]}, "
+         "\"minContains\": 3}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"minItems\": 4, \"items\": {\"enum\": "
+         "[[1], [2], {\"a\": 1}]}}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"items\": {\"type\": \"boolean\"}, "
+         "\"anyOf\": [{\"minItems\": 3}, {\"contains\": {\"const\": 1}}]}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"prefixItems\": [{\"enum\": [1, 2]}, "
+         "{\"enum\": [1, 2]}, {\"const\": 2}], \"minItems\": 3}",
+         "#: no value of reasonable length satisfies this schema"},
+        {"{\"type\": \"object\", \"patternProperties\": {\"^[fg]$\": {}}, "
+         "\"additionalProperties\": false, \"minProperties\": 3}",
+         "#: no value of reasonable length satisfies this schema"},
         {"{\"not\": {}}", "#: no value of reasonable length satisfies this schema"},
         {"{\"type\": \"number\", \"multipleOf\": 0}", "#/multipleOf: expected a number above 0"},
         {"{\"allOf\": []}", "#/allOf: expected a list of schemas"},
@@ -214,6 +229,17 @@ static void policies(void **state)
          "[{\"not\": {\"additionalProperties\": {\"not\": {\"type\": \"integer\"}}}}], \"type\": "
          "\"object\"}",
          "{\"a\":\"\",\"b\":\"\"}", false, PLAIN},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"prefixItems\": [{\"enum\": [1, 2, 3]}, "
+         "{\"enum\": [1, 2]}, {\"const\": 2}], \"minItems\": 3}",
+         "[3,1,2]", true, PLAIN},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"prefixItems\": [{\"enum\": [1, 2, 3]}, "
+         "{\"enum\": [1, 2]}, {\"const\": 2}], \"minItems\": 3}",
+         "[3,1,2,1e0]", false, PLAIN},
+        {"{\"type\": \"array\", \"uniqueItems\": true, \"prefixItems\": [{\"enum\": [1, 2, 3]}, "
+         "{\"enum\": [1, 2]}, {\"const\": 2}], \"minItems\": 3}",
+         "[3,1.0,2,4]", true, PLAIN},
+        {"{\"prefixItems\": [{\"const\": 2}], \"minItems\": 2, \"uniqueItems\": true}", "[2,1]",
+         true, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1,2]", true, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", false, PLAIN},
         {"{\"items\": {\"type\": \"integer\"}}", "[1, 2]", true, PYTHON},
