@@ -7,6 +7,7 @@
 #define ELEMENTS_MAX 4000 // looked at in one search
 #define DEPTH_MAX    600
 #define SMALL_MAX    10 // sets of few members that are looked at together
+#define PREFIX_MAX   40 // elements before one that are compared with it
 #define DISTINCT     12 // bytes by which elements that differ grow, see distinct_costs
 
 static bool closes(grammar *g, form_id f, uint32_t count)
@@ -75,17 +76,32 @@ static set_id distinct_left(grammar *g, set_id s, const struct used *used)
     return used->set == SET_NONE ? s : values_and(g, s, values_not(g, used->set));
 }
 
-// So many distinct elements of one set, of which the shortest has this cost: they grow longer, by a
-// byte for each power of ten at most. Enumerated strings may be of any length: no more than the
-// longest of them.
-static uint32_t distinct_costs(grammar *g, set_id s, uint32_t cost, uint32_t needed,
-                               const struct used *used)
+static bool may_be_one(grammar *g, set_id a, set_id b)
 {
-    uint32_t all = far_mul(needed, far_add(cost, DISTINCT));
-    lex_lang words = words_of(g, distinct_left(g, s, used));
-    if (words == LEX_EMPTY || all >= FAR) return all;
-    uint32_t n = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
-    return max_of(all, far_add(n, far_mul(needed, 14 + comma_bytes(g))));
+    return a == b || values_cost(g, values_and(g, a, b)) < FAR;
+}
+
+// So many distinct elements of `left`, with commas, of which `before` members may be taken by
+// others: of enumerated strings those behind as many shorter ones, else the shortest and, but for
+// the first, up to DISTINCT bytes more.
+static uint32_t distinct_costs(grammar *g, set_id left, uint32_t before, uint32_t needed)
+{
+    uint32_t cost = values_cost(g, left);
+    if (cost >= FAR) return FAR;
+    lex_lang words = before + needed > 1 ? words_of(g, left) : (lex_lang)LEX_EMPTY;
+    if (words == LEX_EMPTY) {
+        uint32_t more = before ? needed : needed - 1, grown = far_add(cost, DISTINCT);
+        lex_lang some = g->sets[left].string; // words beside other values
+        uint32_t word =
+            lex_words_count(g->x, some) ? lex_words_sum(g->x, some, NULL, LEX_NONE, 1) : LEX_NONE;
+        if (word != LEX_NONE) grown = max_of(grown, far_add(word, 2));
+        uint32_t all = far_add(far_mul(needed - more, cost), far_mul(more, grown));
+        return far_add(all, far_mul(needed, comma_bytes(g)));
+    }
+    uint32_t n = lex_words_sum(g->x, words, NULL, before, needed);
+    if (n == LEX_NONE) // those before take others
+        n = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
+    return n == LEX_NONE ? FAR : far_add(n, far_mul(needed, 2 + comma_bytes(g)));
 }
 
 static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count,
@@ -108,15 +124,20 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             total = far_add(total, words_cost(g, least - at, used));
             break;
         }
-        uint32_t cost = values_cost(g, unique ? distinct_left(g, s, used) : s);
-        cost = far_add(cost, comma_bytes(g));
-        if (at >= fixed) {
-            total = far_add(total, unique ? distinct_costs(g, s, cost, least - at, used)
-                                          : far_mul(least - at, cost));
-            break;
+        uint32_t cost = far_add(values_cost(g, s), comma_bytes(g)),
+                 times = at < fixed ? 1 : least - at;
+        if (unique) {
+            set_id left = distinct_left(g, s, used);
+            uint32_t before = used->writing && may_be_one(g, used->open, left);
+            if (at - count > PREFIX_MAX) before = at - count; // of more than that, all are counted
+            for (uint32_t i = count; i < at && at - count <= PREFIX_MAX; i++)
+                before += may_be_one(g, distinct_left(g, element_set(g, atom, n, i), used), left);
+            total = far_add(total, distinct_costs(g, left, before, times));
+        } else {
+            total = far_add(total, far_mul(times, cost));
         }
-        total = far_add(total, cost);
         if (total >= FAR) return FAR;
+        if (at >= fixed) break;
     }
     return total >= FAR ? FAR : total - (count == 0 && least > 0 ? comma_bytes(g) : 0);
 }
@@ -128,82 +149,6 @@ static bool is_unique(const grammar *g, form_id f)
     for (uint32_t i = 0; x->kind == F_AND && i < x->n; i++)
         unique = unique || g->forms[x->list[i]].kind == A_UNIQUE;
     return unique;
-}
-
-// The elements of a completion that were added so far: where they have to differ, each takes a
-// member away from those behind it.
-struct added {
-    const struct used *used;
-    set_id set[DEPTH_MAX + 1];
-    uint32_t before[DEPTH_MAX + 1]; // of each: how many that come earlier may be members of its set
-    uint32_t n;
-};
-
-static bool may_be_one(grammar *g, set_id a, set_id b)
-{
-    return a == b || values_cost(g, values_and(g, a, b)) < FAR;
-}
-
-// A bound of what an element of s costs that must differ from those before it: of enumerated
-// strings the one behind as many shorter ones as may be taken, else the shortest and up to 12 bytes
-// more.
-static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
-{
-    a->set[a->n] = SET_NONE;
-    if (!unique) return values_cost(g, s);
-    set_id left = distinct_left(g, s, a->used);
-    uint32_t before = a->used->writing && may_be_one(g, a->used->open, left);
-    if (a->n && a->set[a->n - 1] == left) // one more of the same
-        before = a->before[a->n - 1] + 1;
-    else
-        for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
-    a->set[a->n] = left;
-    a->before[a->n] = before;
-    uint32_t cost = values_cost(g, left);
-    if (before == 0 || cost >= FAR) return cost;
-    lex_lang words = words_of(g, left);
-    if (words == LEX_EMPTY) return far_add(cost, DISTINCT);
-    uint32_t n = lex_words_sum(g->x, words, NULL, before, 1);
-    if (n == LEX_NONE)
-        n = lex_words_sum(g->x, words, NULL, LEX_NONE, 1); // those before take others
-    return far_add(n, 2);
-}
-
-// Adds elements until the array may close. A form that comes back to itself at a place beyond all
-// that is counted has gained nothing.
-static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, struct added *a, uint32_t *left)
-{
-    if (array_closes(g, f, count)) return 1;
-    if (*left == 0 || a->n > DEPTH_MAX) return FAR;
-    --*left;
-    uint32_t n, best = FAR;
-    const struct term *v = form_terms(g, f, NULL, count, &n);
-    for (uint32_t i = 0; i < n; i++) {
-        if (v[i].rest == f && count >= g->forms[f].settled) continue;
-        uint32_t cost = element_cost(g, v[i].value, a, form_compares(g, v[i].rest));
-        if (cost >= FAR || cost >= best) continue;
-        a->n++;
-        uint32_t rest = walk_rest(g, v[i].rest, count + 1, a, left);
-        a->n--;
-        best = min_of(best, far_add(far_add(cost, comma_bytes(g)), rest));
-    }
-    return best;
-}
-
-lex_lang array_words(grammar *g, form_id f)
-{
-    struct form x = g->forms[f];
-    const form_id *atom = x.kind == F_AND ? x.list : &f;
-    uint32_t n = x.kind == F_AND ? x.n : 1;
-    bool unique = false;
-    if (!x.plain) return LEX_EMPTY;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct form *y = &g->forms[atom[i]];
-        if (y->kind == A_ITEMS && g->items[y->a]->n > 0) return LEX_EMPTY;
-        unique = unique || y->kind == A_UNIQUE;
-    }
-    if (!unique) return LEX_EMPTY;
-    return words_of(g, element_set(g, atom, n, 0));
 }
 
 // Elements that are to come: so many of each set.
@@ -238,6 +183,80 @@ static set_id spare_of(grammar *g, const struct wanted *v, uint32_t n, set_id on
         if (members == all.times) taken = values_or(g, taken, all.set);
     }
     return taken == SET_NONE ? one : values_minus(g, one, taken);
+}
+
+// The elements of a completion that were added so far: where they have to differ, each takes a
+// member away from those behind it.
+struct added {
+    const struct used *used;
+    set_id set[DEPTH_MAX + 1];
+    uint32_t before[DEPTH_MAX + 1]; // of each: how many that come earlier may be members of its set
+    uint32_t n;
+};
+
+// A bound of what an element of s costs, with its comma, where it may have to differ from those
+// before it.
+static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
+{
+    a->set[a->n] = SET_NONE;
+    if (!unique) return far_add(values_cost(g, s), comma_bytes(g));
+    set_id left = distinct_left(g, s, a->used);
+    uint32_t before = a->used->writing && may_be_one(g, a->used->open, left);
+    if (a->n && a->set[a->n - 1] == left) // one more of the same
+        before = a->before[a->n - 1] + 1;
+    else
+        for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
+    a->set[a->n] = left;
+    a->before[a->n] = before;
+    return distinct_costs(g, left, before, 1);
+}
+
+// Are there enough members for all that were added, and for the value that is being written?
+static bool can_differ(grammar *g, const struct added *a)
+{
+    struct wanted v[DEPTH_MAX + 2];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->set[i] != SET_NONE) v[n++] = (struct wanted){a->set[i], 1};
+    if (n && a->used->writing) v[n++] = (struct wanted){a->used->open, 1};
+    return n == 0 || spare_of(g, v, n, SET_ALL) != SET_NONE;
+}
+
+// Adds elements until the array may close. A form that comes back to itself at a place beyond all
+// that is counted has gained nothing.
+static uint32_t walk_rest(grammar *g, form_id f, uint32_t count, struct added *a, uint32_t *left)
+{
+    if (array_closes(g, f, count)) return can_differ(g, a) ? 1 : FAR;
+    if (*left == 0 || a->n > DEPTH_MAX) return FAR;
+    --*left;
+    uint32_t n, best = FAR;
+    const struct term *v = form_terms(g, f, NULL, count, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i].rest == f && count >= g->forms[f].settled) continue;
+        uint32_t cost = element_cost(g, v[i].value, a, form_compares(g, v[i].rest));
+        if (cost >= FAR || cost >= best) continue;
+        a->n++;
+        uint32_t rest = walk_rest(g, v[i].rest, count + 1, a, left);
+        a->n--;
+        best = min_of(best, far_add(cost, rest));
+    }
+    return best;
+}
+
+lex_lang array_words(grammar *g, form_id f)
+{
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    bool unique = false;
+    if (!x.plain) return LEX_EMPTY;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct form *y = &g->forms[atom[i]];
+        if (y->kind == A_ITEMS && g->items[y->a]->n > 0) return LEX_EMPTY;
+        unique = unique || y->kind == A_UNIQUE;
+    }
+    if (!unique) return LEX_EMPTY;
+    return words_of(g, element_set(g, atom, n, 0));
 }
 
 struct spare {
