@@ -402,7 +402,7 @@ static bool take_counts(struct parser *p, uint32_t *min, uint32_t *max)
     if (!fine) p->at = from;
     if (fine && *min > *max) refuse(p, "{n,m}: n is greater than m");
     if (fine && (*min > LEX_LENGTH_MAX || (*max > LEX_LENGTH_MAX && *max != NO_MAX)))
-        refuse(p, "more than 40,000 times");
+        refuse(p, "more than 25,000 times");
     return fine && !p->failed;
 }
 

@@ -62,9 +62,9 @@ static void refusals(void **state)
         {"{\"type\": \"text\"}",
          "#/type: expected null, boolean, integer, number, string, array or object"},
         {"{\"type\": \"string\", \"minLength\": -1}", "#/minLength: expected a count"},
-        {"{\"type\": \"string\", \"minLength\": 40001}",
-         "#/minLength: more than 40,000 characters"},
-        {"{\"not\": {\"type\": \"string\", \"maxLength\": 40001}}",
+        {"{\"type\": \"string\", \"minLength\": 25001}",
+         "#/minLength: more than 25,000 characters"},
+        {"{\"not\": {\"type\": \"string\", \"maxLength\": 25001}}",
          "#/not: a language of strings or numbers grows too large"},
         {"{\"type\": \"object\", \"properties\": []}", "#/properties: expected an object"},
         {"{\"type\": \"object\", \"required\": [1]}", "#/required: expected a list of names"},
@@ -355,13 +355,13 @@ static json_t *distinct(json_t *items, size_t min)
                      "minItems", (int)min);
 }
 
-// A character of a string that has a limit is a state: such a string ends after 40,000 of them.
+// A character of a string that has a limit is a state: such a string ends after 25,000 of them.
 static void long_strings_stay_small(void **state)
 {
     (void)state;
     static const char *const schemas[] = {
         "{\"type\": \"string\", \"maxLength\": 1000000}",
-        "{\"type\": \"string\", \"minLength\": 40000}",
+        "{\"type\": \"string\", \"minLength\": 25000}",
         "{\"type\": \"string\", \"maxLength\": 1000000, \"pattern\": \"^([a-z]|[b-z]{3})*$\"}",
     };
     uint64_t *bits = mem_new(8 * (size_t)(v->n_token / 64 + 1));
@@ -375,13 +375,13 @@ static void long_strings_stay_small(void **state)
         if (!g) fail_msg("%s: %s", schemas[i], e.msg);
         grammar_state *s = grammar_start(g);
         assert_true(test_vocab_feed(v, s, &r, "\"", 1));
-        for (int n = 0; n < 40000; n++) {
+        for (int n = 0; n < 25000; n++) {
             if (n % 100 == 0) assert_true(grammar_mask(s, -1, bits) > 0);
             assert_true(grammar_accept(s, a));
         }
         if (i != 1) assert_false(grammar_accept(s, a));
         assert_true(test_vocab_feed(v, s, &r, "\"", 1) && grammar_may_end(s));
-        size_t bytes = grammar_bytes(g) + grammar_state_bytes(s, 40002);
+        size_t bytes = grammar_bytes(g) + grammar_state_bytes(s, 25002);
         if (bytes > (size_t)32 << 20) fail_msg("%s: %zu bytes", schemas[i], bytes);
         grammar_state_free(s);
         grammar_free(g);
