@@ -12,6 +12,8 @@
 //   - No key twice. White space as chosen, in no gap more than space_max bytes of it.
 //   - Numbers as lex.h says: 18 digits before the point (more where a bound demands it), 20 after.
 //   - Under 500 levels of nesting only what is required.
+//   - Of strings with a maxLength beyond 25,000, those of at most 25,000 characters; any length
+//     where the schema sets no limit. A minLength or a repetition beyond that is refused.
 //   - Of elements that must differ, 96, or 48 where arrays or objects are among them; more where
 //   the
 //     schema asks for more, and any number of enumerated strings.

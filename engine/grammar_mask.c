@@ -20,9 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_BYTES ((size_t)4 << 20)
-#define LIST_MAX    1500 // tokens of a mask that are kept one by one
-#define SLACK       16   // bytes by which a token without a quote can make the finish longer
+#define CACHE_BYTES  ((size_t)4 << 20)
+#define LIST_MAX     1500 // tokens of a mask that are kept one by one
+#define USED_FEW     40   // compared elements, with which an array is not nearly full
+#define COMPARED_MAX 8000 // bytes of compared elements that are taken from others without fail
+#define SLACK        16   // bytes by which a token without a quote can make the finish longer
 
 struct mask {
     const uint64_t *base;       // NULL: nothing
@@ -267,17 +269,74 @@ static bool looks_back(const struct pos *p)
     return remembers(p) || p->mode == M_KEY;
 }
 
-static bool must_look(const struct fill *f, const struct pos *p, uint32_t group)
+// The elements of the arrays around `to` that are compared, where `to` is behind `from`: is none of
+// them complete that was not so there? *one: it is the array that both are directly in.
+static bool compares_nothing(const struct pos *from, const struct pos *to, bool *one)
 {
-    return looks_back(p) && !strings(f->g)->simple[group];
+    const struct frame *a = from->top, *b = to->top;
+    while (a && b && a->depth > b->depth) a = a->parent;
+    while (a && b && b->depth > a->depth) b = b->parent;
+    *one = a == from->top && b == to->top;
+    for (; a && b; a = a->parent, b = b->parent) {
+        if (a->n_used == b->n_used) continue;
+        *one = *one && b == to->top && b->n_used == a->n_used + 1;
+        return false;
+    }
+    *one = false;
+    return true;
+}
+
+// Elements of one kind, of which there are always enough.
+static bool is_even(const grammar *g, form_id id)
+{
+    const struct form *f = &g->forms[id];
+    if (f->kind == A_ITEMS) return g->items[f->a]->n == 0;
+    for (uint32_t i = 0; f->kind == F_AND && i < f->n; i++)
+        if (!is_even(g, f->list[i])) return false;
+    return f->plain;
+}
+
+// At `to`, to which the text of a group leads behind a string that ended: is that so whatever the
+// string is? Either no compared element is complete yet but for those that were, or it is the
+// string itself, and of the next one only the beginning stands, with more ways on than one.
+static bool holds_for_all(const struct fill *f, const struct pos *from, const struct pos *to)
+{
+    grammar *g = f->g;
+    bool one;
+    uint32_t written = from->text ? from->text->len : 0;
+    if (compares_nothing(from, to, &one)) return true;
+    if (!one || to->mode != M_STRING || written > COMPARED_MAX || to->top->n_used > USED_FEW)
+        return false;
+    for (uint32_t i = 0; i < to->top->n; i++)
+        if (!is_even(g, FRAME_ITEMS(to->top)[i].form)) return false;
+    for (uint32_t i = 0; i < to->choices->n; i++)
+        if (lex_count(g->x, CHOICE_STATES(to->choices)[i]) == LEX_MANY) return true;
+    return false;
+}
+
+static bool group_holds_for_all(struct fill *f, const struct pos *p, const struct pos *closed,
+                                uint32_t group)
+{
+    const struct string_tables *t = strings(f->g);
+    int32_t token = t->quote[t->group[group]].token;
+    const char *text = f->g->v->bytes[token];
+    uint32_t len = f->g->v->len[token], i = 0;
+    while (text[i] != '"') i += text[i] == '\\' ? 2 : 1;
+    struct chunk_mark mark = chunk_mark(&f->g->step);
+    struct pos at = *closed, next;
+    bool alive = true;
+    for (i++; i < len && alive; i++, at = next)
+        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)text[i], &next);
+    bool holds = alive && holds_for_all(f, p, &at);
+    chunk_rewind(&f->g->step, mark);
+    return holds;
 }
 
 // Tokens with this suffix after their quote, of min to room characters before it.
-static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint32_t min,
+static void put_group(struct fill *f, const struct pos *p, uint32_t group, bool look, uint32_t min,
                       uint32_t room)
 {
     const struct string_tables *t = strings(f->g);
-    bool look = must_look(f, p, group);
     for (uint32_t i = t->group[group]; i < t->group[group + 1]; i++) {
         if (t->quote[i].points < min || t->quote[i].points > room ||
             is_excepted(f, t->quote[i].token))
@@ -289,15 +348,35 @@ static void put_group(struct fill *f, const struct pos *p, uint32_t group, uint3
     }
 }
 
+// What may come after the quote of a string or a key that leads to `closed`: [groups] 1: it may,
+// 2: perhaps, where what comes before the quote matters.
+static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct pos *closed)
+{
+    const struct string_tables *t = strings(f->g);
+    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    uint8_t *allowed = chunk_alloc(&f->g->step, t->suffixes.n_token + 1);
+    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
+    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
+    for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
+    bool known = p->mode == M_STRING && p->top->distinct == LEX_EMPTY; // without the string itself
+    for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++) {
+        if (t->simple[i] || (known && !allowed[i])) continue;
+        if (!known || !group_holds_for_all(f, p, closed, i)) allowed[i] = 2; // looked at one by one
+    }
+    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
+    free(suffixes.token);
+    return allowed;
+}
+
 // All tokens that end the lexeme with a quote, which leads to `closed`. Where any number of
 // characters may come before it, those that have nothing after it are in the base.
 static void put_quotes(struct fill *f, const struct pos *p, const struct pos *closed, uint32_t min,
                        uint32_t room)
 {
     const struct string_tables *t = strings(f->g);
-    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
+    const uint8_t *allowed = suffixes_of(f, p, closed);
     bool empty = t->suffixes.n_token && t->suffixes.node[0].token == 1; // stands above the trie
-    if (empty && fits(f, closed)) {
+    if (empty && allowed[0]) {
         if (min == 0 && f->base == t->open) {
             f->base = t->closed;
             f->n_base = t->n_closed;
@@ -306,17 +385,11 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
                     !has_bit(t->open, (uint32_t)f->except[i]))
                     f->less[f->n_less++] = f->except[i];
         } else {
-            put_group(f, p, 0, min, room);
+            put_group(f, p, 0, false, min, room);
         }
     }
-    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
-    for (uint32_t i = 0; i < suffixes.n; i++)
-        if (!must_look(f, p, (uint32_t)suffixes.token[i]))
-            put_group(f, p, (uint32_t)suffixes.token[i], min, room);
-    for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++)
-        if (must_look(f, p, i)) put_group(f, p, i, min, room);
-    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
-    free(suffixes.token);
+    for (uint32_t i = empty; i < t->suffixes.n_token; i++)
+        if (allowed[i]) put_group(f, p, i, allowed[i] == 2, min, room);
 }
 
 // The same where tokens with a backslash have been walked.
@@ -338,23 +411,6 @@ static void put_plain_quotes(struct fill *f, const struct pos *p, const struct p
 }
 
 // ---- lexemes ----
-
-// What may come after the quote of a string or a key that leads to `closed`: [groups] 1: it may,
-// 2: perhaps, where what comes before the quote matters.
-static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct pos *closed)
-{
-    const struct string_tables *t = strings(f->g);
-    struct fill suffixes = {.g = f->g, .limit = f->limit, .measure = f->measure};
-    uint8_t *allowed = chunk_alloc(&f->g->step, t->suffixes.n_token + 1);
-    if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
-    walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
-    for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
-    for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++)
-        if (!t->simple[i]) allowed[i] = 2; // looked at one by one
-    if (suffixes.longest > f->longest) f->longest = suffixes.longest;
-    free(suffixes.token);
-    return allowed;
-}
 
 // Tokens that end the lexeme and go on with what may come then; closed NULL: nothing may.
 static void put_closing(struct fill *f, const struct pos *p, const struct lexeme *x,

@@ -15,6 +15,7 @@
 #define SEARCH_MAX  1500 // completions looked at until one is found
 #define SHORTER_MAX 48   // and after that
 #define TRIES_MAX   4000 // witnesses tried in one search
+#define FEW_MAX     40   // of both, where the terms of the form can be asked instead
 
 // ---- keys ----
 
@@ -376,6 +377,8 @@ struct search {
     uint32_t best, left;
     uint32_t tries; // properties that may still be tried as witnesses
     bool any;
+    bool passed_over; // something that there is no room for
+    bool brief;       // of few completions: those where a property fails something come last
 };
 
 static void witnesses(struct search *s, uint32_t from);
@@ -582,7 +585,9 @@ static void try_need(struct search *s, uint32_t symbol, set_id set, uint32_t fro
     }
     if (symbol >= n_declared && class_left(s, symbol - n_declared) == 0) return;
     if (s->n_need == NEEDS_MAX) {
-        grammar_too_much(s->g, "more than 24 conditions that some property must not meet");
+        s->passed_over = true;
+        if (!s->brief)
+            grammar_too_much(s->g, "more than 24 conditions that some property must not meet");
         return;
     }
     s->need[s->n_need++] = (struct need){symbol, set};
@@ -610,14 +615,17 @@ static bool fails_anyway(struct search *s, const struct props *p)
     return false;
 }
 
+static bool fails_something(const struct form *f)
+{
+    return f->kind == O_BAD || f->kind == O_BAD_NAME;
+}
+
 // From atom `from` on, each condition that something has to fail gets a property that fails it.
 static void witnesses(struct search *s, uint32_t from)
 {
     grammar *g = s->g;
     const struct keys *k = s->at->k;
-    while (from < s->n_atom && g->forms[s->atom[from]].kind != O_BAD &&
-           g->forms[s->atom[from]].kind != O_BAD_NAME)
-        from++;
+    while (from < s->n_atom && !fails_something(&g->forms[s->atom[from]])) from++;
     if (from == s->n_atom) {
         judge(s);
         return;
@@ -838,51 +846,81 @@ static void solve(struct search *s, struct level *l)
     }
     uint32_t n_atom = s->n_atom, words = bit_words(s->at->k->n);
     struct form x = s->g->forms[f];
-    for (uint32_t i = 0; i < x.n && !finished(s); i++) {
-        if (outlook(s, l, x.list[i]) == DEAD) continue;
+    for (uint32_t i = 0; i < (s->brief ? 2 : 1) * x.n && !finished(s); i++) {
+        form_id way = x.list[i % x.n];
+        if (s->brief && fails_something(&s->g->forms[way]) != (i >= x.n)) continue;
+        if (outlook(s, l, way) == DEAD) continue;
         struct level m = level_copy(l, words);
-        if (demand(s, &m, x.list[i])) solve(s, &m);
+        if (demand(s, &m, way)) solve(s, &m);
         free(m.must);
         free(m.either);
         s->n_atom = n_atom;
     }
 }
 
+// Looks through the completions of f; false: not through all of those that matter.
+static bool look_through(struct search *s, form_id f)
+{
+    grammar *g = s->g;
+    form_id room[24];
+    const struct form *x = &g->forms[f];
+    if (x->plain && (x->kind != F_AND || x->n <= 24)) {
+        s->atom = room;
+        s->n_atom = x->kind == F_AND ? x->n : 1;
+        memcpy(room, x->kind == F_AND ? x->list : &f, s->n_atom * sizeof *room);
+        for (uint32_t i = 0; i < s->n_atom; i++) {
+            if (g->forms[room[i]].kind == F_FALSE) return true;
+            if (g->forms[room[i]].kind == F_AND || g->forms[room[i]].kind == F_OR) s->atom = NULL;
+        }
+    }
+    if (s->atom) {
+        judge(s);
+        return true;
+    }
+    s->n_atom = 0;
+    struct level l = {0};
+    uint32_t words = bit_words(s->at->k->n);
+    l.must = mem_new((2 * words + 1) * sizeof *l.must);
+    l.lacks = l.must + words;
+    for (uint32_t i = 0; i < s->n_need; i++) set_bit(l.must, s->need[i].symbol);
+    if (demand(s, &l, f)) solve(s, &l);
+    free(l.must);
+    free(l.either);
+    free(s->atom);
+    return s->best < FAR || (s->left && s->tries);
+}
+
+// A short search for any completion, with a property of this symbol or (NONE) without a condition.
+static enum may may_complete(grammar *g, form_id f, const struct object_at *at, uint32_t symbol)
+{
+    struct search s = {.g = g,
+                       .at = at,
+                       .need = {{symbol, SET_ALL}},
+                       .n_need = symbol != NONE,
+                       .best = FAR,
+                       .left = FEW_MAX,
+                       .tries = FEW_MAX,
+                       .any = true,
+                       .brief = true};
+    if (!look_through(&s, f) || (s.passed_over && s.best >= FAR)) return MAY_UNKNOWN;
+    return s.best < FAR ? MAY : MAY_NOT;
+}
+
+enum may object_may_have(grammar *g, form_id f, const struct object_at *at, uint32_t symbol)
+{
+    return g->too_much ? MAY_UNKNOWN : may_complete(g, f, at, symbol);
+}
+
 uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any)
 {
     if (g->too_much) return FAR;
-    form_id room[24];
-    struct search s = {.g = g,
-                       .at = at,
-                       .atom = NULL,
-                       .best = FAR,
-                       .left = SEARCH_MAX,
-                       .tries = TRIES_MAX,
-                       .any = any};
-    const struct form *x = &g->forms[f];
-    if (x->plain && (x->kind != F_AND || x->n <= 24)) {
-        s.atom = room;
-        s.n_atom = x->kind == F_AND ? x->n : 1;
-        memcpy(room, x->kind == F_AND ? x->list : &f, s.n_atom * sizeof *room);
-        for (uint32_t i = 0; i < s.n_atom; i++) {
-            if (g->forms[room[i]].kind == F_FALSE) return FAR;
-            if (g->forms[room[i]].kind == F_AND || g->forms[room[i]].kind == F_OR) s.atom = NULL;
-        }
+    if (any && !g->forms[f].plain) {
+        enum may may = may_complete(g, f, at, NONE);
+        if (may != MAY_UNKNOWN) return may == MAY ? 0 : FAR;
     }
-    if (s.atom) {
-        judge(&s);
-        return s.best;
-    }
-    s.n_atom = 0;
-    struct level l = {0};
-    uint32_t words = bit_words(at->k->n);
-    l.must = mem_new((2 * words + 1) * sizeof *l.must);
-    l.lacks = l.must + words;
-    if (demand(&s, &l, f)) solve(&s, &l);
-    free(l.must);
-    free(l.either);
-    if ((s.left == 0 || s.tries == 0) && s.best >= FAR)
+    struct search s = {
+        .g = g, .at = at, .best = FAR, .left = SEARCH_MAX, .tries = TRIES_MAX, .any = any};
+    if (!look_through(&s, f))
         grammar_too_much(g, "alternatives of an object: no completion found among 1,500");
-    free(s.atom);
     return s.best;
 }

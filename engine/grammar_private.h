@@ -290,8 +290,11 @@ lex_state keys_together(struct grammar *g, const struct keys *k, uint64_t classe
 uint32_t keys_find(const struct keys *k, name_id name);
 bool object_closes(struct grammar *g, form_id f, const struct object_at *at);
 // Bytes from after a property (or the opening bracket, when count is 0) to the end of the object;
-// FAR: nothing completes it. `any`: the first completion found is enough.
+// FAR: nothing completes it. `any`: less than FAR says only that something does.
 uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, bool any);
+// Is there a completion with this declared key, which is not there yet? A short search.
+enum may { MAY_NOT, MAY, MAY_UNKNOWN };
+enum may object_may_have(struct grammar *g, form_id f, const struct object_at *at, uint32_t symbol);
 uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t symbol);
 
 // ---- arrays ----

@@ -318,8 +318,10 @@ static lex_lang string_lang(struct compiler *c, const json_t *schema)
     uint32_t min = 0, max = NONE;
     bool has_min = count_of(c, schema, "minLength", &min);
     bool has_max = count_of(c, schema, "maxLength", &max);
-    if (has_min || (has_max && max < FAR)) {
-        lex_lang more = lex_length(x, min, has_max && max < FAR ? max : UINT64_MAX);
+    if (has_min && min > LEX_LENGTH_MAX && (!has_max || min <= max)) {
+        refuse(c, schema, "minLength", "more than 25,000 characters");
+    } else if (has_min || (has_max && max < FAR)) {
+        lex_lang more = lex_short_length(x, min, has_max && max < FAR ? max : UINT64_MAX);
         meet(c, schema, has_min ? "minLength" : "maxLength", &lang, more, &e);
     }
     return lang;

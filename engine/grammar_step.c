@@ -623,11 +623,27 @@ static uint32_t live_terms(grammar *g, struct chunks *mem, const struct frame *f
     return m;
 }
 
+// Whether a declared key can come next under item i. Where keys come in an order, it is the first
+// one of those that are left from it on. Such a search does not take alternatives apart, as the
+// terms do, most of which are never asked for again.
+static enum may may_come(grammar *g, const struct frame *f, uint32_t i, uint32_t symbol)
+{
+    form_id form = FRAME_ITEMS(f)[i].form;
+    if (symbol >= f->keys->n || g->forms[form].plain) return MAY_UNKNOWN;
+    if (deep_enough(g, f, i)) return MAY_NOT;
+    struct object_at at = object_at(f);
+    if (g->o.order != ORDER_ANY) at.next = symbol;
+    return object_may_have(g, form, &at, symbol);
+}
+
 static bool find_allowed(grammar *g, struct chunks *mem, const struct frame *f, uint32_t symbol)
 {
     struct term one;
-    for (uint32_t i = 0; i < f->n; i++)
-        if (live_terms(g, mem, f, i, symbol, &one, 1)) return true;
+    for (uint32_t i = 0; i < f->n; i++) {
+        enum may may = may_come(g, f, i, symbol);
+        if (may == MAY_UNKNOWN) may = live_terms(g, mem, f, i, symbol, &one, 1) ? MAY : MAY_NOT;
+        if (may == MAY) return true;
+    }
     return false;
 }
 

@@ -159,6 +159,13 @@ lex_lang lex_length(lex *x, uint64_t min, uint64_t max)
     return min >= UNKNOWN ? LEX_EMPTY : string_lang(x, false, expr_length(x, (uint32_t)min, hi));
 }
 
+lex_lang lex_short_length(lex *x, uint64_t min, uint64_t max)
+{
+    if (min > LEX_LENGTH_MAX) return LEX_FAILED;
+    if (max == UINT64_MAX || max <= LEX_LENGTH_MAX) return lex_length(x, min, max);
+    return string_lang(x, true, expr_length(x, (uint32_t)min, LEX_LENGTH_MAX));
+}
+
 lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n)
 {
     uint32_t *length = mem_new(n * sizeof *length);

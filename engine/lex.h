@@ -61,6 +61,10 @@ lex_lang lex_regex(lex *x, const char *pattern, size_t n, err *e);
 // that of what is made from it, is LEX_FAILED.
 lex_lang lex_format(lex *x, const char *name, bool *found, err *e);
 lex_lang lex_length(lex *x, uint64_t min, uint64_t max); // code points; max UINT64_MAX: none
+// The same, but where max is greater than LEX_LENGTH_MAX only the strings of at most so many code
+// points: each count is a state, of half a kilobyte. A greater min is LEX_FAILED.
+#define LEX_LENGTH_MAX 25000
+lex_lang lex_short_length(lex *x, uint64_t min, uint64_t max);
 // Exactly these decoded strings (UTF-8; distinct, any order).
 lex_lang lex_words(lex *x, const char *const *text, const size_t *len, size_t n);
 

@@ -401,6 +401,8 @@ static bool take_counts(struct parser *p, uint32_t *min, uint32_t *max)
     fine = fine && take(p, "}");
     if (!fine) p->at = from;
     if (fine && *min > *max) refuse(p, "{n,m}: n is greater than m");
+    if (fine && (*min > LEX_LENGTH_MAX || (*max > LEX_LENGTH_MAX && *max != NO_MAX)))
+        refuse(p, "more than 25,000 times");
     return fine && !p->failed;
 }
 

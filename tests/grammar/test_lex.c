@@ -387,7 +387,9 @@ static void refusals(void **state)
         {"^\\u{1F600}\\ud83d\\ude00\\cJ\\0$", NULL},
         {"^\\p{Lu}\\P{L}[\\p{Nd}_]$", NULL},
         {"(?P<year>\\d{4})", NULL},
-        {"^.{0,1000000}$", NULL},
+        {"^.{0,25000}$", NULL},
+        {"^.{0,1000000}$", "25,000 times"},
+        {"^.{25001,}$", "25,000 times"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         err e = {0};

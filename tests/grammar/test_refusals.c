@@ -77,6 +77,10 @@ static void refusals(void **state)
         {"{\"type\": \"text\"}",
          "#/type: expected null, boolean, integer, number, string, array or object"},
         {"{\"type\": \"string\", \"minLength\": -1}", "#/minLength: expected a count"},
+        {"{\"type\": \"string\", \"minLength\": 25001}",
+         "#/minLength: more than 25,000 characters"},
+        {"{\"not\": {\"type\": \"string\", \"maxLength\": 25001}}",
+         "#/not: a language of strings or numbers grows too large"},
         {"{\"type\": \"object\", \"properties\": []}", "#/properties: expected an object"},
         {"{\"type\": \"object\", \"required\": [1]}", "#/required: expected a list of names"},
         {"{\"items\": 3}", "#/items: expected a schema: an object, true or false"},
@@ -421,6 +425,41 @@ static json_t *distinct(json_t *items, size_t min)
                      "minItems", (int)min);
 }
 
+// A character of a string that has a limit is a state: such a string ends after 25,000 of them.
+static void long_strings_stay_small(void **state)
+{
+    (void)state;
+    static const char *const schemas[] = {
+        "{\"type\": \"string\", \"maxLength\": 1000000}",
+        "{\"type\": \"string\", \"minLength\": 25000}",
+        "{\"type\": \"string\", \"maxLength\": 1000000, \"pattern\": \"^([a-z]|[b-z]{3})*$\"}",
+    };
+    uint64_t *bits = mem_new(8 * (size_t)(v->n_token / 64 + 1));
+    int32_t a = 0;
+    while (v->len[a] != 1 || v->bytes[a][0] != 'a') a++;
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        err e = {0};
+        rng r = rng_seed(4);
+        json_t *schema = json_loads(schemas[i], 0, NULL);
+        grammar *g = grammar_from_schema(v, schema, NULL, &e);
+        if (!g) fail_msg("%s: %s", schemas[i], e.msg);
+        grammar_state *s = grammar_start(g);
+        assert_true(test_vocab_feed(v, s, &r, "\"", 1));
+        for (int n = 0; n < 25000; n++) {
+            if (n % 100 == 0) assert_true(grammar_mask(s, -1, bits) > 0);
+            assert_true(grammar_accept(s, a));
+        }
+        if (i != 1) assert_false(grammar_accept(s, a));
+        assert_true(test_vocab_feed(v, s, &r, "\"", 1) && grammar_may_end(s));
+        size_t bytes = grammar_bytes(g) + grammar_state_bytes(s, 25002);
+        if (bytes > (size_t)32 << 20) fail_msg("%s: %zu bytes", schemas[i], bytes);
+        grammar_state_free(s);
+        grammar_free(g);
+        json_decref(schema);
+    }
+    free(bits);
+}
+
 // Compiles (or is refused) and walks some way, in bounded time and memory.
 static void hostile_schemas_end(void **state)
 {
@@ -524,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals),
         cmocka_unit_test(policies),
+        cmocka_unit_test(long_strings_stay_small),
         cmocka_unit_test(hostile_schemas_end),
         cmocka_unit_test(nesting_ends),
         cmocka_unit_test(bad_vocabularies),
