@@ -361,6 +361,7 @@ static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct po
     bool known = p->mode == M_STRING && p->top->distinct == LEX_EMPTY; // without the string itself
     for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++) {
         if (t->simple[i] || (known && !allowed[i])) continue;
+        if (p->mode == M_KEY && !t->of_key[i]) continue;
         if (!known || !group_holds_for_all(f, p, closed, i)) allowed[i] = 2; // looked at one by one
     }
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;

@@ -621,6 +621,7 @@ struct string_tables {
     struct trie suffixes;      // what comes after the quote of those that end it; ids of groups
     uint32_t *group;           // [suffixes.n_token + 1] where each begins in `quote`
     bool *simple;              // [suffixes.n_token] no whole value is in it
+    bool *of_key;              // [suffixes.n_token] a colon or a blank comes first
     struct quote_token *quote; // [n_quote] by group
     uint32_t n_quote;
     uint16_t *group_of; // by token; NONE_GROUP: ends no string

@@ -323,12 +323,14 @@ static void group_quotes(const grammar_vocab *v, struct string_tables *t, const 
     t->group = mem_new(((size_t)n + 2) * sizeof *t->group);
     t->quote = mem_new(((size_t)n + 1) * sizeof *t->quote);
     t->simple = mem_new(((size_t)n + 1) * sizeof *t->simple);
+    t->of_key = mem_new(((size_t)n + 1) * sizeof *t->of_key);
     t->n_quote = n;
     for (uint32_t i = 0; i < n; i++) {
         bool same = i && e[i].n == e[i - 1].n && memcmp(e[i].p, e[i - 1].p, e[i].n) == 0;
         if (!same) {
             distinct[n_group] = (struct entry){e[i].p, e[i].n, (int32_t)n_group};
             t->simple[n_group] = is_simple(e[i].p, e[i].n);
+            t->of_key[n_group] = e[i].n && strchr(": \t\r\n", e[i].p[0]) && e[i].p[0];
             t->group[n_group++] = i;
         }
         const struct quoted *x = &q[e[i].token];
@@ -589,6 +591,7 @@ void grammar_vocab_release(grammar_vocab *v)
         free(t->string[i].group);
         free(t->string[i].quote);
         free(t->string[i].simple);
+        free(t->string[i].of_key);
         free(t->string[i].open);
         free(t->string[i].closed);
         free(t->string[i].group_of);
