@@ -15,8 +15,7 @@
 //   - Of strings with a maxLength beyond 25,000, those of at most 25,000 characters; any length
 //     where the schema sets no limit. A minLength or a repetition beyond that is refused.
 //   - Of elements that must differ, 96, or 48 where arrays or objects are among them; more where
-//   the
-//     schema asks for more, and any number of enumerated strings.
+//     the schema asks for more, and any number of enumerated strings.
 // An array whose elements must differ compares them by value. Formats that no specification defines
 // are annotations, as the specification says; remote references are refused.
 #pragma once
