@@ -358,6 +358,8 @@ static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct po
     if (t->suffixes.n_token && t->suffixes.node[0].token == 1 && fits(f, closed)) allowed[0] = 1;
     walk(&suffixes, &t->suffixes, 0, t->suffixes.n, 0, closed);
     for (uint32_t i = 0; i < suffixes.n; i++) allowed[suffixes.token[i]] = 1;
+    for (uint32_t i = 0; suffixes.dense && i < t->suffixes.n_token; i++)
+        if (has_bit(suffixes.dense, i)) allowed[i] = 1;
     bool known = p->mode == M_STRING && p->top->distinct == LEX_EMPTY; // without the string itself
     for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++) {
         if (t->simple[i] || (known && !allowed[i])) continue;
@@ -366,6 +368,7 @@ static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct po
     }
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
+    free(suffixes.dense);
     return allowed;
 }
 
