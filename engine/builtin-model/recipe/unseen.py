@@ -53,6 +53,7 @@ def load_catalog(path):
 
 
 CATALOG = load_catalog(os.path.join(HERE, "catalog.txt"))
+MORE = load_catalog(os.path.join(HERE, "catalog_more.txt"))  # for training only
 
 # composed tools: verbs x objects with generic slots ------------------------------------------------
 OBJECTS = P(
@@ -381,7 +382,7 @@ class Gen:
         s.V = Val(s.r)
         s.ho = heldout
         cut = [i for i in range(len(CATALOG)) if i % 9 == 4]
-        s.cat = [c for i, c in enumerate(CATALOG) if (i in cut) == heldout]
+        s.cat = [c for i, c in enumerate(CATALOG) if (i in cut) == heldout] + ([] if heldout else MORE)
         s.cat_all = s.cat
         s.objs = [o for i, o in enumerate(OBJECTS) if (i % 9 == 4) == heldout]
         s.ban = set(ban)
