@@ -13,6 +13,7 @@ import os
 import re
 
 import cards
+import scenes
 import tables
 import tools_twin
 from desk_files import BASES, MAKERS, PRICE_NAMES, TEXT_ENDINGS, folder_name, make_file, make_path
@@ -1570,12 +1571,20 @@ class Tasks:
     def alias(self, name):
         return self.disguise[name][0] if name in self.disguise else name
 
-    def choose_tools(self):
+    def choose_tools(self, scene=None):
         """What is offered: two to all of the built-in tools, some under other names, at times others beside them."""
         r = self.r
         names = list(BUILTIN)
         x = r.random()
-        if x < .2:
+        if scene:
+            offered = set(scene.used) | {name for name in scene.extra if name in BUILTIN}
+            if scene.only is not None:
+                offered |= {name for name in scene.only if name in BUILTIN}
+            else:
+                others = [n for n in names if n not in offered and n not in scene.without]
+                offered |= set(r.sample(others, min(len(others), r.choice((0, 0, 1, 1, 2, 3, 4, 6, 9)))))
+            offered = sorted(offered)
+        elif x < .2:
             offered = names
         elif x < .3:
             offered = r.choice((["read_file", "calculate"], ["read_file", "calculate", "write_file", "remember", "recall"], ["search_files"], ["read_file"], ["read_file", "calculate", "write_file"], ["remember", "recall"], ["csv_query"], ["csv_query", "read_file", "calculate"],
@@ -1583,8 +1592,10 @@ class Tasks:
         else:
             offered = r.sample(names, r.choice((2, 3, 3, 4, 4, 5, 5, 6, 7, 8)))
         self.offered = set(offered)
-        self.extras, self.own = [], []
-        if self.unseen and r.random() < .4:
+        self.extras, self.own = list(scene.own.values()) if scene else [], []
+        if scene and (scene.only is not None or scene.label.startswith("declin")):
+            pass  # another tool might do what none of these can
+        elif self.unseen and r.random() < (.25 if scene else .4):
             for _ in range(r.randint(1, max(1, 10 - len(offered)))):
                 if r.random() < .6:
                     tool, messages = self.unseen.single()
@@ -1643,11 +1654,25 @@ class Tasks:
         text = r.choice(INSTRUCTIONS).format(p=self.V.person(), n=self.V.nonce().capitalize(), c=self.V.t_company()[0])
         return text if r.random() < .7 else text + " " + r.choice(INSTRUCTIONS[:2] + ["Answer in one sentence.", "Speak plainly."])
 
-    def attempt(self, name):
+    def scene(self, scene):
+        """A task written by hand, among other files and memories."""
+        r = self.r
+        if not scene.alone and self.chance(.35):
+            self.fill_folder(r.randint(1, 3))
+        others = [self.facts.draw().text for _ in range(r.randint(1, 3))] if any(step[0] == "mem" for step in scene.setup) and self.chance(.5) else []
+        try:
+            messages = scenes.play(scene, r, self.V, self.desk, others)
+        except scenes.Wrong:
+            raise NotNow
+        self.messages += messages
+
+    SCENES = .5  # of the conversations begin with one
+
+    def attempt(self, name, *more):
         """One task; the conversation is as before when it does not fit."""
         state = len(self.messages), dict(self.desk.files), list(self.desk.memories), list(self.made)
         try:
-            getattr(self, name)()
+            getattr(self, name)(*more)
             return True
         except NotNow:
             del self.messages[state[0]:]
@@ -1659,10 +1684,14 @@ class Tasks:
         self.messages, self.used, self.made, self.topic, self.value = [], set(), [], None, None
         stamp = datetime.datetime(r.randint(2024, 2030), 1, 1) + datetime.timedelta(days=r.randint(0, 364), seconds=r.randint(0, 86399))
         self.desk = tools_twin.Desk(now=stamp)
-        self.choose_tools()
+        scene = r.choice(scenes.SCENES) if r.random() < self.SCENES else None
+        self.choose_tools(scene)
         wanted = r.choices((1, 2, 3, 4, 6), (42, 22, 16, 12, 8))[0]
         done, tries = 0, 0
-        if len(self.offered) < 9 and r.random() < .3:
+        if scene:
+            done = self.attempt("scene", scene)
+            wanted = r.choices((1, 2, 3), (65, 20, 15))[0] if done else wanted
+        elif len(self.offered) < 9 and r.random() < .3:
             self.attempt("decline")
         while (done < wanted or not self.messages) and tries < 60:
             tries += 1

@@ -256,8 +256,9 @@ def typed(schema, text):
     return text
 
 
-def play(scene, r, V, desk, rename=.35):
-    """The messages of one draw of the scene; files and memories are in the desk then. Raises Wrong when a call does not do as is said."""
+def play(scene, r, V, desk, memories=(), rename=.35):
+    """The messages of one draw of the scene; files and memories are in the desk then, `memories` behind the scene's own. Raises Wrong
+    when a call does not do as is said."""
     values = Values(r, V, desk.now)
     for step in scene.setup:
         if step[0] == "pick":
@@ -276,6 +277,7 @@ def play(scene, r, V, desk, rename=.35):
             if name in desk.files or any("/".join(parts[:i]) in desk.files for i in range(1, len(parts))) or any(p.startswith(name + "/") for p in desk.files):
                 raise Wrong(f"{scene.where}: there is {name} already")
             desk.files[name] = "\n".join(lines) + r.choice(("", "\n"))
+    desk.memories += memories
     messages, results = [], 0
     for sign, what in scene.steps:
         if sign == ">":
