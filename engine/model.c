@@ -524,12 +524,6 @@ static int bind_experts(struct model *m, int l, const struct source *from, err *
 
 static int bind_all(struct model *m, const struct source *from, err *e)
 {
-    // Written and compiled, but never yet run on a device: whoever wants to try says so.
-    if (m->config.n_expert && !strcmp(m->ops->name, "cuda") && !getenv("HEARTH_CUDA_EXPERTS"))
-        return err_set(e, ERR_INPUT,
-                       "%s: experts were not yet tried on a GPU; --backend cpu runs them, or set "
-                       "HEARTH_CUDA_EXPERTS=1 to try",
-                       m->config.architecture);
     for (size_t i = 0; i < COUNT(model_slots); i++)
         if (bind_slot(m, &model_slots[i], m, model_slots[i].name, from, e)) return -1;
     m->layers = mem_new((size_t)m->config.n_layer * sizeof *m->layers);

@@ -15,8 +15,6 @@ if [ -z "${HEARTH_BUILD:-}" ]; then
     cmake --preset cuda
     cmake --build --preset cuda -j "$(nproc)"
 fi
-HEARTH_CUDA_EXPERTS=1 # until they have been tried on a device
-export HEARTH_CUDA_EXPERTS
 LD_LIBRARY_PATH=$build${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 

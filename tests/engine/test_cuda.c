@@ -16,6 +16,9 @@
 
 enum { N_STEP = 120 };
 static const double logit_limit = 0.25;
+// Where two experts' scores are as good as equal, CPU and GPU may choose different ones, and then
+// all logits of the step differ: so many steps of a mixture may.
+static const int far_limit = N_STEP / 10;
 
 static const char *model_dir = HEARTH_SOURCE_DIR "/engine/builtin-model";
 static const char *const texts[] = {
@@ -139,13 +142,14 @@ static void test_greedy_as_on_the_cpu(void **state)
 {
     struct side gpu = open_side(*state, "cuda"), cpu = open_side(*state, "cpu");
     double worst = 0;
-    int n_differ = 0;
+    int n_differ = 0, n_far = 0;
     for (int t = 0; t < N_TEXT; t++) {
         start(&gpu, texts[t]);
         start(&cpu, texts[t]);
         for (int i = 0; i < N_STEP; i++) {
             double differ = largest_difference(&gpu, &cpu);
             if (!(differ <= worst)) worst = differ;
+            n_far += !(differ <= logit_limit);
             int32_t mine = greedy(&gpu), want = greedy(&cpu);
             const float *logits = session_logits(cpu.s);
             if (mine != want) {
@@ -158,9 +162,10 @@ static void test_greedy_as_on_the_cpu(void **state)
             step(&cpu, want);
         }
     }
-    print_message("largest difference of a logit %.3g; %d of %d greedy tokens differ\n", worst,
-                  n_differ, N_TEXT * N_STEP);
-    assert_true(worst <= logit_limit);
+    print_message("largest difference of a logit %.3g, over %g in %d steps; %d of %d greedy tokens "
+                  "differ\n",
+                  worst, logit_limit, n_far, n_differ, N_TEXT * N_STEP);
+    assert_true(n_far <= (*state ? far_limit : 0));
     close_side(&gpu);
     close_side(&cpu);
 }
@@ -217,7 +222,6 @@ int main(int argc, char **argv)
 {
     err e = {0};
     if (argc > 1) model_dir = argv[1];
-    setenv("HEARTH_CUDA_EXPERTS", "1", 1);
 #ifdef HEARTH_CUDA
     k_device *d = k_cuda.open(0, &e);
     if (!d) {
