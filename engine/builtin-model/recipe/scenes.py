@@ -15,8 +15,11 @@ A scene, line by line:
   < TEXT                       what the assistant says;  <| TEXT   another wording
 Slots: {a:int 2 9} {a:money 1 50} {a:person} ... define and fill in; {a=x|y|z} chooses; {a} is told again; {f=notes.txt|todo.txt} on a `file` line
 is replaced by a random name at times; {r} the last result, {r1} {r2} ... the results in order; {#a + b} a sum; {now.date} ... the clock.
+{trim r1} the text without its last line end; {list r1} its lines as "a, b and c"; {count r1} how many lines; {if a > 5 ? yes ; no} one of two texts
+(numbers with < > <= >= =, texts with =). In the arguments of a call \\n is a line end.
 [a|b] chooses among wordings (in > and < lines and picks only).
 """
+import datetime
 import glob
 import json
 import os
@@ -78,7 +81,7 @@ def parse_call(text):
         key, equals, value = part.partition("=")
         if not equals:
             raise ValueError(f"expected argument=value, found {part!r}")
-        arguments[key.strip()] = value.strip()
+        arguments[key.strip()] = value.strip().replace("\\n", "\n")
     return name, arguments, result.strip() if arrow else None
 
 
@@ -222,7 +225,21 @@ class Values:
             expression = re.sub(r"[a-z_]\w*", lambda m: self.values.get(m.group(), m.group()), text[1:])
             return tools_twin.calculate({"expression": expression})
         if text.startswith("now."):
-            return self.now.strftime({"date": "%Y-%m-%d", "year": "%Y", "weekday": "%A", "month": "%B", "time": "%H:%M", "day": "%-d", "hour": "%-H"}[text[4:]])
+            if text[4:] in ("tomorrow", "yesterday"):
+                return (self.now + datetime.timedelta(1 if text[4:] == "tomorrow" else -1)).strftime("%A")
+            if text[4:] == "weekend":
+                return "Yes" if self.now.weekday() > 4 else "No"
+            return self.now.strftime({"date": "%Y-%m-%d", "year": "%Y", "weekday": "%A", "month": "%B", "time": "%H:%M", "day": "%-d", "hour": "%-H",
+                                      "minute": "%-M"}[text[4:]])
+        word, _, rest = text.partition(" ")
+        if word in ("trim", "list", "count") and rest in self.values:
+            lines = self.values[rest].rstrip("\n").split("\n")
+            if word == "list":
+                return ", ".join(lines[:-1]) + " and " + lines[-1] if len(lines) > 1 else lines[0]
+            return "\n".join(lines) if word == "trim" else str(len(lines))
+        m = re.fullmatch(r"if (\S+) (<=|>=|<|>|=) (.+?) \? (.*?) ; (.*)", text, re.S)
+        if m:
+            return m.group(4) if self.holds(*m.groups()[:3]) else m.group(5)
         m = re.match(r"(\w+)([:=])(.*)$", text, re.S)
         if not m:
             return self.values[text]
@@ -234,6 +251,12 @@ class Values:
                     break
             self.values[name] = value
         return self.values[name]
+
+    def holds(self, a, sign, b):
+        a, b = (self.slot(x) if x in self.values or x.startswith("now.") else x for x in (a, b))
+        if sign != "=":
+            a, b = float(a), float(b)
+        return a == b if sign == "=" else a < b if sign == "<" else a > b if sign == ">" else a <= b if sign == "<=" else a >= b
 
     def fill(self, text):
         return SLOT.sub(lambda m: m.group()[0] if m.group(1) is None else self.slot(m.group(1)), text)
@@ -314,7 +337,6 @@ def play(scene, r, V, desk, rename=.35):
 
 def check(rounds):
     """Each scene many times: does it run, does it say what its results say?"""
-    import datetime
     import random
     from values import Val
     bad = 0
@@ -345,7 +367,6 @@ def check(rounds):
 
 
 def show(count, seed):
-    import datetime
     import random
     from values import Val
     r = random.Random(seed)
