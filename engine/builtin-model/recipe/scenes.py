@@ -6,7 +6,7 @@ A scene, line by line:
   alone                        no other files beside the scene's own
   own NAME | description | arg:type! = what it is ; arg2:enum(a,b)     a tool of the user's own; `!` is for required;
                                types: string integer number boolean strings integers enum(...)
-  pick a ~ b = x ~ y || x2 ~ y2      draws one row of several slots at once
+  pick a ~ b = x ~ y || x2 ~ y2      draws one row of several slots at once; {{r}} and the like are filled in when the slot is used
   file NAME                    a file; its lines follow behind `| `, or `|? ` for a line that may be missing
   mem TEXT                     a remembered fact, best first
   > TEXT                       what the user says;    >| TEXT   another wording of the same
@@ -15,8 +15,11 @@ A scene, line by line:
   < TEXT                       what the assistant says;  <| TEXT   another wording
 Slots: {a:int 2 9} {a:money 1 50} {a:person} ... define and fill in; {a=x|y|z} chooses; {a} is told again; {f=notes.txt|todo.txt} on a `file` line
 is replaced by a random name at times; {r} the last result, {r1} {r2} ... the results in order; {#a + b} a sum; {now.date} ... the clock.
+{trim r1} the text without its last line end; {list r1} its lines as "a, b and c"; {count r1} how many lines; {if a > 5 ? yes ; no $b} one of two texts
+($b in them is the slot b; numbers are compared by < > <= >=, texts by =). In the arguments of a call \\n is a line end.
 [a|b] chooses among wordings (in > and < lines and picks only).
 """
+import datetime
 import glob
 import json
 import os
@@ -78,7 +81,7 @@ def parse_call(text):
         key, equals, value = part.partition("=")
         if not equals:
             raise ValueError(f"expected argument=value, found {part!r}")
-        arguments[key.strip()] = value.strip()
+        arguments[key.strip()] = value.strip().replace("\\n", "\n")
     return name, arguments, result.strip() if arrow else None
 
 
@@ -164,7 +167,7 @@ class Values:
     """The slots of one draw."""
 
     def __init__(self, r, V, now):
-        self.r, self.V, self.now, self.values = r, V, now, {}
+        self.r, self.V, self.now, self.values, self.late = r, V, now, {}, set()
 
     def kind(self, text):
         r, V = self.r, self.V
@@ -222,10 +225,24 @@ class Values:
             expression = re.sub(r"[a-z_]\w*", lambda m: self.values.get(m.group(), m.group()), text[1:])
             return tools_twin.calculate({"expression": expression})
         if text.startswith("now."):
-            return self.now.strftime({"date": "%Y-%m-%d", "year": "%Y", "weekday": "%A", "month": "%B", "time": "%H:%M", "day": "%-d", "hour": "%-H"}[text[4:]])
+            if text[4:] in ("tomorrow", "yesterday"):
+                return (self.now + datetime.timedelta(1 if text[4:] == "tomorrow" else -1)).strftime("%A")
+            if text[4:] == "weekend":
+                return "Yes" if self.now.weekday() > 4 else "No"
+            return self.now.strftime({"date": "%Y-%m-%d", "year": "%Y", "weekday": "%A", "month": "%B", "time": "%H:%M", "day": "%-d", "hour": "%-H",
+                                      "minute": "%-M"}[text[4:]])
+        word, _, rest = text.partition(" ")
+        if word in ("trim", "list", "count") and rest in self.values:
+            lines = self.values[rest].rstrip("\n").split("\n")
+            if word == "list":
+                return ", ".join(lines[:-1]) + " and " + lines[-1] if len(lines) > 1 else lines[0]
+            return "\n".join(lines) if word == "trim" else str(len(lines))
+        m = re.fullmatch(r"if (\S+) (<=|>=|<|>|=) (.+?) \? (.*?) ; (.*)", text, re.S)
+        if m:
+            return re.sub(r"\$([a-z]\w*)", lambda x: self.slot(x.group(1)), m.group(4) if self.holds(*m.groups()[:3]) else m.group(5))
         m = re.match(r"(\w+)([:=])(.*)$", text, re.S)
         if not m:
-            return self.values[text]
+            return self.fill(self.values[text]) if text in self.late else self.values[text]
         name, sign, rest = m.groups()
         if name not in self.values:
             for _ in range(20):
@@ -234,6 +251,12 @@ class Values:
                     break
             self.values[name] = value
         return self.values[name]
+
+    def holds(self, a, sign, b):
+        a, b = (self.slot(x) if x in self.values or x.startswith("now.") else x for x in (a, b))
+        if sign != "=":
+            a, b = float(a), float(b)
+        return a == b if sign == "=" else a < b if sign == "<" else a > b if sign == ">" else a <= b if sign == "<=" else a >= b
 
     def fill(self, text):
         return SLOT.sub(lambda m: m.group()[0] if m.group(1) is None else self.slot(m.group(1)), text)
@@ -263,6 +286,8 @@ def play(scene, r, V, desk, memories=(), rename=.35):
     for step in scene.setup:
         if step[0] == "pick":
             for name, value in zip(step[1], r.choice(step[2])):
+                if "{{" in value:
+                    values.late.add(name)
                 values.values[name] = values.say(value)
         elif step[0] == "mem":
             desk.memories.append(values.fill(step[1]))
@@ -294,6 +319,7 @@ def play(scene, r, V, desk, memories=(), rename=.35):
             calls, replies = [], []
             for (name, arguments, result), fails in what:
                 arguments = {key: values.fill(value) for key, value in arguments.items()}
+                arguments = {key: value for key, value in arguments.items() if value or key != "where"}  # `where={w}` where a pick has no condition
                 if name in scene.own:
                     schema = scene.own[name]["parameters"]["properties"]
                     arguments = {key: typed(schema[key], value) for key, value in arguments.items()}
@@ -316,7 +342,6 @@ def play(scene, r, V, desk, memories=(), rename=.35):
 
 def check(rounds):
     """Each scene many times: does it run, does it say what its results say?"""
-    import datetime
     import random
     from values import Val
     bad = 0
@@ -347,7 +372,6 @@ def check(rounds):
 
 
 def show(count, seed):
-    import datetime
     import random
     from values import Val
     r = random.Random(seed)
