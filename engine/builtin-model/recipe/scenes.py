@@ -267,7 +267,7 @@ def play(scene, r, V, desk, rename=.35):
             desk.memories.append(values.fill(step[1]))
         else:
             name = values.fill(step[1])
-            slot = re.fullmatch(r"\{(\w+)=.*\}", step[1])
+            slot = re.fullmatch(r"\{(\w+)=[^{}]*\}", step[1])
             if slot and r.random() < rename:
                 name = values.path(name.rsplit(".", 1)[-1])
                 values.values[slot.group(1)] = name
