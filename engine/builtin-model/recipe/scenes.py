@@ -281,7 +281,8 @@ def play(scene, r, V, desk, rename=.35):
         if sign == ">":
             text = values.say(r.choice(what))
             x = r.random()
-            if x < .2 and text[:2] != "I " and text[0].isalpha() and text[1:2].islower():
+            told = any(len(v) > 1 and text.startswith(v) for v in values.values.values())  # a value stays as it is: calls copy it
+            if x < .2 and text[:2] != "I " and text[0].isalpha() and text[1:2].islower() and not told:
                 text = text[0].lower() + text[1:]
             if x < .15 or x > .85:
                 text = text.rstrip(".?") if text.count(".") + text.count("?") < 2 else text
