@@ -293,7 +293,7 @@ def play(scene, r, V, desk, memories=(), rename=.35):
             desk.memories.append(values.fill(step[1]))
         else:
             name = values.fill(step[1])
-            slot = re.fullmatch(r"\{(\w+)=.*\}", step[1])
+            slot = re.fullmatch(r"\{(\w+)=[^{}]*\}", step[1])
             if slot and r.random() < rename:
                 name = values.path(name.rsplit(".", 1)[-1])
                 values.values[slot.group(1)] = name
@@ -308,7 +308,8 @@ def play(scene, r, V, desk, memories=(), rename=.35):
         if sign == ">":
             text = values.say(r.choice(what))
             x = r.random()
-            if x < .2 and text[:2] != "I " and text[0].isalpha() and text[1:2].islower():
+            told = any(len(v) > 1 and text.startswith(v) for v in values.values.values())  # a value stays as it is: calls copy it
+            if x < .2 and text[:2] != "I " and text[0].isalpha() and text[1:2].islower() and not told:
                 text = text[0].lower() + text[1:]
             if x < .15 or x > .85:
                 text = text.rstrip(".?") if text.count(".") + text.count("?") < 2 else text
