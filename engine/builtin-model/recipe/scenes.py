@@ -31,7 +31,7 @@ from values import CITY, FIRST, FOODS, MONTHS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SIGNS = ("@", ">", ">|", "!", "!?", "+", "<", "<|", "|", "|?", "without", "only", "with", "alone", "own", "pick", "file", "mem")
-SLOT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+SLOT = re.compile(r"\{\{|\}\}|\{([^{}\"]*)\}")  # what has a quote in it is JSON
 
 
 class Wrong(Exception):
