@@ -13,20 +13,54 @@ Exit code 0: every text was accepted by both.
 
 Where jsonschema itself is known to differ:
   - multipleOf: it divides as floating point does; here decimals do.
-  - patterns: its regular expressions are Python's, not ECMA-262's; a text that only `pattern` or
-    `patternProperties` turns down is counted apart.
+  - patterns: its regular expressions are Python's, not ECMA-262's. Read as ECMA-262 means them here:
+    `$` (not before a last line end), \\d and \\w (ASCII), \\s. What remains, a text that only `pattern`
+    or `patternProperties` turns down, is counted apart.
   - formats: with --formats those that its further packages (python3-jsonschema's `format` extras)
     know are judged as well, and counted apart: they follow other readings of the standards.
 """
 import argparse
 import collections
 import decimal
+import functools
 import json
 import lzma
+import re
 import subprocess
 import sys
+import types
 
 import jsonschema
+
+SPACE = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+
+
+@functools.lru_cache(maxsize=None)
+def as_ecma(pattern):
+    """The pattern in Python's syntax, where the two mean different things by the same sign."""
+    out, in_class, at = "", False, 0
+    while at < len(pattern):
+        c = pattern[at:at + 2] if pattern[at] == "\\" else pattern[at]
+        at += len(c)
+        if c == "\\s":
+            c = SPACE if in_class else f"[{SPACE}]"
+        elif c == "\\S" and not in_class:
+            c = f"[^{SPACE}]"
+        elif c == "$" and not in_class:
+            c = r"\Z"
+        elif c in "[]":
+            in_class = c == "["
+        out += c
+    try:
+        return re.compile(out, re.ASCII)
+    except re.error:
+        return re.compile(pattern)
+
+
+# jsonschema's own modules search with these.
+for module in (jsonschema._keywords, jsonschema._legacy_keywords, jsonschema._utils):
+    if hasattr(module, "re"):
+        module.re = types.SimpleNamespace(search=lambda pattern, text: as_ecma(pattern).search(text))
 
 PATTERNS = {"pattern", "patternProperties", "additionalProperties", "propertyNames"}
 
