@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Are random texts of the decoder valid for somebody else, too?
+r"""Are random texts of the decoder valid for somebody else, too?
 
 `hearth schema sample --data` writes random documents of each schema under the decoder's masks and
 judges them by Hearth's own validator; this program judges the same texts with Python's jsonschema
@@ -14,7 +14,7 @@ Exit code 0: every text was accepted by both.
 Where jsonschema itself is known to differ:
   - multipleOf: it divides as floating point does; here decimals do.
   - patterns: its regular expressions are Python's, not ECMA-262's. Read as ECMA-262 means them here:
-    `$` (not before a last line end), \\d and \\w (ASCII), \\s. What remains, a text that only `pattern`
+    `$` (not before a last line end), `.` (none of four line ends), \\d and \\w (ASCII), \\s. What remains, a text that only `pattern`
     or `patternProperties` turns down, is counted apart.
   - formats: with --formats those that its further packages (python3-jsonschema's `format` extras)
     know are judged as well, and counted apart: they follow other readings of the standards.
@@ -48,6 +48,8 @@ def as_ecma(pattern):
             c = f"[^{SPACE}]"
         elif c == "$" and not in_class:
             c = r"\Z"
+        elif c == "." and not in_class:
+            c = r"[^\n\r\u2028\u2029]"
         elif c in "[]":
             in_class = c == "["
         out += c
