@@ -149,7 +149,8 @@ engine *engine_open(const struct engine_options *o, err *e)
     engine *en = mem_new(sizeof *en);
     const struct model_need need = {.ctx_max = o->ctx_max,
                                     .ctx_default = CTX_DEFAULT_MAX,
-                                    .n_session = o->n_session ? o->n_session : 1};
+                                    .n_session = o->n_session ? o->n_session : 1,
+                                    .watch = o->watch};
     en->model = model_open_planned(o->model_dir, k_ops_find(o->backend), o->n_thread, &need,
                                    &en->info.plan, e);
     if (!en->model || load_tokenizer(en, o->model_dir, e) ||

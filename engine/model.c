@@ -62,6 +62,8 @@ static const struct slot expert_slots[] = {
 };
 #undef AT
 
+enum { STORE_ALIGN = 256 }; // of a tensor in device memory
+
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
 // Ends of names that may be there without being read. Activations are not quantised here, so their
@@ -293,31 +295,63 @@ static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *
                    (unsigned long long)across, tensor_shape_text(t, shape));
 }
 
-// NaN has two codes in e4m3; the fast paths read them as a number, so they must not be there.
-// Reading all of it also brings the pages in. `allowed` masks the bits a code may have.
-static int check_codes(const struct tensor *t, uint8_t nan, uint8_t allowed, err *e)
+static const struct code_check any_code = {0, 0}, no_nan = {0x7f, 0xff}, nvfp4_scale = {0x7f, 0x7f},
+                               mxfp4_scale = {0xff, 0xff};
+
+// A tensor's bytes as operations read them. Instances that read host memory take them from the
+// mapped file; for the others they are only noted, and come with all the rest (bring_all).
+static int place_tensor(struct model *m, const void **out, const struct tensor *t,
+                        const struct code_check *check, err *e)
 {
-    const uint8_t *p = t->data;
-    for (uint64_t at = 0; at < t->n_bytes;) {
-        uint64_t n = t->n_bytes - at < 4096 ? t->n_bytes - at : 4096;
-        uint8_t any = 0;
-        for (uint64_t i = 0; i < n; i++)
-            any |= (uint8_t)((p[at + i] & nan) == nan || (p[at + i] & ~allowed));
-        if (any)
-            return err_set(e, ERR_INPUT, "%s: tensor %s: holds NaN%s near element %llu", t->file,
-                           t->name, allowed == 0xff ? "" : " or a negative scale",
-                           (unsigned long long)at);
-        at += n;
+    if (m->ops->reads_host) {
+        // Also brings the pages in.
+        if (code_check_bytes(check, t->data, (size_t)t->n_bytes, t, 0, e)) return -1;
+        *out = m->ops->place(m->device, t->data, t->n_bytes);
+        return 0;
     }
+    char *to = m->store + m->store_used;
+    m->store_used += (t->n_bytes + STORE_ALIGN - 1) / STORE_ALIGN * STORE_ALIGN;
+    assert(m->store_used <= m->store_bytes);
+    m->incoming = mem_grow(m->incoming, (m->n_incoming + 1) * sizeof *m->incoming);
+    m->incoming[m->n_incoming++] = (struct load_item){t, to, *check};
+    *out = to;
     return 0;
 }
 
-static int place_tensor(struct model *m, const void **out, const struct tensor *t, err *e)
+// One allocation for all that place_tensor will be asked for.
+static int make_store(struct model *m, err *e)
 {
-    *out = m->ops->place(m->device, t->data, t->n_bytes);
-    if (*out) return 0;
-    return err_set(e, ERR_SYSTEM, "%s: tensor %s: no device memory for %llu bytes", t->file,
-                   t->name, (unsigned long long)t->n_bytes);
+    const struct tensor *t;
+    if (m->ops->reads_host) return 0;
+    for (size_t i = 0; (t = weights_at(m->weights, i)); i++)
+        m->store_bytes += (t->n_bytes + STORE_ALIGN - 1) / STORE_ALIGN * STORE_ALIGN;
+    m->store = own_alloc(m, (size_t)m->store_bytes, e);
+    return m->store ? 0 : -1;
+}
+
+// Once its bytes are there.
+static void arrange_later(struct model *m, const struct k_matrix *w)
+{
+    if (m->ops->reads_host) {
+        m->ops->arrange(m->device, w);
+        return;
+    }
+    m->to_arrange = mem_grow(m->to_arrange, (m->n_to_arrange + 1) * sizeof *m->to_arrange);
+    m->to_arrange[m->n_to_arrange++] = w;
+}
+
+static int bring_all(struct model *m, const struct load_watch *watch, err *e)
+{
+    int rc = 0;
+    if (m->n_incoming)
+        rc = load_tensors(m->ops, m->device, m->incoming, m->n_incoming, watch, &m->loaded, e);
+    for (size_t i = 0; !rc && i < m->n_to_arrange; i++)
+        m->ops->arrange(m->device, m->to_arrange[i]);
+    free(m->to_arrange);
+    free(m->incoming);
+    m->to_arrange = NULL, m->n_to_arrange = 0;
+    m->incoming = NULL, m->n_incoming = 0;
+    return rc;
 }
 
 // The one factor of an NVFP4 matrix, for each row: the operations know no other.
@@ -370,11 +404,11 @@ static int bind_fp4(struct model *m, struct k_matrix *w, struct tensor *t, int n
                        s->name, n_row, n_col / block, tensor_shape_text(s, shape));
     *w = (struct k_matrix){.type = is_nv ? K_NVFP4 : K_MXFP4, .n_row = n_row, .n_col = n_col};
     t->used = s->used = true;
-    if (check_codes(s, is_nv ? 0x7f : 0xff, is_nv ? 0x7f : 0xff, e) ||
-        (is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
-        place_tensor(m, &w->data, t, e) || place_tensor(m, &w->block, s, e))
+    if ((is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
+        place_tensor(m, &w->block, s, is_nv ? &nvfp4_scale : &mxfp4_scale, e) ||
+        place_tensor(m, &w->data, t, &any_code, e))
         return -1;
-    m->ops->arrange(m->device, w);
+    arrange_later(m, w);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes + s->n_bytes);
     return 0;
 }
@@ -398,11 +432,10 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
                        "%s: tensor %s: expected F32, F16, BF16, F8_E4M3 or U8, found %s", t->file,
                        name, t->type_name);
     *w = (struct k_matrix){.type = k_types[t->type], .n_row = n_row, .n_col = n_col};
-    if (t->type == TENSOR_F8_E4M3 &&
-        (check_codes(t, 0x7f, 0xff, e) || bind_scale(m, w, t, &names, e)))
-        return -1;
+    bool is_e4m3 = t->type == TENSOR_F8_E4M3;
+    if (is_e4m3 && bind_scale(m, w, t, &names, e)) return -1;
     w->short_x = w->type == K_E4M3 && m->config.short_x;
-    if (place_tensor(m, &w->data, t, e)) return -1;
+    if (place_tensor(m, &w->data, t, is_e4m3 ? &no_nan : &any_code, e)) return -1;
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes);
     return 0;
 }
@@ -630,8 +663,8 @@ struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n
     m->ops = ops;
     if (config_load(&m->config, dir, e) || !(m->weights = weights_open(dir, e)) ||
         make_digest(m, dir, e) || !(m->device = ops->open(n_thread, e)) ||
-        (need && make_plan(m, need, plan, e)) || bind_all(m, &checkpoint, e) ||
-        check_leftover(m, e)) {
+        (need && make_plan(m, need, plan, e)) || make_store(m, e) || bind_all(m, &checkpoint, e) ||
+        check_leftover(m, e) || bring_all(m, need ? &need->watch : NULL, e)) {
         if (!strstr(e->msg, dir)) err_wrap(e, "%s", dir);
         model_close(m);
         return NULL;
@@ -667,6 +700,8 @@ void model_close(struct model *m)
     if (!m) return;
     for (size_t i = 0; i < m->n_owned; i++) m->ops->release(m->device, m->owned[i]);
     free(m->owned);
+    free(m->incoming);
+    free(m->to_arrange);
     for (int l = 0; m->layers && l < m->config.n_layer; l++) {
         free(m->layers[l].e_gate);
         free(m->layers[l].e_up);

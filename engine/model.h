@@ -3,6 +3,7 @@
 #pragma once
 #include "base/err.h"
 #include "engine/config.h"
+#include "engine/loader.h"
 #include "engine/plan.h"
 #include "engine/weights.h"
 #include "kernels/kernels.h"
@@ -35,7 +36,17 @@ struct model {
     char digest[65];
 
     struct weights *weights; // mapped files, or NULL
-    void **owned;            // [n_owned] device memory to give back
+
+    // Of an instance that does not read host memory: its copies of the tensors, in one piece.
+    char *store;
+    uint64_t store_bytes, store_used;
+    struct load_item *incoming; // [n_incoming] what is still to be loaded there
+    size_t n_incoming;
+    const struct k_matrix **to_arrange; // [n_to_arrange] once they are loaded
+    size_t n_to_arrange;
+    struct load_result loaded; // how it went
+
+    void **owned; // [n_owned] device memory to give back
     size_t n_owned;
 };
 
@@ -46,6 +57,7 @@ struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread,
 // anything is loaded.
 struct model_need {
     int ctx_max, ctx_default, n_session;
+    struct load_watch watch;
 };
 struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n_thread,
                                  const struct model_need *need, struct memory_plan *plan, err *e);

@@ -75,6 +75,25 @@ const char *tensor_shape_text(const struct tensor *t, char out[128])
     return out;
 }
 
+int code_check_bytes(const struct code_check *c, const void *bytes, size_t n,
+                     const struct tensor *t, uint64_t at, err *e)
+{
+    const uint8_t *p = bytes;
+    const uint8_t nan = c->nan, forbidden = (uint8_t)~c->allowed;
+    if (!c->nan && !c->allowed) return 0;
+    for (size_t i = 0; i < n; i += 4096) {
+        size_t end = n - i < 4096 ? n : i + 4096;
+        uint8_t any = 0;
+        for (size_t k = i; k < end; k++)
+            any |= (uint8_t)((p[k] & nan) == nan || (p[k] & forbidden));
+        if (any)
+            return err_set(e, ERR_INPUT, "%s: tensor %s: holds NaN%s near element %llu", t->file,
+                           t->name, forbidden ? " or a negative scale" : "",
+                           (unsigned long long)(at + i));
+    }
+    return 0;
+}
+
 static bool read_u64(const json_t *v, uint64_t *out)
 {
     if (!json_is_integer(v) || json_integer_value(v) < 0) return false;
@@ -196,7 +215,7 @@ static struct tensor *push_tensor(struct weights *w)
 }
 
 static int read_header(struct weights *w, const json_t *header, const char *data,
-                       uint64_t data_bytes, const char *file, err *e)
+                       uint64_t data_bytes, uint64_t n_before, const char *file, err *e)
 {
     const char *name;
     json_t *meta;
@@ -215,6 +234,7 @@ static int read_header(struct weights *w, const json_t *header, const char *data
         struct extent *x = &extents[n++];
         if (read_tensor(t, meta, data_bytes, &x->begin, &x->end, e)) goto out;
         x->name = t->name;
+        t->file_at = n_before + x->begin;
         if (set_data(w, t, data + x->begin, e)) goto out;
     }
     rc = check_tiling(extents, n, data_bytes, file, e);
@@ -243,7 +263,7 @@ static int read_bytes(struct weights *w, const void *bytes, size_t n_bytes, cons
         return err_set(e, ERR_INPUT, "%s: header, byte %d: %s", file, je.position, je.text);
     int rc;
     if (json_is_object(header))
-        rc = read_header(w, header, (const char *)p + 8 + n, n_bytes - 8 - n, file, e);
+        rc = read_header(w, header, (const char *)p + 8 + n, n_bytes - 8 - n, 8 + n, file, e);
     else
         rc = err_set(e, ERR_INPUT, "%s: header: expected a JSON object", file);
     json_decref(header);

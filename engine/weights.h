@@ -16,12 +16,21 @@ struct tensor {
     const char *type_name; // as the file spells it
     int n_dim;
     uint64_t shape[TENSOR_DIM_MAX];
-    const void *data; // aligned to the type's size
-    uint64_t n_bytes;
-    bool used; // for finding what nobody asked for
+    const void *data;          // aligned to the type's size
+    uint64_t n_bytes, file_at; // where its bytes begin in the file
+    bool used;                 // for finding what nobody asked for
 };
 
 struct weights;
+
+// Codes that a tensor must not hold, since fast paths read them as numbers: those in which all bits
+// of `nan` are set, and those with a bit that is not `allowed`. All zero: any may be there.
+struct code_check {
+    uint8_t nan, allowed;
+};
+// Of n bytes of the tensor, the first of which is its byte `at`. -1 when there is one.
+int code_check_bytes(const struct code_check *c, const void *bytes, size_t n,
+                     const struct tensor *t, uint64_t at, err *e);
 
 struct weights *weights_open(const char *dir, err *e);
 void weights_close(struct weights *w);

@@ -170,6 +170,38 @@ static void device_download(k_device *d, void *host, const void *from, size_t n_
     cuda_check(d, cudaStreamSynchronize(d->stream), "download");
 }
 
+static void *device_stage(k_device *d, int i, size_t n_bytes)
+{
+    struct stage *s = &d->stages[i];
+    if (!s->bytes) {
+        if (cudaMallocHost(&s->bytes, n_bytes) != cudaSuccess ||
+            cudaEventCreateWithFlags(&s->left, cudaEventDisableTiming) != cudaSuccess) {
+            cudaGetLastError(); // NULL says it
+            return NULL;
+        }
+        return s->bytes;
+    }
+    return cuda_check(d, cudaEventSynchronize(s->left), "a buffer to leave") ? s->bytes : NULL;
+}
+
+static void device_send(k_device *d, int i, size_t at, void *to, size_t n_bytes)
+{
+    struct stage *s = &d->stages[i];
+    device_upload(d, to, s->bytes + at, n_bytes);
+    cuda_check(d, cudaEventRecord(s->left, d->stream), "send");
+}
+
+static void device_stage_free(k_device *d)
+{
+    cuda_check(d, cudaStreamSynchronize(d->stream), "send");
+    for (int i = 0; i < K_STAGES; i++) {
+        struct stage *s = &d->stages[i];
+        if (s->left) cudaEventDestroy(s->left);
+        cudaFreeHost(s->bytes);
+        s->bytes = NULL, s->left = NULL;
+    }
+}
+
 static const void *device_place(k_device *d, const void *host, size_t n_bytes)
 {
     void *p = device_alloc(d, n_bytes);
@@ -403,6 +435,9 @@ extern const struct k_ops k_cuda = {
     .release = locked<device_release>::call,
     .upload = locked<device_upload>::call,
     .download = locked<device_download>::call,
+    .stage = locked<device_stage>::call,
+    .send = locked<device_send>::call,
+    .stage_free = locked<device_stage_free>::call,
     .place = locked<device_place>::call,
     .arrange = locked<cuda_arrange>::call,
     .reserve = locked<device_reserve>::call,

@@ -61,6 +61,8 @@ struct k_cache {
     int n_kv_head, head_dim, ctx_max;
 };
 
+enum { K_STAGES = 16 };
+
 typedef struct k_device k_device; // threads, streams, scratch: one per loaded model
 
 // What the products of a layer read: [n_token, n_col] activations in the form that suits the
@@ -136,6 +138,12 @@ struct k_ops {
     void (*release)(k_device *d, void *p);       // of alloc; NULL is allowed
     void (*upload)(k_device *d, void *to, const void *host, size_t n_bytes);
     void (*download)(k_device *d, void *host, const void *from, size_t n_bytes);
+    // Memory of the host from which the device copies while the host goes on; NULL functions where
+    // upload is as good. stage: buffer i (below K_STAGES) of n_bytes, once what was sent from it
+    // has left it; NULL: no memory. send: n_bytes from `at` on of it. stage_free: all of them.
+    void *(*stage)(k_device *d, int i, size_t n_bytes);
+    void (*send)(k_device *d, int i, size_t at, void *to, size_t n_bytes);
+    void (*stage_free)(k_device *d);
     // Makes host bytes that outlive the device readable to operations: the pointer itself where
     // operations read host memory, a copy on a device otherwise. NULL: not enough memory.
     const void *(*place)(k_device *d, const void *host, size_t n_bytes);

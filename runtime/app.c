@@ -1,11 +1,13 @@
 #include "app.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/schema.h"
 #include "paths.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,11 +83,35 @@ static long long int_if(const struct command *c, const char *name)
     return v ? v->integer : 0;
 }
 
+// A bar while weights are copied to a GPU, where somebody looks and it takes a while.
+struct load_bar {
+    int64_t start_us;
+    bool is_drawn;
+};
+
+static void draw_load(void *user, uint64_t n_done, uint64_t n_bytes)
+{
+    enum { WIDTH = 30, WAIT_US = 500000 };
+    struct load_bar *b = user;
+    double spent = (double)(clock_us() - b->start_us) / 1e6;
+    if (spent * 1e6 < WAIT_US && !b->is_drawn) return;
+    b->is_drawn = n_done < n_bytes;
+    fprintf(stderr, "\r\033[K");
+    if (!b->is_drawn) return;
+    fprintf(stderr, "loading [");
+    for (uint64_t i = 0; i < WIDTH; i++) fputc(i * n_bytes < n_done * WIDTH ? '#' : '.', stderr);
+    fprintf(stderr, "] %.1f of %.1f GB, %.1f GB/s", (double)n_done / 1e9, (double)n_bytes / 1e9,
+            (double)n_done / 1e9 / spent);
+    fflush(stderr);
+}
+
 static int open_engine(struct app *app, const struct command *c, err *e)
 {
     char *dir = paths_model(text_if(c, "model"), e);
     if (!dir) return -1;
     struct engine_options o = {.model_dir = dir, .backend = text_if(c, "backend")};
+    struct load_bar bar = {.start_us = clock_us()};
+    if (isatty(STDERR_FILENO) && !c->json) o.watch = (struct load_watch){draw_load, &bar};
     long long threads = int_if(c, "threads"), ctx = int_if(c, "ctx");
     int rc = -1;
     if (threads < 0 || threads > 1024)
