@@ -25,6 +25,7 @@ static const struct verb *const verbs[] = {
     &verb_doctor,
     &verb_bench_decode,
     &verb_bench_prefill,
+    &verb_bench_load,
     &verb_bench_kernel,
     &verb_bench_tool,
     &verb_bench_mask,

@@ -1,8 +1,9 @@
-// hearth bench decode|prefill|kernel|tool: the measurements, each printed by itself and as JSON.
-// What is measured is in the parts themselves
+// hearth bench decode|prefill|load|kernel|tool: the measurements, each printed by itself and as
+// JSON. What is measured is in the parts themselves
 #include "app.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
+#include "engine/load_bench.h"
 #include "engine/product_bench.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
@@ -152,6 +153,52 @@ const struct verb verb_bench_prefill = {
     .help = "tokens per second while a prompt is read, and the arithmetic done for them",
     .options = prefill_options,
     .run = bench_prefill,
+};
+
+// ---- load ----
+
+static const struct option_row load_options[] = {
+    {"model", OPTION_TEXT, "DIR", "model directory (without it: the built-in model)", NULL},
+    {"backend", OPTION_TEXT, "NAME", "cuda; with --copy also cpu or ref", NULL},
+    {"copy", OPTION_FLAG, NULL, "copies also where weights would stay mapped", NULL},
+    {"repeat", OPTION_INT, "N", "repetitions; the median counts", "3"},
+    {0},
+};
+
+static int bench_load(struct command *c, err *e)
+{
+    struct load_bench_options o = {.backend = cli_text(c, "backend"), .copy = cli_flag(c, "copy")};
+    struct load_bench_result r;
+    if (in_range(c, "repeat", 1, 1000, &o.repeat, e)) return -1;
+    char *dir = paths_model(cli_text(c, "model"), e);
+    o.model_dir = dir;
+    int rc = dir ? load_bench(&o, &r, e) : -1;
+    free(dir);
+    if (rc) return -1;
+    if (c->json)
+        return print_json(json_pack("{s:s, s:I, s:b, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "backend",
+                                    r.backend, "weight_bytes", (json_int_t)r.n_bytes, "direct",
+                                    r.is_direct, "load_seconds", r.load_seconds, "open_seconds",
+                                    r.open_seconds, "read_seconds", r.read_seconds, "gb_per_s",
+                                    r.load_gbps, "read_gb_per_s", r.read_gbps, "ratio", r.ratio,
+                                    "peak_extra_host_bytes", (json_int_t)r.extra_bytes));
+    printf("%.2f GB of weights to %s, %s\n", (double)r.n_bytes / 1e9, r.backend,
+           r.is_direct ? "read past the page cache" : "read through the page cache");
+    printf("  load      %10.2f s, %.2f GB/s; %.2f s with all of opening\n", r.load_seconds,
+           r.load_gbps, r.open_seconds);
+    printf("  reading   %10.2f s, %.2f GB/s, and nothing else, in this run\n", r.read_seconds,
+           r.read_gbps);
+    printf("  ratio     %10.1f %%\n", 100 * r.ratio);
+    printf("  memory    %10.1f MB of the host's at the peak\n", (double)r.extra_bytes / 1e6);
+    return 0;
+}
+
+const struct verb verb_bench_load = {
+    .name = "bench load",
+    .arguments = "",
+    .help = "how fast weights come from their files into a device's memory",
+    .options = load_options,
+    .run = bench_load,
 };
 
 // ---- kernel ----

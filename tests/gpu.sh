@@ -28,8 +28,11 @@ check() {
 }
 check "$build/test_kernels" cuda
 check "$build/test_cuda" engine/builtin-model
+check "$build/test_loader"
 [ "${HEARTH_BENCH:-}" = none ] && exit $failed
 
+# tests/engine/large_model.py makes a model that is large enough to say something of the disk.
+"$build/hearth" bench load ${HEARTH_LARGE_MODEL:+--model "$HEARTH_LARGE_MODEL"} --backend cuda --json || failed=1
 bench() {
     "$build/hearth" bench "$@" --backend cuda --json || failed=1
 }
