@@ -197,7 +197,7 @@ struct bench {
     int n_prompt, n_context, n_decoded; // tokens; the last two at the end of a repetition
     char *buffer;                       // device memory for plain reading
     size_t n_buffer;
-    double *prefill, *decode, *read; // [repeat]
+    double *prefill, *decode, *read, *between; // [repeat]
 };
 
 // The instance's own answer to the tokens before it: the whole of what a step costs a greedy run.
@@ -224,14 +224,19 @@ static int measure_once(struct bench *b, const struct decode_bench_options *o, i
     if (session_sync(b->session, b->prompt, (size_t)o->n_prompt, NULL, cancel, e)) return -1;
     b->prefill[i] = o->n_prompt / seconds_since(start);
 
+    int64_t between = 0;
     start = clock_us();
     for (int t = 0; t < o->n_decode; t++) {
         int32_t row[STEP_ROWS];
         if (cancel && *cancel) return err_set(e, ERR_CANCELLED, "cancelled");
+        int64_t before = clock_us();
         row[0] = session_sample(b->session, &greedy, NULL);
         for (int k = 1; k < o->n_row; k++) row[k] = b->prompt[(t + k) % o->n_prompt];
-        if (session_steps(b->session, row, o->n_row, e)) return -1;
+        if (session_issue(b->session, row, (size_t)o->n_row, e)) return -1;
+        between += clock_us() - before;
+        if (session_await(b->session, e)) return -1;
     }
+    b->between[i] = o->n_decode ? (double)between / o->n_decode : 0;
     b->decode[i] = o->n_decode ? o->n_decode / seconds_since(start) : 0;
     return 0;
 }
@@ -267,6 +272,7 @@ static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
                                       .weight_bytes_per_token = m->weight_bytes_per_token,
                                       .prefill_tps = median(b->prefill, n),
                                       .decode_tps = median(b->decode, n),
+                                      .between_us = median(b->between, n),
                                       .read_gbps = median(b->read, n)};
     snprintf(r->backend, sizeof r->backend, "%s", m->ops->describe(m->device));
     snprintf(r->weight_type, sizeof r->weight_type, "%s", k_type_name(m->weight_type));
@@ -307,6 +313,7 @@ static int open_bench(struct bench *b, const struct decode_bench_options *o, err
     b->prefill = mem_new((size_t)o->repeat * sizeof *b->prefill);
     b->decode = mem_new((size_t)o->repeat * sizeof *b->decode);
     b->read = mem_new((size_t)o->repeat * sizeof *b->read);
+    b->between = mem_new((size_t)o->repeat * sizeof *b->between);
     return 0;
 }
 
@@ -319,6 +326,7 @@ static void close_bench(struct bench *b)
     free(b->prefill);
     free(b->decode);
     free(b->read);
+    free(b->between);
 }
 
 int decode_bench(const struct decode_bench_options *o, struct decode_bench_result *result,

@@ -26,8 +26,11 @@ struct decode_bench_result {
     double prefill_tflops; // 1e12 multiplications and additions per second while prefilling
     double prefill_tps, decode_tps; // tokens and steps per second: medians of the repetitions
     double decode_spread;           // (largest - smallest) / median of decode_tps
-    double read_gbps;               // plain reading: the median
-    double ratio;                   // weight bytes read while decoding / plain reading
+    // Of a step, from the logits on until the next step is issued: the choice of the token, on the
+    // device and waited for, and all that the host does. A CPU computes the step in it, too.
+    double between_us;
+    double read_gbps;          // plain reading: the median
+    double ratio;              // weight bytes read while decoding / plain reading
     double kv_bytes_per_token; // of keys and values that a step reads, in the middle of decoding
     double full_ratio;         // with those bytes, too
 };

@@ -57,15 +57,17 @@ struct short_out {
     uint16_t *hi[X_N_KIND], *lo[X_N_KIND];
 };
 
+struct send_buffer {
+    char *bytes;      // pinned; NULL: not there
+    cudaEvent_t left; // what was sent from it has left it
+};
+
 struct k_device {
     int index, n_sm, major, minor, integrated;
     size_t shared_max;   // bytes of shared memory that one block may use
     size_t shared_sm;    // and that one multiprocessor has
     cudaStream_t stream; // everything is issued here
-    struct stage {
-        char *bytes;      // pinned; NULL: not there
-        cudaEvent_t left; // what was sent from it has left it
-    } stages[K_STAGES];
+    struct send_buffer stages[K_STAGES];
     cudaError_t failed;  // the first error, and where
     char failed_at[128];
     char name[192];

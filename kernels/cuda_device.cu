@@ -172,7 +172,7 @@ static void device_download(k_device *d, void *host, const void *from, size_t n_
 
 static void *device_stage(k_device *d, int i, size_t n_bytes)
 {
-    struct stage *s = &d->stages[i];
+    struct send_buffer *s = &d->stages[i];
     if (!s->bytes) {
         if (cudaMallocHost(&s->bytes, n_bytes) != cudaSuccess ||
             cudaEventCreateWithFlags(&s->left, cudaEventDisableTiming) != cudaSuccess) {
@@ -186,7 +186,7 @@ static void *device_stage(k_device *d, int i, size_t n_bytes)
 
 static void device_send(k_device *d, int i, size_t at, void *to, size_t n_bytes)
 {
-    struct stage *s = &d->stages[i];
+    struct send_buffer *s = &d->stages[i];
     device_upload(d, to, s->bytes + at, n_bytes);
     cuda_check(d, cudaEventRecord(s->left, d->stream), "send");
 }
@@ -195,7 +195,7 @@ static void device_stage_free(k_device *d)
 {
     cuda_check(d, cudaStreamSynchronize(d->stream), "send");
     for (int i = 0; i < K_STAGES; i++) {
-        struct stage *s = &d->stages[i];
+        struct send_buffer *s = &d->stages[i];
         if (s->left) cudaEventDestroy(s->left);
         cudaFreeHost(s->bytes);
         s->bytes = NULL, s->left = NULL;

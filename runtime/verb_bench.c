@@ -84,19 +84,21 @@ static int bench_decode(struct command *c, err *e)
         return -1;
     if (c->json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
             "model", o.shape ? o.shape : "directory", "backend", r.backend, "weight_type",
             r.weight_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_steps",
             o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
             "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s",
             r.prefill_tps, "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread,
-            "read_gb_per_s", r.read_gbps, "ratio", r.ratio, "kv_bytes_per_token",
-            r.kv_bytes_per_token, "full_ratio", r.full_ratio));
+            "between_steps_us", r.between_us, "read_gb_per_s", r.read_gbps, "ratio", r.ratio,
+            "kv_bytes_per_token", r.kv_bytes_per_token, "full_ratio", r.full_ratio));
     printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
            r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
     printf("  decode    %10.1f steps/s of %d token%s (%d steps, spread %.0f %%)\n", r.decode_tps,
            o.n_row, o.n_row == 1 ? "" : "s", o.n_decode, 100 * r.decode_spread);
+    if (!strncmp(r.backend, "cuda", 4)) // elsewhere issuing a step is computing it
+        printf("  between   %10.1f us from a step's logits to the next step\n", r.between_us);
     printf("  weights   %10.1f MB read per token\n", (double)r.weight_bytes_per_token / 1e6);
     printf("  memory    %10.1f GB/s read by the same threads in this run\n", r.read_gbps);
     printf("  ratio     %10.1f %% of it reached by decoding, %.1f %% with keys and values\n",
