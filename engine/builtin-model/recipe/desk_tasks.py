@@ -1666,7 +1666,7 @@ class Tasks:
             raise NotNow
         self.messages += messages
 
-    SCENES = .5  # of the conversations begin with one
+    SCENES = .6  # of the conversations begin with one
 
     def attempt(self, name, *more):
         """One task; the conversation is as before when it does not fit."""
