@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import facts
 import unseen
-from render import calls_of, call_text, render
+from render import calls_of, call_text, read_calls, render
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -88,18 +88,6 @@ class Writer:
             states = self.model.model(input_ids=x.to(self.device), attention_mask=mask).last_hidden_state
             out.append(F.normalize((states * mask[:, :, None]).sum(1), dim=-1).cpu())
         return torch.cat(out).numpy()
-
-
-def read_calls(text):
-    """The calls that the text makes; None for a broken one."""
-    calls = []
-    for body in re.findall(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", text, re.S):
-        try:
-            call = json.loads(body)
-            calls.append({"name": call["name"], "arguments": call["arguments"]})
-        except (ValueError, KeyError, TypeError):
-            return None
-    return calls
 
 
 def steps(writer, documents, limit, most=160):

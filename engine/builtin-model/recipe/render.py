@@ -8,6 +8,7 @@ Classes of segments (what a token is worth in training):
 `test_render.py` and the test `recipe_render` hold this against Hearth's own renderer.
 """
 import json
+import re
 
 NONE, CONTEXT, TARGET, TEXT = 0, 1, 2, 3
 
@@ -69,3 +70,15 @@ def render(doc, upto=None):
     if context and (context != "\n" or upto is None):
         segments.append((context, CONTEXT))
     return segments
+
+
+def read_calls(text):
+    """The calls that the text makes; None for a broken one."""
+    calls = []
+    for body in re.findall(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", text, re.S):
+        try:
+            call = json.loads(body)
+            calls.append({"name": call["name"], "arguments": call["arguments"]})
+        except (ValueError, KeyError, TypeError):
+            return None
+    return calls

@@ -13,7 +13,7 @@ import random
 import sys
 
 import unseen
-from render import calls_of
+from render import calls_of, read_calls
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -71,7 +71,6 @@ def score(report, answers):
         for line in file:
             a = json.loads(line)
             truth[a["id"]] = [{"name": n, "arguments": {k: v[0] for k, v in args.items()}} for call in a["ground_truth"] for n, args in call.items()]
-    from evaluate import read_calls
     with open(report) as file:
         tasks = json.load(file)["tasks"]
     exact = sum(read_calls(t["runs"][0].get("answer", "")) == truth[t["id"]] for t in tasks)
