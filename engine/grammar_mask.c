@@ -234,6 +234,7 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
         }
         chunk_rewind(mem, mark[d - 1]);
         room_of->byte[d - 1] = n->byte;
+        f->g->guesses = 0;
         if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d]) ||
             (is_guessed(f->g, &at[0], &at[d]) &&
              !step_surely(f->g, &at[0], room_of->byte, d, &at[d]))) {
@@ -275,6 +276,7 @@ static void put_alone(struct fill *f, const struct pos *from, int32_t token)
     const uint8_t *byte = (const uint8_t *)v->bytes[token];
     struct pos at = *from, next;
     bool alive = true, guessed = false;
+    f->g->guesses = 0;
     for (uint32_t k = 0; k < v->len[token] && alive && !guessed; k++, at = next) {
         alive = pos_step(f->g, &f->g->step, &at, byte[k], &next);
         guessed = alive && is_guessed(f->g, from, &next);
@@ -307,6 +309,7 @@ static bool group_holds_for_all(struct fill *f, const struct pos *closed, uint32
     struct chunk_mark mark = chunk_mark(&f->g->step);
     struct pos at = *closed, next;
     bool alive = true;
+    f->g->guesses = 0;
     for (i++; i < len && alive; i++, at = next)
         alive = pos_step(f->g, &f->g->step, &at, (uint8_t)text[i], &next);
     bool holds = alive && !pos_unclear(f->g, &f->g->step, &at, 1);

@@ -389,9 +389,9 @@ struct frame {
     uint32_t n_used;             // how many
     uint8_t unmerged; // the last of these are not in `used` yet, where g->guess is on: so many that
                       // differ; UNMERGED_MAX: more, or they may be the same
-    bool unmerged_box;                             // some of them are containers
-    bool guessed;                                  // in an element behind one of those
-    const struct text_byte *last_start, *last_end; // the text of the last of them
+    bool unmerged_box;            // some of them are containers
+    bool guessed;                 // in an element behind one of those
+    const struct text_byte *last; // end of the text of the last of them
     lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
@@ -492,9 +492,10 @@ struct grammar {
     struct table set_table, form_table, name_table, keys_table, term_table, node_table;
     struct term_entry *terms;
     uint32_t n_term, cap_term;
-    bool guess;         // masks: elements that end are left out of `used` until that matters
-    bool cut;           // a cost was taken as FAR because it is being found out
-    uint32_t finding;   // costs being found out
+    bool guess;       // masks: elements that end are left out of `used` until that matters
+    uint8_t guesses;  // most of these in one array, as unmerged counts them, since it was set to 0
+    bool cut;         // a cost was taken as FAR because it is being found out
+    uint32_t finding; // costs being found out
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;

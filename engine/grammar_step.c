@@ -81,8 +81,7 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->n_used = from->n_used;
     f->unmerged = from->unmerged;
     f->unmerged_box = from->unmerged_box;
-    f->last_start = from->last_start;
-    f->last_end = from->last_end;
+    f->last = from->last;
     f->distinct = from->distinct;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
@@ -143,48 +142,38 @@ static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
 
 // ---- ends of values ----
 
-static char first_byte(const struct text_byte *start, const struct text_byte *end)
+// From the ends of two elements' texts (a NULL: not known) back: strings without escapes are the same where their texts
+// are, and a string is like nothing else.
+static bool surely_differ(const struct text_byte *a, const struct text_byte *b)
 {
-    uint32_t n = start ? start->len : 0;
-    while (end->len > n + 1) end = end->before;
-    return end->byte;
-}
-
-// Strings without escapes are the same where their texts are; a string is like nothing else.
-static bool surely_differ(const struct text_byte *a_start, const struct text_byte *a,
-                          const struct text_byte *b_start, const struct text_byte *b)
-{
-    uint32_t n = a->len - (a_start ? a_start->len : 0), m = b->len - (b_start ? b_start->len : 0);
-    bool string = first_byte(a_start, a) == '"';
-    if (string != (first_byte(b_start, b) == '"')) return true;
-    if (!string || n == 0 || m == 0) return false;
-    bool differ = n != m;
-    for (; n > 0 || m > 0; n -= n > 0, m -= m > 0) {
-        if ((n && a->byte == '\\') || (m && b->byte == '\\')) return false;
+    bool differ = false;
+    if (!a) return false;
+    if ((a->byte == '"') != (b->byte == '"')) return true;
+    if (a->byte != '"') return false;
+    for (a = a->before, b = b->before; a->byte != '"' || b->byte != '"';) {
+        if (a->byte == '\\' || b->byte == '\\') return false;
         differ = differ || a->byte != b->byte;
-        if (n) a = a->before;
-        if (m) b = b->before;
+        if (a->byte != '"') a = a->before;
+        if (b->byte != '"') b = b->before;
     }
     return differ;
 }
 
 // Leaves the element out of `used` for now.
-static void leave_unmerged(struct frame *f, const struct pos *p, bool box)
+static void leave_unmerged(grammar *g, struct frame *f, const struct pos *p, bool box)
 {
-    bool differs =
-        f->unmerged == 0 ||
-        (f->unmerged == 1 && surely_differ(f->last_start, f->last_end, f->start, p->text));
+    bool differs = f->unmerged == 0 || (f->unmerged == 1 && surely_differ(f->last, p->text));
     f->n_used++;
     f->unmerged = differs ? f->unmerged + 1 : UNMERGED_MAX;
     f->unmerged_box = f->unmerged_box || box;
-    f->last_start = f->start;
-    f->last_end = p->text;
+    f->last = p->text;
+    g->guesses = (uint8_t)max_of(g->guesses, f->unmerged);
 }
 
 static void add_to_used(grammar *g, struct frame *f, const struct pos *p, bool box)
 {
     if (g->guess) {
-        leave_unmerged(f, p, box);
+        leave_unmerged(g, f, p, box);
         return;
     }
     uint32_t n = (p->text ? p->text->len : 0) - (f->start ? f->start->len : 0);
@@ -589,7 +578,9 @@ const struct choices *choices_alike(grammar *g, struct chunks *mem, const struct
 
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
-    return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);
+    if (!complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to)) return false;
+    if (to->top && to->top->unmerged) ((struct frame *)to->top)->last = NULL;
+    return true;
 }
 
 static bool is_space(uint8_t c)
@@ -1199,6 +1190,7 @@ static const struct frame *guessed_array(grammar *g, const struct pos *p, uint32
 
 static bool choice_of_many(grammar *g, const struct pos *p)
 {
+    if (p->choices->n == 1) return lex_count(g->x, p->s) == LEX_MANY;
     for (uint32_t i = 0; i < p->choices->n; i++)
         if (lex_count(g->x, CHOICE_STATES(p->choices)[i]) == LEX_MANY) return true;
     return false;
@@ -1271,6 +1263,7 @@ static bool number_of_many(grammar *g, const struct pos *p)
 bool pos_unclear(grammar *g, struct chunks *mem, const struct pos *p, uint32_t most)
 {
     const struct frame *f = p->top;
+    if (g->guesses > most) return true; // the array may be at its end already
     if (!f || (!f->unmerged && !f->guessed)) return false;
     if (p->mode == M_NEXT && f->unmerged && f->unmerged <= most && !f->guessed) return false;
     const struct frame *array = guessed_array(g, p, most);
