@@ -1023,7 +1023,7 @@ size_t mask_cache_bytes(const struct mask_cache *c)
 
 static struct mask *cache_find(struct mask_cache *c, struct digest key)
 {
-    for (uint32_t i = (uint32_t)key.h[0] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
+    for (uint32_t i = (uint32_t)key.h[1] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
         struct cache_entry *x = &c->entry[i];
         if (!x->used) return NULL;
         if (x->key.h[0] == key.h[0] && x->key.h[1] == key.h[1]) return &x->mask;
@@ -1033,7 +1033,7 @@ static struct mask *cache_find(struct mask_cache *c, struct digest key)
 
 static void cache_insert(struct mask_cache *c, struct cache_entry e)
 {
-    uint32_t i = (uint32_t)e.key.h[0] & (c->cap - 1);
+    uint32_t i = (uint32_t)e.key.h[1] & (c->cap - 1);
     while (c->entry[i].used) i = (i + 1) & (c->cap - 1);
     c->entry[i] = e;
     c->n++;

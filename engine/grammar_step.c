@@ -142,8 +142,8 @@ static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
 
 // ---- ends of values ----
 
-// From the ends of two elements' texts (a NULL: not known) back: strings without escapes are the same where their texts
-// are, and a string is like nothing else.
+// From the ends of two elements' texts (a NULL: not known) back: strings without escapes are the
+// same where their texts are, and a string is like nothing else.
 static bool surely_differ(const struct text_byte *a, const struct text_byte *b)
 {
     bool differ = false;
@@ -237,7 +237,7 @@ static void take_word(grammar *g, struct frame *f, const struct pos *from)
 {
     uint32_t lo = 0, hi = 0;
     lex_words_range(g->x, from->s, &lo, &hi);
-    while (lo < hi && has_bit(FRAME_SEEN(f), lo)) lo++;
+    lo = lex_words_next(FRAME_SEEN(f), lo, hi);
     if (lo < hi) set_bit(FRAME_SEEN(f), lo);
 }
 

@@ -355,11 +355,23 @@ static bool is_taken(const uint64_t *taken, uint32_t i)
     return taken[i / 64] >> (i % 64) & 1;
 }
 
+uint32_t lex_words_next(const uint64_t *taken, uint32_t lo, uint32_t hi)
+{
+    while (lo < hi) {
+        uint64_t free = ~taken[lo / 64] >> (lo % 64);
+        if (free)
+            return lo + (uint32_t)__builtin_ctzll(free) < hi ? lo + (uint32_t)__builtin_ctzll(free)
+                                                             : hi;
+        lo = (lo / 64 + 1) * 64;
+    }
+    return hi;
+}
+
 bool lex_words_left(lex *x, lex_state s, const uint64_t *taken)
 {
     uint32_t lo, hi;
     if (!lex_words_range(x, s, &lo, &hi)) return false;
-    while (lo < hi && is_taken(taken, lo)) lo++;
+    lo = lex_words_next(taken, lo, hi);
     if (lo == hi || lex_between(x, s)) return lo < hi;
     for (int c = 0; c < 256; c++) // within a character: its words may all be taken
         if (lex_words_left(x, lex_step(x, s, (uint8_t)c), taken)) return true;
@@ -378,8 +390,7 @@ uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
         return least;
     }
     const struct expr_node *p = &x->expr[x->state[s].a];
-    for (uint32_t i = lo; i < hi; i++) {
-        if (is_taken(taken, i)) continue;
+    for (uint32_t i = lo; (i = lex_words_next(taken, i, hi)) < hi; i++) {
         uint32_t rest = word_cost(x, &x->words[p->a], i, p->d);
         if (rest < least) least = rest;
     }

@@ -176,6 +176,8 @@ uint32_t lex_words_count(const lex *x, lex_lang a);
 // `taken` [a bit for each word, in byte order]: words that no longer count. Is some continuation of
 // s, a state of that language, another word?
 bool lex_words_left(lex *x, lex_state s, const uint64_t *taken);
+uint32_t lex_words_next(const uint64_t *taken, uint32_t lo,
+                        uint32_t hi);                                // first other one; hi: none
 uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_rest; LEX_NONE: none
 // Bytes of the k words of such a language that are not taken (NULL: none is) and come after the
 // `skip` shortest ones; skip LEX_NONE: of the k longest. LEX_NONE: there are fewer.

@@ -527,6 +527,34 @@ static void compared_elements_stay_small(void **state)
     test_vocab_free(w);
 }
 
+// 5,000 words that must differ, all of them: a step does not look at each of them.
+static void many_distinct_words_end(void **state)
+{
+    (void)state;
+    err e = {0};
+    uint64_t *bits = mem_new(8 * (size_t)(v->n_token / 64 + 1));
+    json_t *words = large_enum(5000), *schema = distinct(words, 5000);
+    grammar *g = grammar_from_schema(v, schema, NULL, &e);
+    if (!g) fail_msg("%s", e.msg);
+    char *text = json_dumps(json_object_get(words, "enum"), JSON_COMPACT);
+    int64_t start = clock_us();
+    grammar_state *s = grammar_start(g);
+    for (const char *c = text; *c; c++) {
+        int32_t t = 0;
+        while (v->len[t] != 1 || v->bytes[t][0] != *c) t++;
+        assert_true(grammar_mask(s, -1, bits) > 0);
+        assert_true(grammar_accept(s, t));
+    }
+    assert_true(grammar_may_end(s));
+    print_message("%.0f ms\n", (double)(clock_us() - start) / 1000);
+    assert_true(clock_us() - start < 20000000 && grammar_bytes(g) < (size_t)32 << 20);
+    grammar_state_free(s);
+    grammar_free(g);
+    json_decref(schema);
+    free(text);
+    free(bits);
+}
+
 // Compiles (or is refused) and walks some way, in bounded time and memory.
 static void hostile_schemas_end(void **state)
 {
@@ -632,6 +660,7 @@ int main(void)
         cmocka_unit_test(policies),
         cmocka_unit_test(long_strings_stay_small),
         cmocka_unit_test(compared_elements_stay_small),
+        cmocka_unit_test(many_distinct_words_end),
         cmocka_unit_test(hostile_schemas_end),
         cmocka_unit_test(nesting_ends),
         cmocka_unit_test(bad_vocabularies),
