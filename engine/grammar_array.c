@@ -259,6 +259,39 @@ lex_lang array_words(grammar *g, form_id f)
     return words_of(g, element_set(g, atom, n, 0));
 }
 
+set_id array_even(grammar *g, form_id f)
+{
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    if (!x.plain) return SET_NONE;
+    for (uint32_t i = 0; i < n; i++)
+        if (g->forms[atom[i]].kind == A_ITEMS && g->items[g->forms[atom[i]].a]->n > 0)
+            return SET_NONE;
+    return element_set(g, atom, n, 0);
+}
+
+// There is no end of them where one more element may always come.
+static bool find_many(grammar *g, form_id f)
+{
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    if (f == FORM_FALSE || !x.plain || x.compares || form_cost(g, f, false) >= FAR) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (g->forms[atom[i]].kind == A_MAX) return false;
+    return values_live(g, element_set(g, atom, n, NONE));
+}
+
+bool array_many(grammar *g, form_id f)
+{
+    if (g->forms[f].many == 0) {
+        bool many = find_many(g, f);
+        g->forms[f].many = many ? 2 : 1;
+    }
+    return g->forms[f].many == 2;
+}
+
 struct spare {
     grammar *g;
     const struct used *used;

@@ -20,11 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_BYTES  ((size_t)4 << 20)
-#define LIST_MAX     1500 // tokens of a mask that are kept one by one
-#define USED_FEW     40   // compared elements, with which an array is not nearly full
-#define COMPARED_MAX 8000 // bytes of compared elements that are taken from others without fail
-#define SLACK        16   // bytes by which a token without a quote can make the finish longer
+#define CACHE_BYTES ((size_t)4 << 20)
+#define LIST_MAX    1500 // tokens of a mask that are kept one by one
+#define SLACK       16   // bytes by which a token without a quote can make the finish longer
 
 struct mask {
     const uint64_t *base;       // NULL: nothing
@@ -47,7 +45,7 @@ struct walk_room {
     uint32_t levels;
     struct pos *at;
     struct chunk_mark *mark;
-    uint8_t *done;
+    uint8_t *done, *byte;
 };
 
 struct mask_cache {
@@ -176,6 +174,7 @@ static struct walk_room *walk_room(grammar *g, uint32_t levels)
     r->at = mem_grow(r->at, levels * sizeof *r->at);
     r->mark = mem_grow(r->mark, levels * sizeof *r->mark);
     r->done = mem_grow(r->done, levels);
+    r->byte = mem_grow(r->byte, levels);
     return r;
 }
 
@@ -185,7 +184,28 @@ void walk_room_free(struct walk_room *r)
     free(r->at);
     free(r->mark);
     free(r->done);
+    free(r->byte);
     free(r);
+}
+
+// The same n steps from `from` without a guess.
+static bool step_surely(grammar *g, const struct pos *from, const uint8_t *byte, uint32_t n,
+                        struct pos *to)
+{
+    bool guess = g->guess, alive = true;
+    struct pos at = *from;
+    g->guess = false;
+    for (uint32_t k = 0; k < n && alive; k++, at = *to)
+        alive = pos_step(g, &g->step, &at, byte[k], to);
+    g->guess = guess;
+    return alive;
+}
+
+// Is it guessed that p lives? Of what follows a string that is not known all is taken for alive.
+static bool is_guessed(grammar *g, const struct pos *from, const struct pos *p)
+{
+    bool known = from->top && !from->top->unmerged && !from->top->guessed;
+    return g->guess && known && pos_unclear(g, &g->step, p, UNMERGED_MAX - 1);
 }
 
 // Walks the nodes [i, end) of the trie from `from`, where the first ones have depth `depth` + 1.
@@ -213,7 +233,11 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
             continue;
         }
         chunk_rewind(mem, mark[d - 1]);
-        if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d])) {
+        room_of->byte[d - 1] = n->byte;
+        f->g->guesses = 0;
+        if (!pos_step(f->g, mem, &at[d - 1], n->byte, &at[d]) ||
+            (is_guessed(f->g, &at[0], &at[d]) &&
+             !step_surely(f->g, &at[0], room_of->byte, d, &at[d]))) {
             i = n->skip;
             continue;
         }
@@ -249,10 +273,15 @@ static void put_alone(struct fill *f, const struct pos *from, int32_t token)
 {
     const grammar_vocab *v = f->g->v;
     struct chunk_mark mark = chunk_mark(&f->g->step);
+    const uint8_t *byte = (const uint8_t *)v->bytes[token];
     struct pos at = *from, next;
-    bool alive = true;
-    for (uint32_t k = 0; k < v->len[token] && alive; k++, at = next)
-        alive = pos_step(f->g, &f->g->step, &at, (uint8_t)v->bytes[token][k], &next);
+    bool alive = true, guessed = false;
+    f->g->guesses = 0;
+    for (uint32_t k = 0; k < v->len[token] && alive && !guessed; k++, at = next) {
+        alive = pos_step(f->g, &f->g->step, &at, byte[k], &next);
+        guessed = alive && is_guessed(f->g, from, &next);
+    }
+    if (guessed) alive = step_surely(f->g, from, byte, v->len[token], &at);
     if (alive && fits(f, &at)) put(f, token);
     chunk_rewind(&f->g->step, mark);
 }
@@ -269,53 +298,8 @@ static bool looks_back(const struct pos *p)
     return remembers(p) || p->mode == M_KEY;
 }
 
-// The elements of the arrays around `to` that are compared, where `to` is behind `from`: is none of
-// them complete that was not so there? *one: it is the array that both are directly in.
-static bool compares_nothing(const struct pos *from, const struct pos *to, bool *one)
-{
-    const struct frame *a = from->top, *b = to->top;
-    while (a && b && a->depth > b->depth) a = a->parent;
-    while (a && b && b->depth > a->depth) b = b->parent;
-    *one = a == from->top && b == to->top;
-    for (; a && b; a = a->parent, b = b->parent) {
-        if (a->n_used == b->n_used) continue;
-        *one = *one && b == to->top && b->n_used == a->n_used + 1;
-        return false;
-    }
-    *one = false;
-    return true;
-}
-
-// Elements of one kind, of which there are always enough.
-static bool is_even(const grammar *g, form_id id)
-{
-    const struct form *f = &g->forms[id];
-    if (f->kind == A_ITEMS) return g->items[f->a]->n == 0;
-    for (uint32_t i = 0; f->kind == F_AND && i < f->n; i++)
-        if (!is_even(g, f->list[i])) return false;
-    return f->plain;
-}
-
-// At `to`, to which the text of a group leads behind a string that ended: is that so whatever the
-// string is? Either no compared element is complete yet but for those that were, or it is the
-// string itself, and of the next one only the beginning stands, with more ways on than one.
-static bool holds_for_all(const struct fill *f, const struct pos *from, const struct pos *to)
-{
-    grammar *g = f->g;
-    bool one;
-    uint32_t written = from->text ? from->text->len : 0;
-    if (compares_nothing(from, to, &one)) return true;
-    if (!one || to->mode != M_STRING || written > COMPARED_MAX || to->top->n_used > USED_FEW)
-        return false;
-    for (uint32_t i = 0; i < to->top->n; i++)
-        if (!is_even(g, FRAME_ITEMS(to->top)[i].form)) return false;
-    for (uint32_t i = 0; i < to->choices->n; i++)
-        if (lex_count(g->x, CHOICE_STATES(to->choices)[i]) == LEX_MANY) return true;
-    return false;
-}
-
-static bool group_holds_for_all(struct fill *f, const struct pos *p, const struct pos *closed,
-                                uint32_t group)
+// Where the text of a group leads behind a string that ended: is that so whatever the string is?
+static bool group_holds_for_all(struct fill *f, const struct pos *closed, uint32_t group)
 {
     const struct string_tables *t = strings(f->g);
     int32_t token = t->quote[t->group[group]].token;
@@ -325,9 +309,10 @@ static bool group_holds_for_all(struct fill *f, const struct pos *p, const struc
     struct chunk_mark mark = chunk_mark(&f->g->step);
     struct pos at = *closed, next;
     bool alive = true;
+    f->g->guesses = 0;
     for (i++; i < len && alive; i++, at = next)
         alive = pos_step(f->g, &f->g->step, &at, (uint8_t)text[i], &next);
-    bool holds = alive && holds_for_all(f, p, &at);
+    bool holds = alive && !pos_unclear(f->g, &f->g->step, &at, 1);
     chunk_rewind(&f->g->step, mark);
     return holds;
 }
@@ -362,9 +347,9 @@ static uint8_t *suffixes_of(struct fill *f, const struct pos *p, const struct po
         if (has_bit(suffixes.dense, i)) allowed[i] = 1;
     bool known = p->mode == M_STRING && p->top->distinct == LEX_EMPTY; // without the string itself
     for (uint32_t i = 0; looks_back(p) && i < t->suffixes.n_token; i++) {
-        if (t->simple[i] || (known && !allowed[i])) continue;
+        if ((t->simple[i] && !known) || (known && !allowed[i])) continue;
         if (p->mode == M_KEY && !t->of_key[i]) continue;
-        if (!known || !group_holds_for_all(f, p, closed, i)) allowed[i] = 2; // looked at one by one
+        if (!known || !group_holds_for_all(f, closed, i)) allowed[i] = 2; // looked at one by one
     }
     if (suffixes.longest > f->longest) f->longest = suffixes.longest;
     free(suffixes.token);
@@ -433,6 +418,11 @@ static void put_closing(struct fill *f, const struct pos *p, const struct lexeme
     for (uint32_t i = 0; i < x->nodes.n; i++) {
         uint32_t at = (uint32_t)x->nodes.v[i];
         const struct trie_node *n = &t->node[at];
+        if (remembers(p)) {
+            for (uint32_t k = n->token; k < t->node[n->skip].token; k++)
+                put_alone(f, p, t->token[k]);
+            continue;
+        }
         if (n->n_token && fits(f, closed))
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         walk(f, t, at + 1, n->skip, n->depth, closed);
@@ -1033,7 +1023,7 @@ size_t mask_cache_bytes(const struct mask_cache *c)
 
 static struct mask *cache_find(struct mask_cache *c, struct digest key)
 {
-    for (uint32_t i = (uint32_t)key.h[0] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
+    for (uint32_t i = (uint32_t)key.h[1] & (c->cap - 1); c->cap; i = (i + 1) & (c->cap - 1)) {
         struct cache_entry *x = &c->entry[i];
         if (!x->used) return NULL;
         if (x->key.h[0] == key.h[0] && x->key.h[1] == key.h[1]) return &x->mask;
@@ -1043,7 +1033,7 @@ static struct mask *cache_find(struct mask_cache *c, struct digest key)
 
 static void cache_insert(struct mask_cache *c, struct cache_entry e)
 {
-    uint32_t i = (uint32_t)e.key.h[0] & (c->cap - 1);
+    uint32_t i = (uint32_t)e.key.h[1] & (c->cap - 1);
     while (c->entry[i].used) i = (i + 1) & (c->cap - 1);
     c->entry[i] = e;
     c->n++;
@@ -1090,7 +1080,10 @@ static const struct mask *unlimited_mask(grammar *g, const struct pos *from, boo
         return m;
     }
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
+    bool guess = g->guess;
+    g->guess = !measure; // the finish depends on what the elements are
     fill_all(&f, &p);
+    g->guess = guess;
     chunk_rewind(&g->step, mark);
     struct mask made = finished_mask(&f, measure);
     if (!m) return cache_put(g->cache, key, made, (size_t)tables(g)->words);

@@ -320,6 +320,57 @@ uint32_t symbol_bytes(const grammar *g, const struct keys *k, uint32_t symbol)
     return symbol < k->n ? g->names[k->name[symbol]].quoted : k->cls[symbol - k->n].cost;
 }
 
+// What conditions without alternatives ask of the value of a key.
+static set_id plain_value(grammar *g, const form_id *atom, uint32_t n, const struct keys *k,
+                          uint32_t symbol)
+{
+    set_id v = SET_ALL;
+    for (uint32_t i = 0; i < n && v != SET_NONE; i++) {
+        const struct form *x = &g->forms[atom[i]];
+        bool lacks = x->kind == O_LACKS && symbol < k->n && k->name[symbol] == x->a;
+        if (lacks || (x->kind == O_NAMES && !symbol_in(g, k, symbol, x->a)))
+            v = SET_NONE;
+        else if (x->kind == O_PROPS)
+            v = values_and(g, v, prop_set(g, g->props[x->a], k, symbol));
+    }
+    return v;
+}
+
+// Of the declared keys the last one that does it, since that can come longest.
+static bool find_many(grammar *g, form_id f, name_id *name)
+{
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    *name = NONE;
+    if (f == FORM_FALSE || !x.plain || form_cost(g, f, true) >= FAR) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (g->forms[atom[i]].kind == O_MAX) return false;
+    const struct keys *k = keys_of(g, &f, 1);
+    for (uint32_t c = 0; c < k->n_class; c++)
+        if (lex_count(g->x, k->cls[c].start) == LEX_MANY &&
+            values_live(g, plain_value(g, atom, n, k, k->n + c)))
+            return true;
+    for (uint32_t i = k->n; i-- > 0;) {
+        if (!scalars_many(g, plain_value(g, atom, n, k, i))) continue;
+        *name = k->name[i];
+        return true;
+    }
+    return false;
+}
+
+bool object_many(grammar *g, form_id f, name_id *name)
+{
+    if (g->forms[f].many == 0) {
+        name_id found;
+        bool many = find_many(g, f, &found);
+        g->forms[f].many = many ? 2 : 1;
+        g->forms[f].many_name = found;
+    }
+    *name = g->forms[f].many_name;
+    return g->forms[f].many == 2;
+}
+
 // ---- is it complete? ----
 
 static bool is_seen(const struct object_at *at, name_id name)

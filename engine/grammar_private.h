@@ -152,7 +152,9 @@ struct form {
     bool plain;         // conditions without alternatives: neither OR nor BAD nor BAD_NAME within
     bool compares;      // A_UNIQUE within
     bool lives;         // there is such a container; false: not known
-    uint8_t answer;     // of the question `asked`: a form may stand in many places of another
+    uint8_t many;       // see array_many, object_many; 0: not asked, 1: no, 2: yes
+    name_id many_name;
+    uint8_t answer; // of the question `asked`: a form may stand in many places of another
     uint32_t asked;
     uint32_t a, b, c;
     uint32_t n;
@@ -296,6 +298,9 @@ uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, b
 enum may { MAY_NOT, MAY, MAY_UNKNOWN };
 enum may object_may_have(struct grammar *g, form_id f, const struct object_at *at, uint32_t symbol);
 uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t symbol);
+// Are there more objects of this form than elements are ever compared, for certain? Where a
+// declared property has to come for that, it is *name; NONE: none does.
+bool object_many(struct grammar *g, form_id f, name_id *name);
 
 // ---- arrays ----
 
@@ -317,6 +322,12 @@ set_id array_spare(struct grammar *g, form_id f, uint32_t count, const struct us
 // The language of which all elements are words, where that is so and they have to differ; else
 // LEX_EMPTY.
 lex_lang array_words(struct grammar *g, form_id f);
+// Of an array under plain conditions, the same for each element: the set of these; else SET_NONE.
+set_id array_even(struct grammar *g, form_id f);
+// More members than elements are ever compared, for certain; false: not known.
+bool array_many(struct grammar *g, form_id f);
+bool values_many(struct grammar *g, set_id a);
+bool scalars_many(struct grammar *g, set_id a);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
 
 // ---- compile time ----
@@ -356,6 +367,7 @@ struct item {
     set_id child; // set of the value being or about to be written; SET_NONE: none may come
 };
 
+#define UNMERGED_MAX 3
 enum frame_kind { FRAME_ROOT, FRAME_ARRAY, FRAME_OBJECT };
 
 struct frame {
@@ -375,6 +387,11 @@ struct frame {
     uint32_t entry, edge;        // rules; NULL: none does
     set_id used;                 // elements so far, where they are compared
     uint32_t n_used;             // how many
+    uint8_t unmerged; // the last of these are not in `used` yet, where g->guess is on: so many that
+                      // differ; UNMERGED_MAX: more, or they may be the same
+    bool unmerged_box;            // some of them are containers
+    bool guessed;                 // in an element behind one of those
+    const struct text_byte *last; // end of the text of the last of them
     lex_lang distinct; // FRAME_ARRAY of distinct words of this language: seen bits are those taken
     const struct text_byte *start; // FRAME_ARRAY that compares: text before the element
     // struct item item[n]; uint64_t serves[n][words]; uint64_t seen[n_seen] follow
@@ -475,8 +492,10 @@ struct grammar {
     struct table set_table, form_table, name_table, keys_table, term_table, node_table;
     struct term_entry *terms;
     uint32_t n_term, cap_term;
-    bool cut;           // a cost was taken as FAR because it is being found out
-    uint32_t finding;   // costs being found out
+    bool guess;       // masks: elements that end are left out of `used` until that matters
+    uint8_t guesses;  // most of these in one array, as unmerged counts them, since it was set to 0
+    bool cut;         // a cost was taken as FAR because it is being found out
+    uint32_t finding; // costs being found out
     struct chunks work; // scratch memory of one call
     struct chunks step; // frames of positions that do not stay
     struct compiler *compiler;
@@ -506,6 +525,9 @@ bool pos_may_begin(const struct grammar *g, const struct pos *p, uint8_t c);
 // An added token further.
 bool pos_added(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);
+// Where steps guess: does whether p is alive depend on elements that were not compared? If so, the
+// steps have to be taken again without. So it is where these are more than `most`.
+bool pos_unclear(struct grammar *g, struct chunks *mem, const struct pos *p, uint32_t most);
 // Any token further.
 bool pos_token(struct grammar *g, struct chunks *mem, const struct pos *from, int32_t token,
                struct pos *to);

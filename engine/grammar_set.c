@@ -372,6 +372,21 @@ uint32_t values_count(grammar *g, set_id a)
     return count_values(g, a, 0);
 }
 
+bool scalars_many(grammar *g, set_id a)
+{
+    struct set s = g->sets[a];
+    return (s.string && lex_count(g->x, lex_start(g->x, s.string)) == LEX_MANY) ||
+           (s.number && lex_count(g->x, lex_start(g->x, s.number)) == LEX_MANY);
+}
+
+bool values_many(grammar *g, set_id a)
+{
+    name_id name;
+    struct set s = g->sets[a];
+    return scalars_many(g, a) || (s.array && array_many(g, s.array)) ||
+           (s.object && object_many(g, s.object, &name));
+}
+
 // ---- forms ----
 
 static uint64_t form_hash_of(const struct form *f)

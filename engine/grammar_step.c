@@ -61,6 +61,7 @@ static struct frame *frame_new(struct chunks *mem, enum frame_kind kind, uint32_
     f->n_seen = n_seen;
     f->depth = parent ? parent->depth + 1 : 0;
     f->record = parent && parent->record;
+    f->guessed = parent && (parent->guessed || parent->unmerged);
     return f;
 }
 
@@ -78,6 +79,9 @@ static struct frame *frame_like(struct chunks *mem, const struct frame *from, ui
     f->edge = from->edge;
     f->used = from->used;
     f->n_used = from->n_used;
+    f->unmerged = from->unmerged;
+    f->unmerged_box = from->unmerged_box;
+    f->last = from->last;
     f->distinct = from->distinct;
     f->start = from->start;
     if (from->n_seen) memcpy(FRAME_SEEN(f), FRAME_SEEN(from), from->n_seen * sizeof(uint64_t));
@@ -96,7 +100,7 @@ static const struct frame *frame_seal(struct frame *f)
     uint64_t h = mix((uint64_t)f->kind << 32 | f->n, (uint64_t)f->count << 32 | f->next);
     uint64_t k = mix((uint64_t)(uintptr_t)f->keys, f->used);
     k = mix(k, (uint64_t)f->distinct << 1 | (f->depth >= DEEP));
-    k = mix(k, f->n_used);
+    k = mix(k, (uint64_t)f->unmerged << 32 | f->n_used);
     for (uint32_t i = 0; i < f->n; i++)
         h = mix(h, (uint64_t)FRAME_ITEMS(f)[i].form << 32 | FRAME_ITEMS(f)[i].child);
     const uint64_t *rows = FRAME_SERVES(f);
@@ -138,8 +142,40 @@ static bool is_closed(grammar *g, const struct frame *f, uint32_t i)
 
 // ---- ends of values ----
 
-static void add_to_used(grammar *g, struct frame *f, const struct pos *p)
+// From the ends of two elements' texts (a NULL: not known) back: strings without escapes are the
+// same where their texts are, and a string is like nothing else.
+static bool surely_differ(const struct text_byte *a, const struct text_byte *b)
 {
+    bool differ = false;
+    if (!a) return false;
+    if ((a->byte == '"') != (b->byte == '"')) return true;
+    if (a->byte != '"') return false;
+    for (a = a->before, b = b->before; a->byte != '"' || b->byte != '"';) {
+        if (a->byte == '\\' || b->byte == '\\') return false;
+        differ = differ || a->byte != b->byte;
+        if (a->byte != '"') a = a->before;
+        if (b->byte != '"') b = b->before;
+    }
+    return differ;
+}
+
+// Leaves the element out of `used` for now.
+static void leave_unmerged(grammar *g, struct frame *f, const struct pos *p, bool box)
+{
+    bool differs = f->unmerged == 0 || (f->unmerged == 1 && surely_differ(f->last, p->text));
+    f->n_used++;
+    f->unmerged = differs ? f->unmerged + 1 : UNMERGED_MAX;
+    f->unmerged_box = f->unmerged_box || box;
+    f->last = p->text;
+    g->guesses = (uint8_t)max_of(g->guesses, f->unmerged);
+}
+
+static void add_to_used(grammar *g, struct frame *f, const struct pos *p, bool box)
+{
+    if (g->guess) {
+        leave_unmerged(g, f, p, box);
+        return;
+    }
     uint32_t n = (p->text ? p->text->len : 0) - (f->start ? f->start->len : 0);
     char *text = mem_new(n + 1);
     const struct text_byte *b = p->text;
@@ -201,7 +237,7 @@ static void take_word(grammar *g, struct frame *f, const struct pos *from)
 {
     uint32_t lo = 0, hi = 0;
     lex_words_range(g->x, from->s, &lo, &hi);
-    while (lo < hi && has_bit(FRAME_SEEN(f), lo)) lo++;
+    lo = lex_words_next(FRAME_SEEN(f), lo, hi);
     if (lo < hi) set_bit(FRAME_SEEN(f), lo);
 }
 
@@ -209,7 +245,8 @@ static void take_word(grammar *g, struct frame *f, const struct pos *from)
 static bool complete(grammar *g, struct chunks *mem, const struct pos *from, const struct frame *f,
                      const uint64_t *row, struct pos *to)
 {
-    *to = (struct pos){.mode = M_DONE, .text = from->text};
+    bool box = from->top != f;
+    *to = (struct pos){.mode = M_DONE, .text = from->text}; // which may be `from`
     if (f->kind == FRAME_ROOT) {
         to->text = NULL;
         return !f->column || rules_json_done(g, mem, f, to);
@@ -234,7 +271,7 @@ static bool complete(grammar *g, struct chunks *mem, const struct pos *from, con
     }
     if (f->distinct != LEX_EMPTY) take_word(g, next, from);
     if (f->kind == FRAME_ARRAY && f->record) {
-        if (f->distinct == LEX_EMPTY && any_compares(g, next)) add_to_used(g, next, from);
+        if (f->distinct == LEX_EMPTY && any_compares(g, next)) add_to_used(g, next, from, box);
         next->start = NULL;
         if (!f->parent->record) to->text = NULL;
     }
@@ -541,7 +578,9 @@ const struct choices *choices_alike(grammar *g, struct chunks *mem, const struct
 
 bool pos_close_string(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
 {
-    return complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to);
+    if (!complete(g, mem, from, from->top, CHOICE_SERVES(from->choices), to)) return false;
+    if (to->top && to->top->unmerged) ((struct frame *)to->top)->last = NULL;
+    return true;
 }
 
 static bool is_space(uint8_t c)
@@ -1130,6 +1169,127 @@ bool pos_step(grammar *g, struct chunks *mem, const struct pos *from, uint8_t c,
     if (!step_json(g, mem, record ? &at : from, c, to)) return false;
     if (to->top && !to->top->record) to->text = NULL;
     return true;
+}
+
+// ---- guesses ----
+
+// The array around p that was guessed about, where it is only one, and one of many elements; NULL:
+// it is not so.
+static const struct frame *guessed_array(grammar *g, const struct pos *p, uint32_t most)
+{
+    const struct frame *f = p->top;
+    while (f && !f->unmerged) f = f->parent;
+    if (!f || f->unmerged > most || f->guessed) return NULL;
+    if (f->unmerged_box && f->n_used >= CONTAINERS_MAX && !is_full(g, f)) return NULL;
+    for (uint32_t i = 0; i < f->n; i++) {
+        set_id s = array_even(g, FRAME_ITEMS(f)[i].form);
+        if (s == SET_NONE || !values_many(g, s)) return NULL;
+    }
+    return f;
+}
+
+static bool choice_of_many(grammar *g, const struct pos *p)
+{
+    if (p->choices->n == 1) return lex_count(g->x, p->s) == LEX_MANY;
+    for (uint32_t i = 0; i < p->choices->n; i++)
+        if (lex_count(g->x, CHOICE_STATES(p->choices)[i]) == LEX_MANY) return true;
+    return false;
+}
+
+static bool class_of_many(grammar *g, const struct pos *p)
+{
+    for (uint32_t c = 0; c < p->top->keys->n_class; c++) {
+        lex_state s = class_state(p, c);
+        if (s != LEX_DEAD && lex_count(g->x, s) == LEX_MANY) return true;
+    }
+    return false;
+}
+
+// Can the declared key still come in this object?
+static bool still_comes(grammar *g, struct chunks *mem, const struct pos *p, name_id name)
+{
+    const struct frame *f = p->top;
+    uint32_t symbol = keys_find(f->keys, name), lo, hi;
+    if (symbol == NONE || !declared_can_come(f, symbol)) return false;
+    if (p->mode != M_KEY || g->o.order == ORDER_ANY) return true;
+    if (p->s == LEX_DEAD || !lex_words_range(g->x, p->s, &lo, &hi)) return false;
+    for (uint32_t i = lo; i < hi; i++) // the key being written is this one, or one before it
+        if (f->keys->by_bytes[i] <= symbol && symbol_allowed(g, mem, f, f->keys->by_bytes[i]))
+            return true;
+    return false;
+}
+
+// An element of `array` that has begun with this container: are there many more of those?
+static bool container_of_many(grammar *g, struct chunks *mem, const struct pos *p,
+                              const struct frame *array)
+{
+    const struct frame *f = p->top;
+    if (f->parent != array || f->depth >= DEEP - 2) return false;
+    for (uint32_t i = 0; i < array->n; i++) {
+        struct set s = g->sets[array_even(g, FRAME_ITEMS(array)[i].form)];
+        name_id name;
+        bool many = f->kind == FRAME_ARRAY ? array_many(g, s.array)
+                                           : object_many(g, s.object, &name) &&
+                                                 (name == NONE || still_comes(g, mem, p, name));
+        if (!many) return false;
+    }
+    return true;
+}
+
+#define DIGITS_MAX 12 // of a number that is certainly no other double than the others
+
+// There are many numbers of two digits more.
+static bool number_of_many(grammar *g, const struct pos *p)
+{
+    const struct frame *f = p->top;
+    uint32_t n = p->text->len - (f->start ? f->start->len : 0), found = 0;
+    bool point = false;
+    const struct text_byte *b = p->text;
+    if (p->choices->n > 1 || n > DIGITS_MAX) return false;
+    for (; n > 0; n--, b = b->before) {
+        if ((b->byte | 32) == 'e') return false;
+        point = point || b->byte == '.';
+    }
+    for (uint8_t c = '0'; c <= '9'; c++) {
+        lex_state s = lex_step(g->x, p->s, c);
+        for (uint8_t d = point ? '1' : '0'; d <= '9' && s != LEX_DEAD; d++) {
+            lex_state t = lex_step(g->x, s, d);
+            found += t != LEX_DEAD && lex_accepts(g->x, t);
+        }
+    }
+    return found > f->n_used;
+}
+
+bool pos_unclear(grammar *g, struct chunks *mem, const struct pos *p, uint32_t most)
+{
+    const struct frame *f = p->top;
+    if (g->guesses > most) return true; // the array may be at its end already
+    if (!f || (!f->unmerged && !f->guessed)) return false;
+    if (p->mode == M_NEXT && f->unmerged && f->unmerged <= most && !f->guessed) return false;
+    const struct frame *array = guessed_array(g, p, most);
+    if (!array) return true;
+    switch (p->mode) {
+    case M_COMMA:
+        if (f == array) return false;
+        break;
+    case M_VALUE:
+    case M_COLON:
+        if (f == array) return false;
+        for (uint32_t i = 0; i < f->n; i++)
+            if (scalars_many(g, FRAME_ITEMS(f)[i].child)) return false;
+        break;
+    case M_STRING:
+        if (choice_of_many(g, p)) return false;
+        break;
+    case M_NUMBER:
+        if (f == array) return !number_of_many(g, p);
+        break;
+    case M_KEY:
+        if (class_of_many(g, p)) return false;
+        break;
+    default: break;
+    }
+    return !container_of_many(g, mem, p, array);
 }
 
 bool pos_end_number(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)

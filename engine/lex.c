@@ -355,11 +355,23 @@ static bool is_taken(const uint64_t *taken, uint32_t i)
     return taken[i / 64] >> (i % 64) & 1;
 }
 
+uint32_t lex_words_next(const uint64_t *taken, uint32_t lo, uint32_t hi)
+{
+    while (lo < hi) {
+        uint64_t free = ~taken[lo / 64] >> (lo % 64);
+        if (free)
+            return lo + (uint32_t)__builtin_ctzll(free) < hi ? lo + (uint32_t)__builtin_ctzll(free)
+                                                             : hi;
+        lo = (lo / 64 + 1) * 64;
+    }
+    return hi;
+}
+
 bool lex_words_left(lex *x, lex_state s, const uint64_t *taken)
 {
     uint32_t lo, hi;
     if (!lex_words_range(x, s, &lo, &hi)) return false;
-    while (lo < hi && is_taken(taken, lo)) lo++;
+    lo = lex_words_next(taken, lo, hi);
     if (lo == hi || lex_between(x, s)) return lo < hi;
     for (int c = 0; c < 256; c++) // within a character: its words may all be taken
         if (lex_words_left(x, lex_step(x, s, (uint8_t)c), taken)) return true;
@@ -378,32 +390,50 @@ uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken)
         return least;
     }
     const struct expr_node *p = &x->expr[x->state[s].a];
-    for (uint32_t i = lo; i < hi; i++) {
-        if (is_taken(taken, i)) continue;
+    for (uint32_t i = lo; (i = lex_words_next(taken, i, hi)) < hi; i++) {
         uint32_t rest = word_cost(x, &x->words[p->a], i, p->d);
         if (rest < least) least = rest;
     }
     return least;
 }
 
-static int by_number(const void *a, const void *b)
+static int by_cost(const void *a, const void *b, void *cost)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+    const uint32_t *c = cost, *i = a, *k = b;
+    return (c[*i] > c[*k]) - (c[*i] < c[*k]);
 }
 
-uint32_t lex_words_sum(const lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k)
+// Sorted once: it is asked for at every element.
+static void sort_words(lex *x, struct words *w)
 {
-    const struct words *w = &x->words[x->expr[x->lang[a].a].a];
-    uint32_t *cost = mem_new((w->n + 1) * sizeof *cost), n = 0, sum = 0;
-    for (uint32_t i = 0; i < w->n; i++)
-        if (!taken || !is_taken(taken, i)) cost[n++] = word_cost(x, w, i, 0);
+    w->cost = arena_alloc(x->mem, w->n * sizeof *w->cost);
+    w->by_cost = arena_alloc(x->mem, w->n * sizeof *w->by_cost);
+    for (uint32_t i = 0; i < w->n; i++) {
+        w->cost[i] = word_cost(x, w, i, 0);
+        w->by_cost[i] = i;
+    }
+    qsort_r(w->by_cost, w->n, sizeof *w->by_cost, by_cost, w->cost);
+}
+
+uint32_t lex_words_sum(lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k)
+{
+    struct words *w = &x->words[x->expr[x->lang[a].a].a];
+    uint32_t n = w->n, sum = 0;
+    for (uint32_t i = 0; taken && i < (w->n + 63) / 64; i++)
+        n -= (uint32_t)__builtin_popcountll(taken[i]);
     if (skip == LEX_NONE) skip = n > k ? n - k : 0;
-    bool enough = n >= k && n - k >= skip;
-    if (n) qsort(cost, n, sizeof *cost, by_number);
-    for (uint32_t i = skip; enough && i < k + skip; i++) sum = far_sum(sum, cost[i]);
-    free(cost);
-    return enough ? sum : LEX_NONE;
+    if (n < k || n - k < skip) return LEX_NONE;
+    if (k && !w->cost) sort_words(x, w);
+    for (uint32_t i = 0; k > 0; i++) {
+        if (taken && is_taken(taken, w->by_cost[i])) continue;
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        sum = far_sum(sum, w->cost[w->by_cost[i]]);
+        k--;
+    }
+    return sum;
 }
 
 bool lex_words_range(const lex *x, lex_state s, uint32_t *lo, uint32_t *hi)

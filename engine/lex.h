@@ -176,10 +176,12 @@ uint32_t lex_words_count(const lex *x, lex_lang a);
 // `taken` [a bit for each word, in byte order]: words that no longer count. Is some continuation of
 // s, a state of that language, another word?
 bool lex_words_left(lex *x, lex_state s, const uint64_t *taken);
+uint32_t lex_words_next(const uint64_t *taken, uint32_t lo,
+                        uint32_t hi);                                // first other one; hi: none
 uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_rest; LEX_NONE: none
 // Bytes of the k words of such a language that are not taken (NULL: none is) and come after the
 // `skip` shortest ones; skip LEX_NONE: of the k longest. LEX_NONE: there are fewer.
-uint32_t lex_words_sum(const lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k);
+uint32_t lex_words_sum(lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k);
 #define LEX_NONE UINT32_MAX
 
 // The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0

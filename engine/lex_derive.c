@@ -287,8 +287,37 @@ expr row_find(const struct row *r, uint32_t c)
     return r->to[lo];
 }
 
+static bool words_have(const lex *x, const struct expr_node *p, const char *text, size_t n)
+{
+    const struct words *w = &x->words[p->a];
+    uint32_t lo = p->b, hi = p->c;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        size_t len = w->len[mid] - p->d, m = len < n ? len : n;
+        int o = memcmp(w->text[mid] + p->d, text, m);
+        if (o == 0 && len == n) return true;
+        if (o < 0 || (o == 0 && len < n))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}
+
+// Words, and what is put together, are asked for as a whole: their derivatives would stay.
 bool expr_has(lex *x, expr a, const char *text, size_t n)
 {
+    struct expr_node p = x->expr[a];
+    switch (p.kind) {
+    case EXPR_WORDS: return words_have(x, &p, text, n);
+    case EXPR_NOT: return !expr_has(x, p.a, text, n);
+    case EXPR_OR:
+    case EXPR_AND:
+        for (uint32_t i = 0; i < p.a; i++)
+            if (expr_has(x, p.list[i], text, n) != (p.kind == EXPR_AND)) return p.kind == EXPR_OR;
+        return p.kind == EXPR_AND;
+    default: break;
+    }
     for (size_t i = 0; i < n && a != EXPR_NONE;) {
         uint32_t c;
         int len = utf8_decode(text + i, n - i, &c);

@@ -83,7 +83,8 @@ uint32_t set_or(lex *x, uint32_t a, uint32_t b);
 uint32_t set_and(lex *x, uint32_t a, uint32_t b);
 uint32_t set_not(lex *x, uint32_t a);
 bool set_has(const lex *x, uint32_t a, uint32_t c);
-uint32_t span_cost(const lex *x, uint32_t lo, uint32_t hi); // bytes of the cheapest character in between
+uint32_t span_cost(const lex *x, uint32_t lo,
+                   uint32_t hi);              // bytes of the cheapest character in between
 uint32_t span_size(uint32_t lo, uint32_t hi); // characters, surrogates not counted
 
 // ---- sets of words ----
@@ -92,6 +93,7 @@ struct words {
     uint32_t n, hash;
     const char **text; // ascending by bytes, distinct
     uint32_t *len;
+    uint32_t *cost, *by_cost; // bytes of each, and its words by them; NULL: not asked for
 };
 uint32_t wordset_of(lex *x, const char *const *text, const uint32_t *len, uint32_t n);
 uint32_t wordset_union(lex *x, uint32_t a, uint32_t b);

@@ -418,6 +418,58 @@ static void budgets_of_distinct_words(void **state)
     test_vocab_free(v);
 }
 
+// Tokens that end an element that must differ and begin the next one, and the one after it.
+static void tokens_across_compared_elements(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"\"",  ",",    "a",  "b", "[",      "]",
+                                         "{",   "}",    "1",  "2", ",\"",    "\",\"",
+                                         "\":", "null", ",1", "0", "\"},{\""};
+    static const char *const items[] = {
+        "{'pattern': '^a?b?$', 'type': 'string'}",
+        "{'pattern': '^(a|b[ab]*)$', 'type': 'string'}",
+        "{'type': ['string', 'null'], 'maxLength': 1}",
+        "{'type': ['string', 'integer']}",
+        "{'type': 'integer', 'minimum': 0, 'maximum': 12}",
+        "{'enum': ['a', 'b', 'ab', 1, null]}",
+        "{}",
+        "{'type': 'object', 'properties': {'a': {'enum': [1, 2]}, 'b': {'type': 'string'}}, "
+        "'additionalProperties': false}",
+        "{'type': 'object', 'properties': {'a': {'enum': [1, 2]}, 'b': {'type': 'null'}}, "
+        "'additionalProperties': false}",
+        "{'type': 'array', 'items': {'enum': [1, 2]}, 'maxItems': 2}",
+        "{'type': ['array', 'string'], 'uniqueItems': true, 'items': {'type': ['string', 'null']}}",
+    };
+    rng r = seed(9);
+    size_t before = masks_compared;
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+        for (int k = 0; k < rounds(24); k++) {
+            grammar_vocab *v = test_vocab_of(&r, pieces, sizeof pieces / sizeof *pieces, 80);
+            char *text = mem_str(items[i]);
+            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+            json_t *schema = json_pack("{s:s, s:b, s:o}", "type", "array", "uniqueItems", 1,
+                                       "items", json_loads(text, 0, NULL));
+            if (k % 3 == 0) json_object_set_new(schema, "minItems", json_integer(2));
+            struct walk w;
+            if (!begin_walk(&w, v, &r, schema, random_options(&r))) fail_msg("%s", text);
+            int32_t t = -1;
+            for (int n = 0; n < 60 && t != v->end; n++) {
+                if (compare_masks(&w, -1) == 0) fail_walk(&w, t, "dead end");
+                do t = choose(v, w.fast, &r);
+                while (t == v->end && n < 20 && rng_below(&r, 4));
+                take(&w, t);
+            }
+            if (t != v->end) finish(&w);
+            check_document(&w);
+            end_walk(&w);
+            json_decref(schema);
+            free(text);
+            test_vocab_free(v);
+        }
+    print_message("%zu masks as the slow twin's\n", masks_compared - before);
+    assert_true(masks_compared - before > (size_t)rounds(1000));
+}
+
 // A key that leaves the declared name it began like owes that name still.
 static void a_left_name_is_owed(void **state)
 {
@@ -817,6 +869,7 @@ int main(void)
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(budgets_of_distinct_words),
+        cmocka_unit_test(tokens_across_compared_elements),
         cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),
         cmocka_unit_test(speculation_leaves_no_trace),

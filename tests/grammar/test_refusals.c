@@ -2,6 +2,7 @@
 // quickly. If this fails, a constraint that someone relies on is silently absent.
 #include "test.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "test_vocab.h"
@@ -460,6 +461,100 @@ static void long_strings_stay_small(void **state)
     free(bits);
 }
 
+// An array of n elements, each with `len` letters at random between these texts.
+static char *array_text(rng *r, size_t n, size_t len, const char *before, const char *after)
+{
+    buf b = buf_new(1 << 20);
+    buf_str(&b, "[");
+    for (size_t i = 0; i < n; i++) {
+        buf_str(&b, i ? "," : "");
+        buf_str(&b, before);
+        for (size_t k = 0; k < len; k++) buf_byte(&b, "abcdefghijklmnop"[rng_below(r, 16)]);
+        buf_str(&b, after);
+    }
+    buf_str(&b, "]");
+    char *text = mem_str(buf_text(&b));
+    buf_free(&b);
+    return text;
+}
+
+// What an element would be if it ended here is not kept for each place where a token could end it.
+static void compared_elements_stay_small(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"\"", ",", "}", "{", ",\"", "\",\"", "\"},{\"", "a", "1"};
+    static const struct {
+        const char *items;
+        size_t n, len;
+        const char *before, *after;
+    } rows[] = {
+        {"{\"type\": \"string\"}", 2, 5000, "\"", "\""},
+        {"{\"type\": \"string\"}", 90, 111, "\"", "\""},
+        {"{}", 48, 200, "{\"a\":\"", "\"}"},
+        {"{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"string\"}}, \"required\": "
+         "[\"a\"], \"additionalProperties\": false}",
+         48, 200, "{\"a\":\"", "\"}"},
+        {"{\"type\": [\"string\", \"integer\"]}", 60, 80, "\"", "\""},
+    };
+    rng r = rng_seed(6);
+    grammar_vocab *w = test_vocab_of(&r, pieces, sizeof pieces / sizeof *pieces, 60);
+    uint64_t *bits = mem_new(8 * (size_t)(w->n_token / 64 + 1));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err e = {0};
+        json_t *items = json_loads(rows[i].items, 0, NULL);
+        json_t *schema =
+            json_pack("{s:s, s:b, s:o}", "type", "array", "uniqueItems", 1, "items", items);
+        grammar *g = grammar_from_schema(w, schema, NULL, &e);
+        if (!g) fail_msg("%s: %s", rows[i].items, e.msg);
+        char *text = array_text(&r, rows[i].n, rows[i].len, rows[i].before, rows[i].after);
+        grammar_state *s = grammar_start(g);
+        for (const char *c = text; *c; c++) {
+            int32_t t = 0;
+            while (w->len[t] != 1 || w->bytes[t][0] != *c) t++;
+            assert_true(grammar_mask(s, -1, bits) > 0);
+            assert_true(grammar_accept(s, t));
+        }
+        assert_true(grammar_may_end(s));
+        print_message("row %zu: %.1f MB\n", i, (double)grammar_bytes(g) / 1e6);
+        if (grammar_bytes(g) > (size_t)32 << 20)
+            fail_msg("%s: %zu bytes", rows[i].items, grammar_bytes(g));
+        grammar_state_free(s);
+        grammar_free(g);
+        json_decref(schema);
+        free(text);
+    }
+    free(bits);
+    test_vocab_free(w);
+}
+
+// 5,000 words that must differ, all of them: a step does not look at each of them.
+static void many_distinct_words_end(void **state)
+{
+    (void)state;
+    err e = {0};
+    uint64_t *bits = mem_new(8 * (size_t)(v->n_token / 64 + 1));
+    json_t *words = large_enum(5000), *schema = distinct(words, 5000);
+    grammar *g = grammar_from_schema(v, schema, NULL, &e);
+    if (!g) fail_msg("%s", e.msg);
+    char *text = json_dumps(json_object_get(words, "enum"), JSON_COMPACT);
+    int64_t start = clock_us();
+    grammar_state *s = grammar_start(g);
+    for (const char *c = text; *c; c++) {
+        int32_t t = 0;
+        while (v->len[t] != 1 || v->bytes[t][0] != *c) t++;
+        assert_true(grammar_mask(s, -1, bits) > 0);
+        assert_true(grammar_accept(s, t));
+    }
+    assert_true(grammar_may_end(s));
+    print_message("%.0f ms\n", (double)(clock_us() - start) / 1000);
+    assert_true(clock_us() - start < 20000000 && grammar_bytes(g) < (size_t)32 << 20);
+    grammar_state_free(s);
+    grammar_free(g);
+    json_decref(schema);
+    free(text);
+    free(bits);
+}
+
 // Compiles (or is refused) and walks some way, in bounded time and memory.
 static void hostile_schemas_end(void **state)
 {
@@ -564,6 +659,8 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(policies),
         cmocka_unit_test(long_strings_stay_small),
+        cmocka_unit_test(compared_elements_stay_small),
+        cmocka_unit_test(many_distinct_words_end),
         cmocka_unit_test(hostile_schemas_end),
         cmocka_unit_test(nesting_ends),
         cmocka_unit_test(bad_vocabularies),
