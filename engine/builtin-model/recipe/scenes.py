@@ -1,4 +1,4 @@
-"""Whole tasks as a person would put them, each written by hand: scenes*.txt, filled with random values.
+"""Whole tasks as a person would put them, each written by hand: scenes/*.txt, filled with random values.
 
 A scene, line by line:
   @ label                      begins a scene; behind it, on lines of their own or here after ` ; `:
@@ -157,7 +157,7 @@ def add(scene, sign, rest):
 
 
 def load():
-    return [scene for path in sorted(glob.glob(os.path.join(HERE, "scenes*.txt"))) for scene in read(path)]
+    return [scene for path in sorted(glob.glob(os.path.join(HERE, "scenes", "*.txt"))) for scene in read(path)]
 
 
 SCENES = load()
