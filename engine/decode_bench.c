@@ -7,6 +7,7 @@
 #include "engine/decode_bench.h"
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "engine/forward.h"
@@ -239,18 +240,6 @@ static int measure_once(struct bench *b, const struct decode_bench_options *o, i
     b->between[i] = o->n_decode ? (double)between / o->n_decode : 0;
     b->decode[i] = o->n_decode ? o->n_decode / seconds_since(start) : 0;
     return 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *x, int n) // sorts x
-{
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 // Of one pass over the prompt: every matrix of the layers for every token, and a causal attention

@@ -5,6 +5,7 @@
 #include "engine/load_bench.h"
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/mem.h"
 #include "engine/model.h"
 
@@ -82,18 +83,6 @@ static int measure_once(struct bench *b, const struct load_bench_options *o, int
              o->copy ? ", copied" : "");
     model_close(m);
     return 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *x, int n) // sorts x
-{
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 static int choose(struct bench *b, const struct load_bench_options *o, err *e)

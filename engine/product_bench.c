@@ -4,6 +4,7 @@
 #include "engine/product_bench.h"
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
 
@@ -134,18 +135,6 @@ static int measure_once(struct bench *b, int i, err *e)
     if (b->op->finish(b->device, e)) return -1;
     b->product[i] = seconds_since(start) / b->n_matrix;
     return 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *x, int n) // sorts x
-{
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 static int measure(struct bench *b, const struct product_bench_options *o,
