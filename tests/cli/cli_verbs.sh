@@ -5,7 +5,7 @@ export HOME="$T"
 
 for v in run chat eval 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
     'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor \
-    'bench decode' 'bench prefill' 'bench tool' 'bench mask' 'bench agent'; do
+    'bench decode' 'bench prefill' 'bench load' 'bench tool' 'bench mask' 'bench agent'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -39,6 +39,11 @@ expect 0 'calculate' "$hearth" inspect
 expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
+
+expect 0 '"peak_extra_host_bytes":' "$hearth" bench load --copy --backend cpu --repeat 1 --json
+expect 2 'maps weights and loads nothing' "$hearth" bench load --backend cpu
+expect 3 'No such file' "$hearth" bench load --model "$T" --copy --backend cpu
+expect 2 'expected 1 to 1000' "$hearth" bench load --repeat 0
 
 # Forced tokens are taken without the model. Where it would have spelt a word in other tokens, an answer may differ; in the
 # quickstart none does.
