@@ -42,7 +42,7 @@ static void reset_peak(void)
 
 static int read_files(const struct load_bench_options *o, double *seconds, err *e)
 {
-    struct load_result got;
+    struct load_result got = {0};
     struct weights *w = weights_open(o->model_dir, e);
     struct load_item *items = NULL;
     struct tensor *t;

@@ -102,8 +102,7 @@ static int open_file(struct loading *l, const char *file, bool direct)
 static int read_piece(struct loading *l, const struct piece *p, char *to)
 {
     if ((!l->file || strcmp(l->file, p->file)) && open_file(l, p->file, true)) return -1;
-    size_t at = 0;
-    while (at < p->want) {
+    for (size_t at = 0, from; at < p->want;) {
         ssize_t n = pread(l->fd, to + at, p->n - at, (off_t)(p->begin + at));
         if (n < 0 && errno == EINTR) continue;
         // The file system has O_DIRECT, but not for this file or this place.
@@ -114,12 +113,15 @@ static int read_piece(struct loading *l, const struct piece *p, char *to)
         if (n < 0)
             return err_sys(&l->why, errno, "%s: at byte %llu", p->file,
                            (unsigned long long)(p->begin + at));
-        if (n == 0)
-            return err_set(&l->why, ERR_INPUT, "%s: ends at byte %llu: it was cut off while open",
-                           p->file, (unsigned long long)(p->begin + at));
+        from = at;
         at += (size_t)n;
-        // After a short read the rest begins anywhere, which only a cached file allows.
-        if (at < p->want && at % ALIGN && l->is_direct) at -= at % ALIGN;
+        // After a short read the rest begins anywhere, which only a cached file allows: what is
+        // left of a block is read again. Less than a block is the file's end.
+        if (at < p->want && l->is_direct) at -= at % ALIGN;
+        if (at == from)
+            return err_set(&l->why, ERR_INPUT,
+                           "%s: ends before byte %llu: it was cut off while open", p->file,
+                           (unsigned long long)(p->begin + p->want));
     }
     if (!l->is_direct)
         (void)posix_fadvise(l->fd, (off_t)p->begin, (off_t)p->n, POSIX_FADV_DONTNEED);

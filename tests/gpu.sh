@@ -28,7 +28,6 @@ check() {
 }
 check "$build/test_kernels" cuda
 check "$build/test_cuda" engine/builtin-model
-check "$build/test_loader"
 [ "${HEARTH_BENCH:-}" = none ] && exit $failed
 
 # tests/engine/large_model.py makes a model that is large enough to say something of the disk.

@@ -20,7 +20,7 @@ static struct {
         size_t at, n;
         char *to;
     } * sent;
-    size_t n_sent, n_delivered;
+    size_t n_sent;
 } lazy;
 
 static void deliver(int i)
@@ -30,7 +30,6 @@ static void deliver(int i)
         if ((i >= 0 && s->i != i) || !s->to) continue;
         memcpy(s->to, lazy.buffers[i < 0 ? s->i : i] + s->at, s->n);
         s->to = NULL;
-        lazy.n_delivered++;
     }
 }
 
@@ -224,9 +223,13 @@ static err error_of(void (*spoil)(struct files *f))
     return e;
 }
 
+// Within the longest tensor, at a place that is no multiple of anything.
 static void cut(struct files *f)
 {
-    assert_int_equal(truncate(f->path[1], (off_t)f->n[1] / 2), 0);
+    const struct tensor *t = &f->tensors[0];
+    for (int k = 1; k < TENSORS; k++)
+        if (f->tensors[k].n_bytes > t->n_bytes) t = &f->tensors[k];
+    assert_int_equal(truncate(t->file, (off_t)((t->file_at + t->n_bytes / 2) | 1)), 0);
 }
 
 static void take_away(struct files *f)

@@ -26,6 +26,7 @@ import os
 import re
 
 import tools_twin
+from desk_files import BASES, make_path
 from phrase import say
 from values import CITY, FIRST, FOODS, MONTHS
 
@@ -163,6 +164,11 @@ def load():
 SCENES = load()
 
 
+def new_path(r, V, ending):
+    """A file's name without blanks, which a sentence could not be told from."""
+    return make_path(r, V, BASES, [ending]).replace(" ", "_")
+
+
 class Values:
     """The slots of one draw."""
 
@@ -207,18 +213,12 @@ class Values:
         if name == "digits":
             return V.digits(int(rest[0]) if rest else 4)
         if name == "path":
-            return self.path(rest[0] if rest else "txt")
+            return new_path(r, V, rest[0] if rest else "txt")
         if name == "sentence":
             return V.sentence()
         if name == "street":
             return V.address()
         return str(getattr(V, "t_" + name)()[1])
-
-    def path(self, ending):
-        r, V = self.r, self.V
-        base = r.choice((V.word(), V.word() + "_" + V.word(), V.word() + "-" + V.pick_noun().split()[-1], V.nonce(), V.pick_noun().replace(" ", "_")))
-        folder = r.choice(("", "", "", V.word() + "/", r.choice(("docs/", "data/", "notes/", "home/", "work/", "2026/"))))
-        return re.sub(r"[^\w/.-]", "", folder + base) + "." + ending
 
     def slot(self, text):
         if text.startswith("#"):
@@ -295,7 +295,7 @@ def play(scene, r, V, desk, memories=(), rename=.35):
             name = values.fill(step[1])
             slot = re.fullmatch(r"\{(\w+)=[^{}]*\}", step[1])
             if slot and r.random() < rename:
-                name = values.path(name.rsplit(".", 1)[-1])
+                name = new_path(r, V, name.rsplit(".", 1)[-1])
                 values.values[slot.group(1)] = name
             lines = [values.fill(line) for line, optional in step[2] if not optional or r.random() < .6]
             parts = name.split("/")
