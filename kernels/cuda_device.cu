@@ -202,13 +202,6 @@ static void device_stage_free(k_device *d)
     }
 }
 
-static const void *device_place(k_device *d, const void *host, size_t n_bytes)
-{
-    void *p = device_alloc(d, n_bytes);
-    if (p) device_upload(d, p, host, n_bytes);
-    return p;
-}
-
 static int device_reserve(k_device *d, int n_token, int n_col, err *e)
 {
     size_t n = (size_t)n_token * (size_t)n_col;
@@ -438,7 +431,7 @@ extern const struct k_ops k_cuda = {
     .stage = locked<device_stage>::call,
     .send = locked<device_send>::call,
     .stage_free = locked<device_stage_free>::call,
-    .place = locked<device_place>::call,
+    .place = NULL,
     .arrange = locked<cuda_arrange>::call,
     .reserve = locked<device_reserve>::call,
     .finish = locked<device_finish>::call,

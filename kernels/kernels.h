@@ -124,7 +124,7 @@ struct k_ops {
     const char *name;
     enum k_type kv_type;
     int batch_max;   // tokens in one call, at most
-    bool reads_host; // place copies nothing
+    bool reads_host; // operations read the host's memory as it is
 
     k_device *(*open)(int n_thread, err *e); // n_thread 0: one per CPU this process may use
     void (*close)(k_device *d);
@@ -144,8 +144,8 @@ struct k_ops {
     void *(*stage)(k_device *d, int i, size_t n_bytes);
     void (*send)(k_device *d, int i, size_t at, void *to, size_t n_bytes);
     void (*stage_free)(k_device *d);
-    // Makes host bytes that outlive the device readable to operations: the pointer itself where
-    // operations read host memory, a copy on a device otherwise. NULL: not enough memory.
+    // Where reads_host, else NULL: makes host bytes that outlive the device readable to operations.
+    // The pointer itself.
     const void *(*place)(k_device *d, const void *host, size_t n_bytes);
     // Once for each matrix in its memory, before any operation reads it: the instance may bring w's
     // bytes into an order of its own.
