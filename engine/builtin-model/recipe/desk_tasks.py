@@ -1666,7 +1666,7 @@ class Tasks:
             raise NotNow
         self.messages += messages
 
-    SCENES = .6  # of the conversations begin with one
+    SCENES = .65  # of the conversations begin with one
 
     def attempt(self, name, *more):
         """One task; the conversation is as before when it does not fit."""
@@ -1679,18 +1679,21 @@ class Tasks:
             self.desk.files, self.desk.memories, self.made = state[1], state[2], state[3]
             return False
 
-    def doc(self):
+    def doc(self, only=None):
+        """A conversation; with a scene, that scene and nothing behind it (None when it does not fit)."""
         r = self.r
         self.messages, self.used, self.made, self.topic, self.value = [], set(), [], None, None
         stamp = datetime.datetime(r.randint(2024, 2030), 1, 1) + datetime.timedelta(days=r.randint(0, 364), seconds=r.randint(0, 86399))
         self.desk = tools_twin.Desk(now=stamp)
-        scene = r.choice(scenes.SCENES) if r.random() < self.SCENES else None
+        scene = only or (r.choice(scenes.SCENES) if r.random() < self.SCENES else None)
         self.choose_tools(scene)
         wanted = r.choices((1, 2, 3, 4, 6), (42, 22, 16, 12, 8))[0]
         done, tries = 0, 0
         if scene:
             done = self.attempt("scene", scene)
-            wanted = r.choices((1, 2, 3), (65, 20, 15))[0] if done else wanted
+            if only and not done:
+                return None
+            wanted = 1 if only else r.choices((1, 2, 3), (65, 20, 15))[0] if done else wanted
         elif len(self.offered) < 9 and r.random() < .3:
             self.attempt("decline")
         while (done < wanted or not self.messages) and tries < 60:

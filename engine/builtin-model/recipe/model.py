@@ -25,6 +25,15 @@ def rms(x, weight):
     return F.rms_norm(x.float(), (x.shape[-1],), weight, 1e-6).to(x.dtype)
 
 
+def fp8(w):
+    """w as the FP8 export has it, e4m3 with one scale per row (engine/quantize.c); the gradient passes as if it were w, so that training
+    finds weights that lose nothing when they are rounded."""
+    with torch.no_grad():
+        scale = (w.abs().amax(-1, keepdim=True) / 448).clamp(min=2.0**-126)
+        change = (w / scale).to(torch.float8_e4m3fn).to(w.dtype) * scale - w
+    return w + change
+
+
 class Model(nn.Module):
     def __init__(self, shape):
         super().__init__()
@@ -66,8 +75,8 @@ class Model(nn.Module):
         kind = torch.bfloat16
         q_size, k_size = s.heads * HEAD, s.kv * HEAD
         x = F.embedding(tokens, self.emb.to(kind))
-        layers = zip(self.wqkv.to(kind).unbind(0), self.wo.to(kind).unbind(0), self.w13.to(kind).unbind(0), self.w2.to(kind).unbind(0),
-                     self.n1.unbind(0), self.n2.unbind(0), self.qn.unbind(0), self.kn.unbind(0))
+        weights = [fp8(w).to(kind).unbind(0) for w in (self.wqkv, self.wo, self.w13, self.w2)]
+        layers = zip(*weights, self.n1.unbind(0), self.n2.unbind(0), self.qn.unbind(0), self.kn.unbind(0))
         for wqkv, wo, w13, w2, n1, n2, qn, kn in layers:
             q, k, v = F.linear(rms(x, n1), wqkv).split([q_size, k_size, k_size], -1)
             q = self.rope(rms(q.view(rows, n, s.heads, HEAD), qn).transpose(1, 2))

@@ -117,6 +117,7 @@ class Worker:
     def __init__(self, data, work, number, workers, seed):
         import desk_tasks
         import facts
+        import frames
         import service
         import unseen
         values.load_words(work)
@@ -125,6 +126,7 @@ class Worker:
         self.unseen = unseen.Gen(self.r.random())
         self.desk = desk_tasks.Tasks(self.r, self.unseen)
         self.service = service.Service(self.r)
+        self.frames = frames.Frames(self.r, self.unseen)
         self.facts = facts.Facts(self.r)
         self.data, self.number, self.workers = data, number, workers
         folder = f"{work}/shards"
@@ -141,7 +143,8 @@ class Worker:
         return [render(drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0)) for _ in range(256)]
 
     def unseen_batch(self):
-        return [render(drill.scramble(self.r, self.unseen.V, self.unseen.doc())) for _ in range(256)]
+        makers = self.unseen, self.unseen, self.frames
+        return [render(drill.scramble(self.r, self.unseen.V, self.r.choice(makers).doc())) for _ in range(256)]
 
     def service_batch(self):
         return [render(drill.scramble(self.r, self.unseen.V, self.service.doc(), .4, .15)) for _ in range(128)]

@@ -3,6 +3,8 @@
 
   to_bfcl.py DATA OUT       OUT/synthetic.jsonl, sgd.jsonl, decline.jsonl, each with NAME_answers.jsonl
   to_bfcl.py score REPORT OUT/NAME_answers.jsonl      the share of exact calls in a report of `hearth eval --json`
+  to_bfcl.py scenes OUT FILE...        OUT/scenes.jsonl and scenes_answers.jsonl: each step of the scenes in these files, calls and words
+  to_bfcl.py mistakes REPORT OUT/scenes.jsonl         what was said instead. Scenes that were not trained on yet show what is not understood
 
 An entry is one step with all that came before it. The leaderboard's rule forgives case and punctuation of texts; `score` does not.
 """
@@ -65,6 +67,46 @@ def export(data, folder):
     write(folder, "decline", entries, [])
 
 
+def export_scenes(folder, paths):
+    import desk_tasks
+    import scenes
+    os.makedirs(folder, exist_ok=True)
+    tasks = desk_tasks.Tasks(random.Random(2718), unseen.Gen(2719, heldout=True))
+    entries, answers = [], []
+    for path in paths:
+        for scene in scenes.read(path):
+            document = tasks.doc(scene)
+            for i, message in enumerate(document["messages"] if document else []):
+                if message["role"] != "assistant" or message.get("quiet"):
+                    continue
+                wanted = calls_of(message)
+                step = entry("scene" if wanted else "irrelevance", len(entries), document, i)
+                step["scene"], step["wanted"] = scene.where, wanted or message["content"]
+                entries.append(step)
+                if wanted:
+                    answers.append({"id": step["id"], "ground_truth": [{c["name"]: {k: [v] for k, v in c["arguments"].items()}} for c in wanted]})
+    write(folder, "scenes", entries, answers)
+
+
+def mistakes(report, steps):
+    with open(steps) as file:
+        told = {s["id"]: s for s in map(json.loads, file)}
+    with open(report) as file:
+        tasks = json.load(file)["tasks"]
+    right, count = {}, {}
+    for task in tasks:
+        step, said = told[task["id"]], task["runs"][0].get("answer", "")
+        call = isinstance(step["wanted"], list)
+        kind = step["scene"].split(":")[0] + (", calls" if call else ", words")
+        good = (read_calls(said) if call else said.strip()) == step["wanted"]
+        right[kind], count[kind] = right.get(kind, 0) + good, count.get(kind, 0) + 1
+        if not good:
+            before = step["question"][0][-1]
+            print(f"{step['scene']} {before['role']}: {before['content'][:160]!r}\n  wanted {json.dumps(step['wanted'], ensure_ascii=False)[:200]}\n  said   {said[:200]!r}")
+    for kind, n in count.items():
+        print(f"{kind}: {right[kind]} of {n}")
+
+
 def score(report, answers):
     with open(answers) as file:
         truth = {}
@@ -81,5 +123,9 @@ def score(report, answers):
 if __name__ == "__main__":
     if sys.argv[1] == "score":
         score(*sys.argv[2:4])
+    elif sys.argv[1] == "scenes":
+        export_scenes(sys.argv[2], sys.argv[3:])
+    elif sys.argv[1] == "mistakes":
+        mistakes(*sys.argv[2:4])
     else:
         export(*sys.argv[1:3])

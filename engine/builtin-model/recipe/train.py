@@ -33,8 +33,8 @@ import model as M
 
 KINDS = ("desk", "unseen", "service", "dialogs", "drill", "chat", "text", "pairs")
 # Rows of each kind, at the start and in the decay: running text early, Hearth's own work late.
-MIX_EARLY = {"desk": .32, "unseen": .25, "service": .10, "dialogs": .15, "drill": .09, "chat": .01, "text": .02, "pairs": .06}
-MIX_LATE = {"desk": .40, "unseen": .26, "service": .11, "dialogs": .12, "drill": .03, "chat": .01, "text": .01, "pairs": .06}
+MIX_EARLY = {"desk": .34, "unseen": .30, "service": .09, "dialogs": .12, "drill": .06, "chat": .01, "text": .02, "pairs": .06}
+MIX_LATE = {"desk": .42, "unseen": .30, "service": .08, "dialogs": .09, "drill": .03, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
 SKIPPED_MAX, SKIPPED_AMONG = 20, 200
 
@@ -53,7 +53,7 @@ def arguments():
     add("--warmup", type=int, default=100)
     add("--decay", type=float, default=0.6, help="share of the time in which the rates fall to zero")
     add("--context-weight", type=float, default=0.1)
-    add("--pair-weight", type=float, default=0.05)
+    add("--pair-weight", type=float, default=0.08)
     add("--save", type=float, default=75)
     add("--max-steps", type=int, default=10**9)
     add("--device", default="cuda")
