@@ -76,7 +76,9 @@ def export_scenes(folder, paths):
     for path in paths:
         for scene in scenes.read(path):
             document = tasks.doc(scene)
-            for i, message in enumerate(document["messages"] if document else []):
+            if not document or not document["tools"]:  # a file of function calling has functions
+                continue
+            for i, message in enumerate(document["messages"]):
                 if message["role"] != "assistant" or message.get("quiet"):
                     continue
                 wanted = calls_of(message)
