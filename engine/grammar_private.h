@@ -211,8 +211,9 @@ struct term {
 struct key_class {
     lex_lang lang;
     lex_state start;
-    uint32_t cost;  // bytes of its shortest key with quotes, and some to make it new
-    uint64_t in[2]; // which of keys.lang hold
+    uint32_t cost;            // bytes of its shortest key with quotes, and some to make it new
+    uint32_t *named, n_named; // declared names in it: what each costs (lex_rest_of)
+    uint64_t in[2];           // which of keys.lang hold
 };
 struct keys {
     uint32_t n, n_class, n_lang;
@@ -269,7 +270,7 @@ const struct term *form_terms(struct grammar *g, form_id f, const struct keys *k
 
 // ---- objects ----
 
-#define NEW_KEY 5 // bytes that make an undeclared key a new one: an upper bound
+#define NEW_KEY 5 // bytes that make an undeclared key a new one, where that is not worked out
 
 struct seen_key { // undeclared keys of an object, the last one first; decoded
     const struct seen_key *before;
@@ -297,7 +298,11 @@ uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, b
 // Is there a completion with this declared key, which is not there yet? A short search.
 enum may { MAY_NOT, MAY, MAY_UNKNOWN };
 enum may object_may_have(struct grammar *g, form_id f, const struct object_at *at, uint32_t symbol);
-uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t symbol);
+uint32_t symbol_bytes(struct grammar *g, const struct object_at *at, uint32_t symbol);
+// Bytes of the k-th shortest key of class c that can still come, with quotes; FAR: there is none.
+// `least` and *upto: see lex_rest_left.
+uint32_t class_bytes(struct grammar *g, const struct object_at *at, uint32_t c, uint32_t least,
+                     uint32_t k, uint32_t *upto);
 // Are there more objects of this form than elements are ever compared, for certain? Where a
 // declared property has to come for that, it is *name; NONE: none does.
 bool object_many(struct grammar *g, form_id f, name_id *name);

@@ -382,6 +382,23 @@ static void budgets_are_kept(void **state)
     test_vocab_free(v);
 }
 
+static void keep_budgets_of(const char *const *sources, size_t n, rng *r)
+{
+    grammar_vocab *v = test_vocab_new(r, 30);
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < rounds(30); k++) {
+            char *text = mem_str(sources[i]);
+            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+            json_error_t e;
+            json_t *schema = json_loads(text, 0, &e);
+            if (!schema) fail_msg("%s: %s", text, e.text);
+            assert_int_equal(keep_budgets(v, schema, random_options(r), r), 10);
+            json_decref(schema);
+            free(text);
+        }
+    test_vocab_free(v);
+}
+
 // Where words must differ, those that are left are longer than those that were taken.
 static void budgets_of_distinct_words(void **state)
 {
@@ -403,19 +420,46 @@ static void budgets_of_distinct_words(void **state)
         "'items': {'enum': ['a', 'ab', 'é', 'è', '\\\\q']}}",
     };
     rng r = seed(8);
-    grammar_vocab *v = test_vocab_new(&r, 30);
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        for (int k = 0; k < rounds(30); k++) {
-            char *text = mem_str(sources[i]);
-            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
-            json_error_t e;
-            json_t *schema = json_loads(text, 0, &e);
-            if (!schema) fail_msg("%s: %s", text, e.text);
-            assert_int_equal(keep_budgets(v, schema, random_options(&r), &r), 10);
-            json_decref(schema);
-            free(text);
-        }
-    test_vocab_free(v);
+    keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
+}
+
+// Undeclared keys: those that are left are much longer than those that were taken.
+static void budgets_of_keys(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "{'type': 'object', 'patternProperties': {'^(f|g{40})$': {'type': 'null'}}, "
+        "'additionalProperties': false, 'minProperties': 2}",
+        "{'type': 'object', 'propertyNames': {'pattern': '^(f|g{9}|h{30})$'}, "
+        "'additionalProperties': {'type': 'null'}, 'minProperties': 3}",
+        "{'type': 'object', 'patternProperties': {'^a+$': {'type': 'null'}, '^b{20,}$': {'const': "
+        "1}}, 'additionalProperties': false, 'minProperties': 5}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{20})$': {'type': 'null'}, "
+        "'^(g*|f|é{9})$': "
+        "{'enum': [null, 1]}}, 'additionalProperties': false, 'minProperties': 4}",
+        "{'type': 'array', 'minItems': 2, 'items': {'type': 'object', 'minProperties': 2, "
+        "'propertyNames': {'enum': ['k', 'a key of more bytes than any other']}, "
+        "'additionalProperties': {'type': 'object', 'minProperties': 2, 'propertyNames': "
+        "{'pattern': '^(x|y{15})$'}, 'additionalProperties': {'type': 'null'}}}}",
+        "{'type': 'object', 'properties': {'f': {'type': 'null'}, 'gg': {'const': 1}}, 'required': "
+        "['f'], 'patternProperties': {'^(f|ff|g{2}|g{25}|[gh]{20})$': {'type': ['null', "
+        "'number']}}, "
+        "'additionalProperties': false, 'minProperties': 4}",
+        "{'type': 'object', 'patternProperties': {'^(\\u0001{3}|\\\\\\\\{2}|\\\"{12}|é|€€€)$': "
+        "{'type': 'null'}}, 'additionalProperties': false, 'minProperties': 4}",
+        "{'anyOf': [{'type': 'object', 'patternProperties': {'^(f|g{12}|gi{19})$': {'const': 3}}, "
+        "'additionalProperties': false, 'minProperties': 3}, {'type': 'object', "
+        "'patternProperties': {'^(f|i{40})$': {'const': 4}}, 'additionalProperties': false, "
+        "'minProperties': 2}]}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{30})$': {'type': 'null'}, '^(ab)*$': "
+        "{'type': 'null'}}, 'additionalProperties': {'type': 'integer'}, 'not': "
+        "{'patternProperties': {'^g': false}}}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{30})$': {'enum': [1, null]}}, "
+        "'additionalProperties': false, 'minProperties': 1, 'not': {'additionalProperties': "
+        "{'const': 1}}, 'if': {'minProperties': 2}, 'then': {'minProperties': 2}, 'else': false}",
+    };
+    rng r = seed(9);
+    keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
 }
 
 // Tokens that end an element that must differ and begin the next one, and the one after it.
@@ -869,6 +913,7 @@ int main(void)
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(budgets_of_distinct_words),
+        cmocka_unit_test(budgets_of_keys),
         cmocka_unit_test(tokens_across_compared_elements),
         cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),
