@@ -5,6 +5,7 @@
 //   grammar_set.c     sets of JSON values as boolean algebra, split by the six types
 //   grammar_object.c  what an object may still become: keys, their values, the cheapest end
 //   grammar_array.c   the same for arrays
+//   grammar_cheapest.c  the members of a set from the cheapest one on
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
 //   grammar_lexeme.c  the tokens that may come within a string, by state of its language
@@ -161,6 +162,7 @@ struct form {
     const uint32_t *list; // [n] forms of AND and OR; names, sorted
     form_id complement;   // NONE: not made yet
     uint32_t cost;        // bytes of the shortest such container, brackets included
+    uint32_t members;     // 1 + at most how many there are, or LEX_MANY; 0: not counted
     uint32_t settled;     // a count at or beyond this is as good as any greater one
 };
 
@@ -241,6 +243,7 @@ bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are
 set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
 // How many there are at most, exactly where they are scalars; LEX_MANY: more than are counted.
 uint32_t values_count(struct grammar *g, set_id a);
+set_id values_but_cheapest(struct grammar *g, set_id s); // without a member that costs least
 
 form_id form_make(struct grammar *g, struct form f);
 form_id form_atom(struct grammar *g, enum form_kind kind, uint32_t a, uint32_t b, uint32_t c);
@@ -494,7 +497,12 @@ struct grammar {
     struct keys **keys;
     uint32_t n_set, cap_set, n_form, cap_form, n_name, cap_name, n_node, cap_node, n_props,
         cap_props, n_items, cap_items, n_keys, cap_keys;
-    struct table set_table, form_table, name_table, keys_table, term_table, node_table;
+    struct table set_table, form_table, name_table, keys_table, term_table, node_table,
+        cheapest_table;
+    struct cheapest {
+        set_id of, rest; // rest: without its cheapest member
+    } * cheapest;
+    uint32_t n_cheapest, cap_cheapest;
     struct term_entry *terms;
     uint32_t n_term, cap_term;
     bool guess;       // masks: elements that end are left out of `used` until that matters

@@ -386,7 +386,7 @@ static void keep_budgets_of(const char *const *sources, size_t n, rng *r)
 {
     grammar_vocab *v = test_vocab_new(r, 30);
     for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < rounds(30); k++) {
+        for (int k = 0; k < rounds(12); k++) {
             char *text = mem_str(sources[i]);
             for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
             json_error_t e;
@@ -418,6 +418,25 @@ static void budgets_of_distinct_words(void **state)
         "{'type': 'array', 'prefixItems': [{'format': 'date'}], 'uniqueItems': true, 'minItems': "
         "6, "
         "'items': {'enum': ['a', 'ab', 'é', 'è', '\\\\q']}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'pattern': "
+        "'^(f|g{30}|h{50})$', 'type': 'string'}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [1, 2, "
+        "1234567890123456]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [[1], "
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], {'a': 1}, {'a': 'as long as all of the others'}]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [[], [1], "
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'array', "
+        "'items': {'const': 'an element of many bytes'}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'object', "
+        "'required': ['a'], 'additionalProperties': false, 'properties': {'a': {'type': 'string', "
+        "'pattern': '^(f|g{20}|h{50})$'}}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'object', "
+        "'additionalProperties': false, 'properties': {'a name of many bytes': {'enum': [1, 2, "
+        "'xxxxxxxxxxxxxxxxxxxxxxx']}}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 6, 'items': {'type': 'array', "
+        "'maxItems': 2, 'uniqueItems': true, 'items': {'enum': [1, null, "
+        "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx']}}}",
     };
     rng r = seed(8);
     keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
