@@ -143,8 +143,9 @@ static bool grows_much(grammar *g, form_id f)
 }
 
 // A bound of the n cheapest members of s: one by one where there are not many, else each but the
-// first one up to GROWTH bytes more.
-static void add_others(grammar *g, struct costs *c, set_id s, uint32_t n)
+// first one up to GROWTH bytes more than the cheapest of all that s was before elements were taken
+// from it, so that the bound does not grow with them.
+static void add_others(grammar *g, struct costs *c, set_id s, set_id all, uint32_t n)
 {
     bool outer = g->cut;
     uint32_t cost = values_cost(g, s), done = 0;
@@ -167,31 +168,32 @@ static void add_others(grammar *g, struct costs *c, set_id s, uint32_t n)
         add_cost(c, cost, 1);
         done++;
     }
-    add_cost(c, far_add(cost, GROWTH), n - done);
+    add_cost(c, max_of(cost, far_add(values_cost(g, all), GROWTH)), n - done);
 }
 
 // The n cheapest members of s, in order.
-static void member_costs(grammar *g, struct costs *c, set_id s, uint32_t n)
+static void member_costs(grammar *g, struct costs *c, set_id s, set_id all, uint32_t n)
 {
-    struct set x = g->sets[s];
+    struct set x = g->sets[s], y = g->sets[all];
     add_cost(c, 4, (uint32_t)__builtin_popcount(x.literals & (LITERAL_NULL | LITERAL_TRUE)));
     add_cost(c, 5, x.literals & LITERAL_FALSE ? 1 : 0);
     bool known = add_strings(g, c, x.string, n);
-    x.literals = 0;
-    if (known) x.string = LEX_EMPTY;
+    x.literals = y.literals = 0;
+    if (known) x.string = y.string = LEX_EMPTY;
     uint32_t have = 0, most = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         have += c->v[i].n;
         most = max_of(most, c->v[i].each);
     }
     set_id others = values_make(g, x);
-    if (have < n || values_cost(g, others) < most) add_others(g, c, others, n);
+    if (have < n || values_cost(g, others) < most) add_others(g, c, others, values_make(g, y), n);
     if (c->n) qsort(c->v, c->n, sizeof *c->v, by_each);
 }
 
-// So many distinct elements of `left`, with commas, of which `before` members may be taken by
-// others: those behind as many cheaper ones.
-static uint32_t distinct_costs(grammar *g, set_id left, uint32_t before, uint32_t needed)
+// So many distinct elements of `left`, which is what is left of `all`, with commas, of which
+// `before` members may be taken by others: those behind as many cheaper ones.
+static uint32_t distinct_costs(grammar *g, set_id left, set_id all, uint32_t before,
+                               uint32_t needed)
 {
     uint32_t cost = values_cost(g, left);
     if (cost >= FAR) return FAR;
@@ -205,7 +207,7 @@ static uint32_t distinct_costs(grammar *g, set_id left, uint32_t before, uint32_
         return total == LEX_NONE ? FAR : far_add(total, far_add(commas, far_mul(needed, 2)));
     }
     struct costs c = {0};
-    member_costs(g, &c, left, n);
+    member_costs(g, &c, left, all, n);
     uint32_t have = 0, skip = before;
     for (uint32_t i = 0; i < c.n; i++) have += min_of(c.v[i].n, NONE - have);
     if (have < n) skip = have > needed ? have - needed : 0; // those before take others
@@ -247,7 +249,7 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             if (at - count > PREFIX_MAX) before = at - count; // of more than that, all are counted
             for (uint32_t i = count; i < at && at - count <= PREFIX_MAX; i++)
                 before += may_be_one(g, distinct_left(g, element_set(g, atom, n, i), used), left);
-            total = far_add(total, distinct_costs(g, left, before, times));
+            total = far_add(total, distinct_costs(g, left, s, before, times));
         } else {
             total = far_add(total, far_mul(times, cost));
         }
@@ -323,7 +325,7 @@ static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
         for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
     a->set[a->n] = left;
     a->before[a->n] = before;
-    return distinct_costs(g, left, before, 1);
+    return distinct_costs(g, left, s, before, 1);
 }
 
 // Are there enough members for all that were added, and for the value that is being written?
@@ -407,6 +409,49 @@ bool array_many(grammar *g, form_id f)
     return g->forms[f].many == 2;
 }
 
+uint32_t array_more(grammar *g, form_id f, uint32_t k)
+{
+    struct form x = g->forms[f];
+    if (!array_many(g, f)) return FAR;
+    set_id s = element_set(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, NONE);
+    return far_mul(k, far_add(values_cost(g, s), comma_bytes(g)));
+}
+
+#define BEYOND 32 // bytes that a search may find too much
+
+uint32_t many_cost(grammar *g, set_id a, uint32_t k)
+{
+    struct set s = g->sets[a];
+    uint32_t best = FAR, upto = k;
+    if (s.string && lex_count(g->x, lex_start(g->x, s.string)) == LEX_MANY) {
+        uint32_t rest = lex_rest_left(g->x, lex_start(g->x, s.string), NULL, 0, 0, k, &upto);
+        if (rest < FAR) best = rest + 2;
+    }
+    if (best > NUMBER_BYTES && s.number && lex_count(g->x, lex_start(g->x, s.number)) == LEX_MANY)
+        best = NUMBER_BYTES;
+    if (best >= FAR && s.array)
+        best = far_add(far_add(form_cost(g, s.array, false), BEYOND), array_more(g, s.array, k));
+    if (best >= FAR && s.object)
+        best = far_add(far_add(form_cost(g, s.object, true), BEYOND), object_more(g, s.object, k));
+    return best;
+}
+
+// A bound of array_rest where it is not known what the elements are.
+static uint32_t guessed_rest(grammar *g, form_id f, uint32_t count, const struct used *used)
+{
+    struct form x = g->forms[f];
+    uint32_t least = 0;
+    for (uint32_t i = 0; i < (x.kind == F_AND ? x.n : 1); i++) {
+        const struct form *y = &g->forms[x.kind == F_AND ? x.list[i] : f];
+        if (y->kind == A_MIN && y->a > least) least = y->a;
+    }
+    set_id s = array_even(g, f);
+    if (s == SET_NONE) return FAR;
+    if (count >= least) return 1;
+    uint32_t needed = least - count, each = many_cost(g, s, used->n + used->writing + needed);
+    return far_add(far_mul(needed, far_add(each, GROWTH + comma_bytes(g))), 1);
+}
+
 struct spare {
     grammar *g;
     const struct used *used;
@@ -470,6 +515,7 @@ uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *us
             rest = min_of(rest, array_rest(g, x.list[i], count, used));
         return rest;
     }
+    if (used->n) return guessed_rest(g, f, count, used);
     if (array_spare(g, f, count, used, SET_ALL) == SET_NONE) return FAR;
     if (x.plain)
         return plain_rest(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, count, used);

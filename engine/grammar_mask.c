@@ -201,6 +201,21 @@ static bool step_surely(grammar *g, const struct pos *from, const uint8_t *byte,
     return alive;
 }
 
+// May tokens that lead from `from` to `p` by these bytes be allowed? Where p was guessed about, its
+// finish is a bound.
+static bool fits_surely(struct fill *f, const struct pos *from, const uint8_t *byte, uint32_t n,
+                        const struct pos *p)
+{
+    struct pos sure;
+    if (fits(f, p)) return true;
+    if (!f->g->guess || !p->top || (!p->top->unmerged && !p->top->guessed)) return false;
+    if (!from->top || from->top->unmerged || from->top->guessed) return false;
+    f->g->least = true;
+    bool hopeless = !fits(f, p);
+    f->g->least = false;
+    return !hopeless && step_surely(f->g, from, byte, n, &sure) && fits(f, &sure);
+}
+
 // Is it guessed that p lives? Of what follows a string that is not known all is taken for alive.
 static bool is_guessed(grammar *g, const struct pos *from, const struct pos *p)
 {
@@ -243,7 +258,8 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
         }
         mark[d] = chunk_mark(mem);
         done[d] = done[d - 1];
-        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) && fits(f, &at[d]))
+        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) &&
+            fits_surely(f, &at[0], room_of->byte, d, &at[d]))
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         uint32_t min, room;
         if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
@@ -941,8 +957,11 @@ static void walk_branches(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     // Where elements are compared, the finish depends on the very text of this one.
-    if (p->top && remembers(p) && (f->limit != NO_LIMIT || f->measure)) {
+    if (p->top && remembers(p) && f->limit != NO_LIMIT) {
+        bool guess = f->g->guess;
+        f->g->guess = true;
         walk_branches(f, p);
+        f->g->guess = guess;
         fill_end(f, p);
         return;
     }
@@ -1081,7 +1100,7 @@ static const struct mask *unlimited_mask(grammar *g, const struct pos *from, boo
     }
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
     bool guess = g->guess;
-    g->guess = !measure; // the finish depends on what the elements are
+    g->guess = true;
     fill_all(&f, &p);
     g->guess = guess;
     chunk_rewind(&g->step, mark);

@@ -406,6 +406,29 @@ bool object_many(grammar *g, form_id f, name_id *name)
     return g->forms[f].many == 2;
 }
 
+uint32_t object_more(grammar *g, form_id f, uint32_t k)
+{
+    name_id name;
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1, best = FAR;
+    if (!object_many(g, f, &name)) return FAR;
+    const struct keys *keys = keys_of(g, &f, 1);
+    struct object_at at = {.k = keys};
+    if (name != NONE) {
+        uint32_t symbol = keys_find(keys, name);
+        set_id value = plain_value(g, atom, n, keys, symbol);
+        return far_add(g->names[name].quoted + 4, many_cost(g, value, k));
+    }
+    for (uint32_t c = 0; c < keys->n_class; c++) {
+        uint32_t cost = values_cost(g, plain_value(g, atom, n, keys, keys->n + c)), upto = k;
+        if (lex_count(g->x, keys->cls[c].start) != LEX_MANY || cost >= best) continue;
+        cost = far_add(far_add(cost, 4), class_bytes(g, &at, c, 0, k, &upto));
+        best = min_of(best, cost);
+    }
+    return best;
+}
+
 // ---- is it complete? ----
 
 static bool is_seen(const struct object_at *at, name_id name)

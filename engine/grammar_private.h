@@ -309,6 +309,9 @@ uint32_t class_bytes(struct grammar *g, const struct object_at *at, uint32_t c, 
 // Are there more objects of this form than elements are ever compared, for certain? Where a
 // declared property has to come for that, it is *name; NONE: none does.
 bool object_many(struct grammar *g, form_id f, name_id *name);
+// Where there are: bytes by which an object gets to be another one than k others, from any place
+// where such a property may still come; FAR: not known.
+uint32_t object_more(struct grammar *g, form_id f, uint32_t k);
 
 // ---- arrays ----
 
@@ -320,6 +323,7 @@ struct used {
     const uint64_t *taken;
     bool writing; // one more is being written, and counted,
     set_id open;  // a value of this set
+    uint32_t n;   // where some are not in `set`: how many there are; else 0
 };
 // Bytes from after an element (or the bracket) to the end.
 uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
@@ -334,6 +338,10 @@ lex_lang array_words(struct grammar *g, form_id f);
 set_id array_even(struct grammar *g, form_id f);
 // More members than elements are ever compared, for certain; false: not known.
 bool array_many(struct grammar *g, form_id f);
+uint32_t array_more(struct grammar *g, form_id f, uint32_t k); // see object_more
+// A bound of the k-th cheapest member of a set of many, as dear as anything that values_cost finds.
+uint32_t many_cost(struct grammar *g, set_id a, uint32_t k);
+#define NUMBER_BYTES 140 // of any number
 bool values_many(struct grammar *g, set_id a);
 bool scalars_many(struct grammar *g, set_id a);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
@@ -506,6 +514,7 @@ struct grammar {
     struct term_entry *terms;
     uint32_t n_term, cap_term;
     bool guess;       // masks: elements that end are left out of `used` until that matters
+    bool least;       // finishes: those elements that were left out do not count: a lower bound
     uint8_t guesses;  // most of these in one array, as unmerged counts them, since it was set to 0
     bool cut;         // a cost was taken as FAR because it is being found out
     uint32_t finding; // costs being found out

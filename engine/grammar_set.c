@@ -345,8 +345,7 @@ static uint32_t count_all_of(grammar *g, const struct form *x, bool object, int 
 {
     uint32_t total = object ? count_objects(g, x, depth) : count_arrays(g, x, depth);
     for (uint32_t i = 0; i < x->n && total == LEX_MANY; i++)
-        if (g->forms[x->list[i]].kind == F_OR)
-            total = count_form(g, x->list[i], object, depth);
+        if (g->forms[x->list[i]].kind == F_OR) total = count_form(g, x->list[i], object, depth);
     return total;
 }
 

@@ -1389,6 +1389,7 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     if (f->kind == FRAME_ARRAY) {
         struct used used = frame_used(f);
         used.writing = value_open;
+        used.n = f->unmerged && !g->least ? f->n_used : 0;
         used.open = FRAME_ITEMS(f)[i].child;
         return array_rest(g, form, count, &used);
     }
@@ -1501,6 +1502,16 @@ static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *belo
     return best;
 }
 
+// A bound of the rest of an element that has to be another one than those before it, which are not
+// known.
+static uint32_t guessed_lexeme(grammar *g, const struct pos *p, lex_state s)
+{
+    uint32_t k = p->top->n_used + 1, upto = k;
+    if (p->mode == M_NUMBER) return NUMBER_BYTES;
+    if (lex_count(g->x, s) != LEX_MANY) return FAR;
+    return min_of(lex_rest_left(g->x, s, NULL, 0, 0, k, &upto), FAR);
+}
+
 static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *up)
 {
     const struct choices *x = p->choices;
@@ -1510,8 +1521,9 @@ static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *u
         uint32_t tail = FAR;
         for (uint32_t k = 0; k < p->top->n; k++)
             if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k)) tail = min_of(tail, up[k]);
-        uint32_t rest =
-            takes_words(p) ? lex_words_rest(g->x, s, FRAME_SEEN(p->top)) : lex_rest(g->x, s);
+        uint32_t rest = p->top->unmerged && !g->least ? guessed_lexeme(g, p, s)
+                        : takes_words(p)              ? lex_words_rest(g->x, s, FRAME_SEEN(p->top))
+                                                      : lex_rest(g->x, s);
         best = min_of(best, far_add(rest, tail));
     }
     return far_add(best, p->mode == M_STRING);
@@ -1528,6 +1540,10 @@ static uint32_t word_finish(const grammar *g, const struct pos *p, const uint32_
 
 static uint32_t element_cost(grammar *g, const struct frame *f, uint32_t i)
 {
+    if (f->unmerged && !g->least) {
+        set_id s = array_even(g, FRAME_ITEMS(f)[i].form);
+        return s == SET_NONE ? FAR : many_cost(g, s, f->n_used + 1);
+    }
     if (f->distinct == LEX_EMPTY) return values_cost(g, FRAME_ITEMS(f)[i].child);
     return far_add(2, lex_words_rest(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)));
 }
@@ -1541,10 +1557,8 @@ static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }
 
-uint32_t pos_finish(grammar *g, const struct pos *p)
+static uint32_t finish_here(grammar *g, const struct pos *p)
 {
-    if (p->mode == M_RULES) return rules_finish(g, p);
-    if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
     bool key =
         p->mode == M_QUOTE || p->mode == M_KEY || (p->mode == M_COMMA && f->kind == FRAME_OBJECT);
@@ -1561,6 +1575,31 @@ uint32_t pos_finish(grammar *g, const struct pos *p)
     for (uint32_t i = 0; i < f->n; i++)
         best = min_of(best, far_add(rest_of(g, f, i, false), below_item(f, below, i)));
     return best;
+}
+
+// In an element of an array, which has to be another one than those before it, which are not known:
+// bytes by which it can be that.
+static uint32_t guessed_more(grammar *g, const struct frame *f)
+{
+    const struct frame *array = f->parent;
+    uint32_t most = 0;
+    if (!array->unmerged) return FAR;
+    for (uint32_t i = 0; i < array->n; i++) {
+        set_id even = array_even(g, FRAME_ITEMS(array)[i].form);
+        struct set s = g->sets[even];
+        uint32_t k = array->n_used + 1;
+        most = max_of(most, f->kind == FRAME_ARRAY ? array_more(g, s.array, k)
+                                                   : object_more(g, s.object, k));
+    }
+    return far_add(most, 32); // which a search may find too much
+}
+
+uint32_t pos_finish(grammar *g, const struct pos *p)
+{
+    if (p->mode == M_RULES) return rules_finish(g, p);
+    if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
+    uint32_t finish = finish_here(g, p);
+    return p->top->guessed && !g->least ? far_add(finish, guessed_more(g, p->top)) : finish;
 }
 
 // ---- positions that stay ----
