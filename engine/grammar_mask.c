@@ -397,22 +397,32 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
         if (allowed[i]) put_group(f, p, i, allowed[i] == 2, min, room);
 }
 
+// Does a token have a backslash before its quote? Then it has been walked.
+static bool is_walked(const grammar_vocab *v, int32_t token)
+{
+    const char *text = v->bytes[token], *end = memchr(text, '"', v->len[token]);
+    return memchr(text, '\\', (size_t)(end - text));
+}
+
 // The same where tokens with a backslash have been walked.
 static void put_plain_quotes(struct fill *f, const struct pos *p, const struct pos *closed,
                              uint32_t min, uint32_t room)
 {
+    const grammar_vocab *v = f->g->v;
     struct fill all = *f;
     all.token = NULL;
+    all.dense = NULL;
     all.n = all.cap = 0;
     all.base = NULL;
     put_quotes(&all, p, closed, min, room);
-    for (uint32_t i = 0; i < all.n; i++) {
-        const char *text = f->g->v->bytes[all.token[i]];
-        const char *end = memchr(text, '"', f->g->v->len[all.token[i]]);
-        if (!memchr(text, '\\', (size_t)(end - text))) put(f, all.token[i]);
-    }
+    for (uint32_t i = 0; i < all.n; i++)
+        if (!is_walked(v, all.token[i])) put(f, all.token[i]);
+    for (int w = 0; w < tables(f->g)->words && all.dense; w++)
+        for (uint64_t b = all.dense[w]; b; b &= b - 1)
+            if (!is_walked(v, w * 64 + __builtin_ctzll(b))) put(f, w * 64 + __builtin_ctzll(b));
     f->longest = all.longest;
     free(all.token);
+    free(all.dense);
 }
 
 // ---- lexemes ----

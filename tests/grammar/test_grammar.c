@@ -925,6 +925,57 @@ static void forced_bytes(void **state)
     test_vocab_free(v);
 }
 
+// More texts behind a quote than a mask lists one by one.
+static void many_texts_behind_a_quote(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *text;
+    } cases[] = {
+        {"{'type': 'array', 'items': {'type': 'string'}}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'type': 'string', 'maxLength': 9}}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'type': 'string'}, 'uniqueItems': true}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'pattern': '^[a-z0-9]*$', 'type': 'string'}, 'uniqueItems': "
+         "true, 'minItems': 3}",
+         "[\"a\",\"b"},
+        {"{'type': 'array', 'uniqueItems': true, 'minItems': 3}", "[\"a\",\"b"},
+        {"{'type': 'object', 'additionalProperties': {'type': 'string'}}", "{\"a\":\"b"},
+        {"{'type': 'object', 'additionalProperties': {'type': 'string'}}", "{\"a\":\"b\",\"c"},
+        {"{'type': 'array', 'items': {'type': 'object'}, 'uniqueItems': true}",
+         "[{\"a\":\"b\"},{\"c\":\"d"},
+        {"{'type': 'array', 'items': {'type': 'array'}, 'uniqueItems': true}", "[[\"a\"],[\"b"},
+    };
+    enum { PIECES = 1300 };
+    const char *piece[PIECES];
+    rng r = seed(14);
+    for (int i = 0; i < PIECES; i++)
+        piece[i] = mem_printf(i % 3 ? "\",\"%x" : "\":\"%x", (unsigned)rng_below(&r, 4096));
+    grammar_vocab *v = test_vocab_of(&r, piece, PIECES, rounds(4500));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct walk w;
+        char *text = mem_str(cases[i].schema);
+        for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+        json_t *schema = json_loads(text, 0, NULL);
+        assert_true(begin_walk(&w, v, &r, schema, (struct grammar_options){.spacing = 0}));
+        int most = 0;
+        for (const char *c = cases[i].text; *c; c++) {
+            int n = compare_masks(&w, -1);
+            most = n > most ? n : most;
+            compare_masks(&w, 3000);
+            take(&w, (uint8_t)*c);
+        }
+        int n = compare_masks(&w, -1);
+        assert_true(n > 1500 || most > 1500);
+        compare_masks(&w, 3000);
+        compare_masks(&w, grammar_shortest_finish(w.s) + 8);
+        end_walk(&w);
+        json_decref(schema);
+        free(text);
+    }
+    for (int i = 0; i < PIECES; i++) free((char *)piece[i]);
+    test_vocab_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -933,6 +984,7 @@ int main(void)
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(budgets_of_distinct_words),
         cmocka_unit_test(budgets_of_keys),
+        cmocka_unit_test(many_texts_behind_a_quote),
         cmocka_unit_test(tokens_across_compared_elements),
         cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),
