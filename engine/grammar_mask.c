@@ -201,6 +201,13 @@ static bool step_surely(grammar *g, const struct pos *from, const uint8_t *byte,
     return alive;
 }
 
+// Are there elements that this one has to differ from and that are not known? Where its length is
+// limited a string may have become one of them.
+static bool is_unknown(const struct pos *p)
+{
+    return p->top->unmerged || p->top->guessed;
+}
+
 // May tokens that lead from `from` to `p` by these bytes be allowed? Where p was guessed about, its
 // finish is a bound.
 static bool fits_surely(struct fill *f, const struct pos *from, const uint8_t *byte, uint32_t n,
@@ -263,7 +270,7 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         uint32_t min, room;
         if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
-            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth)) &&
+            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth && !is_unknown(&at[d]))) &&
             fits_freely(f, &at[d])) {
             put_subtree(f, t, i, room);
             done[d] = (uint8_t)n->depth;

@@ -485,9 +485,9 @@ static void budgets_of_keys(void **state)
 static void tokens_across_compared_elements(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"\"",  ",",    "a",  "b", "[",      "]",
-                                         "{",   "}",    "1",  "2", ",\"",    "\",\"",
-                                         "\":", "null", ",1", "0", "\"},{\""};
+    static const char *const pieces[] = {"\"",  ",",    "a",  "b", "[",       "]",
+                                         "{",   "}",    "1",  "2", ",\"",     "\",\"",
+                                         "\":", "null", ",1", "0", "\"},{\"", "\",\",\","};
     static const char *const items[] = {
         "{'pattern': '^a?b?$', 'type': 'string'}",
         "{'pattern': '^(a|b[ab]*)$', 'type': 'string'}",
