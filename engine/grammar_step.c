@@ -868,6 +868,7 @@ static struct spent spent_from(grammar *g, const struct pos *p, lex_state s)
     const struct keys *k = p->top->keys;
     struct chunk_mark mark = chunk_mark(&g->work);
     struct spent x = {0};
+    if (!p->top->extra && !k->n) return x;
     struct begun_key b = begun_key(&g->work, p);
     for (const struct seen_key *e = p->top->extra; e; e = e->before)
         if (begins_so(&b, e->text, e->len)) add_spent(g, &x, s, &b, e->text, e->len);
