@@ -292,6 +292,15 @@ int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
     return n;
 }
 
+void grammar_digest(const grammar_state *s, uint64_t digest[2])
+{
+    lock(s->g);
+    struct digest d = pos_digest(&s->now->pos);
+    unlock(s->g);
+    digest[0] = d.h[0];
+    digest[1] = d.h[1];
+}
+
 bool grammar_may_end(const grammar_state *s)
 {
     lock(s->g);

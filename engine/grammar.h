@@ -159,6 +159,9 @@ int grammar_mask(const grammar_state *s, int budget, uint64_t *bits);
 
 // The slow twin: the same answer by walking every token alone. For tests.
 int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits);
+// Names where the state stands: states of one grammar with the same digest have the same mask, and
+// masks are kept under it.
+void grammar_digest(const grammar_state *s, uint64_t digest[2]);
 
 bool grammar_accept(grammar_state *s, int32_t token); // false (state unchanged) when not allowed
 size_t grammar_length(const grammar_state *s);        // tokens accepted

@@ -52,6 +52,7 @@ struct mask_row {
     size_t invalid, invalid_accepted; // the same
     size_t end_wrong; // strict: the end allowed where the text is no valid value, or the reverse
     size_t verified, masks_wrong;     // steps compared with the slow mask; where that differs
+    size_t states;                    // that those steps were at, each walked by every token
     size_t checks, check_failures;    // adversarial: properties looked at, and those that failed
     size_t masks;                     // each with the accept after it
     struct spread step_us;            // mask and accept together, pooled over all steps

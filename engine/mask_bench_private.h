@@ -32,9 +32,15 @@ struct bench {
     struct mask_tally *tally;
     const char *id;
     const json_t *schema;
-    bool failed;            // an instance was judged wrongly, or a check did not hold
-    uint64_t first_fill_ns; // of the first mask, until a step has taken it; 0: taken
+    bool failed;                // an instance was judged wrongly, or a check did not hold
+    uint64_t first_fill_ns;     // of the first mask, until a step has taken it; 0: taken
     uint64_t worst_ns, step_ns; // of all its steps; of the last one
+    struct slow_masks {         // of the grammar's states that were verified: an open hash table
+        struct slow_mask {
+            uint64_t state[2], mask[2]; // digests; a mask of {0, 0}: an empty place
+        } * v;
+        size_t n, cap; // a power of two
+    } slow;
     struct worst slow_steps, slow_compiles, large; // us, ms, MB
 };
 

@@ -23,7 +23,9 @@ static const struct option_row options[] = {
     {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
     {"seed", OPTION_INT, "N", "of the adversarial mode", "1"},
     {"verify", OPTION_INT, "N",
-     "compare the mask of one step in N with a walk of every token alone; 0: of none", "0"},
+     "compare the mask of one step in N with a walk of every token alone, made once for each "
+     "state; 1: of every step, 0: of none",
+     "0"},
     {"processor-time", OPTION_FLAG, NULL,
      "count processor time, not time on the wall: for a machine that is shared", NULL},
     {"worst", OPTION_INT, "N",
@@ -74,6 +76,7 @@ static json_t *row_json(const struct mask_row *r)
                   {"invalid_accepted", r->invalid_accepted},
                   {"end_wrong", r->end_wrong},
                   {"verified", r->verified},
+                  {"verified_states", r->states},
                   {"masks_wrong", r->masks_wrong},
                   {"checks", r->checks},
                   {"check_failures", r->check_failures},
