@@ -85,8 +85,9 @@ void grammar_free(grammar *g)
     free(g->items);
     free(g->keys);
     free(g->terms);
-    struct table *tables[] = {&g->set_table,  &g->form_table, &g->name_table,
-                              &g->keys_table, &g->term_table, &g->node_table};
+    free(g->cheapest);
+    struct table *tables[] = {&g->set_table,  &g->form_table, &g->name_table,    &g->keys_table,
+                              &g->term_table, &g->node_table, &g->cheapest_table};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) free(tables[i]->slot);
     chunk_free(&g->mem);
     chunk_free(&g->work);

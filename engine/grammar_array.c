@@ -1,14 +1,18 @@
 // What an array may still become. Without alternatives the shortest end is a sum; with conditions
 // that some element must meet or fail, elements are added one by one until the array may close.
+#include "base/mem.h"
 #include "engine/grammar_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ELEMENTS_MAX 4000 // looked at in one search
 #define DEPTH_MAX    600
-#define SMALL_MAX    10 // sets of few members that are looked at together
-#define PREFIX_MAX   40 // elements before one that are compared with it
-#define DISTINCT     12 // bytes by which elements that differ grow, see distinct_costs
+#define SMALL_MAX    10  // sets of few members that are looked at together
+#define PREFIX_MAX   40  // elements before one that are compared with it
+#define GROWTH       12  // bytes by which elements that differ grow, see add_others
+#define FEW_MEMBERS  512 // sets of so many are looked at one by one,
+#define LINKS_MAX    128 // as far as this
 
 static bool closes(grammar *g, form_id f, uint32_t count)
 {
@@ -81,27 +85,140 @@ static bool may_be_one(grammar *g, set_id a, set_id b)
     return a == b || values_cost(g, values_and(g, a, b)) < FAR;
 }
 
-// So many distinct elements of `left`, with commas, of which `before` members may be taken by
-// others: of enumerated strings those behind as many shorter ones, else the shortest and, but for
-// the first, up to DISTINCT bytes more.
-static uint32_t distinct_costs(grammar *g, set_id left, uint32_t before, uint32_t needed)
+// What members of a set cost: `n` of them each.
+struct costs {
+    struct cost {
+        uint32_t each, n;
+    } * v;
+    uint32_t n, cap;
+};
+
+static void add_cost(struct costs *c, uint32_t each, uint32_t n)
+{
+    if (each >= FAR || n == 0) return;
+    if (c->n == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 16;
+        c->v = mem_grow(c->v, c->cap * sizeof *c->v);
+    }
+    c->v[c->n++] = (struct cost){each, n};
+}
+
+static int by_each(const void *a, const void *b)
+{
+    const struct cost *x = a, *y = b;
+    return (x->each > y->each) - (x->each < y->each);
+}
+
+// The n cheapest strings; false: how long they are is not known.
+static bool add_strings(grammar *g, struct costs *c, lex_lang lang, uint32_t n)
+{
+    lex_state s = lang == LEX_EMPTY ? (lex_state)LEX_DEAD : lex_start(g->x, lang);
+    uint32_t rest = 0;
+    for (uint32_t k = 1; k <= n && s != LEX_DEAD;) {
+        uint32_t upto = n;
+        rest = lex_rest_left(g->x, s, NULL, 0, rest, k, &upto);
+        if (rest == LEX_NONE) break;
+        if (rest == LEX_UNKNOWN) return false;
+        add_cost(c, rest + 2, upto - k + 1);
+        k = upto + 1;
+    }
+    return true;
+}
+
+// Do containers of this form grow by more than GROWTH with what may always be added to them?
+static bool grows_much(grammar *g, form_id f)
+{
+    struct form x = g->forms[f];
+    uint32_t n = x.kind == F_AND ? x.n : 1;
+    for (uint32_t i = 0; i < n && f > FORM_TRUE; i++) {
+        struct form y = g->forms[x.kind == F_AND ? x.list[i] : f];
+        uint32_t node = y.kind == A_ITEMS   ? g->items[y.a]->rest
+                        : y.kind == O_PROPS ? g->props[y.a]->extra
+                                            : (uint32_t)NODE_ALL;
+        if (node != NODE_ALL && node != NODE_NONE &&
+            values_cost(g, node_set(g, node)) > GROWTH - (y.kind == A_ITEMS ? 2 : 6))
+            return true;
+    }
+    return false;
+}
+
+// A bound of the n cheapest members of s: one by one where there are not many, else each but the
+// first one up to GROWTH bytes more than the cheapest of all that s was before elements were taken
+// from it, so that the bound does not grow with them.
+static void add_others(grammar *g, struct costs *c, set_id s, set_id all, uint32_t n)
+{
+    bool outer = g->cut;
+    uint32_t cost = values_cost(g, s), done = 0;
+    g->cut = false;
+    bool few = cost < FAR && n > 1 &&
+               (values_count(g, s) <= FEW_MEMBERS || grows_much(g, g->sets[s].array) ||
+                grows_much(g, g->sets[s].object)) &&
+               !g->cut;
+    g->cut = g->cut || outer;
+    for (; few && done < n && done < LINKS_MAX && cost < FAR && !g->too_much; done++) {
+        add_cost(c, cost, 1);
+        s = values_but_cheapest(g, s);
+        grammar_effort(g, 200);
+        uint32_t next = values_cost(g, s);
+        if (next < cost) next = cost; // that was not the cheapest one
+        cost = next;
+    }
+    if (done >= n || cost >= FAR) return;
+    if (done == 0) {
+        add_cost(c, cost, 1);
+        done++;
+    }
+    add_cost(c, max_of(cost, far_add(values_cost(g, all), GROWTH)), n - done);
+}
+
+// The n cheapest members of s, in order.
+static void member_costs(grammar *g, struct costs *c, set_id s, set_id all, uint32_t n)
+{
+    struct set x = g->sets[s], y = g->sets[all];
+    add_cost(c, 4, (uint32_t)__builtin_popcount(x.literals & (LITERAL_NULL | LITERAL_TRUE)));
+    add_cost(c, 5, x.literals & LITERAL_FALSE ? 1 : 0);
+    bool known = add_strings(g, c, x.string, n);
+    x.literals = y.literals = 0;
+    if (known) x.string = y.string = LEX_EMPTY;
+    uint32_t have = 0, most = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        have += c->v[i].n;
+        most = max_of(most, c->v[i].each);
+    }
+    set_id others = values_make(g, x);
+    if (have < n || values_cost(g, others) < most) add_others(g, c, others, values_make(g, y), n);
+    if (c->n) qsort(c->v, c->n, sizeof *c->v, by_each);
+}
+
+// So many distinct elements of `left`, which is what is left of `all`, with commas, of which
+// `before` members may be taken by others: those behind as many cheaper ones.
+static uint32_t distinct_costs(grammar *g, set_id left, set_id all, uint32_t before,
+                               uint32_t needed)
 {
     uint32_t cost = values_cost(g, left);
     if (cost >= FAR) return FAR;
-    lex_lang words = before + needed > 1 ? words_of(g, left) : (lex_lang)LEX_EMPTY;
-    if (words == LEX_EMPTY) {
-        uint32_t more = before ? needed : needed - 1, grown = far_add(cost, DISTINCT);
-        lex_lang some = g->sets[left].string; // words beside other values
-        uint32_t word =
-            lex_words_count(g->x, some) ? lex_words_sum(g->x, some, NULL, LEX_NONE, 1) : LEX_NONE;
-        if (word != LEX_NONE) grown = max_of(grown, far_add(word, 2));
-        uint32_t all = far_add(far_mul(needed - more, cost), far_mul(more, grown));
-        return far_add(all, far_mul(needed, comma_bytes(g)));
+    uint32_t commas = far_mul(needed, comma_bytes(g)), total = 0, n = before + needed;
+    if (n == 1) return far_add(cost, commas);
+    lex_lang words = words_of(g, left);
+    if (words != LEX_EMPTY) {
+        total = lex_words_sum(g->x, words, NULL, before, needed);
+        if (total == LEX_NONE) // those before take others
+            total = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
+        return total == LEX_NONE ? FAR : far_add(total, far_add(commas, far_mul(needed, 2)));
     }
-    uint32_t n = lex_words_sum(g->x, words, NULL, before, needed);
-    if (n == LEX_NONE) // those before take others
-        n = lex_words_sum(g->x, words, NULL, LEX_NONE, needed);
-    return n == LEX_NONE ? FAR : far_add(n, far_mul(needed, 2 + comma_bytes(g)));
+    struct costs c = {0};
+    member_costs(g, &c, left, all, n);
+    uint32_t have = 0, skip = before;
+    for (uint32_t i = 0; i < c.n; i++) have += min_of(c.v[i].n, NONE - have);
+    if (have < n) skip = have > needed ? have - needed : 0; // those before take others
+    for (uint32_t i = 0; i < c.n && needed; i++) {
+        uint32_t passed = min_of(skip, c.v[i].n), taken = min_of(c.v[i].n - passed, needed);
+        skip -= passed;
+        needed -= taken;
+        total = far_add(total, far_mul(taken, c.v[i].each));
+    }
+    free(c.v);
+    return needed ? FAR : far_add(total, commas);
 }
 
 static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t count,
@@ -132,7 +249,7 @@ static uint32_t plain_rest(grammar *g, const form_id *atom, uint32_t n, uint32_t
             if (at - count > PREFIX_MAX) before = at - count; // of more than that, all are counted
             for (uint32_t i = count; i < at && at - count <= PREFIX_MAX; i++)
                 before += may_be_one(g, distinct_left(g, element_set(g, atom, n, i), used), left);
-            total = far_add(total, distinct_costs(g, left, before, times));
+            total = far_add(total, distinct_costs(g, left, s, before, times));
         } else {
             total = far_add(total, far_mul(times, cost));
         }
@@ -208,7 +325,7 @@ static uint32_t element_cost(grammar *g, set_id s, struct added *a, bool unique)
         for (uint32_t i = 0; i < a->n; i++) before += may_be_one(g, a->set[i], left);
     a->set[a->n] = left;
     a->before[a->n] = before;
-    return distinct_costs(g, left, before, 1);
+    return distinct_costs(g, left, s, before, 1);
 }
 
 // Are there enough members for all that were added, and for the value that is being written?
@@ -292,6 +409,49 @@ bool array_many(grammar *g, form_id f)
     return g->forms[f].many == 2;
 }
 
+uint32_t array_more(grammar *g, form_id f, uint32_t k)
+{
+    struct form x = g->forms[f];
+    if (!array_many(g, f)) return FAR;
+    set_id s = element_set(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, NONE);
+    return far_mul(k, far_add(values_cost(g, s), comma_bytes(g)));
+}
+
+#define BEYOND 32 // bytes that a search may find too much
+
+uint32_t many_cost(grammar *g, set_id a, uint32_t k)
+{
+    struct set s = g->sets[a];
+    uint32_t best = FAR, upto = k;
+    if (s.string && lex_count(g->x, lex_start(g->x, s.string)) == LEX_MANY) {
+        uint32_t rest = lex_rest_left(g->x, lex_start(g->x, s.string), NULL, 0, 0, k, &upto);
+        if (rest < FAR) best = rest + 2;
+    }
+    if (best > NUMBER_BYTES && s.number && lex_count(g->x, lex_start(g->x, s.number)) == LEX_MANY)
+        best = NUMBER_BYTES;
+    if (best >= FAR && s.array)
+        best = far_add(far_add(form_cost(g, s.array, false), BEYOND), array_more(g, s.array, k));
+    if (best >= FAR && s.object)
+        best = far_add(far_add(form_cost(g, s.object, true), BEYOND), object_more(g, s.object, k));
+    return best;
+}
+
+// A bound of array_rest where it is not known what the elements are.
+static uint32_t guessed_rest(grammar *g, form_id f, uint32_t count, const struct used *used)
+{
+    struct form x = g->forms[f];
+    uint32_t least = 0;
+    for (uint32_t i = 0; i < (x.kind == F_AND ? x.n : 1); i++) {
+        const struct form *y = &g->forms[x.kind == F_AND ? x.list[i] : f];
+        if (y->kind == A_MIN && y->a > least) least = y->a;
+    }
+    set_id s = array_even(g, f);
+    if (s == SET_NONE) return FAR;
+    if (count >= least) return 1;
+    uint32_t needed = least - count, each = many_cost(g, s, used->n + used->writing + needed);
+    return far_add(far_mul(needed, far_add(each, GROWTH + comma_bytes(g))), 1);
+}
+
 struct spare {
     grammar *g;
     const struct used *used;
@@ -355,6 +515,7 @@ uint32_t array_rest(grammar *g, form_id f, uint32_t count, const struct used *us
             rest = min_of(rest, array_rest(g, x.list[i], count, used));
         return rest;
     }
+    if (used->n) return guessed_rest(g, f, count, used);
     if (array_spare(g, f, count, used, SET_ALL) == SET_NONE) return FAR;
     if (x.plain)
         return plain_rest(g, x.kind == F_AND ? x.list : &f, x.kind == F_AND ? x.n : 1, count, used);

@@ -201,6 +201,28 @@ static bool step_surely(grammar *g, const struct pos *from, const uint8_t *byte,
     return alive;
 }
 
+// Are there elements that this one has to differ from and that are not known? Where its length is
+// limited a string may have become one of them.
+static bool is_unknown(const struct pos *p)
+{
+    return p->top->unmerged || p->top->guessed;
+}
+
+// May tokens that lead from `from` to `p` by these bytes be allowed? Where p was guessed about, its
+// finish is a bound.
+static bool fits_surely(struct fill *f, const struct pos *from, const uint8_t *byte, uint32_t n,
+                        const struct pos *p)
+{
+    struct pos sure;
+    if (fits(f, p)) return true;
+    if (!f->g->guess || !p->top || (!p->top->unmerged && !p->top->guessed)) return false;
+    if (!from->top || from->top->unmerged || from->top->guessed) return false;
+    f->g->least = true;
+    bool hopeless = !fits(f, p);
+    f->g->least = false;
+    return !hopeless && step_surely(f->g, from, byte, n, &sure) && fits(f, &sure);
+}
+
 // Is it guessed that p lives? Of what follows a string that is not known all is taken for alive.
 static bool is_guessed(grammar *g, const struct pos *from, const struct pos *p)
 {
@@ -243,11 +265,12 @@ static void walk(struct fill *f, const struct trie *t, uint32_t i, uint32_t end,
         }
         mark[d] = chunk_mark(mem);
         done[d] = done[d - 1];
-        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) && fits(f, &at[d]))
+        if (n->n_token && !(done[d] && t->safe_from[n->token] <= done[d]) &&
+            fits_surely(f, &at[0], room_of->byte, d, &at[d]))
             for (uint32_t k = 0; k < n->n_token; k++) put(f, t->token[n->token + k]);
         uint32_t min, room;
         if (!done[d] && n->depth < 255 && n->skip > i + 1 && is_free(f, &at[d], &min, &room) &&
-            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth)) &&
+            (room == NONE || (ids_are_tokens && n->safe_from <= n->depth && !is_unknown(&at[d]))) &&
             fits_freely(f, &at[d])) {
             put_subtree(f, t, i, room);
             done[d] = (uint8_t)n->depth;
@@ -381,22 +404,32 @@ static void put_quotes(struct fill *f, const struct pos *p, const struct pos *cl
         if (allowed[i]) put_group(f, p, i, allowed[i] == 2, min, room);
 }
 
+// Does a token have a backslash before its quote? Then it has been walked.
+static bool is_walked(const grammar_vocab *v, int32_t token)
+{
+    const char *text = v->bytes[token], *end = memchr(text, '"', v->len[token]);
+    return memchr(text, '\\', (size_t)(end - text));
+}
+
 // The same where tokens with a backslash have been walked.
 static void put_plain_quotes(struct fill *f, const struct pos *p, const struct pos *closed,
                              uint32_t min, uint32_t room)
 {
+    const grammar_vocab *v = f->g->v;
     struct fill all = *f;
     all.token = NULL;
+    all.dense = NULL;
     all.n = all.cap = 0;
     all.base = NULL;
     put_quotes(&all, p, closed, min, room);
-    for (uint32_t i = 0; i < all.n; i++) {
-        const char *text = f->g->v->bytes[all.token[i]];
-        const char *end = memchr(text, '"', f->g->v->len[all.token[i]]);
-        if (!memchr(text, '\\', (size_t)(end - text))) put(f, all.token[i]);
-    }
+    for (uint32_t i = 0; i < all.n; i++)
+        if (!is_walked(v, all.token[i])) put(f, all.token[i]);
+    for (int w = 0; w < tables(f->g)->words && all.dense; w++)
+        for (uint64_t b = all.dense[w]; b; b &= b - 1)
+            if (!is_walked(v, w * 64 + __builtin_ctzll(b))) put(f, w * 64 + __builtin_ctzll(b));
     f->longest = all.longest;
     free(all.token);
+    free(all.dense);
 }
 
 // ---- lexemes ----
@@ -941,8 +974,11 @@ static void walk_branches(struct fill *f, const struct pos *p)
 static void fill_all(struct fill *f, const struct pos *p)
 {
     // Where elements are compared, the finish depends on the very text of this one.
-    if (p->top && remembers(p) && (f->limit != NO_LIMIT || f->measure)) {
+    if (p->top && remembers(p) && f->limit != NO_LIMIT) {
+        bool guess = f->g->guess;
+        f->g->guess = true;
         walk_branches(f, p);
+        f->g->guess = guess;
         fill_end(f, p);
         return;
     }
@@ -1081,7 +1117,7 @@ static const struct mask *unlimited_mask(grammar *g, const struct pos *from, boo
     }
     struct fill f = {.g = g, .limit = NO_LIMIT, .measure = measure};
     bool guess = g->guess;
-    g->guess = !measure; // the finish depends on what the elements are
+    g->guess = true;
     fill_all(&f, &p);
     g->guess = guess;
     chunk_rewind(&g->step, mark);

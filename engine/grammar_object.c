@@ -214,6 +214,20 @@ lex_state keys_together(grammar *g, const struct keys *k, uint64_t classes)
     return t->start;
 }
 
+static void price_names(grammar *g, const struct keys *k, struct key_class *c)
+{
+    uint32_t *cost = mem_new((k->n + 1) * sizeof *cost), n = 0;
+    for (uint32_t i = 0; i < k->n; i++) {
+        const struct name *x = &g->names[k->name[i]];
+        cost[n] = lex_rest_of(g->x, c->start, x->text, x->len);
+        n += cost[n] != LEX_NONE;
+    }
+    c->n_named = n;
+    c->named = n ? chunk_alloc(&g->mem, n * sizeof *cost) : NULL;
+    if (n) memcpy(c->named, cost, n * sizeof *cost);
+    free(cost);
+}
+
 static void set_classes(grammar *g, struct keys *k, lex_lang names)
 {
     struct key_class v[CLASSES_MAX] = {{.lang = LEX_ANY_STRING}};
@@ -233,6 +247,7 @@ static void set_classes(grammar *g, struct keys *k, lex_lang names)
             c.start = c.lang == LEX_EMPTY ? LEX_DEAD : lex_start(g->x, c.lang);
         }
         c.cost = c.start ? 2 + lex_rest(g->x, c.start) + NEW_KEY : FAR;
+        price_names(g, k, &c);
         if (c.start && class_is_wanted(g, draft, k->n + i))
             k->cls[k->n_class++] = c;
         else
@@ -315,9 +330,29 @@ uint32_t keys_find(const struct keys *k, name_id name)
     return lo < k->n && k->name[k->by_name[lo]] == name ? k->by_name[lo] : NONE;
 }
 
-uint32_t symbol_bytes(const grammar *g, const struct keys *k, uint32_t symbol)
+uint32_t class_bytes(grammar *g, const struct object_at *at, uint32_t c, uint32_t least, uint32_t k,
+                     uint32_t *upto)
 {
-    return symbol < k->n ? g->names[k->name[symbol]].quoted : k->cls[symbol - k->n].cost;
+    const struct key_class *cls = &at->k->cls[c];
+    uint32_t room[64], *spent = room, n = cls->n_named, cap = n;
+    for (const struct seen_key *x = at->extra; x; x = x->before) cap++;
+    if (cap > 64) spent = mem_new(cap * sizeof *spent);
+    if (n) memcpy(spent, cls->named, n * sizeof *spent);
+    for (const struct seen_key *x = at->extra; x; x = x->before) {
+        uint32_t cost = lex_rest_of(g->x, cls->start, x->text, x->len);
+        if (cost != LEX_NONE) spent[n++] = cost;
+    }
+    uint32_t rest = lex_rest_left(g->x, cls->start, spent, n, least < 2 ? 0 : least - 2, k, upto);
+    if (spent != room) free(spent);
+    return rest == LEX_UNKNOWN ? cls->cost : rest == LEX_NONE ? FAR : rest + 2;
+}
+
+uint32_t symbol_bytes(grammar *g, const struct object_at *at, uint32_t symbol)
+{
+    const struct keys *k = at->k;
+    uint32_t one = 1;
+    if (symbol < k->n) return g->names[k->name[symbol]].quoted;
+    return class_bytes(g, at, symbol - k->n, 0, 1, &one);
 }
 
 // What conditions without alternatives ask of the value of a key.
@@ -369,6 +404,29 @@ bool object_many(grammar *g, form_id f, name_id *name)
     }
     *name = g->forms[f].many_name;
     return g->forms[f].many == 2;
+}
+
+uint32_t object_more(grammar *g, form_id f, uint32_t k)
+{
+    name_id name;
+    struct form x = g->forms[f];
+    const form_id *atom = x.kind == F_AND ? x.list : &f;
+    uint32_t n = x.kind == F_AND ? x.n : 1, best = FAR;
+    if (!object_many(g, f, &name)) return FAR;
+    const struct keys *keys = keys_of(g, &f, 1);
+    struct object_at at = {.k = keys};
+    if (name != NONE) {
+        uint32_t symbol = keys_find(keys, name);
+        set_id value = plain_value(g, atom, n, keys, symbol);
+        return far_add(g->names[name].quoted + 4, many_cost(g, value, k));
+    }
+    for (uint32_t c = 0; c < keys->n_class; c++) {
+        uint32_t cost = values_cost(g, plain_value(g, atom, n, keys, keys->n + c)), upto = k;
+        if (lex_count(g->x, keys->cls[c].start) != LEX_MANY || cost >= best) continue;
+        cost = far_add(far_add(cost, 4), class_bytes(g, &at, c, 0, k, &upto));
+        best = min_of(best, cost);
+    }
+    return best;
 }
 
 // ---- is it complete? ----
@@ -425,6 +483,7 @@ struct search {
     uint32_t n_atom, cap_atom;
     struct need need[NEEDS_MAX];
     uint32_t n_need;
+    uint32_t used[CLASSES_MAX]; // keys of each class that the present completion has counted
     uint32_t best, left;
     uint32_t tries; // properties that may still be tried as witnesses
     bool any;
@@ -468,11 +527,21 @@ static set_id must_set(struct search *s, uint32_t symbol)
     return value_set(s, symbol);
 }
 
-static uint32_t property_cost(struct search *s, uint32_t symbol, set_id set)
+static uint32_t property_cost(struct search *s, uint32_t key, set_id set)
 {
     uint32_t separators = s->g->o.spacing == SPACING_PYTHON ? 4 : 2;
-    uint32_t value = values_cost(s->g, set);
-    return far_add(far_add(separators, symbol_bytes(s->g, s->at->k, symbol)), value);
+    return far_add(far_add(separators, key), values_cost(s->g, set));
+}
+
+// Bytes of the next of the shortest keys of a class that the search has not used; *n: how many of
+// them take no more, of at most so many.
+static uint32_t next_of_class(struct search *s, uint32_t c, uint32_t least, uint32_t *n)
+{
+    uint32_t used = s->used[c] + (s->at->more == c + 1), upto = used + *n;
+    if (s->any) return s->at->k->cls[c].cost; // how long they are does not matter
+    uint32_t cost = class_bytes(s->g, s->at, c, least, used + 1, &upto);
+    *n = upto - used;
+    return cost;
 }
 
 struct demand {
@@ -535,6 +604,37 @@ static uint32_t class_left(struct search *s, uint32_t c)
 struct offer { // properties that may come, at this cost each
     uint32_t cost, left;
 };
+struct offers {
+    struct offer *v;
+    uint32_t n, cap;
+};
+
+static void add_offer(struct offers *o, uint32_t cost, uint32_t left)
+{
+    if (cost >= FAR || left == 0) return;
+    if (o->n == o->cap) {
+        o->cap = o->cap ? o->cap * 2 : 16;
+        o->v = mem_grow(o->v, o->cap * sizeof *o->v);
+    }
+    o->v[o->n++] = (struct offer){cost, left};
+}
+
+// The shortest n keys of class c.
+static void add_class(struct search *s, struct offers *o, uint32_t c, uint32_t n)
+{
+    uint32_t symbol = s->at->k->n + c, key = 0, least = 0;
+    set_id set = value_set(s, symbol);
+    n = min_of(n, class_left(s, c));
+    s->used[c] = 0;
+    for (uint32_t i = 0; i < s->n_need; i++) s->used[c] += s->need[i].symbol == symbol;
+    if (set == SET_NONE) return;
+    for (uint32_t some = n; n && key < FAR; n -= some, some = n) {
+        key = next_of_class(s, c, least, &some);
+        add_offer(o, property_cost(s, key, set), some);
+        s->used[c] += some;
+        least = key;
+    }
+}
 
 static int by_cost(const void *a, const void *b)
 {
@@ -546,23 +646,19 @@ static int by_cost(const void *a, const void *b)
 static uint32_t fill_cost(struct search *s, const struct demand *d, uint32_t n)
 {
     const struct keys *k = s->at->k;
-    struct offer *v = mem_new((k->n + k->n_class + 1) * sizeof *v);
-    uint32_t m = 0, total = 0;
-    for (uint32_t i = s->at->next; i < k->n + k->n_class; i++) {
-        bool declared = i < k->n;
-        if (!can_come(s, i) || (declared && (has_bit(d->must, i) || has_bit(d->lacks, i))))
-            continue;
-        uint32_t cost = property_cost(s, i, value_set(s, i));
-        uint32_t left = cost >= FAR ? 0 : declared ? 1 : class_left(s, i - k->n);
-        if (left) v[m++] = (struct offer){cost, left};
-    }
-    if (m) qsort(v, m, sizeof *v, by_cost);
-    for (uint32_t i = 0; i < m && n; i++) {
-        uint32_t taken = min_of(v[i].left, n);
-        total = far_add(total, far_mul(taken, v[i].cost));
+    struct offers o = {0};
+    uint32_t total = 0;
+    for (uint32_t i = s->at->next; i < k->n; i++)
+        if (can_come(s, i) && !has_bit(d->must, i) && !has_bit(d->lacks, i))
+            add_offer(&o, property_cost(s, symbol_bytes(s->g, s->at, i), value_set(s, i)), 1);
+    for (uint32_t c = 0; c < k->n_class; c++) add_class(s, &o, c, n);
+    if (o.n) qsort(o.v, o.n, sizeof *o.v, by_cost);
+    for (uint32_t i = 0; i < o.n && n; i++) {
+        uint32_t taken = min_of(o.v[i].left, n);
+        total = far_add(total, far_mul(taken, o.v[i].cost));
         n -= taken;
     }
-    free(v);
+    free(o.v);
     return n ? FAR : total;
 }
 
@@ -574,13 +670,17 @@ static uint32_t demand_cost(struct search *s, struct demand *d)
     for (uint32_t w = 0; w < bit_words(k->n); w++)
         for (uint64_t bits = d->must[w]; bits && total < FAR; bits &= bits - 1) {
             uint32_t symbol = w * 64 + (uint32_t)__builtin_ctzll(bits);
-            total = far_add(total, property_cost(s, symbol, must_set(s, symbol)));
+            uint32_t key = symbol_bytes(s->g, s->at, symbol);
+            total = far_add(total, property_cost(s, key, must_set(s, symbol)));
             n_new++;
         }
+    memset(s->used, 0, k->n_class * sizeof *s->used);
     for (uint32_t i = 0; i < s->n_need; i++) {
         const struct need *x = &s->need[i];
+        uint32_t c = x->symbol - k->n, one = 1;
         if (x->symbol < k->n) continue;
-        total = far_add(total, property_cost(s, x->symbol, need_set(s, x)));
+        total = far_add(total, property_cost(s, next_of_class(s, c, 0, &one), need_set(s, x)));
+        s->used[c]++;
         n_new++;
     }
     uint32_t count = s->at->count + n_new;

@@ -5,6 +5,7 @@
 //   grammar_set.c     sets of JSON values as boolean algebra, split by the six types
 //   grammar_object.c  what an object may still become: keys, their values, the cheapest end
 //   grammar_array.c   the same for arrays
+//   grammar_cheapest.c  the members of a set from the cheapest one on
 //   grammar_step.c    positions, one byte further, and the bytes of the shortest finish
 //   grammar_vocab.c   the vocabulary as a trie, and masks that hold for every grammar
 //   grammar_lexeme.c  the tokens that may come within a string, by state of its language
@@ -161,6 +162,7 @@ struct form {
     const uint32_t *list; // [n] forms of AND and OR; names, sorted
     form_id complement;   // NONE: not made yet
     uint32_t cost;        // bytes of the shortest such container, brackets included
+    uint32_t members;     // 1 + at most how many there are, or LEX_MANY; 0: not counted
     uint32_t settled;     // a count at or beyond this is as good as any greater one
 };
 
@@ -211,8 +213,9 @@ struct term {
 struct key_class {
     lex_lang lang;
     lex_state start;
-    uint32_t cost;  // bytes of its shortest key with quotes, and some to make it new
-    uint64_t in[2]; // which of keys.lang hold
+    uint32_t cost;            // bytes of its shortest key with quotes, and some to make it new
+    uint32_t *named, n_named; // declared names in it: what each costs (lex_rest_of)
+    uint64_t in[2];           // which of keys.lang hold
 };
 struct keys {
     uint32_t n, n_class, n_lang;
@@ -240,6 +243,7 @@ bool values_is_scalar(const struct grammar *g, set_id a);  // its containers are
 set_id values_of_json(struct grammar *g, const json_t *v); // exactly this value
 // How many there are at most, exactly where they are scalars; LEX_MANY: more than are counted.
 uint32_t values_count(struct grammar *g, set_id a);
+set_id values_but_cheapest(struct grammar *g, set_id s); // without a member that costs least
 
 form_id form_make(struct grammar *g, struct form f);
 form_id form_atom(struct grammar *g, enum form_kind kind, uint32_t a, uint32_t b, uint32_t c);
@@ -269,7 +273,7 @@ const struct term *form_terms(struct grammar *g, form_id f, const struct keys *k
 
 // ---- objects ----
 
-#define NEW_KEY 5 // bytes that make an undeclared key a new one: an upper bound
+#define NEW_KEY 5 // bytes that make an undeclared key a new one, where that is not worked out
 
 struct seen_key { // undeclared keys of an object, the last one first; decoded
     const struct seen_key *before;
@@ -297,10 +301,17 @@ uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, b
 // Is there a completion with this declared key, which is not there yet? A short search.
 enum may { MAY_NOT, MAY, MAY_UNKNOWN };
 enum may object_may_have(struct grammar *g, form_id f, const struct object_at *at, uint32_t symbol);
-uint32_t symbol_bytes(const struct grammar *g, const struct keys *k, uint32_t symbol);
+uint32_t symbol_bytes(struct grammar *g, const struct object_at *at, uint32_t symbol);
+// Bytes of the k-th shortest key of class c that can still come, with quotes; FAR: there is none.
+// `least` and *upto: see lex_rest_left.
+uint32_t class_bytes(struct grammar *g, const struct object_at *at, uint32_t c, uint32_t least,
+                     uint32_t k, uint32_t *upto);
 // Are there more objects of this form than elements are ever compared, for certain? Where a
 // declared property has to come for that, it is *name; NONE: none does.
 bool object_many(struct grammar *g, form_id f, name_id *name);
+// Where there are: bytes by which an object gets to be another one than k others, from any place
+// where such a property may still come; FAR: not known.
+uint32_t object_more(struct grammar *g, form_id f, uint32_t k);
 
 // ---- arrays ----
 
@@ -312,6 +323,7 @@ struct used {
     const uint64_t *taken;
     bool writing; // one more is being written, and counted,
     set_id open;  // a value of this set
+    uint32_t n;   // where some are not in `set`: how many there are; else 0
 };
 // Bytes from after an element (or the bracket) to the end.
 uint32_t array_rest(struct grammar *g, form_id f, uint32_t count, const struct used *used);
@@ -326,6 +338,10 @@ lex_lang array_words(struct grammar *g, form_id f);
 set_id array_even(struct grammar *g, form_id f);
 // More members than elements are ever compared, for certain; false: not known.
 bool array_many(struct grammar *g, form_id f);
+uint32_t array_more(struct grammar *g, form_id f, uint32_t k); // see object_more
+// A bound of the k-th cheapest member of a set of many, as dear as anything that values_cost finds.
+uint32_t many_cost(struct grammar *g, set_id a, uint32_t k);
+#define NUMBER_BYTES 140 // of any number
 bool values_many(struct grammar *g, set_id a);
 bool scalars_many(struct grammar *g, set_id a);
 bool form_compares(const struct grammar *g, form_id f); // A_UNIQUE within
@@ -489,10 +505,16 @@ struct grammar {
     struct keys **keys;
     uint32_t n_set, cap_set, n_form, cap_form, n_name, cap_name, n_node, cap_node, n_props,
         cap_props, n_items, cap_items, n_keys, cap_keys;
-    struct table set_table, form_table, name_table, keys_table, term_table, node_table;
+    struct table set_table, form_table, name_table, keys_table, term_table, node_table,
+        cheapest_table;
+    struct cheapest {
+        set_id of, rest; // rest: without its cheapest member
+    } * cheapest;
+    uint32_t n_cheapest, cap_cheapest;
     struct term_entry *terms;
     uint32_t n_term, cap_term;
     bool guess;       // masks: elements that end are left out of `used` until that matters
+    bool least;       // finishes: those elements that were left out do not count: a lower bound
     uint8_t guesses;  // most of these in one array, as unmerged counts them, since it was set to 0
     bool cut;         // a cost was taken as FAR because it is being found out
     uint32_t finding; // costs being found out

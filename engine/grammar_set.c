@@ -338,22 +338,48 @@ static uint32_t count_objects(grammar *g, const struct form *x, int depth)
     return p ? total : LEX_MANY;
 }
 
+static uint32_t count_form(grammar *g, form_id f, bool object, int depth);
+
+// No more than of each of the conditions that has alternatives.
+static uint32_t count_all_of(grammar *g, const struct form *x, bool object, int depth)
+{
+    uint32_t total = object ? count_objects(g, x, depth) : count_arrays(g, x, depth);
+    for (uint32_t i = 0; i < x->n && total == LEX_MANY; i++)
+        if (g->forms[x->list[i]].kind == F_OR) total = count_form(g, x->list[i], object, depth);
+    return total;
+}
+
+// The dead ones count too.
 static uint32_t count_form(grammar *g, form_id f, bool object, int depth)
 {
     struct form x = g->forms[f];
     uint32_t total = 0;
-    if (f == FORM_FALSE || form_cost(g, f, object) >= FAR) return 0;
+    if (f == FORM_FALSE) return 0;
+    if (x.members) return x.members == LEX_MANY ? LEX_MANY : x.members - 1;
     if (depth > COUNT_DEPTH) return LEX_MANY;
     if (x.kind == F_OR) {
-        for (uint32_t i = 0; i < x.n; i++)
+        for (uint32_t i = 0; i < x.n && total != LEX_MANY; i++)
             total = count_add(total, count_form(g, x.list[i], object, depth));
-        return total;
+    } else {
+        if (x.kind != F_AND) {
+            x.n = 1;
+            x.list = &f;
+        }
+        total = count_all_of(g, &x, object, depth);
     }
-    if (x.kind != F_AND) {
-        x.n = 1;
-        x.list = &f;
-    }
-    return object ? count_objects(g, &x, depth) : count_arrays(g, &x, depth);
+    if (g->finding == 0) g->forms[f].members = total == LEX_MANY ? LEX_MANY : total + 1;
+    return total;
+}
+
+static uint32_t count_live(grammar *g, form_id f, bool object, int depth)
+{
+    struct form x = g->forms[f];
+    uint32_t total = 0;
+    if (f == FORM_FALSE || form_cost(g, f, object) >= FAR) return 0;
+    if (x.kind != F_OR) return count_form(g, f, object, depth);
+    for (uint32_t i = 0; i < x.n && total != LEX_MANY; i++)
+        total = count_add(total, count_live(g, x.list[i], object, depth));
+    return total;
 }
 
 static uint32_t count_values(grammar *g, set_id a, int depth)
@@ -362,8 +388,8 @@ static uint32_t count_values(grammar *g, set_id a, int depth)
     uint32_t n = (uint32_t)__builtin_popcount(s.literals);
     if (s.number) n = count_add(n, lex_count(g->x, lex_start(g->x, s.number)));
     if (s.string) n = count_add(n, lex_count(g->x, lex_start(g->x, s.string)));
-    if (n != LEX_MANY) n = count_add(n, count_form(g, s.array, false, depth));
-    if (n != LEX_MANY) n = count_add(n, count_form(g, s.object, true, depth));
+    if (n != LEX_MANY) n = count_add(n, count_live(g, s.array, false, depth));
+    if (n != LEX_MANY) n = count_add(n, count_live(g, s.object, true, depth));
     return n;
 }
 
@@ -1140,5 +1166,6 @@ size_t grammar_interned_bytes(const grammar *g)
            g->cap_keys * sizeof *g->keys + g->cap_term * sizeof *g->terms +
            table_bytes(&g->set_table) + table_bytes(&g->form_table) + table_bytes(&g->name_table) +
            table_bytes(&g->keys_table) + table_bytes(&g->term_table) + table_bytes(&g->node_table) +
+           table_bytes(&g->cheapest_table) + g->cap_cheapest * sizeof *g->cheapest +
            lex_bytes(g->x);
 }

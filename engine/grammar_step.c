@@ -781,35 +781,114 @@ static bool is_new(const struct frame *f, const char *key, uint32_t n)
     return true;
 }
 
-// Keys that are no longer new to class c and begin like the text so far: those taken, and declared
-// names where the class has not been rid of them. Only asked where the class has few members left,
-// so it may look at all of them.
-static uint32_t spent_from(grammar *g, const struct pos *p, const struct key_class *c)
+// May the bytes of an escape, which is not complete, be those of character c?
+static bool may_spell(const char *escape, uint32_t n, uint32_t c)
 {
-    const struct keys *k = p->top->keys;
-    uint32_t n = 0, len = p->key ? p->key->len : 0;
-    char *key = mem_new((size_t)len + 1);
-    uint32_t raw = raw_key(p, key), whole = whole_length(key, raw);
-    uint32_t begun = whole < raw && key[whole] != '\\' ? raw - whole : 0; // bytes of a character
-    uint32_t m = decode(key, whole, key);
-    memmove(key + m, key + whole, begun);
-    m += begun;
-    for (const struct seen_key *x = p->top->extra; x; x = x->before)
-        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
-    for (uint32_t i = 0; i < k->n && lex_count(g->x, c->start) == LEX_MANY; i++) {
-        const struct name *x = &g->names[k->name[i]];
-        n += x->len >= m && memcmp(x->text, key, m) == 0 && lex_has(g->x, c->lang, x->text, x->len);
-    }
-    free(key);
-    return n;
+    char text[16];
+    uint32_t high = 0xd800 + ((c - 0x10000) >> 10), low = 0xdc00 + ((c - 0x10000) & 0x3ff);
+    if (n < 2) return true;
+    if (c < 0x10000)
+        snprintf(text, sizeof text, "\\u%04x", c);
+    else
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", high, low);
+    return n <= strlen(text) && strncasecmp(text, escape, n) == 0;
 }
 
-static bool class_alive(grammar *g, const struct pos *p, uint32_t c, lex_state s)
+struct begun_key { // what is written of a key
+    char *text;    // decoded, then the bytes of a character that is only begun
+    uint32_t n, whole;
+    const char *escape; // one that is only begun
+    uint32_t n_escape;
+};
+
+static struct begun_key begun_key(struct chunks *mem, const struct pos *p)
+{
+    uint32_t len = p->key ? p->key->len : 0;
+    char *raw = chunk_alloc(mem, 2 * (size_t)len + 2);
+    struct begun_key b = {.text = raw + len + 1};
+    uint32_t n = raw_key(p, raw), whole = whole_length(raw, n);
+    b.whole = b.n = decode(raw, whole, b.text);
+    if (whole == n) return b;
+    if (raw[whole] == '\\') {
+        b.escape = raw + whole;
+        b.n_escape = n - whole;
+    } else {
+        memcpy(b.text + b.whole, raw + whole, n - whole);
+        b.n += n - whole;
+    }
+    return b;
+}
+
+// Does this text begin like the key? Then it goes on behind the characters that are complete.
+static bool begins_so(const struct begun_key *b, const char *text, uint32_t n)
+{
+    uint32_t c = 0;
+    if (n < b->n || memcmp(text, b->text, b->n) != 0) return false;
+    if (!b->n_escape) return true;
+    return utf8_decode(text + b->whole, n - b->whole, &c) > 0 &&
+           may_spell(b->escape, b->n_escape, c);
+}
+
+// The first of by_bytes that is not less than text.
+static uint32_t name_from(const grammar *g, const struct keys *k, const char *text, uint32_t len)
+{
+    uint32_t lo = 0, hi = k->n;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        const struct name *x = &g->names[k->name[k->by_bytes[mid]]];
+        int o = memcmp(x->text, text, min_of(x->len, len));
+        if (o < 0 || (o == 0 && x->len < len))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct spent { // keys that are no longer new and go on from a state: what each costs from there
+    uint32_t *cost, n, cap;
+};
+
+static void add_spent(grammar *g, struct spent *x, lex_state s, const struct begun_key *b,
+                      const char *text, uint32_t n)
+{
+    uint32_t cost = lex_rest_of(g->x, s, text + b->whole, n - b->whole);
+    if (cost == LEX_NONE) return;
+    if (x->n == x->cap) {
+        x->cap = x->cap ? x->cap * 2 : 16;
+        x->cost = mem_grow(x->cost, x->cap * sizeof *x->cost);
+    }
+    x->cost[x->n++] = cost;
+}
+
+// Keys that are taken, and declared names where the class has not been rid of them, that begin like
+// the text so far, which led to s; the caller frees them.
+static struct spent spent_from(grammar *g, const struct pos *p, lex_state s)
+{
+    const struct keys *k = p->top->keys;
+    struct chunk_mark mark = chunk_mark(&g->work);
+    struct spent x = {0};
+    if (!p->top->extra && !k->n) return x;
+    struct begun_key b = begun_key(&g->work, p);
+    for (const struct seen_key *e = p->top->extra; e; e = e->before)
+        if (begins_so(&b, e->text, e->len)) add_spent(g, &x, s, &b, e->text, e->len);
+    for (uint32_t i = name_from(g, k, b.text, b.n); i < k->n; i++) {
+        const struct name *name = &g->names[k->name[k->by_bytes[i]]];
+        if (name->len < b.n || memcmp(name->text, b.text, b.n) != 0) break;
+        if (begins_so(&b, name->text, name->len)) add_spent(g, &x, s, &b, name->text, name->len);
+    }
+    chunk_rewind(&g->work, mark);
+    return x;
+}
+
+static bool class_alive(grammar *g, const struct pos *p, lex_state s)
 {
     if (s == LEX_DEAD) return false;
     uint32_t n = lex_count(g->x, s);
     if (n == LEX_MANY || (!p->top->extra && !p->top->keys->n)) return true;
-    return n > spent_from(g, p, &p->top->keys->cls[c]);
+    struct spent x = spent_from(g, p, s);
+    free(x.cost);
+    return n > x.n;
 }
 
 static bool begin_key(grammar *g, struct chunks *mem, const struct pos *from, struct pos *to)
@@ -821,7 +900,7 @@ static bool begin_key(grammar *g, struct chunks *mem, const struct pos *from, st
     struct choices *x = k->n_class > 1 ? choices_new(mem, k->n_class, 0) : NULL;
     bool any = to->s != LEX_DEAD;
     for (uint32_t c = 0; c < k->n_class; c++) {
-        bool may = symbol_allowed(g, mem, f, k->n + c) && class_alive(g, to, c, k->cls[c].start);
+        bool may = symbol_allowed(g, mem, f, k->n + c) && class_alive(g, to, k->cls[c].start);
         lex_state s = may ? k->cls[c].start : (lex_state)LEX_DEAD;
         if (x)
             CHOICE_STATES(x)[c] = s;
@@ -863,18 +942,9 @@ static uint32_t key_symbol(grammar *g, const struct pos *p)
 
 static bool is_declared(const grammar *g, const struct keys *k, const char *text, uint32_t len)
 {
-    uint32_t lo = 0, hi = k->n;
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-        const struct name *x = &g->names[k->name[k->by_bytes[mid]]];
-        int o = memcmp(x->text, text, min_of(x->len, len));
-        if (o == 0 && x->len == len) return true;
-        if (o < 0 || (o == 0 && x->len < len))
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return false;
+    uint32_t i = name_from(g, k, text, len);
+    const struct name *x = i < k->n ? &g->names[k->name[k->by_bytes[i]]] : NULL;
+    return x && x->len == len && memcmp(x->text, text, len) == 0;
 }
 
 // The key is this symbol; `extra` when it is not declared.
@@ -967,13 +1037,13 @@ static bool step_key(grammar *g, struct chunks *mem, const struct pos *from, uin
         for (uint32_t i = 0; i < k->n_class; i++) {
             lex_state s = CHOICE_STATES(from->choices)[i];
             if (s != LEX_DEAD) s = lex_step(g->x, s, c);
-            if (s != LEX_DEAD && !class_alive(g, to, i, s)) s = LEX_DEAD;
+            if (s != LEX_DEAD && !class_alive(g, to, s)) s = LEX_DEAD;
             CHOICE_STATES(x)[i] = s;
             other = other || s != LEX_DEAD;
         }
     } else if (from->other != LEX_DEAD) {
         to->other = lex_step(g->x, from->other, c);
-        if (to->other != LEX_DEAD && !class_alive(g, to, 0, to->other)) to->other = LEX_DEAD;
+        if (to->other != LEX_DEAD && !class_alive(g, to, to->other)) to->other = LEX_DEAD;
         other = to->other != LEX_DEAD;
     }
     if (any && !other) any = names_alive(g, mem, from->top, to->s, 0);
@@ -1039,8 +1109,7 @@ static bool key_possible(grammar *g, struct chunks *mem, const struct frame *f)
     const struct keys *k = f->keys;
     struct pos p = {.top = f};
     for (uint32_t c = 0; c < k->n_class; c++)
-        if (symbol_allowed(g, mem, f, k->n + c) && class_alive(g, &p, c, k->cls[c].start))
-            return true;
+        if (symbol_allowed(g, mem, f, k->n + c) && class_alive(g, &p, k->cls[c].start)) return true;
     for (uint32_t i = f->next; i < k->n; i++)
         if (symbol_allowed(g, mem, f, i)) return true;
     return false;
@@ -1321,6 +1390,7 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     if (f->kind == FRAME_ARRAY) {
         struct used used = frame_used(f);
         used.writing = value_open;
+        used.n = f->unmerged && !g->least ? f->n_used : 0;
         used.open = FRAME_ITEMS(f)[i].child;
         return array_rest(g, form, count, &used);
     }
@@ -1361,32 +1431,24 @@ static uint32_t name_rest(grammar *g, const struct pos *p, uint32_t symbol)
     return m < x->len ? quoted_bytes(x->text + m, x->len - m) - 1 : 1;
 }
 
-// Bytes of an undeclared key from here on, with the closing quote. A key that is taken has to go
-// on; where the class ends in no character alone, there is room for that in the bound.
+// Bytes of an undeclared key from here on, with the closing quote: of the shortest that is new.
 static uint32_t class_rest(grammar *g, const struct pos *p, lex_state s)
 {
-    const struct keys *k = p->top->keys;
-    uint32_t len = p->key ? p->key->len : 0;
-    char *raw = chunk_alloc(&g->work, 2 * (size_t)len + 4), *text = raw + len + 1;
+    uint32_t one = 1;
     if (s == LEX_DEAD) return FAR;
-    if (!lex_accepts(g->x, s)) return far_add(lex_rest(g->x, s), 1 + NEW_KEY);
-    uint32_t n = decode_key(p, text, raw);
-    if (is_new(p->top, text, n) && !is_declared(g, k, text, n)) return 1;
-    for (int c = ' '; c < 127; c++) {
-        lex_state next = c == '"' || c == '\\' ? LEX_DEAD : lex_step(g->x, s, (uint8_t)c);
-        text[n] = (char)c;
-        if (next != LEX_DEAD && lex_accepts(g->x, next) && is_new(p->top, text, n + 1) &&
-            !is_declared(g, k, text, n + 1))
-            return 2;
-    }
-    return 1 + NEW_KEY;
+    struct spent x = spent_from(g, p, s);
+    uint32_t rest = lex_rest_left(g->x, s, x.cost, x.n, 0, 1, &one);
+    free(x.cost);
+    if (rest == LEX_UNKNOWN) rest = lex_rest(g->x, s) + NEW_KEY;
+    return rest == LEX_NONE ? FAR : far_add(rest, 1);
 }
 
 // Bytes until the key is complete, if it becomes this symbol.
 static uint32_t key_rest(grammar *g, const struct pos *p, uint32_t symbol)
 {
     const struct keys *k = p->top->keys;
-    if (p->mode != M_KEY) return symbol_bytes(g, k, symbol);
+    struct object_at at = object_at(p->top);
+    if (p->mode != M_KEY) return symbol_bytes(g, &at, symbol);
     if (symbol >= k->n) return class_rest(g, p, class_state(p, symbol - k->n));
     if (p->s == LEX_DEAD) return FAR;
     uint32_t lo, hi;
@@ -1441,6 +1503,16 @@ static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *belo
     return best;
 }
 
+// A bound of the rest of an element that has to be another one than those before it, which are not
+// known.
+static uint32_t guessed_lexeme(grammar *g, const struct pos *p, lex_state s)
+{
+    uint32_t k = p->top->n_used + 1, upto = k;
+    if (p->mode == M_NUMBER) return NUMBER_BYTES;
+    if (lex_count(g->x, s) != LEX_MANY) return FAR;
+    return min_of(lex_rest_left(g->x, s, NULL, 0, 0, k, &upto), FAR);
+}
+
 static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *up)
 {
     const struct choices *x = p->choices;
@@ -1450,8 +1522,9 @@ static uint32_t lexeme_finish(grammar *g, const struct pos *p, const uint32_t *u
         uint32_t tail = FAR;
         for (uint32_t k = 0; k < p->top->n; k++)
             if (has_bit(CHOICE_SERVES(x) + (size_t)i * x->words, k)) tail = min_of(tail, up[k]);
-        uint32_t rest =
-            takes_words(p) ? lex_words_rest(g->x, s, FRAME_SEEN(p->top)) : lex_rest(g->x, s);
+        uint32_t rest = p->top->unmerged && !g->least ? guessed_lexeme(g, p, s)
+                        : takes_words(p)              ? lex_words_rest(g->x, s, FRAME_SEEN(p->top))
+                                                      : lex_rest(g->x, s);
         best = min_of(best, far_add(rest, tail));
     }
     return far_add(best, p->mode == M_STRING);
@@ -1468,6 +1541,10 @@ static uint32_t word_finish(const grammar *g, const struct pos *p, const uint32_
 
 static uint32_t element_cost(grammar *g, const struct frame *f, uint32_t i)
 {
+    if (f->unmerged && !g->least) {
+        set_id s = array_even(g, FRAME_ITEMS(f)[i].form);
+        return s == SET_NONE ? FAR : many_cost(g, s, f->n_used + 1);
+    }
     if (f->distinct == LEX_EMPTY) return values_cost(g, FRAME_ITEMS(f)[i].child);
     return far_add(2, lex_words_rest(g->x, lex_start(g->x, f->distinct), FRAME_SEEN(f)));
 }
@@ -1481,10 +1558,8 @@ static uint32_t value_finish(grammar *g, const struct pos *p, const uint32_t *up
     return p->mode == M_COMMA ? far_add(best, 1) : best;
 }
 
-uint32_t pos_finish(grammar *g, const struct pos *p)
+static uint32_t finish_here(grammar *g, const struct pos *p)
 {
-    if (p->mode == M_RULES) return rules_finish(g, p);
-    if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
     const struct frame *f = p->top;
     bool key =
         p->mode == M_QUOTE || p->mode == M_KEY || (p->mode == M_COMMA && f->kind == FRAME_OBJECT);
@@ -1501,6 +1576,31 @@ uint32_t pos_finish(grammar *g, const struct pos *p)
     for (uint32_t i = 0; i < f->n; i++)
         best = min_of(best, far_add(rest_of(g, f, i, false), below_item(f, below, i)));
     return best;
+}
+
+// In an element of an array, which has to be another one than those before it, which are not known:
+// bytes by which it can be that.
+static uint32_t guessed_more(grammar *g, const struct frame *f)
+{
+    const struct frame *array = f->parent;
+    uint32_t most = 0;
+    if (!array->unmerged) return FAR;
+    for (uint32_t i = 0; i < array->n; i++) {
+        set_id even = array_even(g, FRAME_ITEMS(array)[i].form);
+        struct set s = g->sets[even];
+        uint32_t k = array->n_used + 1;
+        most = max_of(most, f->kind == FRAME_ARRAY ? array_more(g, s.array, k)
+                                                   : object_more(g, s.object, k));
+    }
+    return far_add(most, 32); // which a search may find too much
+}
+
+uint32_t pos_finish(grammar *g, const struct pos *p)
+{
+    if (p->mode == M_RULES) return rules_finish(g, p);
+    if (p->mode == M_DONE || p->mode == M_ENDED) return 0;
+    uint32_t finish = finish_here(g, p);
+    return p->top->guessed && !g->least ? far_add(finish, guessed_more(g, p->top)) : finish;
 }
 
 // ---- positions that stay ----

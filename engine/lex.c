@@ -121,6 +121,7 @@ void lex_free(lex *x)
 {
     if (!x) return;
     numbers_free(x->numbers);
+    tallies_free(x->tallies);
     struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
                                   &x->exprs,  &x->sets,   &x->patterns};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) free(tables[i]->slot);
@@ -142,7 +143,8 @@ size_t lex_bytes(const lex *x)
 {
     const struct ids *const tables[] = {&x->states, &x->blocks, &x->langs,
                                         &x->exprs,  &x->sets,   &x->patterns};
-    size_t n = sizeof *x + arena_used(x->mem) + numbers_bytes(x->numbers);
+    size_t n =
+        sizeof *x + arena_used(x->mem) + numbers_bytes(x->numbers) + tallies_bytes(x->tallies);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         n += tables[i]->cap * sizeof *tables[i]->slot;
     n += x->cap_row * sizeof *x->hot.row + x->cap_block * sizeof *x->hot.block;

@@ -101,6 +101,17 @@ uint32_t lex_rest(lex *x, lex_state s);      // fewest further bytes until it ac
 // Decoded texts (of numbers: values) accepted from here. LEX_MANY also where there are fewer, but
 // thousands of characters long.
 uint32_t lex_count(lex *x, lex_state s);
+// Of a string state: bytes, as of lex_rest, of the k-th shortest of its texts that are left, where
+// those that cost `spent` (see lex_rest_of) are not. It is at least `least`. *upto, at least k: how
+// many are counted; then how many are left that take no more. LEX_NONE: there are fewer than k;
+// LEX_UNKNOWN: it was too much to find out.
+uint32_t lex_rest_left(lex *x, lex_state s, const uint32_t *spent, uint32_t n_spent, uint32_t least,
+                       uint32_t k, uint32_t *upto);
+// Bytes by which this decoded text, from the character on in which s stands, is completed;
+// LEX_NONE: it is not accepted.
+uint32_t lex_rest_of(lex *x, lex_state s, const char *text, size_t n);
+#define LEX_NONE    UINT32_MAX
+#define LEX_UNKNOWN (UINT32_MAX - 1)
 // A string state, between two characters, from which exactly those continuations are accepted that
 // have *min to *max more code points (UINT32_MAX: any number): no byte but the quote has to be
 // looked at.
@@ -182,7 +193,6 @@ uint32_t lex_words_rest(lex *x, lex_state s, const uint64_t *taken); // as lex_r
 // Bytes of the k words of such a language that are not taken (NULL: none is) and come after the
 // `skip` shortest ones; skip LEX_NONE: of the k longest. LEX_NONE: there are fewer.
 uint32_t lex_words_sum(lex *x, lex_lang a, const uint64_t *taken, uint32_t skip, uint32_t k);
-#define LEX_NONE UINT32_MAX
 
 // The rows that are known: row[s] has a block of 16 targets for each upper half of a byte; block 0
 // stands for one that nobody has asked for. Equal blocks are shared.

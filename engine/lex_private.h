@@ -3,6 +3,7 @@
 //   lex_set.c      sets of code points, and sets of words in byte order
 //   lex_expr.c     expressions over code points: hash-consed, simplified, and their derivatives
 //   lex_search.c   what an expression accepts: is it empty, the shortest text, how many texts
+//   lex_fewest.c   how long the k-th shortest text is
 //   lex_kinds.c    kinds of characters that a state does not tell apart
 //   lex_alike.c    expressions that nobody can tell apart within a few characters
 //   lex_clock.c    leap seconds
@@ -294,6 +295,7 @@ struct lex {
     uint32_t n_pattern, cap_pattern;
     struct ids patterns;
 
+    struct tallies *tallies; // lex_fewest.c; NULL: none yet
     struct numbers *numbers; // lex_number.c, lex_digits.c; NULL: none yet
 };
 
@@ -304,5 +306,13 @@ lex_state state_of(lex *x, enum stage stage, bool same, uint32_t a, uint32_t b, 
 lex_state string_state(lex *x, expr a);
 lex_state string_step(lex *x, const struct state *s, uint8_t byte);
 uint32_t string_count(lex *x, const struct state *s);
+// Characters that the bytes of one so far leave open.
+struct open_spans {
+    struct span s[4];
+    int n;
+};
+struct open_spans string_open(const lex *x, enum stage stage, uint32_t lo);
+void tallies_free(struct tallies *t);
+size_t tallies_bytes(const struct tallies *t);
 void numbers_free(struct numbers *n);
 size_t numbers_bytes(const struct numbers *n);

@@ -8,12 +8,7 @@
 
 // ---- which characters a stage leaves open ----
 
-struct spans {
-    struct span s[4];
-    int n;
-};
-
-static void spans_add(struct spans *p, uint32_t lo, uint32_t hi, uint32_t least, uint32_t most)
+static void spans_add(struct open_spans *p, uint32_t lo, uint32_t hi, uint32_t least, uint32_t most)
 {
     if (lo < least) lo = least;
     if (hi > most) hi = most;
@@ -21,9 +16,9 @@ static void spans_add(struct spans *p, uint32_t lo, uint32_t hi, uint32_t least,
 }
 
 // Code units lo..hi of \u escapes: characters below U+10000, and first halves of surrogate pairs.
-static struct spans open_units(const lex *x, uint32_t lo, uint32_t hi)
+static struct open_spans open_units(const lex *x, uint32_t lo, uint32_t hi)
 {
-    struct spans p = {0};
+    struct open_spans p = {0};
     if (x->escapes == ESCAPES_MINIMAL) { // controls without a short form
         spans_add(&p, lo, hi, 0x00, 0x07);
         spans_add(&p, lo, hi, 0x0b, 0x0b);
@@ -39,9 +34,9 @@ static struct spans open_units(const lex *x, uint32_t lo, uint32_t hi)
     return p;
 }
 
-static struct spans open_after(const lex *x, enum stage stage, uint32_t lo)
+struct open_spans string_open(const lex *x, enum stage stage, uint32_t lo)
 {
-    struct spans p = {0};
+    struct open_spans p = {0};
     switch (stage) {
     case STAGE_ESCAPE:
         if (x->escapes == ESCAPES_ANY) return open_units(x, 0, 0xffff);
@@ -97,7 +92,7 @@ lex_state string_state(lex *x, expr a)
 }
 
 // What every character of the spans leads to: one expression, EXPR_NONE when all are dead, or FAR.
-static expr common_target(lex *x, const struct spans *p, expr a)
+static expr common_target(lex *x, const struct open_spans *p, expr a)
 {
     const struct row *r = expr_row(x, a);
     expr to = FAR;
@@ -115,7 +110,7 @@ static expr common_target(lex *x, const struct spans *p, expr a)
 
 static lex_state middle(lex *x, enum stage stage, bool same, expr a, uint32_t lo)
 {
-    struct spans p = open_after(x, stage, lo);
+    struct open_spans p = string_open(x, stage, lo);
     if (p.n == 0) return LEX_DEAD;
     if (same) return state_of(x, stage, true, a, bytes_alike(x, stage, lo), false);
     expr to = common_target(x, &p, a);
@@ -231,7 +226,7 @@ lex_state string_step(lex *x, const struct state *s, uint8_t byte)
 uint32_t string_count(lex *x, const struct state *s)
 {
     if (s->stage == STAGE_CHAR) return expr_count(x, s->a);
-    struct spans p = open_after(x, s->stage, s->b);
+    struct open_spans p = string_open(x, s->stage, s->b);
     const struct row *r = s->same ? NULL : expr_row(x, s->a);
     uint64_t total = 0;
     for (int i = 0; i < p.n; i++) {

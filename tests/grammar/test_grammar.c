@@ -382,6 +382,23 @@ static void budgets_are_kept(void **state)
     test_vocab_free(v);
 }
 
+static void keep_budgets_of(const char *const *sources, size_t n, rng *r)
+{
+    grammar_vocab *v = test_vocab_new(r, 30);
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < rounds(12); k++) {
+            char *text = mem_str(sources[i]);
+            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+            json_error_t e;
+            json_t *schema = json_loads(text, 0, &e);
+            if (!schema) fail_msg("%s: %s", text, e.text);
+            assert_int_equal(keep_budgets(v, schema, random_options(r), r), 10);
+            json_decref(schema);
+            free(text);
+        }
+    test_vocab_free(v);
+}
+
 // Where words must differ, those that are left are longer than those that were taken.
 static void budgets_of_distinct_words(void **state)
 {
@@ -401,30 +418,76 @@ static void budgets_of_distinct_words(void **state)
         "{'type': 'array', 'prefixItems': [{'format': 'date'}], 'uniqueItems': true, 'minItems': "
         "6, "
         "'items': {'enum': ['a', 'ab', 'é', 'è', '\\\\q']}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'pattern': "
+        "'^(f|g{30}|h{50})$', 'type': 'string'}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [1, 2, "
+        "1234567890123456]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [[1], "
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], {'a': 1}, {'a': 'as long as all of the others'}]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'enum': [[], [1], "
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'array', "
+        "'items': {'const': 'an element of many bytes'}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'object', "
+        "'required': ['a'], 'additionalProperties': false, 'properties': {'a': {'type': 'string', "
+        "'pattern': '^(f|g{20}|h{50})$'}}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 3, 'items': {'type': 'object', "
+        "'additionalProperties': false, 'properties': {'a name of many bytes': {'enum': [1, 2, "
+        "'xxxxxxxxxxxxxxxxxxxxxxx']}}}}",
+        "{'type': 'array', 'uniqueItems': true, 'minItems': 6, 'items': {'type': 'array', "
+        "'maxItems': 2, 'uniqueItems': true, 'items': {'enum': [1, null, "
+        "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx']}}}",
     };
     rng r = seed(8);
-    grammar_vocab *v = test_vocab_new(&r, 30);
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        for (int k = 0; k < rounds(30); k++) {
-            char *text = mem_str(sources[i]);
-            for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
-            json_error_t e;
-            json_t *schema = json_loads(text, 0, &e);
-            if (!schema) fail_msg("%s: %s", text, e.text);
-            assert_int_equal(keep_budgets(v, schema, random_options(&r), &r), 10);
-            json_decref(schema);
-            free(text);
-        }
-    test_vocab_free(v);
+    keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
+}
+
+// Undeclared keys: those that are left are much longer than those that were taken.
+static void budgets_of_keys(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "{'type': 'object', 'patternProperties': {'^(f|g{40})$': {'type': 'null'}}, "
+        "'additionalProperties': false, 'minProperties': 2}",
+        "{'type': 'object', 'propertyNames': {'pattern': '^(f|g{9}|h{30})$'}, "
+        "'additionalProperties': {'type': 'null'}, 'minProperties': 3}",
+        "{'type': 'object', 'patternProperties': {'^a+$': {'type': 'null'}, '^b{20,}$': {'const': "
+        "1}}, 'additionalProperties': false, 'minProperties': 5}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{20})$': {'type': 'null'}, "
+        "'^(g*|f|é{9})$': "
+        "{'enum': [null, 1]}}, 'additionalProperties': false, 'minProperties': 4}",
+        "{'type': 'array', 'minItems': 2, 'items': {'type': 'object', 'minProperties': 2, "
+        "'propertyNames': {'enum': ['k', 'a key of more bytes than any other']}, "
+        "'additionalProperties': {'type': 'object', 'minProperties': 2, 'propertyNames': "
+        "{'pattern': '^(x|y{15})$'}, 'additionalProperties': {'type': 'null'}}}}",
+        "{'type': 'object', 'properties': {'f': {'type': 'null'}, 'gg': {'const': 1}}, 'required': "
+        "['f'], 'patternProperties': {'^(f|ff|g{2}|g{25}|[gh]{20})$': {'type': ['null', "
+        "'number']}}, "
+        "'additionalProperties': false, 'minProperties': 4}",
+        "{'type': 'object', 'patternProperties': {'^(\\u0001{3}|\\\\\\\\{2}|\\\"{12}|é|€€€)$': "
+        "{'type': 'null'}}, 'additionalProperties': false, 'minProperties': 4}",
+        "{'anyOf': [{'type': 'object', 'patternProperties': {'^(f|g{12}|gi{19})$': {'const': 3}}, "
+        "'additionalProperties': false, 'minProperties': 3}, {'type': 'object', "
+        "'patternProperties': {'^(f|i{40})$': {'const': 4}}, 'additionalProperties': false, "
+        "'minProperties': 2}]}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{30})$': {'type': 'null'}, '^(ab)*$': "
+        "{'type': 'null'}}, 'additionalProperties': {'type': 'integer'}, 'not': "
+        "{'patternProperties': {'^g': false}}}",
+        "{'type': 'object', 'patternProperties': {'^(f|g{30})$': {'enum': [1, null]}}, "
+        "'additionalProperties': false, 'minProperties': 1, 'not': {'additionalProperties': "
+        "{'const': 1}}, 'if': {'minProperties': 2}, 'then': {'minProperties': 2}, 'else': false}",
+    };
+    rng r = seed(9);
+    keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
 }
 
 // Tokens that end an element that must differ and begin the next one, and the one after it.
 static void tokens_across_compared_elements(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"\"",  ",",    "a",  "b", "[",      "]",
-                                         "{",   "}",    "1",  "2", ",\"",    "\",\"",
-                                         "\":", "null", ",1", "0", "\"},{\""};
+    static const char *const pieces[] = {"\"",  ",",    "a",  "b", "[",       "]",
+                                         "{",   "}",    "1",  "2", ",\"",     "\",\"",
+                                         "\":", "null", ",1", "0", "\"},{\"", "\",\",\","};
     static const char *const items[] = {
         "{'pattern': '^a?b?$', 'type': 'string'}",
         "{'pattern': '^(a|b[ab]*)$', 'type': 'string'}",
@@ -862,6 +925,57 @@ static void forced_bytes(void **state)
     test_vocab_free(v);
 }
 
+// More texts behind a quote than a mask lists one by one.
+static void many_texts_behind_a_quote(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *text;
+    } cases[] = {
+        {"{'type': 'array', 'items': {'type': 'string'}}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'type': 'string', 'maxLength': 9}}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'type': 'string'}, 'uniqueItems': true}", "[\"a\",\"b"},
+        {"{'type': 'array', 'items': {'pattern': '^[a-z0-9]*$', 'type': 'string'}, 'uniqueItems': "
+         "true, 'minItems': 3}",
+         "[\"a\",\"b"},
+        {"{'type': 'array', 'uniqueItems': true, 'minItems': 3}", "[\"a\",\"b"},
+        {"{'type': 'object', 'additionalProperties': {'type': 'string'}}", "{\"a\":\"b"},
+        {"{'type': 'object', 'additionalProperties': {'type': 'string'}}", "{\"a\":\"b\",\"c"},
+        {"{'type': 'array', 'items': {'type': 'object'}, 'uniqueItems': true}",
+         "[{\"a\":\"b\"},{\"c\":\"d"},
+        {"{'type': 'array', 'items': {'type': 'array'}, 'uniqueItems': true}", "[[\"a\"],[\"b"},
+    };
+    enum { PIECES = 1300 };
+    const char *piece[PIECES];
+    rng r = seed(14);
+    for (int i = 0; i < PIECES; i++)
+        piece[i] = mem_printf(i % 3 ? "\",\"%x" : "\":\"%x", (unsigned)rng_below(&r, 4096));
+    grammar_vocab *v = test_vocab_of(&r, piece, PIECES, rounds(4500));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct walk w;
+        char *text = mem_str(cases[i].schema);
+        for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+        json_t *schema = json_loads(text, 0, NULL);
+        assert_true(begin_walk(&w, v, &r, schema, (struct grammar_options){.spacing = 0}));
+        int most = 0;
+        for (const char *c = cases[i].text; *c; c++) {
+            int n = compare_masks(&w, -1);
+            most = n > most ? n : most;
+            compare_masks(&w, 3000);
+            take(&w, (uint8_t)*c);
+        }
+        int n = compare_masks(&w, -1);
+        assert_true(n > 1500 || most > 1500);
+        compare_masks(&w, 3000);
+        compare_masks(&w, grammar_shortest_finish(w.s) + 8);
+        end_walk(&w);
+        json_decref(schema);
+        free(text);
+    }
+    for (int i = 0; i < PIECES; i++) free((char *)piece[i]);
+    test_vocab_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -869,6 +983,8 @@ int main(void)
         cmocka_unit_test(documents_are_valid),
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(budgets_of_distinct_words),
+        cmocka_unit_test(budgets_of_keys),
+        cmocka_unit_test(many_texts_behind_a_quote),
         cmocka_unit_test(tokens_across_compared_elements),
         cmocka_unit_test(a_left_name_is_owed),
         cmocka_unit_test(valid_documents_are_accepted),

@@ -93,6 +93,8 @@ if [ ! -f "$WORK/trained" ]; then
     while running trainer; do
         sleep 5
         count=$((count + 1))
+        # Without new rows the old ones are learnt by heart.
+        [ $((count % 6)) = 0 ] && ! running generator && ! grep -q "^made in [0-9. ]* s *$" "$WORK/data.log" && say "the generator has failed: $(tail -n 1 "$WORK/data.log"); see $WORK/data.log"
         [ $((count % 6)) = 0 ] && tail -n 1 "$WORK/train.log" | cut -c1-300
         [ $((count % 12)) = 0 ] && collect
     done

@@ -16,7 +16,7 @@ A scene, line by line:
 Slots: {a:int 2 9} {a:money 1 50} {a:person} ... define and fill in; {a=x|y|z} chooses; {a} is told again; {f=notes.txt|todo.txt} on a `file` line
 is replaced by a random name at times; {r} the last result, {r1} {r2} ... the results in order; {#a + b} a sum; {now.date} ... the clock.
 {trim r1} the text without its last line end; {list r1} its lines as "a, b and c"; {count r1} how many lines; {if a > 5 ? yes ; no $b} one of two texts
-($b in them is the slot b; numbers are compared by < > <= >=, texts by =). In the arguments of a call \\n is a line end.
+($b in them is the slot b, $now.date the clock; numbers are compared by < > <= >=, texts by =). In the arguments and the result of a call \\n is a line end.
 [a|b] chooses among wordings (in > and < lines and picks only).
 """
 import datetime
@@ -83,7 +83,7 @@ def parse_call(text):
         if not equals:
             raise ValueError(f"expected argument=value, found {part!r}")
         arguments[key.strip()] = value.strip().replace("\\n", "\n")
-    return name, arguments, result.strip() if arrow else None
+    return name, arguments, result.strip().replace("\\n", "\n") if arrow else None
 
 
 def read(path):
@@ -239,7 +239,9 @@ class Values:
             return "\n".join(lines) if word == "trim" else str(len(lines))
         m = re.fullmatch(r"if (\S+) (<=|>=|<|>|=) (.+?) \? (.*?) ; (.*)", text, re.S)
         if m:
-            return re.sub(r"\$([a-z]\w*)", lambda x: self.slot(x.group(1)), m.group(4) if self.holds(*m.groups()[:3]) else m.group(5))
+            # Both are filled in, so that a mistake in the one that is seldom true is found when the scenes are checked.
+            yes, no = (re.sub(r"\$(now\.\w+|[a-z]\w*)", lambda x: self.slot(x.group(1)), part) for part in m.groups()[3:])
+            return yes if self.holds(*m.groups()[:3]) else no
         m = re.match(r"(\w+)([:=])(.*)$", text, re.S)
         if not m:
             return self.fill(self.values[text]) if text in self.late else self.values[text]
