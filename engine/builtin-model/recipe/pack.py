@@ -143,7 +143,7 @@ class Worker:
         return [render(drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0)) for _ in range(256)]
 
     def unseen_batch(self):
-        makers = self.unseen, self.unseen, self.frames
+        makers = self.unseen, self.unseen, self.unseen, self.frames
         return [render(drill.scramble(self.r, self.unseen.V, self.r.choice(makers).doc())) for _ in range(256)]
 
     def service_batch(self):
