@@ -491,8 +491,12 @@ static uint32_t least_rest(const struct spelling *s, const struct digits_key *ke
     if (s->free || s->n_divisor == 0 || s->dense || key->lo < key->hi || !key->started) return 0;
     if (!whole && !key->normal) return 0;
     uint32_t least = FAR;
+    // Zeros after the point are not in the remainder until another digit follows.
+    uint32_t zeros = key->phase == PHASE_FRAC ? (uint32_t)(key->n_frac - key->scale) : 0;
     for (uint32_t i = 0; i < s->n_divisor; i++) {
-        uint32_t n = digits_to_multiple(s->divisor[i], key->left[i], key->normal);
+        uint32_t size = s->divisor[i].size;
+        uint64_t left = (uint64_t)key->left[i] * power_of_ten(zeros, size) % size;
+        uint32_t n = digits_to_multiple(s->divisor[i], (uint32_t)left, key->normal);
         if (whole && s->divisor[i].frac && n > 2) n = 2; // a point and a digit
         if (n < least) least = n;
     }
@@ -508,7 +512,9 @@ struct walk {
     } * node; // node[0] is not used
     uint32_t n, cap;
     uint32_t first[BUCKETS]; // of each bucket; 0: empty
+    uint32_t bucket;         // that is looked at
     uint32_t best, end;      // fewest bytes found, and the node they go through
+    bool too_large;
 };
 
 static void walk_end(struct walk *w, uint32_t at, uint32_t rest)
@@ -524,6 +530,8 @@ static void walk_add(lex *x, struct walk *w, uint32_t a, uint32_t from, uint32_t
     const struct digits *p = &x->numbers->digits[a];
     if (p->seen == x->numbers->n_search || p->rest == FAR) return;
     uint32_t bucket = depth + least_rest(spelling_at(x, &p->key), &p->key);
+    if (bucket < w->bucket)
+        bucket = w->bucket; // the bound fell: a point may come where digits had to
     if (bucket >= BUCKETS) return;
     w->node = array_room(w->node, w->n, &w->cap, sizeof *w->node);
     w->node[w->n] = (struct visit){a, from, depth, w->first[bucket]};
@@ -553,13 +561,13 @@ static void walk_from(lex *x, struct walk *w, uint32_t at)
 
 static void walk_all(lex *x, struct walk *w)
 {
-    for (uint32_t bucket = 0; bucket < BUCKETS && bucket < w->best; bucket++) {
-        while (w->first[bucket] && bucket < w->best && !x->too_large) {
-            uint32_t at = w->first[bucket];
-            w->first[bucket] = w->node[at].next;
+    for (; w->bucket < BUCKETS && w->bucket < w->best; w->bucket++) {
+        while (w->first[w->bucket] && w->bucket < w->best && !w->too_large) {
+            uint32_t at = w->first[w->bucket];
+            w->first[w->bucket] = w->node[at].next;
             walk_from(x, w, at);
             if (w->n <= SEARCH_MAX) continue;
-            x->too_large = true;
+            w->too_large = x->too_large = true;
             x->why = "numbers: more than 50000 beginnings to look at";
         }
     }
@@ -575,12 +583,15 @@ static uint32_t digits_rest(lex *x, uint32_t a)
     w.node = array_room(NULL, 1, &w.cap, sizeof *w.node);
     walk_add(x, &w, a, 0, 0);
     walk_all(x, &w);
-    if (w.best == FAR && !x->too_large)
+    if (w.best == FAR && !w.too_large)
         for (uint32_t i = 1; i < w.n; i++) m->digits[w.node[i].a].rest = FAR;
     for (uint32_t i = w.best == FAR ? 0 : w.end; i; i = w.node[i].from)
         m->digits[w.node[i].a].rest = w.best - w.node[i].depth;
+    // Where that takes too long the text does not go there, then and later. That is no dead end: a
+    // text comes to where it is by a way that was found, and on that way it can go on.
+    if (w.best == FAR) m->digits[a].rest = FAR;
     free(w.node);
-    return m->digits[a].rest == UNKNOWN ? FAR : m->digits[a].rest;
+    return m->digits[a].rest;
 }
 
 // ---- states ----

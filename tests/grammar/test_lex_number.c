@@ -342,12 +342,61 @@ static void doubles(void **state)
     }
 }
 
+// Walks at random to the last digits that a number has: where the text may not end it goes on, and
+// some byte brings the end nearer.
+static void long_multiples(void **state)
+{
+    (void)state;
+    static const char *const of[] = {"33", "11",      "7",     "0.03", "1.5",
+                                     "97", "1000003", "0.007", "64"};
+    rng r = rng_seed(11);
+    int refused = 0;
+    for (int i = 0; i < 60; i++) {
+        err e = {0};
+        lex *x = lex_new(ESCAPES_ANY);
+        size_t n = sizeof of / sizeof of[0];
+        lex_lang a = lex_multiple(x, of[rng_below(&r, n)], &e);
+        if (rng_below(&r, 2)) a = lex_and(x, a, lex_at_least(x, "100", false, &e));
+        if (rng_below(&r, 2)) a = lex_or(x, a, lex_multiple(x, of[rng_below(&r, n)], &e));
+        if (lex_prepare(x, a, &e)) { // refused: too many numbers to look at
+            refused++;
+            lex_free(x);
+            continue;
+        }
+        for (int k = 0; k < 60; k++) {
+            char text[200];
+            size_t at = 0;
+            for (lex_state s = lex_start(x, a); at + 1 < sizeof text;) {
+                uint32_t rest = lex_rest(x, s);
+                char next[16];
+                uint32_t n_next = 0, nearest = UINT32_MAX;
+                for (const char *c = "0123456789.e-+"; *c; c++) {
+                    lex_state to = lex_step(x, s, (uint8_t)*c);
+                    if (to == LEX_DEAD) continue;
+                    if (lex_rest(x, to) < nearest) nearest = lex_rest(x, to);
+                    next[n_next++] = *c;
+                }
+                text[at] = 0;
+                if (rest > 0 && nearest >= rest)
+                    fail_msg("%s: %u bytes to the end, and %u from the best of %.*s", text, rest,
+                             nearest, (int)n_next, next);
+                if (n_next == 0) break;
+                text[at] = next[rng_below(&r, n_next)];
+                s = lex_step(x, s, (uint8_t)text[at++]);
+            }
+        }
+        lex_free(x);
+    }
+    assert_in_range(refused, 0, 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets),
         cmocka_unit_test(spellings),
         cmocka_unit_test(doubles),
+        cmocka_unit_test(long_multiples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
