@@ -10,7 +10,7 @@ import os
 import re
 
 from phrase import is_question, polish, say
-from values import CITY, FOODS
+from values import CITY
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -94,7 +94,9 @@ if [ ! -f "$WORK/trained" ]; then
         sleep 5
         count=$((count + 1))
         # Without new rows the old ones are learnt by heart.
-        [ $((count % 6)) = 0 ] && ! running generator && ! grep -q "^made in [0-9. ]* s *$" "$WORK/data.log" && say "the generator has failed: $(tail -n 1 "$WORK/data.log"); see $WORK/data.log"
+        if [ $((count % 6)) = 0 ] && ! running generator && ! tail -n 1 "$WORK/data.log" | grep -q "^made in [0-9.]* s *$"; then
+            say "the generator has failed, see $WORK/data.log: $(tail -n 1 "$WORK/data.log")"
+        fi
         [ $((count % 6)) = 0 ] && tail -n 1 "$WORK/train.log" | cut -c1-300
         [ $((count % 12)) = 0 ] && collect
     done
