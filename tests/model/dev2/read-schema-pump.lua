@@ -22,5 +22,5 @@ return {
     if not tostring(value.model):lower():find("corvo 3", 1, true) then return nil, "model is " .. tostring(value.model) end
     return true
   end,
-  replies = { { "read_file", { path = "pump.txt" } }, "The Corvo 3, at 6 bar.", '{"model":"Corvo 3","pressure":6}' },
+  replies = { { "read_file", { path = "pump.txt" } }, "The Corvo 3, at 6 bar.", '{"model": "Corvo 3", "pressure": 6}' },
 }
