@@ -2,7 +2,8 @@ local expect = require "hearth.expect"
 
 local function today(text)
   local day = tonumber(os.date("%d"))
-  return expect.any { os.date("%Y-%m-%d"), { os.date("%B"), day }, { os.date("%B"), expect.any { day .. "th", day .. "st", day .. "nd", day .. "rd" } } }(text)
+  local ordinal = expect.any { day, day .. "th", day .. "st", day .. "nd", day .. "rd" }
+  return expect.any { os.date("%Y-%m-%d"), { os.date("%B"), ordinal } }(text)
 end
 
 return {

@@ -1,5 +1,6 @@
 local expect = require "hearth.expect"
 
+return {
   kind = "unseen tools",
   own_tools = {
     crew_call = [[
@@ -31,3 +32,4 @@ return {
     expect.answer(),
   },
   replies = { { "crew_call", { people = { "Edda", "Rupert", "Min" } } }, "Edda, Rupert and Min are called." },
+}
