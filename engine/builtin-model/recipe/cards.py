@@ -1,31 +1,79 @@
-"""Notes as people keep them, with natural questions: cards.txt, filled with random values."""
+"""Notes as people keep them, with natural questions: cards.txt and cards/*.txt, filled with random values.
+
+cards.txt has slots with fixed names (see `slots`). A card of cards/*.txt, line by line:
+  @ name|other name ; of {p}   words for the file's name; with `of`: the slot that tells one such record from another, so that several may
+                               stand in one note. `; fixed` behind it: the order of the lines means something
+  = line                       a title: stands first or is missing
+  : line       :? line         a line; one that may be missing. Slots are those of scenes.py: {n:int 2 9} {d:person} {x=red|blue}, then {n}
+  ? question => answer         asks for something that stands in the note but not in the words of its line
+  ?| question                  another wording of the question before
+  ! question => expression => answer     something to calculate, {r} is the result
+[a|b] chooses among wordings. A question whose slots are not all in the lines that were drawn is not asked.
+`cards.py` checks all of them, `cards.py show 5 SEED` prints some.
+"""
+import datetime
+import glob
+import json
 import os
 import re
 
 from facts import POOL
 from phrase import say
+from scenes import SLOT, Values
 from values import CITY, MONTHS, FOODS, Val
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def load():
+class Card:
+    def __init__(self, where, head):
+        names, *more = head.split(" ; ")
+        self.where, self.names, self.key, self.fixed = where, names.split("|"), None, "fixed" in more
+        for x in more:
+            if x.startswith("of "):
+                self.key = x[3:].strip("{} ")
+        self.title, self.lines, self.questions, self.sums = None, [], [], []  # lines: (text, may be missing); questions: ([wordings], answer)
+
+
+def add(card, sign, rest):
+    if sign == "=":
+        card.title = rest
+    elif sign in (":", ":?"):
+        card.lines.append((rest, sign == ":?"))
+    elif sign == "?":
+        question, arrow, answer = rest.partition(" => ")
+        if not arrow:
+            raise ValueError("expected `question => answer`")
+        card.questions.append(([question], answer))
+    elif sign == "?|":
+        card.questions[-1][0].append(rest)
+    elif sign == "!":
+        question, expression, answer = rest.split(" => ")
+        card.sums.append((question, expression, answer))
+    else:
+        raise ValueError(f"{sign!r} begins no line of a card")
+
+
+def load(path):
     cards = []
-    with open(os.path.join(HERE, "cards.txt")) as file:
-        for line in file:
-            sign, rest = line[:1], line[2:].strip()
-            if sign == "@":
-                cards.append({"names": rest.split("|"), "lines": [], "questions": [], "sums": []})
-            elif sign == ":":
-                cards[-1]["lines"].append(rest)
-            elif sign == "?":
-                cards[-1]["questions"].append(rest.split(" => "))
-            elif sign == "!":
-                cards[-1]["sums"].append(rest.split(" => "))
+    with open(path) as file:
+        for number, line in enumerate(file, 1):
+            sign, _, rest = line.strip().partition(" ")
+            if not sign or sign[0] == "#":
+                continue
+            where = f"{os.path.basename(path)}:{number}"
+            try:
+                if sign == "@":
+                    cards.append(Card(where, rest))
+                else:
+                    add(cards[-1], sign, rest)
+            except (ValueError, IndexError) as e:
+                raise SystemExit(f"{where}: {e}")
     return cards
 
 
-CARDS = load()
+OLD = load(os.path.join(HERE, "cards.txt"))
+CARDS = [card for path in sorted(glob.glob(os.path.join(HERE, "cards", "*.txt"))) for card in load(path)]
 
 
 def slots(r, V):
@@ -48,34 +96,137 @@ def slots(r, V):
     return values
 
 
+def drawn_slots(r, V, card):
+    values = Values(r, V, datetime.datetime(2026, 5, 4, 10, 20))
+    if card in OLD:
+        values.values.update(slots(r, V))
+    return values
+
+
+PAIR = re.compile(r"([A-Za-z][\w' /-]{0,28}): (\S.*)")
+
+
+def lay_out(r, lines):
+    """The lines in one of the ways in which people and programs write such things."""
+    pairs = [PAIR.fullmatch(line) for line in lines]
+    x = r.random()
+    if not all(pairs) or x < .4:
+        return "\n".join("- " + line for line in lines) if .3 < x < .4 and lines[0][:1] not in "#-*{" else "\n".join(lines)
+    pairs = [p.groups() for p in pairs]
+    snake = lambda key: re.sub(r"\W+", "_", key.lower()).strip("_")
+    if x < .48 and len(set(snake(k) for k, _ in pairs)) == len(pairs):
+        number = lambda v: int(v) if re.fullmatch(r"[1-9]\d{0,8}", v) else v
+        return json.dumps({snake(k): number(v) for k, v in pairs}, ensure_ascii=False, indent=r.choice((None, None, 1, 2)))
+    form = r.choice(("{k} = {v}", "{s}: {v}", "{s} = {v}", "{s}={v}", "* {k}: {v}", "{k} - {v}", "{K}: {v}", "{k}  {v}", "| {k} | {v} |", "**{k}**: {v}", "{l}: {v}", "- {k}: {v}", "{k}:\n  {v}"))
+    one_line = x > .9
+    out = [form.format(k=k, v=v, s=snake(k), K=k.upper(), l=k[0].lower() + k[1:]) for k, v in pairs]
+    return r.choice(("; ", ", ", " / ")).join(f"{k}: {v}" for k, v in pairs) if one_line and not any("," in v or ";" in v for _, v in pairs) else "\n".join(out)
+
+
+def record(r, V, card):
+    """(text, [(question, answer)]) of one draw of the card."""
+    values = drawn_slots(r, V, card)
+    kept = [line for line, optional in card.lines if not optional or r.random() < .6]
+    if card not in OLD and not card.fixed and len(kept) > 3 and r.random() < .25:
+        del kept[r.randrange(len(kept))]
+    title = card.title and r.random() < .5 and values.say(card.title)
+    lines = [values.say(line) for line in kept]
+    if not card.fixed and card not in OLD and r.random() < .35:
+        r.shuffle(lines)
+    here = set(values.values)
+    if card in OLD:
+        here = {name for line in kept + [card.title or ""] for name in re.findall(r"\{(\w+)\}", line)} | {"Thing", "Plant", "Yesno", "Weekday"}
+        here |= {x.lower() for x in here}
+    text = "\n".join(lines) if card in OLD or card.fixed else lay_out(r, lines)
+    questions = []
+    for wordings, answer in card.questions:
+        question = r.choice(wordings)
+        if all(m.group(1) is None or re.split(r"[:=]", m.group(1))[0] in here or m.group(1)[0] in "#" or " " in m.group(1) for m in SLOT.finditer(question + answer)):
+            try:
+                questions.append((values.say(question), values.say(answer), card.key is not None and "{" + card.key + "}" in question))
+            except KeyError:
+                pass
+    return (title + "\n" if title else "") + text, questions, values
+
+
 def draw(r, V):
     """(words for the file's name, text, [(question, answer)]) of one note."""
-    card = r.choice(CARDS)
-    values = slots(r, V)
-    lines = [line.format(**values) for line in card["lines"]]
-    here = set(re.findall(r"\{(\w+)\}", " ".join(card["lines"])))
-    if len(lines) > 2 and lines[0][0] != "{" and r.random() < .3:  # not everything is there; what is gone is not asked
-        gone = r.randrange(len(lines))
-        here -= set(re.findall(r"\{(\w+)\}", card["lines"][gone]))
-        del lines[gone]
-    if r.random() < .15:
-        lines.insert(r.randint(0, len(lines)), V.sentence())
-    style = r.random()
-    if lines[0][0] != "{" and style < .15:
-        lines = ["- " + x for x in lines]
-    text = ("\n" if style < .85 else "; ").join(lines) + r.choice(("", "\n"))
-    questions = []
-    for question, answer in card["questions"]:
-        needs = {x if x in values and x[0].islower() else x.lower() for x in re.findall(r"\{(\w+)\}", answer + question)}
-        if needs <= here:
-            questions.append((say(r, question, **values), answer.format(**values)))
-    return card["names"], text, questions
+    card = r.choice(CARDS if CARDS and r.random() < .85 else OLD)
+    text, questions, _ = record(r, V, card)
+    if card.key and r.random() < .55:  # several of a kind: which of them is the question
+        parts = [(text, questions)] + [record(r, V, card)[:2] for _ in range(r.choice((1, 1, 2, 3)))]
+        text = r.choice(("\n\n", "\n---\n", "\n")).join(t.strip("\n") for t, _ in parts)
+        questions = [q for _, some in parts for q in some if q[2]]
+    elif r.random() < .1:
+        text = r.choice((V.sentence() + "\n" + text, text + "\n" + V.sentence()))
+    return card.names, text + r.choice(("", "\n")), [q[:2] for q in questions]
 
 
 def draw_sum(r, V):
     """The same of a note that gives something to calculate: (words for the file's name, text, question, expression, answer with {r})."""
-    card = r.choice([c for c in CARDS if c["sums"]])
-    values = slots(r, V)
-    question, expression, answer = r.choice(card["sums"])
-    text = "\n".join(line.format(**values) for line in card["lines"]) + r.choice(("", "\n"))
-    return card["names"], text, say(r, question, **values), expression.format(**values), answer.format(**values, r="{r}")
+    while True:
+        card = r.choice([c for c in (CARDS if CARDS and r.random() < .7 else OLD) if c.sums] or [c for c in OLD if c.sums])
+        values = drawn_slots(r, V, card)
+        text = "\n".join(values.say(line) for line, _ in card.lines) + r.choice(("", "\n"))
+        values.values["r"] = "{r}"
+        question, expression, answer = (values.say(x) for x in r.choice(card.sums))
+        return card.names, text, question, expression, answer
+
+
+def check(rounds):
+    """Each card many times: are all its slots there, are there questions?"""
+    import random
+    import tools_twin
+    bad = asked = 0
+    for card in CARDS + OLD:
+        try:
+            seen = set()
+            for seed in range(rounds):
+                r = random.Random(seed)
+                V = Val(r)
+                text, questions, _ = record(r, V, card)
+                seen |= {q[1] for q in questions}
+                for question, answer, _ in questions:
+                    if re.search(r"[{}\[\]]|=>", question + answer):
+                        raise ValueError(f"a sign that was not filled in: {question} => {answer}")
+            if not seen and card.questions:
+                raise ValueError("no question can be asked")
+            if card.key and not any("{" + card.key + "}" in q for wordings, _ in card.questions for q in wordings):
+                raise ValueError(f"of {{{card.key}}}: no question names it")
+            if card not in OLD:
+                r = random.Random(1)
+                values = drawn_slots(r, Val(r), card)
+                for line, _ in card.lines:
+                    values.say(line)
+                values.say(card.title or "")
+                for wordings, answer in card.questions:
+                    for text in wordings + [answer]:
+                        for m in SLOT.finditer(text):
+                            if m.group(1) is not None and re.match(r"\w+[:=]", m.group(1)):
+                                raise ValueError(f"{text}: a question defines no slot of its own")
+                        values.say(text)
+                for question, expression, answer in card.sums:
+                    tools_twin.calculate({"expression": values.say(expression)})
+                    values.values["r"] = "1"
+                    values.say(question), values.say(answer)
+            asked += sum(len(w) for w, _ in card.questions)
+        except Exception as e:
+            bad += 1
+            print(f"{card.where}: {type(e).__name__}: {e}")
+    print(f"{len(CARDS) + len(OLD)} cards, {asked} questions, {bad} wrong")
+    return bad
+
+
+if __name__ == "__main__":
+    import random
+    import sys
+    if sys.argv[1:2] == ["show"]:
+        r = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+        for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 10):
+            names, text, questions = draw(r, Val(r))
+            print("----", names[0])
+            print(text.rstrip("\n"))
+            for question, answer in questions:
+                print("  ?", question, "=>", answer)
+    else:
+        raise SystemExit(1 if check(int(sys.argv[1]) if len(sys.argv) > 1 else 40) else 0)

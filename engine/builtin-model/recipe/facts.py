@@ -16,13 +16,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Relation:
     def __init__(self, head):
         self.name, subjects, self.value = (x.strip() for x in head.split(";"))
+        self.reserved = False  # for evaluation: of the relation nothing is used in training
         self.subjects = subjects.split("|")
         self.statements, self.questions, self.answer, self.search = [], [], "", ""
 
 
-def load():
+def load(name):
     relations = []
-    with open(os.path.join(HERE, "facts.txt")) as file:
+    with open(os.path.join(HERE, name)) as file:
         for line in file:
             sign, rest = line[:1], line[2:].strip()
             if sign == "@":
@@ -38,7 +39,9 @@ def load():
     return relations
 
 
-RELATIONS = load()
+JUDGED, FURTHER = load("facts.txt"), load("facts_more.txt")
+for relation in JUDGED[5::8]:
+    relation.reserved = True
 KIN = ("my sister|my brother|my mother|my father|my wife|my husband|my boss|my neighbor|my aunt|my uncle|my grandmother|"
        "my grandfather|my cousin|my best friend|my landlord|my colleague|my son|my daughter|my roommate|our accountant").split("|")
 THINGS = ("washing machine|laptop|bike|coffee machine|drill|lawn mower|phone|camera|microwave|dishwasher|kettle|printer|guitar|tent|"
@@ -146,17 +149,19 @@ class Facts:
     def __init__(self, r, heldout=False):
         self.r, self.V, self.heldout = r, Val(r), heldout
         self.cast, self.reuse = {}, 0.0
-        self.relations = [x for i, x in enumerate(RELATIONS) if heldout or i % 8 != 5]
+        self.relations = JUDGED if heldout else [x for x in JUDGED if not x.reserved] + FURTHER
+        self.further = set(FURTHER)
 
     def statements(self, relation):
-        if RELATIONS.index(relation) % 8 == 5:
-            return relation.statements
-        return relation.statements[-1:] if self.heldout else relation.statements[:-1]
+        return self.of(relation, relation.statements)
 
     def questions(self, relation):
-        if RELATIONS.index(relation) % 8 == 5:
-            return relation.questions
-        return relation.questions[-1:] if self.heldout else relation.questions[:-1]
+        return self.of(relation, relation.questions)
+
+    def of(self, relation, wordings):
+        if relation.reserved or relation in self.further:
+            return wordings
+        return wordings[-1:] if self.heldout else wordings[:-1]
 
     def new_cast(self, size, reuse):
         """From now on most facts are about the same `size` subjects of each kind: only the meaning tells such facts apart."""
@@ -196,6 +201,8 @@ class Facts:
 
     def value(self, relation, subject):
         r, V, kind = self.r, self.V, relation.value
+        if kind[0] == "=":
+            return r.choice(kind[1:].split("|"))
         if kind == "favorite":
             options = FAVORITE.get(subject)
             return r.choice(options.split("|")) if options else r.choice((V.t_title()[0], V.word().capitalize() if subject != "city" else r.choice(CITY), V.person()))
