@@ -15,6 +15,7 @@ import datetime
 import glob
 import json
 import os
+import random
 import re
 
 from facts import POOL
@@ -123,21 +124,21 @@ def lay_out(r, lines):
     return r.choice(("; ", ", ", " / ")).join(f"{k}: {v}" for k, v in pairs) if one_line and not any("," in v or ";" in v for _, v in pairs) else "\n".join(out)
 
 
-def record(r, V, card):
-    """(text, [(question, answer)]) of one draw of the card."""
+def record(r, V, card, style=None):
+    """(text, [(question, answer, does it name the record)], values, lines) of one draw of the card. style: a Random for the layout."""
     values = drawn_slots(r, V, card)
     kept = [line for line, optional in card.lines if not optional or r.random() < .6]
-    if card not in OLD and not card.fixed and len(kept) > 3 and r.random() < .25:
+    if card not in OLD and not card.fixed and not style and len(kept) > 3 and r.random() < .25:
         del kept[r.randrange(len(kept))]
     title = card.title and r.random() < .5 and values.say(card.title)
     lines = [values.say(line) for line in kept]
-    if not card.fixed and card not in OLD and r.random() < .35:
+    if not card.fixed and card not in OLD and not style and r.random() < .35:
         r.shuffle(lines)
     here = set(values.values)
     if card in OLD:
         here = {name for line in kept + [card.title or ""] for name in re.findall(r"\{(\w+)\}", line)} | {"Thing", "Plant", "Yesno", "Weekday"}
         here |= {x.lower() for x in here}
-    text = "\n".join(lines) if card in OLD or card.fixed else lay_out(r, lines)
+    text = "\n".join(lines) if card in OLD or card.fixed else lay_out(style or r, lines)
     questions = []
     for wordings, answer in card.questions:
         question = r.choice(wordings)
@@ -146,18 +147,38 @@ def record(r, V, card):
                 questions.append((values.say(question), values.say(answer), card.key is not None and "{" + card.key + "}" in question))
             except KeyError:
                 pass
-    return (title + "\n" if title else "") + text, questions, values
+    return (title + "\n" if title and not style else "") + text, questions, values, lines
+
+
+def table(r, rows):
+    """The records as a table, if all of them have the same keys; else None."""
+    pairs = [[PAIR.fullmatch(line) for line in lines] for lines in rows]
+    if not all(all(row) for row in pairs):
+        return None
+    keys = [p.group(1) for p in pairs[0]]
+    if any(len(row) != len(keys) for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
+        return None
+    cells = [keys] + [[p.group(2) for p in row] for row in pairs]
+    if r.random() < .4:
+        return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+    cell = r.choice((",", ",", ", ", ";", "\t"))
+    return "\n".join(cell.join(row) for row in cells)
 
 
 def draw(r, V):
     """(words for the file's name, text, [(question, answer)]) of one note."""
     card = r.choice(CARDS if CARDS and r.random() < .85 else OLD)
-    text, questions, _ = record(r, V, card)
     if card.key and r.random() < .55:  # several of a kind: which of them is the question
-        parts = [(text, questions)] + [record(r, V, card)[:2] for _ in range(r.choice((1, 1, 2, 3)))]
-        text = r.choice(("\n\n", "\n---\n", "\n")).join(t.strip("\n") for t, _ in parts)
-        questions = [q for _, some in parts for q in some if q[2]]
-    elif r.random() < .1:
+        seed = r.random()
+        parts = [record(r, V, card, random.Random(seed)) for _ in range(r.choice((2, 2, 3, 4)))]
+        if len({p[2].values.get(card.key) for p in parts}) == len(parts):
+            text = table(r, [p[3] for p in parts]) if r.random() < .35 else None
+            if not text:
+                text = r.choice(("\n\n", "\n---\n", "\n")).join(p[0].strip("\n") for p in parts)
+            questions = [q for p in parts for q in p[1] if q[2]]
+            return card.names, text + r.choice(("", "\n")), [q[:2] for q in questions]
+    text, questions = record(r, V, card)[:2]
+    if r.random() < .1:
         text = r.choice((V.sentence() + "\n" + text, text + "\n" + V.sentence()))
     return card.names, text + r.choice(("", "\n")), [q[:2] for q in questions]
 
@@ -175,7 +196,6 @@ def draw_sum(r, V):
 
 def check(rounds):
     """Each card many times: are all its slots there, are there questions?"""
-    import random
     import tools_twin
     bad = asked = 0
     for card in CARDS + OLD:
@@ -184,7 +204,7 @@ def check(rounds):
             for seed in range(rounds):
                 r = random.Random(seed)
                 V = Val(r)
-                text, questions, _ = record(r, V, card)
+                text, questions = record(r, V, card)[:2]
                 seen |= {q[1] for q in questions}
                 for question, answer, _ in questions:
                     if re.search(r"[{}\[\]]|=>", question + answer):
@@ -218,7 +238,6 @@ def check(rounds):
 
 
 if __name__ == "__main__":
-    import random
     import sys
     if sys.argv[1:2] == ["show"]:
         r = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -13,12 +13,14 @@ import os
 import re
 
 import cards
+import drill
 import scenes
 import tables
 import tools_twin
 from desk_files import BASES, MAKERS, PRICE_NAMES, TEXT_ENDINGS, folder_name, make_file, make_path
 from facts import Facts
 from phrase import is_question, join_list, polish, say, split
+from unseen import style_name
 from values import MONTHS, SYS, TASKS, FOODS, Val
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -213,7 +215,7 @@ class Tasks:
     def natural_note(self):
         """A file with answers to natural questions: a note (cards.txt), or facts as people tell them (facts.txt)."""
         for _ in range(20):
-            if self.chance(.6):
+            if self.chance(.75):
                 names, text, questions = cards.draw(self.r, self.V)
             else:
                 known = {}
@@ -1162,6 +1164,120 @@ class Tasks:
         value = self.call("calculate", expression=expression)
         self.finish(after, value, answer.format(r=value))
 
+    AMOUNT_LINES = ("{k} = {v}", "{k}: {v}", "{k} {v}", "- {k}: {v}", "- {k} {v}", "{v} {k}", "{k} ({v})", "{k}, {v}", "{k} ... {v}", "{k} - {v}", "{k}={v}", "* {k}  {v}", "| {k} | {v} |", "{k}: {v} EUR", "{k}: ${v}", "{v} for {k}", "{k} cost {v}", "paid {v} for {k}")
+    AMOUNTS_OF = "bills costs prices expenses fees amounts items things purchases payments dues donations savings weights lengths hours minutes points jars boxes tickets visitors pages liters".split()
+    SUM_ALL = ("what do the {w} in {f} come to|add up the {w} in {f}|how much are the {w} in {f} [together|in all]|[work out|find|give me] the total of {f}|sum [up|] {f}|{f}: what is the total|what does everything in {f} make|what is the sum of all {w} in {f}|"
+               "how much did [I|we] [spend|pay] in all[, see|? It is in] {f}|the {w} are in {f}. What do they add up to|I need the total of the {w}[ in|: they are in| from] {f}|put the {w} in {f} together|all the {w} in {f}, added up|tell me what the {w} in {f} [sum to|amount to|make]|"
+               "how many {w} are [listed|counted|there] in {f} altogether|count the {w} in {f} together|total {f} for me|what is the grand total in {f}|read {f} and add everything")
+
+    def amounts(self, least=3, most=8):
+        """Names and numbers, whole and not: nothing of them may be left out."""
+        r = self.r
+        n = r.choices(range(least, most + 1), [most + 3 - i for i in range(least, most + 1)])[0]
+        style = r.choice(("mixed", "mixed", "money", "whole", "tenths"))
+        number = {"mixed": lambda: r.choice((str(r.randint(1, 990)), f"{r.uniform(1, 99):.2f}", f"{r.uniform(1, 99):.1f}", str(r.randint(1, 60) * 10))), "money": lambda: f"{r.uniform(.3, 200):.2f}",
+                  "whole": lambda: str(r.randint(1, r.choice((20, 99, 999)))), "tenths": lambda: f"{r.uniform(.1, 60):.1f}"}[style]
+        names = []
+        while len(names) < n:
+            name = r.choice((self.V.word, self.V.pick_noun, lambda: r.choice(FOODS), self.V.first, lambda: r.choice(("rent", "power", "water", "phone", "gas", "heating", "insurance", "internet", "gym", "taxes", "bus", "lunch", "books"))))()
+            if name not in names:
+                names.append(name)
+        return names, [number() for _ in names]
+
+    def sum_all(self):
+        """The sum of all amounts of a file, or of a request."""
+        self.need("calculate")
+        r = self.r
+        names, numbers = self.amounts()
+        expression = " + ".join(numbers)
+        tail, after = self.tail() if self.chance(.5) else ("", {"do": "", "path": ""})
+        word = r.choice(self.AMOUNTS_OF)
+        if self.chance(.25):
+            items = join_list(r, [f"{v} for {k}" if self.chance(.5) else f"{k} {v}" for k, v in zip(names, numbers)] if self.chance(.6) else numbers)
+            self.ask_any("[I paid|I have|we spent|here are|add up] {x}[. What is that|: how much|. Total| in all]|what do {x} [make|come to]|{x}: what is the sum", x=items)
+            if after["do"]:
+                self.messages[-1]["content"] = self.messages[-1]["content"].rstrip("?.") + say(r, tail, **after)
+        else:
+            self.need("read_file")
+            form = r.choice(self.AMOUNT_LINES)
+            lines = [form.format(k=k, v=v) for k, v in zip(names, numbers)]
+            text = "\n".join(lines)
+            if self.chance(.25):
+                text = r.choice((word.capitalize(), f"# {word.capitalize()}", self.V.pick_noun().capitalize(), f"{word} of {self.V.first()}:")) + "\n" + text
+            elif self.chance(.12) and form[0] not in "-*|":
+                text = r.choice(("; ", ", ")).join(lines) if not "," in form else "; ".join(lines)
+            path = self.new_path([word] + BASES if self.chance(.5) else BASES)
+            if path.endswith(".csv"):
+                raise NotNow
+            self.desk.files[path] = text + r.choice(("", "\n"))
+            self.ask(self.pick(self.SUM_ALL) + tail, f=self.named(path), w=word, **after)
+            self.call("read_file", path=path)
+        value = self.call("calculate", expression=expression)
+        self.finish(after, value, r.choice((f"The total is {value}.", f"The {word} come to {value}.", f"That is {value}.", f"They add up to {value}.")))
+
+    def sum_files(self):
+        """One amount in each of several files."""
+        self.need("read_file", "calculate")
+        r = self.r
+        names, numbers = self.amounts(2, 5)
+        key = r.choice(("used", "total", "count", "amount", "paid", "hours", "km", "visitors", "eggs", "weight", "sold"))
+        form = r.choice(("{key}: {v}", "{key} = {v}", "{v} {key}", "{v}", "{key} {v}", "{name}: {v}", "{name}\n{key}: {v}"))
+        folder = r.choice(("", "", self.V.word() + "/"))
+        ending = r.choice(("txt", "txt", "md", "log"))
+        paths = []
+        for name, number in zip(names, numbers):
+            path = f"{folder}{name.replace(' ', '_').lower()}.{ending}"
+            if path in self.desk.files or folder[:-1] in self.desk.files:
+                raise NotNow
+            self.desk.files[path] = form.format(key=key, v=number, name=name) + r.choice(("", "\n"))
+            paths.append(path)
+        tail, after = self.tail() if self.chance(.4) else ("", {"do": "", "path": ""})
+        self.ask(self.pick("{fs} each [say|hold|give] [how much|a number|an amount]. How much in all|add up the numbers in {fs}|what do {fs} [come to|make] together|read {fs} and [add|sum up] what they say|what is the total over {fs}|sum of {fs}|take the numbers from {fs} and add them") + tail, fs=join_list(r, paths), **after)
+        if self.chance(.5):
+            self.calls(*(("read_file", {"path": path}) for path in paths))
+        else:
+            for path in paths:
+                self.call("read_file", path=path)
+        value = self.call("calculate", expression=" + ".join(numbers))
+        self.finish(after, value, r.choice((f"The total is {value}.", f"Together that is {value}.", f"In all it is {value}.")))
+
+    def card_lookup(self):
+        """A tool of one's own whose result is a note, and a question about it in other words."""
+        r = self.r
+        names, text, questions = cards.draw(r, self.V)
+        if not questions:
+            raise NotNow
+        noun = r.choice(names)
+        verb = r.choice(("get", "lookup", "show", "fetch", "read", "find", "query", "info"))
+        name = style_name([verb, *re.findall(r"[A-Za-z]+", noun)[:2]] if self.chance(.7) else [self.V.word(), verb], r)
+        properties, arguments, ask = {}, {}, ""
+        if self.chance(.6):
+            key = r.choice(("name", "id", "which", "code", "of", noun.split("_")[0], "query"))
+            value = drill.phrase(r, self.V)
+            properties[key] = {"type": "string"}
+            if self.chance(.6):
+                properties[key]["description"] = r.choice((f"Which {noun}.", f"Name of the {noun}.", f"The {noun} to look up."))
+            arguments[key] = value
+            ask = r.choice((f" for {value}", f" of {value}", f" ({value})", f", {noun} {value}"))
+        schema = {"name": name, "description": r.choice((f"What is noted about {noun}.", f"Gives the note on {noun}.", f"Looks up the {noun}.", f"Shows the {noun} as it is kept.")), "parameters": {"type": "object", "properties": properties}}
+        if properties:
+            schema["parameters"]["required"] = list(properties)
+        if name in [s["name"] for s in self.extras] or name in BUILTIN:
+            raise NotNow
+        self.extras.append(schema)
+        question, answer = r.choice(questions)
+        head = r.choice((f"look up the {noun}{ask}: ", f"check the {noun}{ask}. ", f"in the {noun}{ask}, ", f"the {noun}{ask}: "))
+        text_ = r.choice((head + question + "?", f"{question}? Look up the {noun}{ask}."))
+        self.user(text_[0].upper() + text_[1:] if self.chance(.6) else text_)
+        self.messages.append({"role": "assistant", "calls": [{"name": name, "arguments": arguments}]})
+        self.messages.append({"role": "tool", "content": text.rstrip("\n")})
+        self.tell(sentence(answer[0].upper() + answer[1:]))
+        others = [q for q in questions if q[0] != question]
+        while others and self.chance(.35):
+            question, answer = others.pop(r.randrange(len(others)))
+            self.user(say(r, r.choice(("and {q}?", "And {q}?", "{q}?")), q=question))
+            self.tell(sentence(answer[0].upper() + answer[1:]))
+
     def copy_line(self):
         """One line of a file into another file."""
         self.need("read_file", "write_file")
@@ -1284,7 +1400,7 @@ class Tasks:
 
     def clock(self):
         self.need("now")
-        kind = self.r.choice(("time", "weekday", "date", "date", "tomorrow", "days", "days", "until", "until", "weekday_in", "year", "write", "both", "month", "yesterday"))
+        kind = self.r.choice(("time", "weekday", "date", "date", "tomorrow", "days", "days", "until", "until", "weekday_in", "year", "write", "both", "month", "month", "month", "yesterday"))
         t = self.desk.now
         iso = lambda d: d.strftime("%Y-%m-%d")
         if kind == "time":
@@ -1302,7 +1418,7 @@ class Tasks:
             self.call("now")
             self.tell(f"Today is {t:%A}, {iso(t)}." if kind == "date" else f"It is {t:%A}, {iso(t)}, {t:%H:%M}.")
         elif kind in ("year", "month"):
-            self.ask_any(f"what {kind} is it|which {kind} [is it|do we have|are we in]|tell me the [current|] {kind}")
+            self.ask_any(f"what {kind} is it|which {kind} [is it|do we have|are we in]|tell me the [current|] {kind}|remind me what {kind} it is|what {kind} are we in|is this still the same {kind}? Which one is it|the {kind}, please|I forgot which {kind} it is")
             self.call("now")
             self.tell(f"It is {t:%Y}." if kind == "year" else f"It is {t:%B}.")
         elif kind in ("tomorrow", "yesterday"):
@@ -1562,9 +1678,9 @@ class Tasks:
         tool, messages = self.own.pop()
         self.messages += messages
 
-    TASKS = [("read_natural", 16), ("natural_chain", 6), ("natural_search", 3), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_who", 4), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
+    TASKS = [("read_natural", 48), ("natural_chain", 12), ("natural_search", 8), ("card_lookup", 16), ("sum_all", 16), ("sum_files", 7), ("read_answer", 10), ("read_show", 5), ("read_missing_fact", 2), ("read_two", 3), ("first_line", 2), ("todo_count", 2), ("read_calculate", 14), ("csv_ask", 11), ("csv_natural", 12), ("csv_who", 4), ("csv_wrong_column", 3), ("csv_wrong_path", 2),
              ("csv_compare", 2), ("list_show", 6), ("list_count", 2), ("list_then_read", 4), ("search_show", 7), ("search_then_read", 3), ("wrong_path", 8), ("wrong_folder", 1), ("absolute_path", 1), ("repeated", 1.5), ("denied", 2),
-             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 8), ("problem", 9), ("note_sum", 4), ("copy_line", 2), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
+             ("write_text", 11), ("copy_file", 3), ("append_line", 3), ("replace_word", 2), ("extract_write", 7), ("list_write", 1), ("calculate", 8), ("problem", 9), ("note_sum", 12), ("copy_line", 2), ("remember_fact", 9), ("recall_fact", 13), ("recall_then", 3),
              ("noted", 1), ("clock", 9), ("smalltalk", 2), ("from_talk", 1), ("decline", 7), ("ask_back", 5), ("refer_back", 6), ("as_json", 2), ("own_tool", 8)]
     NAMES, WEIGHTS = [t for t, _ in TASKS], [w for _, w in TASKS]
 
@@ -1666,7 +1782,7 @@ class Tasks:
             raise NotNow
         self.messages += messages
 
-    SCENES = .65  # of the conversations begin with one
+    SCENES = .58  # of the conversations begin with one
 
     def attempt(self, name, *more):
         """One task; the conversation is as before when it does not fit."""

@@ -5,6 +5,7 @@ only the copy of what stands above is right. `document(r, V)` is a short convers
 `tokens(r)` is a document of random tokens in which what came before comes again in another order: nothing but copying predicts it.
 """
 import copy
+import datetime
 import json
 import re
 
@@ -150,6 +151,20 @@ def as_json(r, items):
             (f"Call it with {names[0]} {some[0]}", json.dumps({"arguments": {names[0]: some[0]}})), (f"Spell {some[0]} as one word on a line", some[0]))
 
 
+def dates(r):
+    """(question, answer) about a date as the tool `now` writes it."""
+    day = datetime.date(2020, 1, 1) + datetime.timedelta(days=r.randrange(5000))
+    time = f"{r.randint(0, 23):02}:{r.randint(0, 59):02}:{r.randint(0, 59):02}"
+    shown = r.choice((f"{day:%A}, {day} {time} +0000", f"{day:%A}, {day} {time} +0000", str(day), f"{day} {time[:5]}"))
+    asked = [("Which month?", f"It is {day:%B}."), ("What month is it?", f"It is {day:%B}."), ("In words?", f"{day.day} {day:%B} {day.year}."), ("Month and year?", f"{day:%B} {day.year}."), ("The year?", f"It is {day.year}."),
+             ("Only the date.", f"{day}"), ("Day of the month?", f"It is the {day.day}."), ("The month before?", f"{day.replace(day=1) - datetime.timedelta(days=1):%B}."), ("The next month?", f"{day.replace(day=28) + datetime.timedelta(days=5):%B}.")]
+    if shown[0].isalpha():
+        asked += [("Which weekday?", f"It is {day:%A}."), ("Tomorrow?", f"Tomorrow is {day + datetime.timedelta(days=1):%A}."), ("Yesterday?", f"Yesterday was {day - datetime.timedelta(days=1):%A}.")]
+    if ":" in shown:
+        asked += [("The time?", f"It is {time[:5]}."), ("The hour?", f"It is {int(time[:2])}.")]
+    return shown, r.sample(asked, r.randint(1, 3))
+
+
 NTH = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
 
 
@@ -159,7 +174,12 @@ def document(r, V):
     def turn(user, assistant):
         messages.extend(({"role": "user", "content": user}, {"role": "assistant", "content": assistant}))
 
-    if r.random() < .5:  # a list
+    x = r.random()
+    if x < .08:
+        shown, asked = dates(r)
+        for i, (question, answer) in enumerate(asked):
+            turn(f"{shown}\n{question}" if i == 0 else question, answer)
+    elif x < .52:  # a list
         items = things(r, V, r.choice(("file", "file", "code", "number", "person", "key", "phrase")), r.randint(2, 10))
         shown = r.choice((", ", "\n", "\n- ", "; ", " ")) if not any(" " in x for x in items) else r.choice((", ", "\n", "\n- "))
         text = ("- " if shown == "\n- " else "") + shown.join(items)
@@ -171,7 +191,8 @@ def document(r, V):
                 (f"Which is the {NTH[k]}?", f"The {NTH[k]} is {items[k]}."), ("Which is the last?", f"The last is {items[-1]}."), ("What is the first?", f"The first is {items[0]}."),
                 (f"What comes after {items[k - 1]}?" if k else "What comes first?", items[k] + "."), ("Repeat them backwards, with commas.", ", ".join(items[::-1])),
                 ("How many are there?", f"There are {len(items)}: {and_list(items)}."), ("Say them.", and_list(items) + "."),
-                ("All but the first.", and_list(items[1:]) + "."), ("Which of them is the longest?", max(items, key=len) + "."),
+                ("All but the first.", and_list(items[1:]) + "."), (f"All but {items[k]}.", and_list([x for x in items if x != items[k]] or items) + "."), ("The last two.", and_list(items[-2:]) + "."), ("The first two.", and_list(items[:2]) + "."),
+                ("As a sum.", " + ".join(items)), ("Joined by plus signs.", " + ".join(items)), ("Every one of them, numbered.", "\n".join(f"{i}. {x}" for i, x in enumerate(items, 1))), ("Which of them is the longest?", max(items, key=len) + "."),
                 (f"Which begin with {items[k][0]}?", and_list([x for x in items if x[0] == items[k][0]]) + "."),
             ))
             turn((head + text + "\n" + task if r.random() < .6 else f"{task}\n{text}") if n == 0 else task, answer)

@@ -117,7 +117,9 @@ class Worker:
     def __init__(self, data, work, number, workers, seed):
         import desk_tasks
         import facts
+        import cards
         import frames
+        import scenes
         import service
         import unseen
         values.load_words(work)
@@ -127,7 +129,7 @@ class Worker:
         self.desk = desk_tasks.Tasks(self.r, self.unseen)
         self.service = service.Service(self.r)
         self.frames = frames.Frames(self.r, self.unseen)
-        self.facts = facts.Facts(self.r)
+        self.facts, self.cards, self.scenes = facts.Facts(self.r), cards, scenes
         self.data, self.number, self.workers = data, number, workers
         folder = f"{work}/shards"
         self.writer = {k: Writer(self.tokenizer, folder, k, number) for k in dict.fromkeys(TURNS)}
@@ -173,11 +175,18 @@ class Worker:
         return [[(row["text"].strip() + "<|endoftext|>", TEXT)] for row in self.mine("public_text")]
 
     def pair(self):
-        """(text, text, what it is about)."""
+        """(text, text, what it is about): facts, requests in two wordings, notes, intents, answers."""
         x = self.r.random()
-        if x < .78 or not self.load_intents():
+        if x < .15:
+            return self.scenes.two_wordings(self.r, self.unseen.V)
+        if x < .35:
+            _, _, questions = self.cards.draw(self.r, self.unseen.V)
+            if questions:
+                question, answer = self.r.choice(questions)
+                return question, answer, answer
+        if x < .85 or not self.load_intents():
             return self.facts.pair_with_key()
-        if x < .9:
+        if x < .93:
             intent = self.r.choice(list(self.intents))
             one, two = self.r.sample(self.intents[intent], 2)
             return one, two, "intent " + intent

@@ -343,6 +343,29 @@ def play(scene, r, V, desk, memories=(), rename=.35):
     return messages
 
 
+REWORDED = [(scene, what) for scene in SCENES for sign, what in scene.steps if sign == ">" and len(what) > 1]
+
+
+def two_wordings(r, V):
+    """(a request of some scene, the same in other words, what it is about)."""
+    while True:
+        scene, wordings = r.choice(REWORDED)
+        values = Values(r, V, datetime.datetime(2026, 5, 4, 10, 20, 30))
+        try:
+            for step in scene.setup:
+                if step[0] == "pick":
+                    for name, value in zip(step[1], r.choice(step[2])):
+                        values.values[name] = values.say(value)
+                elif step[0] == "mem":
+                    values.fill(step[1])
+                else:
+                    values.fill(step[1] + " ".join(line for line, _ in step[2]))
+            one, two = (values.say(text) for text in r.sample(wordings, 2))
+            return one, two, f"{scene.where} {one}"
+        except KeyError:  # it speaks of a result
+            pass
+
+
 def check(rounds):
     """Each scene many times: does it run, does it say what its results say?"""
     import random
