@@ -464,6 +464,12 @@ class Tasks:
 
     # ---- CSV ----
 
+    @staticmethod
+    def says_column(text, column):
+        """Whether a request tells what a column is called: nobody can know it otherwise without a look at the file."""
+        stem = re.escape(column).replace("_", "[ _]")
+        return re.search(rf"(?<![A-Za-z]){stem}s?(?![A-Za-z])", text, re.I) or column.endswith("s") and re.search(rf"(?<![A-Za-z]){stem[:-1]}(?![A-Za-z])", text, re.I)
+
     def csv_ask(self):
         """One question about a table, by csv_query."""
         self.need("csv_query")
@@ -518,8 +524,9 @@ class Tasks:
             wording = f"the lowest {noun}"
         elif operation == "count":
             q = self.pick("how many [rows|entries|lines|records]{cond} are in {f}|count the [rows|entries|records]{cond} in {f}|how many [rows|entries] does {f} have{cond}|[number of|count] [rows|entries] in {f}{cond}") if self.chance(.6) else self.pick("how many {c} [entries|values] are there in {f}{cond}|count the {c} [values|entries|column] in {f}{cond}|count {c} in {f}{cond}")
-            if "{c}" not in q:
-                c = f.columns[0][0]
+            if "{c}" not in q:  # any column will do: the one of the condition, or the first that is seen
+                c = where.split(" ")[0] if where else f.columns[0][0]
+                unnamed = unnamed or not where
             wording = "the count"
         else:
             q = self.pick("[list|show|give me] the {c} [values|column|entries|]{cond} in {f}|which {c} [values|entries] are in {f}{cond}|list all {c}{cond} in {f}|what are the {c} values in {f}{cond}|[show|list] [the column|] {c} of {f}{cond}|which {c} does {f} have{cond}")
@@ -531,6 +538,7 @@ class Tasks:
         self.ask(q.replace("{cond}", cond.replace("[", "").replace("|", "")) + tail, f=p, c=self.r.choice((c, noun)) if noun.lower() == c.lower() else c, **after)
         args = {"path": f.path, "column": c, "operation": operation}
         if unnamed:
+            self.need("read_file")
             self.call("read_file", path=f.path)
         if where:
             args["where"] = where
@@ -568,14 +576,16 @@ class Tasks:
             self.ask_plain("{q} [in|according to] {f}" + tail, q=question, f=path, **after)
         else:
             self.ask_plain("{q} [in|according to|, says] {f}|{q}? [Look in|See|Read|It is in|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into|up in] {f}[:|,] {q}|[use|take] {f} [to find out|and tell me] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
+        if where and operation == "count":
+            column = where.split(" ")[0]
         args = {"path": path, "column": column, "operation": operation}
         if where:
             args["where"] = where
-        named = not guess or guess == column
-        if not named:
-            if self.has("read_file") and self.chance(.6):
+        said = self.messages[-1]["content"].replace(path, "")
+        if not self.says_column(said, column) or where and not self.says_column(said, where.split(" ")[0]):
+            if self.has("read_file") and self.chance(.85):
                 self.call("read_file", path=path)
-            elif guess in text.split("\n")[0]:
+            elif not guess or guess in text.split("\n")[0] or where and not self.says_column(said, where.split(" ")[0]):
                 raise NotNow
             else:
                 self.call("csv_query", **{**args, "column": guess})
@@ -601,7 +611,8 @@ class Tasks:
             raise NotNow
         self.desk.files[path] = text
         self.ask_plain("{q} [in|according to] {f}|{q}? [Look in|See|Read|Use] {f}|[in|from] {f}: {q}?|{f}: {q}|look [in|into] {f}[:|,] {q}|{q} [in|according to] {f}?", q=question, f=self.named(path))
-        if self.has("read_file") and self.chance(.25):
+        if not self.says_column(question, who) or not self.says_column(question, column) or self.has("read_file") and self.chance(.15):
+            self.need("read_file")
             self.call("read_file", path=path)
         best = self.call("csv_query", path=path, column=column, operation=operation)
         found = self.call("csv_query", path=path, column=who, operation="list", where=f"{column} = {best}")
