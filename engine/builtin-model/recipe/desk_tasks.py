@@ -1224,7 +1224,7 @@ class Tasks:
             self.ask(self.pick(self.SUM_ALL) + tail, f=self.named(path), w=word, **after)
             self.call("read_file", path=path)
         value = self.call("calculate", expression=expression)
-        self.finish(after, value, r.choice((f"The total is {value}.", f"The {word} come to {value}.", f"That is {value}.", f"They add up to {value}.")))
+        self.finish(after, value, f"The total is {value}.")
 
     def sum_files(self):
         """One amount in each of several files."""
@@ -1250,7 +1250,7 @@ class Tasks:
             for path in paths:
                 self.call("read_file", path=path)
         value = self.call("calculate", expression=" + ".join(numbers))
-        self.finish(after, value, r.choice((f"The total is {value}.", f"Together that is {value}.", f"In all it is {value}.")))
+        self.finish(after, value, f"The total is {value}.")
 
     def card_lookup(self):
         """A tool of one's own whose result is a note, and a question about it in other words."""
