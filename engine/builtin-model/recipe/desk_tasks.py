@@ -582,10 +582,11 @@ class Tasks:
         if where:
             args["where"] = where
         said = self.messages[-1]["content"].replace(path, "")
-        if not self.says_column(said, column) or where and not self.says_column(said, where.split(" ")[0]):
+        told = not where or self.says_column(said, where.split(" ")[0]) and where.split(" ", 2)[2].lower() in said.lower()
+        if not told or not self.says_column(said, column):
             if self.has("read_file") and self.chance(.85):
                 self.call("read_file", path=path)
-            elif not guess or guess in text.split("\n")[0] or where and not self.says_column(said, where.split(" ")[0]):
+            elif not guess or guess in text.split("\n")[0] or not told:
                 raise NotNow
             else:
                 self.call("csv_query", **{**args, "column": guess})
