@@ -582,10 +582,11 @@ class Tasks:
         if where:
             args["where"] = where
         said = self.messages[-1]["content"].replace(path, "")
-        if not self.says_column(said, column) or where and not self.says_column(said, where.split(" ")[0]):
+        told = not where or self.says_column(said, where.split(" ")[0]) and where.split(" ", 2)[2].lower() in said.lower()
+        if not told or not self.says_column(said, column):
             if self.has("read_file") and self.chance(.85):
                 self.call("read_file", path=path)
-            elif not guess or guess in text.split("\n")[0] or where and not self.says_column(said, where.split(" ")[0]):
+            elif not guess or guess in text.split("\n")[0] or not told:
                 raise NotNow
             else:
                 self.call("csv_query", **{**args, "column": guess})
@@ -1148,7 +1149,10 @@ class Tasks:
         r, V = self.r, self.V
         question, expression, answer = r.choice(PROBLEMS)
         price = lambda: r.choice((f"{r.uniform(1, 99):.2f}", f"{r.uniform(1, 60):.1f}", str(r.randint(2, 400))))
+        cheap = lambda: r.choice((f"{r.uniform(.3, 19.9):.2f}", f"{r.uniform(1, 19.9):.1f}", str(r.randint(1, 19))))
         slots = {"a": r.randint(2, 40), "b": r.randint(2, 40), "c": r.randint(2, 40), "p": price(), "q": price(), "m": r.choice((5, 10, 12, 15, 18, 20, 25, 30, 40)), "x": r.choice((r.randint(41, 120), r.randint(100, 2000))),
+                 "n": r.choice((50, 100, 200)), "y": r.randint(2001, 9000), "h": r.randint(42, 90), "g": r.randint(4, 39) * 25,
+                 "u": cheap(), "v": cheap(), "s": r.randint(2, 9), "w": r.randint(2, 5), "s2": r.randint(2, 9), "s3": r.randint(2, 9), "s4": r.randint(2, 9),
                  "i": r.choice((V.pick(FOODS), V.word() + "s", V.pick_noun() + "s")), "j": r.choice((V.word(), V.pick_noun())), "k": V.first()}
         tail, after = self.tail() if self.chance(.3) else ("", {"do": "", "path": ""})
         request = say(r, question, **slots)

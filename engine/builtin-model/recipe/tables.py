@@ -1,4 +1,4 @@
-"""Tables as people keep them, with natural questions: tables.txt, filled with random values."""
+"""Tables as people keep them, with natural questions: tables.txt and tables_more.txt, filled with random values."""
 import os
 import re
 
@@ -9,24 +9,27 @@ from values import CITY, MONTHS
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def load():
+def load(*names):
     tables = []
-    with open(os.path.join(HERE, "tables.txt")) as file:
-        for line in file:
-            sign, rest = line[:1], line[2:].strip()
-            if sign == "@":
-                tables.append({"names": rest.split("|"), "questions": []})
-            elif sign == "|":
-                tables[-1]["columns"] = [c.strip().split(":", 1) for c in rest.split("|")]
-            elif sign == "?":
-                question, query, answer = rest.split(" => ")
-                query, _, guess = query.partition(" ~ ")
-                m = re.fullmatch(r"(\w+) (\w+)(?: where (.+))?", query.strip())
-                tables[-1]["questions"].append({"say": question, "operation": m.group(1), "column": m.group(2), "where": m.group(3), "guess": guess.strip(), "answer": answer})
+    lines = []
+    for name in names:
+        with open(os.path.join(HERE, name)) as file:
+            lines += file
+    for line in lines:
+        sign, rest = line[:1], line[2:].strip()
+        if sign == "@":
+            tables.append({"names": rest.split("|"), "questions": []})
+        elif sign == "|":
+            tables[-1]["columns"] = [c.strip().split(":", 1) for c in rest.split("|")]
+        elif sign == "?":
+            question, query, answer = rest.split(" => ")
+            query, _, guess = query.partition(" ~ ")
+            m = re.fullmatch(r"(\w+) (\w+)(?: where (.+))?", query.strip())
+            tables[-1]["questions"].append({"say": question, "operation": m.group(1), "column": m.group(2), "where": m.group(3), "guess": guess.strip(), "answer": answer})
     return tables
 
 
-TABLES = load()
+TABLES = load("tables.txt", "tables_more.txt")
 
 
 def cell(r, V, kind):
@@ -36,7 +39,7 @@ def cell(r, V, kind):
         return f"{r.uniform(1, 900):.2f}" if r.random() < .6 else str(r.randint(1, 2000))
     if kind == "day":
         return f"2026-{r.randint(1, 12):02}-{r.randint(1, 28):02}"
-    simple = {"small": lambda: str(r.randint(1, 6)), "int": lambda: str(r.randint(1, 480)), "tenths": lambda: f"{r.uniform(.1, 45):.1f}", "big": lambda: str(r.randint(9, 99) * 100), "year": lambda: str(r.randint(1998, 2026)),
+    simple = {"small": lambda: str(r.randint(1, 6)), "int": lambda: str(r.randint(1, 480)), "age": lambda: str(r.randint(4, 88)), "tenths": lambda: f"{r.uniform(.1, 45):.1f}", "big": lambda: str(r.randint(9, 99) * 100), "year": lambda: str(r.randint(1998, 2026)),
               "clock": lambda: f"{r.randint(5, 22)}:{r.randint(0, 59):02}", "person": V.person, "first": V.first, "word": V.word, "noun": lambda: V.word() if r.random() < .5 else V.pick_noun(), "city": lambda: r.choice(CITY),
               "id": lambda: r.choice((V.t_id()[0], V.digits(4), V.nonce(1).upper() + V.digits(3))), "title": lambda: V.t_title()[0], "weekday": lambda: V.t_weekday()[0], "plant": lambda: V.t_plant()[0], "task": lambda: V.t_task()[0]}
     return str(simple[kind]())
@@ -79,7 +82,7 @@ BEST = ("[who|which {w}] has the [highest|most|largest] {c}|[which|what] {w} has
 def draw_best(r, V):
     """(path, text, question, max or min, column, the column that says whose it is, answer with {w} and {r})."""
     table = r.choice(TABLES)
-    numbers = [c for c, kind in table["columns"] if kind in ("money", "small", "int", "tenths", "big")]
+    numbers = [c for c, kind in table["columns"] if kind in ("money", "small", "int", "age", "tenths", "big")]
     head = [c for c, _ in table["columns"]]
     if not numbers or "/" in table["columns"][0][1] or table["columns"][0][1] in ("day", "weekday"):
         return None
