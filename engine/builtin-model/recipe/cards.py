@@ -6,7 +6,8 @@ cards.txt has slots with fixed names (see `slots`). A card of cards/*.txt, line 
   = line                       a title: stands first or is missing
   : line       :? line         a line; one that may be missing. Slots are those of scenes.py: {n:int 2 9} {d:person} {x=red|blue}, then {n}
   ? question => answer         asks for something that stands in the note but not in the words of its line
-  ?| question                  another wording of the question before
+  ?| question                  another wording of the question before. With `of`: a question that names {p} asks about one record, one whose
+                               answer names {p} and whose own slots only that record has asks for the record
   ! question => expression => answer     something to calculate, {r} is the result
 [a|b] chooses among wordings. A question whose slots are not all in the lines that were drawn is not asked.
 `cards.py` checks all of them, `cards.py show 5 SEED` prints some.
@@ -125,7 +126,7 @@ def lay_out(r, lines):
 
 
 def record(r, V, card, style=None):
-    """(text, [(question, answer, does it name the record)], values, lines) of one draw of the card. style: a Random for the layout."""
+    """(text, [(question, answer, slots that tell which record is meant)], values, lines) of one draw of the card. style: a Random for the layout."""
     values = drawn_slots(r, V, card)
     kept = [line for line, optional in card.lines if not optional or r.random() < .6]
     if card not in OLD and not card.fixed and not style and len(kept) > 3 and r.random() < .25:
@@ -144,7 +145,12 @@ def record(r, V, card, style=None):
         question = r.choice(wordings)
         if all(m.group(1) is None or re.split(r"[:=]", m.group(1))[0] in here or m.group(1)[0] in "#" or " " in m.group(1) for m in SLOT.finditer(question + answer)):
             try:
-                questions.append((values.say(question), values.say(answer), card.key is not None and "{" + card.key + "}" in question))
+                asks = None  # the slots by which the record is told from the others
+                if card.key and "{" + card.key + "}" in question:
+                    asks = [card.key]
+                elif card.key and "{" + card.key + "}" in answer:
+                    asks = [m.group(1) for m in SLOT.finditer(question) if m.group(1) in values.values]
+                questions.append((values.say(question), values.say(answer), asks))
             except KeyError:
                 pass
     return (title + "\n" if title and not style else "") + text, questions, values, lines
@@ -175,7 +181,8 @@ def draw(r, V):
             text = table(r, [p[3] for p in parts]) if r.random() < .35 else None
             if not text:
                 text = r.choice(("\n\n", "\n---\n", "\n")).join(p[0].strip("\n") for p in parts)
-            questions = [q for p in parts for q in p[1] if q[2]]
+            only = lambda part, slot: all(p is part or p[2].values.get(slot) != part[2].values[slot] for p in parts)
+            questions = [q for p in parts for q in p[1] if q[2] and any(only(p, slot) for slot in q[2])]
             return card.names, text + r.choice(("", "\n")), [q[:2] for q in questions]
     text, questions = record(r, V, card)[:2]
     if r.random() < .1:

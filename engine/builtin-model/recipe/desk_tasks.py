@@ -1179,7 +1179,7 @@ class Tasks:
         value = self.call("calculate", expression=expression)
         self.finish(after, value, answer.format(r=value))
 
-    AMOUNT_LINES = ("{k} = {v}", "{k}: {v}", "{k} {v}", "- {k}: {v}", "- {k} {v}", "{v} {k}", "{k} ({v})", "{k}, {v}", "{k} ... {v}", "{k} - {v}", "{k}={v}", "* {k}  {v}", "| {k} | {v} |", "{k}: {v} EUR", "{k}: ${v}", "{v} for {k}", "{k} cost {v}", "paid {v} for {k}")
+    AMOUNT_LINES = ("{k} = {v}", "{k}: {v}", "{k} {v}", "- {k}: {v}", "- {k} {v}", "{v} {k}", "{k} ({v})", "{k}, {v}", "{k} ... {v}", "{k} - {v}", "{k}={v}", "* {k}  {v}", "| {k} | {v} |", "{k}: {v} EUR", "{k}: ${v}", "{v} for {k}", "{k} cost {v}", "paid {v} for {k}", "{v}", "{v}", "{v} {u}", "- {v}", "{k} {v} {u}")
     AMOUNTS_OF = "bills costs prices expenses fees amounts items things purchases payments dues donations savings weights lengths hours minutes points jars boxes tickets visitors pages liters".split()
     SUM_ALL = ("what do the {w} in {f} come to|add up the {w} in {f}|how much are the {w} in {f} [together|in all]|[work out|find|give me] the total of {f}|sum [up|] {f}|{f}: what is the total|what does everything in {f} make|what is the sum of all {w} in {f}|"
                "how much did [I|we] [spend|pay] in all[, see|? It is in] {f}|the {w} are in {f}. What do they add up to|I need the total of the {w}[ in|: they are in| from] {f}|put the {w} in {f} together|all the {w} in {f}, added up|tell me what the {w} in {f} [sum to|amount to|make]|"
@@ -1214,8 +1214,8 @@ class Tasks:
                 self.messages[-1]["content"] = self.messages[-1]["content"].rstrip("?.") + say(r, tail, **after)
         else:
             self.need("read_file")
-            form = r.choice(self.AMOUNT_LINES)
-            lines = [form.format(k=k, v=v) for k, v in zip(names, numbers)]
+            form, unit = r.choice(self.AMOUNT_LINES), r.choice(("kg", "m", "km", "h", "EUR", "l", "pages", "min"))
+            lines = [form.format(k=k, v=v, u=unit) for k, v in zip(names, numbers)]
             text = "\n".join(lines)
             if self.chance(.25):
                 text = r.choice((word.capitalize(), f"# {word.capitalize()}", self.V.pick_noun().capitalize(), f"{word} of {self.V.first()}:")) + "\n" + text
