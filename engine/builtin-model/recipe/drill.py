@@ -1,7 +1,8 @@
 """Practice in exact copying, the skill that every call needs: tools and values under names that no memory helps with, and drills.
 
 `scramble(r, V, doc)` gives the tools of a conversation, their arguments and what is said other, random names everywhere at once, so that
-only the copy of what stands above is right. `document(r, V)` is a short conversation about a list or a table of random things.
+only the copy of what stands above is right. `rare_words(r, V, doc)` does so with words that come out of a file or another result and are told again.
+`document(r, V)` is a short conversation about a list or a table of random things.
 `tokens(r)` is a document of random tokens in which what came before comes again in another order: nothing but copying predicts it.
 """
 import copy
@@ -14,6 +15,9 @@ import numpy as np
 from render import NONE, TARGET, calls_of
 from unseen import style_name
 
+# Words of the tools' own results and of dates, which mean something.
+FIXED = set("""there such file column columns match matches rows where wrote saved read more than have this that with known unknown must mean nothing memory about found lines line bytes byte error
+    monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december true false null""".split())
 FIRST_TOKEN, TOKENS_END = 256, 8176  # ordinary text: behind the single bytes, before the special tokens
 
 
@@ -110,6 +114,37 @@ def scramble(r, V, doc, names=.5, values=.25):
                 message["content"] = replace(message["content"], table)
             for call in calls_of(message):
                 call["arguments"] = {k: table.get(v, v) if isinstance(v, str) else v for k, v in call["arguments"].items()}
+    return doc
+
+
+def rare_words(r, V, doc, share=.3):
+    """In `share` of the conversations one to three words that a result brings and the assistant repeats become other words, everywhere: what
+    is copied then is what stands there, not what would be likely."""
+    if r.random() > share or not doc.get("tools") or any("pieces" in m for m in doc["messages"]):
+        return doc
+    asked, brought, told = [], [], []
+    for m in doc["messages"]:
+        (asked if m["role"] == "user" else brought if m["role"] == "tool" else told).append(m.get("content") or "")
+        for call in calls_of(m):
+            if not isinstance(call["arguments"], dict):
+                return doc
+            told.append(json.dumps(call["arguments"], ensure_ascii=False))
+    words = lambda texts: set(re.findall(r"(?<![\w./-])[A-Za-z][a-z]{3,}(?![\w./-])", "\n".join(texts)))
+    known = {w.lower() for w in words(asked) | words([json.dumps(doc["tools"]), doc.get("sys") or ""])}
+    common = [w for w in words(brought) & words(told) if w.lower() not in known and w.lower() not in FIXED and not w.endswith("ed")]
+    if not common:
+        return doc
+    table = {}
+    for w in r.sample(sorted(common), min(len(common), r.choice((1, 1, 2, 3)))):
+        new = r.choice((V.word, V.word, V.word, V.nonce, V.last))()
+        table[w] = new[:1].upper() + new[1:] if w[0].isupper() else new.lower() if r.random() < .9 else new
+    doc = copy.deepcopy(doc)
+    for m in doc["messages"]:
+        if m.get("content"):
+            m["content"] = replace(m["content"], table)
+        for call in calls_of(m):
+            call["arguments"] = {k: replace(v, table) if isinstance(v, str) else [replace(x, table) if isinstance(x, str) else x for x in v] if isinstance(v, list) else v
+                                 for k, v in call["arguments"].items()}
     return doc
 
 

@@ -142,11 +142,11 @@ class Worker:
     # ---- one batch of documents of each kind; None: there are no more ----
 
     def desk_batch(self):
-        return [render(drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0)) for _ in range(256)]
+        return [render(drill.rare_words(self.r, self.unseen.V, drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0))) for _ in range(256)]
 
     def unseen_batch(self):
         makers = self.unseen, self.unseen, self.unseen, self.frames
-        return [render(drill.scramble(self.r, self.unseen.V, self.r.choice(makers).doc())) for _ in range(256)]
+        return [render(drill.rare_words(self.r, self.unseen.V, drill.scramble(self.r, self.unseen.V, self.r.choice(makers).doc()))) for _ in range(256)]
 
     def service_batch(self):
         return [render(drill.scramble(self.r, self.unseen.V, self.service.doc(), .4, .15)) for _ in range(128)]
@@ -280,7 +280,7 @@ def words(data, folder):
             sentences.append(sentence)
     random.Random(1).shuffle(sentences)
     with open(f"{folder}/words.txt", "w") as out:
-        out.write("\n".join(word for word, _ in count.most_common(12000)[400:]))
+        out.write("\n".join(word for word, _ in count.most_common(30000)[400:]))
     with open(f"{folder}/sentences.txt", "w") as out:
         out.write("\n".join(dict.fromkeys(sentences[:40000])))
 
