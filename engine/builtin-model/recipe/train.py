@@ -34,7 +34,7 @@ import model as M
 KINDS = ("desk", "unseen", "service", "dialogs", "drill", "chat", "text", "pairs")
 # Rows of each kind, at the start and in the decay: running text early, Hearth's own work late.
 MIX_EARLY = {"desk": .36, "unseen": .30, "service": .08, "dialogs": .08, "drill": .09, "chat": .01, "text": .02, "pairs": .06}
-MIX_LATE = {"desk": .40, "unseen": .32, "service": .08, "dialogs": .07, "drill": .05, "chat": .01, "text": .01, "pairs": .06}
+MIX_LATE = {"desk": .44, "unseen": .30, "service": .07, "dialogs": .06, "drill": .05, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
 SKIPPED_MAX, SKIPPED_AMONG = 20, 200
 
