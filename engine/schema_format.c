@@ -300,10 +300,21 @@ static bool local_holds(const char *s, size_t n, bool idn)
     return true;
 }
 
+// Labels of RFC 5321: any length, and `--` anywhere inside; what the rules of host names add is not
+// asked of them.
+static bool plain_domain_holds(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool edge = i == 0 || i + 1 == n || s[i - 1] == '.' || s[i + 1] == '.';
+        if (s[i] == '.' ? edge : !is_alnum(s[i]) && (s[i] != '-' || edge)) return false;
+    }
+    return n > 0;
+}
+
 // Mail systems bring the domain to composed form themselves, so it need not come so.
 static bool mail_domain_holds(const char *s, size_t n, bool idn)
 {
-    if (!idn) return name_holds(s, n, false);
+    if (!idn || is_ascii(s, n)) return plain_domain_holds(s, n);
     char *composed = idn_composed(s, n);
     bool holds = composed && name_holds(composed, strlen(composed), true);
     free(composed);

@@ -49,6 +49,7 @@ static const struct {
     {"email", "a@[IPv6:::1]", true},
     {"email", "a@[IPv6:1:2:3:4:5:6:7::]", false},
     {"email", "a@-b.c", false},
+    {"email", "a@bc--d.e", true},
     {"hostname", "a", true},
     {"hostname", "a--b.c", true},
     {"hostname", "ab--c", false}, // not said to be valid, though some such names are
