@@ -145,6 +145,44 @@ VAGUE = {"thing": "the {n}|one of the {n}s|a {n}", "the": "the {n}|one of the {n
 VALUES = {}  # role of the files: (its values, how they are said)
 
 
+MORSE = dict(zip("abcdefghijklmnopqrstuvwxyz", ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --..".split()))
+RADIO = "Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Lima Mike November Oscar Papa Quebec Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu".split()
+
+
+def roman(n):
+    out = ""
+    for value, sign in zip((1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1), "M CM D CD C XC L XL X IX V IV I".split()):
+        out, n = out + sign * (n // value), n % value
+    return out
+
+
+def in_base(n, base):
+    return in_base(n // base, base).lstrip("0") + "0123456789abcdef"[n % base] if n else "0"
+
+
+def degrees(x, source, target):
+    celsius = {"celsius": x, "fahrenheit": (x - 32) / 1.8, "kelvin": x - 273.15}[source]
+    return {"celsius": celsius, "fahrenheit": celsius * 1.8 + 32, "kelvin": celsius + 273.15}[target]
+
+
+def cased(text, form):
+    return {"upper": text.upper(), "lower": text.lower(), "title": text.title(), "snake": text.lower().replace(" ", "_"), "kebab": text.lower().replace(" ", "-")}[form]
+
+
+# The other forms are calculated: a tool does not tell what is wrong. From {role: value}.
+FORMS = {
+    "roman": lambda v: roman(v["numeral"]),
+    "digits": lambda v: in_base(v["numeral"], v["base"]),
+    "spelt": lambda v: " ".join(RADIO[ord(c) - 97] for c in v["phrase"].lower() if "a" <= c <= "z"),
+    "morse": lambda v: " ".join(MORSE.get(c, "/") for c in v["phrase"].lower()),
+    "rounded": lambda v: f"{v['exact']:.{v['places']}f}",
+    "degrees": lambda v: f"{degrees(v['temperature'], v['scale_from'], v['scale_to']):.1f}",
+    "cased": lambda v: cased(v["phrase"], v["shape"]),
+    "share": lambda v: f"{v['money'] / v['parts']:.2f}",
+    "short": lambda v: "".join(x[0] for x in v["phrase"].split()).upper() if " " in v["phrase"] else v["phrase"][:3] + ".",
+}
+
+
 class Frame:
     def __init__(self, names, descriptions, roles):
         self.names, self.descriptions = words(names), words(descriptions)
@@ -512,6 +550,8 @@ class Frames:
 
         if m and m.group(1) in facts:
             r = text = facts[m.group(1)]()
+        elif m and m.group(1) in FORMS:
+            r = text = FORMS[m.group(1)]({k: v[0] for k, v in values.items()})
         elif m:
             self.found[m.group(1)] = self.draw(t, m.group(1))
             r = text = self.found[m.group(1)][1]
