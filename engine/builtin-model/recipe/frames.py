@@ -378,7 +378,7 @@ class Frames:
         r, V = self.r, self.V
         if role in VALUES:
             values, said = VALUES[role]
-            v = self.chance(.5) if TYPES.get(role) == "boolean" else self.made(values)
+            v = values == "true" or self.chance(.5) if TYPES.get(role) == "boolean" else self.made(values)
             return v, "" if TYPES.get(role) == "boolean" else said.replace("{v}", str(v))
         if role in ("thing", "thing2"):
             if t["kind"] == "int":
