@@ -179,7 +179,7 @@ FORMS = {
     "degrees": lambda v: f"{degrees(v['temperature'], v['scale_from'], v['scale_to']):.1f}",
     "cased": lambda v: cased(v["phrase"], v["shape"]),
     "share": lambda v: f"{v['money'] / v['parts']:.2f}",
-    "short": lambda v: "".join(x[0] for x in v["phrase"].split()).upper() if " " in v["phrase"] else v["phrase"][:3] + ".",
+    "short": lambda v: "".join(x[0] for x in v["phrase"].split()).upper() if " " in v["phrase"] else v["phrase"][:3],
 }
 
 
@@ -807,7 +807,7 @@ class Frames:
         if self.chance(.5):  # relatives
             key = self.pick(("thing", "the", "person", "text", "day", "place"))
             frames += r.sample([f for f in FRAMES if key in dict(f.roles)], 2)
-        self.linked = self.chance(.15)
+        self.linked = self.chance(.11)
         if self.linked:
             find = self.pick([f for f in FRAMES if f.finds])
             role = self.pick(list(find.finds))
