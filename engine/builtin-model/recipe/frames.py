@@ -142,6 +142,7 @@ BARE = [
 
 VAGUE = {"thing": "the {n}|one of the {n}s|a {n}", "the": "the {n}|one of the {n}s", "thing2": "another {n}", "person": "somebody|someone", "group": "one of the groups|a group",
          "bed": "one of the beds|a bed", "animal": "pets"}  # what stands for a role that is not said
+TWINS = ({"set heights", "raise and lower things"}, {"set levels", "change the volume", "change the light", "colour lights"}, {"find things", "find ships"})  # one might do the other's work
 VALUES = {}  # role of the files: (its values, how they are said)
 
 
@@ -623,7 +624,7 @@ class Frames:
         options = []
         for source in t["frame"].requests:
             m = re.fullmatch(r"(.*\{.*?)(?:,? (?:to|into|in|with|for|from|of|by|on|at|over to|between|as|does not want)|:|,| ->)? \"?\{(\w+)\}\"?", re.sub(r"\[[^\[\]]*\]", "", source))
-            if m and m.group(2) in t["args"] and ROLES[m.group(2)][2] and "{" + m.group(2) not in m.group(1) and not m.group(1).endswith((" or", " and", "->")):
+            if m and m.group(2) in t["args"] and ROLES[m.group(2)][2] and "{" + m.group(2) not in m.group(1) and not m.group(1).endswith((" or", " and", "->", " a", " the", " our", " from", " of", " in", " base", " channel")):
                 options.append((m.group(1).strip(), m.group(2), source))
             for role in VAGUE:
                 if "{" + role + "}" in source and role in t["args"] and ROLES[role][2]:
@@ -772,7 +773,8 @@ class Frames:
 
     def decline(self):
         have = {t["frame"] for t in self.tools}
-        frame = self.pick([f for f in FRAMES if f not in have])
+        near = {f.decline for f in have if f}
+        frame = self.pick([f for f in FRAMES if f not in have and not any(f.decline in twins and twins & near for twins in TWINS)])
         state = self.tools
         t = self.tool(frame)
         self.tools = state
