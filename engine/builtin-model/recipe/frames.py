@@ -1,4 +1,4 @@
-"""Conversations about things, people and places at tools of the user's own: frames.txt says what can be done and who takes part, here a
+"""Conversations about things, people and places at tools of the user's own: frames.txt and frames_more.txt say what can be done and who takes part, here a
 small world of such tools is made (names in every style, arguments by their role, near relatives among them), and people talk about it:
 straight, leaving something out, going on with "and bed 4 too", with "it" for what was named before, taking it back, running into errors
 that say what would be right, asking for what no tool can do. Who does what to whom must be understood; no tool is like another.
@@ -120,7 +120,9 @@ AGAIN = "thing the person article place bed animal meter group people tags items
 DECLINE = ("I have no tool to {a}.|I have no tool to {a}.|I have no tool for that.|I can't {a} with the tools I have.|None of my tools can {a}.").split("|")
 VERBS = set(("move put take get swap let add make remove send tell write keep give lend hand return bring set turn switch start stop reserve free cancel find count tag mix "
              "blend invite ask order buy rename call connect link rate log pay plot draw chart dial open try sum remind share show feed water plant plan lock unlock compare "
-             "convert pick choose post draft report check weigh repair have pour note book arm guard enter").split())
+             "convert pick choose post draft report check weigh repair have pour note book arm guard enter "
+             "tilt dim raise lower rent hire split divide spell encode stamp wrap lend park dry bake heat cool clean sweep dose sample inspect read fetch collect deliver steer "
+             "translate reverse render round abbreviate scale extend renew hang fold sharpen charge mount admit measure schedule close press iron sew cut mow prune").split())
 YES = words("yes|ok|fine|do it|yes please|sure|all right|yes, do that|go ahead|why not")
 NO = words("no|no, leave it|better not|no thanks|never mind|then not")
 # tools without arguments: names, descriptions, requests, results, answers
@@ -138,31 +140,109 @@ BARE = [
 ]
 
 
+VAGUE = {"thing": "the {n}|one of the {n}s|a {n}", "the": "the {n}|one of the {n}s", "thing2": "another {n}", "person": "somebody|someone", "group": "one of the groups|a group",
+         "bed": "one of the beds|a bed", "animal": "pets"}  # what stands for a role that is not said
+TWINS = ({"set heights", "raise and lower things"}, {"set levels", "change the volume", "change the light", "colour lights"}, {"find things", "find ships"})  # one might do the other's work
+VALUES = {}  # role of the files: (its values, how they are said)
+
+
+MORSE = dict(zip("abcdefghijklmnopqrstuvwxyz", ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --..".split()))
+RADIO = "Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Lima Mike November Oscar Papa Quebec Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu".split()
+
+
+def roman(n):
+    out = ""
+    for value, sign in zip((1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1), "M CM D CD C XC L XL X IX V IV I".split()):
+        out, n = out + sign * (n // value), n % value
+    return out
+
+
+def in_base(n, base):
+    return in_base(n // base, base).lstrip("0") + "0123456789abcdef"[n % base] if n else "0"
+
+
+def degrees(x, source, target):
+    celsius = {"celsius": x, "fahrenheit": (x - 32) / 1.8, "kelvin": x - 273.15}[source]
+    return {"celsius": celsius, "fahrenheit": celsius * 1.8 + 32, "kelvin": celsius + 273.15}[target]
+
+
+def cased(text, form):
+    return {"upper": text.upper(), "lower": text.lower(), "title": text.title(), "snake": text.lower().replace(" ", "_"), "kebab": text.lower().replace(" ", "-")}[form]
+
+
+# The other forms are calculated: a tool does not tell what is wrong. From {role: value}.
+FORMS = {
+    "roman": lambda v: roman(v["numeral"]),
+    "digits": lambda v: in_base(v["numeral"], v["base"]),
+    "spelt": lambda v: " ".join(RADIO[ord(c) - 97] for c in v["phrase"].lower() if "a" <= c <= "z"),
+    "morse": lambda v: " ".join(MORSE.get(c, "/") for c in v["phrase"].lower()),
+    "rounded": lambda v: f"{v['exact']:.{v['places']}f}",
+    "degrees": lambda v: f"{degrees(v['temperature'], v['scale_from'], v['scale_to']):.1f}",
+    "cased": lambda v: cased(v["phrase"], v["shape"]),
+    "share": lambda v: f"{v['money'] / v['parts']:.2f}",
+    "short": lambda v: "".join(x[0] for x in v["phrase"].split()).upper() if " " in v["phrase"] else v["phrase"][:3],
+}
+
+
 class Frame:
     def __init__(self, names, descriptions, roles):
         self.names, self.descriptions = words(names), words(descriptions)
         self.roles = [(x[:-1], x[-1] == "!") for x in roles.split()]
         self.requests, self.results, self.answers, self.decline = [], [], [], ""
+        self.own, self.finds = {}, {}  # the answer to one request alone; how a role is called that the result tells
+
+    @property
+    def looks_up(self):
+        return self.results[0][:3] == "{x:" or "=" in self.results[0]
+
+
+def apart(text):
+    """What stands between | outside braces."""
+    return re.split(r"\|(?![^{}]*\})", text)
+
+
+def add_role(text, key):
+    """A role of the files: its name and type, and what ROLES says of one."""
+    head, names, descriptions, question, ways, values, vague, said = ([x.strip() for x in text.split(";")] + [""] * 7)[:8]
+    role, _, kind = head.partition(" ")
+    ROLES[role], VALUES[role] = (names, descriptions, question, ways), (values, said or "{v}")
+    if vague:
+        VAGUE[role] = vague
+    if kind == "enum":
+        ENUMS[role] = values
+    elif kind:
+        TYPES[role] = kind
+    if key:
+        AGAIN.append(role)
 
 
 def load():
-    frames = []
-    with open(os.path.join(HERE, "frames.txt")) as file:
-        for line in file:
-            line = line.rstrip("\n")
-            if not line or line[0] == "#":
-                continue
-            sign, rest = line[0], line[2:]
-            if sign == "@":
-                frames.append(Frame(*(x.strip() for x in rest.split(" : "))))
-            elif sign == ">":
-                frames[-1].requests.append(rest)
-            elif sign == "=":
-                frames[-1].results = words(rest)
-            elif sign == "<":
-                frames[-1].answers.append(rest)
-            elif sign == "-":
-                frames[-1].decline = rest
+    frames, lines = [], []
+    for name in ("frames.txt", "frames_more.txt"):
+        with open(os.path.join(HERE, name)) as file:
+            lines += file.read().split("\n")
+    for line in lines:
+        if not line or line[0] == "#":
+            continue
+        sign, rest = line[0], line[2:]
+        if sign in "%+":
+            add_role(rest, sign == "+")
+        elif sign == "@":
+            frames.append(Frame(*(x.strip() for x in rest.split(" : "))))
+        elif sign == ">":
+            request, _, own = rest.partition(" >> ")
+            frames[-1].requests.append(request)
+            if own:
+                frames[-1].own[request] = own
+        elif sign == "=":
+            frames[-1].results = apart(rest)
+        elif sign == "<":
+            frames[-1].answers.append(rest)
+        elif sign == "*":
+            role, called = rest.split(" : ")
+            frames[-1].finds[role] = words(called)
+        elif sign == "-":
+            frames[-1].decline = rest
     return frames
 
 
@@ -279,9 +359,28 @@ class Frames:
     def number(self, low, high):
         return self.r.randint(low, high)
 
+    def made(self, spec):
+        """A value of a|b|{1-9}-b: numbers from-to (with as many decimals), @kinds of names, texts with such in braces."""
+        option, V = self.pick(apart(spec)), self.V
+        m = re.fullmatch(r"(-?\d+(?:\.(\d+))?)-(-?\d+(?:\.\d+)?)", option)
+        if m and m.group(2):
+            return round(self.r.uniform(float(m.group(1)), float(m.group(3))), len(m.group(2)))
+        if m:
+            return self.number(int(m.group(1)), int(m.group(3)))
+        if option[:1] == "@":
+            return {"first": V.first, "person": V.person, "word": lambda: V.word().capitalize(), "company": lambda: V.t_company()[1], "title": lambda: V.t_title()[1], "code": lambda: V.t_code()[1],
+                    "city": lambda: self.pick(CITY), "place": lambda: "the " + self.pick(PLACES), "letter": lambda: self.pick("ABCDEFGHKLMNPRSTVXZ"), "day": lambda: self.draw(None, "day")[0],
+                    "time": lambda: self.draw(None, "time")[0], "date": lambda: f"{self.number(1, 28)} {self.pick(MONTHS)} {self.number(2015, 2029)}",
+                    "tel": lambda: f"0{self.number(20, 99)} {self.number(100000, 9999999)}", "nonce": lambda: V.nonce().capitalize()}[option[1:]]()
+        return re.sub(r"\{([^{}]+)\}", lambda m: str(self.made(m.group(1))), option)
+
     def draw(self, t, role):
         """(value, as it is said)"""
         r, V = self.r, self.V
+        if role in VALUES:
+            values, said = VALUES[role]
+            v = values == "true" or self.chance(.5) if TYPES.get(role) == "boolean" else self.made(values)
+            return v, "" if TYPES.get(role) == "boolean" else said.replace("{v}", str(v))
         if role in ("thing", "thing2"):
             if t["kind"] == "int":
                 v = self.number(1, 99) if self.chance(.7) else self.number(100, 9999)
@@ -385,7 +484,9 @@ class Frames:
 
     def core(self, t, values, templates=None):
         """A request that says these values."""
-        template = say(self.r, re.sub(r"\{([^{}]*)\}", lambda m: "\1" + m.group(1).replace("|", "\3") + "\2", self.pick(templates or t["frame"].requests)))
+        template = self.pick(templates or t["frame"].requests)
+        t["own"] = t["frame"].own.get(template)
+        template = say(self.r, re.sub(r"\{([^{}]*)\}", lambda m: "\1" + m.group(1).replace("|", "\3") + "\2", template))
         template = template.replace("\1", "{").replace("\2", "}").replace("\3", "|")
         text = self.fill(template, values)
         said = re.findall(r"\{(\w+)", template)
@@ -433,21 +534,38 @@ class Frames:
     def outcome(self, t, values):
         """What the tool says and what is told of it."""
         text = self.pick(t["frame"].results)
-        facts = {"person": lambda: self.V.first(), "goal": lambda: self.draw(t, "goal")[1], "n": lambda: str(sum(values["nums"][0]) if "nums" in values else self.number(1, 900)), "deg": lambda: f"{self.r.uniform(-5, 30):.1f}",
+        facts = {"n": lambda: str(sum(values["nums"][0]) if "nums" in values else self.number(1, 900)), "deg": lambda: f"{self.r.uniform(-5, 30):.1f}",
                  "time": lambda: f"{self.pick(DAYS)} at {self.draw(t, 'time')[1]}", "state": lambda: self.pick(STATES), "money": lambda: f"{self.r.uniform(1, 60):.2f}",
                  "tel": lambda: f"0{self.number(20, 99)} {self.number(100000, 9999999)}", "job": lambda: "a " + self.pick(JOBS), "kg": lambda: f"{self.r.uniform(.5, 90):.1f} kg",
                  "dec": lambda: f"{self.r.uniform(.1, 900):.1f}", "road": lambda: f"road {self.number(1, 90)}", "of_people": lambda: self.pick(values["people"][0])}
         r = ""
         m = re.fullmatch(r"\{x:(\w+)\}", text)
-        if m:
+        self.found = {}
+
+        def tell(m):
+            name, spec = m.groups()
+            if name not in self.found:
+                v = self.made(spec) if spec else ""
+                self.found[name] = (v, str(v)) if spec else self.draw(t, name)
+            return self.found[name][1]
+
+        if m and m.group(1) in facts:
             r = text = facts[m.group(1)]()
+        elif m and m.group(1) in FORMS:
+            r = text = FORMS[m.group(1)]({k: v[0] for k, v in values.items()})
+        elif m:
+            self.found[m.group(1)] = self.draw(t, m.group(1))
+            r = text = self.found[m.group(1)][1]
         else:
+            text = re.sub(r"\{(\w+)=([^{}]*)\}", tell, text)
             text = re.sub(r"\{([nk])\}", lambda _: str(self.number(2, 99)), text)
             r = text = self.fill(text, values)
-        answer = say(self.r, re.sub(r"\{([^{}]*)\}", lambda m: "\1" + m.group(1).replace("|", "\3") + "\2", self.pick(t["frame"].answers))).replace("\1", "{").replace("\2", "}").replace("\3", "|")
+        answer = say(self.r, re.sub(r"\{([^{}]*)\}", lambda m: "\1" + m.group(1).replace("|", "\3") + "\2", t.get("own") or self.pick(t["frame"].answers))).replace("\1", "{").replace("\2", "}").replace("\3", "|")
         shown = {k: (v[0], ", ".join(map(str, v[0][:-1])) + " and " + str(v[0][-1]) if isinstance(v[0], list) and len(v[0]) > 1 else v[1]) for k, v in values.items()}
-        answer = self.start(self.fill(answer.replace("{r}", r.replace("{", "(")), shown))
-        if self.chance(.25):
+        answer = self.start(self.fill(answer.replace("{r}", r.replace("{", "(")), {**shown, **self.found}))
+        if not m and self.found and self.chance(.3):
+            text = json.dumps({k: v[0] for k, v in self.found.items()})
+        elif self.chance(.25):
             key = self.pick(("result", "status", "value", "answer", "res")) if not m else self.pick(("result", "value", m.group(1), "answer"))
             text = json.dumps({key: text})
         return text, answer
@@ -504,19 +622,22 @@ class Frames:
         """Something needed is not said: one question, then the call."""
         t = self.pick(self.full)
         options = []
-        for template in t["frame"].requests:
-            m = re.fullmatch(r"(.*\{.*?)(?:,? (?:to|into|in|with|for|from|of|by|on|at|over to|between|as|does not want)|:|,| ->)? \"?\{(\w+)\}\"?", re.sub(r"\[[^\[\]]*\]", "", template))
-            if m and m.group(2) in t["args"] and ROLES[m.group(2)][2] and "{" + m.group(2) not in m.group(1):
-                options.append((m.group(1).strip(), m.group(2)))
-        options = [o for o in options if not o[0].endswith((" or", " and", "->"))]
+        for source in t["frame"].requests:
+            m = re.fullmatch(r"(.*\{.*?)(?:,? (?:to|into|in|with|for|from|of|by|on|at|over to|between|as|does not want)|:|,| ->)? \"?\{(\w+)\}\"?", re.sub(r"\[[^\[\]]*\]", "", source))
+            if m and m.group(2) in t["args"] and ROLES[m.group(2)][2] and "{" + m.group(2) not in m.group(1) and not m.group(1).endswith((" or", " and", "->", " a", " the", " our", " from", " of", " in", " base", " channel")):
+                options.append((m.group(1).strip(), m.group(2), source))
+            for role in VAGUE:
+                if "{" + role + "}" in source and role in t["args"] and ROLES[role][2]:
+                    options.append((source.replace("{" + role + "}", self.pick(words(VAGUE[role])).replace("{n}", t["n"])), role, source))
         if not options:
             return self.straight()
-        template, role = self.pick(options)
+        template, role, source = self.pick(options)
         values = self.values(t, .15)
         said = set(re.findall(r"\{(\w+)", template))
         if any(needed and r not in said and r != role for r, needed in t["frame"].roles):
             return self.straight()
         self.ask(self.core(t, {k: v for k, v in values.items() if k != role}, [template]))
+        t["own"] = t["frame"].own.get(source)
         self.tell(ROLES[role][2].format(n=t["n"]))
         x = values[role][1]
         self.messages.append({"role": "user", "content": self.pick(("{x}", "{x}", "{x} please", "{x}.", "{x}, please", "ah sorry, {x}", "let's say {x}", "{x} of course")).format(x=x)})
@@ -526,7 +647,7 @@ class Frames:
         """The same for two in one request: two calls in one message."""
         t = self.pick(self.full)
         values = self.values(t, 0)
-        role = next((r for r in ("thing", "the", "article", "bed", "person", "animal", "place") if r in values), None)
+        role = next((r for r in AGAIN if r in values), None)
         if not role or "person2" in values or "thing2" in values or "article2" in values or any(isinstance(v[0], list) for v in values.values()):
             return self.straight()
         other = self.draw(t, role)
@@ -619,6 +740,13 @@ class Frames:
             what = t["args"][place]
             self.result(self.pick((f"error: unknown {what}: {wrong}; known: {', '.join(known)}", f"error: no {what} {wrong}; there are {', '.join(known)}", f"error: {what} must be one of {', '.join(known)}")))
             self.do(t, values, ask=False)
+        elif t["frame"].looks_up and self.chance(.7) and any(k in values for k in AGAIN):
+            said = values[next(k for k in AGAIN if k in values)][1]
+            self.ask(self.core(t, values))
+            self.call([(t, values)])
+            self.result(self.pick(("not found", "error: not found", "error: unknown", "nothing found", "[]", "no entry")))
+            self.tell(self.pick((f"Nothing was found for {said}.", f"There is no entry for {said}.", f"I found nothing about {said}.")))
+            self.last = None
         elif "goal" in values or "thing" in values:
             role = "goal" if "goal" in values else "thing"
             other = self.draw(t, role)
@@ -645,7 +773,8 @@ class Frames:
 
     def decline(self):
         have = {t["frame"] for t in self.tools}
-        frame = self.pick([f for f in FRAMES if f not in have])
+        near = {f.decline for f in have if f}
+        frame = self.pick([f for f in FRAMES if f not in have and not any(f.decline in twins and twins & near for twins in TWINS)])
         state = self.tools
         t = self.tool(frame)
         self.tools = state
@@ -655,23 +784,17 @@ class Frames:
 
     def looked_up(self):
         """One tool finds what another needs."""
-        pairs = []
-        for a in self.full:
-            for b in self.full:
-                fact = re.fullmatch(r"\{x:(person|goal)\}", a["frame"].results[0])
-                if a is not b and fact and fact.group(1) in b["args"] and dict(b["frame"].roles).get(fact.group(1)) and "thing" in a["args"]:
-                    pairs.append((a, b, fact.group(1)))
+        pairs = [(a, b, role) for a in self.full for b in self.full for role in a["frame"].finds if a is not b and role in b["args"] and dict(b["frame"].roles)[role]]
         if not pairs:
             return self.straight()
         a, b, role = self.pick(pairs)
         va, vb = self.values(a, 0), self.values(b, 0)
-        thing = va["thing"][1]
-        words_ = self.pick((f"the owner of {thing}", f"whoever owns {thing}", f"the one who has {thing}")) if role == "person" else self.pick((f"where {thing} is", f"the place of {thing}"))
-        self.ask(self.core(b, {**vb, role: (None, words_)}))
+        called = self.fill(self.pick(a["frame"].finds[role]), va)
+        self.ask(self.core(b, {**vb, role: (None, called)}))
         self.call([(a, va)])
-        found = self.V.first() if role == "person" else self.draw(b, "goal")[0]
-        self.result(found)
-        self.do(b, {**vb, role: (found, found)}, ask=False)
+        a["own"] = None
+        self.result(self.outcome(a, va)[0])
+        self.do(b, {**vb, role: self.found.get(role) or next(iter(self.found.values()))}, ask=False)
 
     EVENTS = (("straight", 34), ("missing", 14), ("pair", 7), ("both", 7), ("refused", 14), ("decline", 8), ("without_arguments", 6), ("looked_up", 5), ("again", 3), ("pronoun", 2))
     LATER = (("straight", 20), ("again", 26), ("pronoun", 22), ("taken_back", 8), ("missing", 6), ("refused", 6), ("decline", 6), ("without_arguments", 6))
@@ -686,10 +809,13 @@ class Frames:
         if self.chance(.5):  # relatives
             key = self.pick(("thing", "the", "person", "text", "day", "place"))
             frames += r.sample([f for f in FRAMES if key in dict(f.roles)], 2)
-        if self.chance(.12):
-            find = self.pick([f for f in FRAMES if f.results[0] in ("{x:person}", "{x:goal}")])
-            role = find.results[0][3:-1]
-            frames += [find, self.pick([f for f in FRAMES if dict(f.roles).get(role)])]
+        self.linked = self.chance(.11)
+        if self.linked:
+            find = self.pick([f for f in FRAMES if f.finds])
+            role = self.pick(list(find.finds))
+            takers = [f for f in FRAMES if f is not find and dict(f.roles).get(role)]
+            lookups = [f for f in takers if f.looks_up]
+            frames += [find, self.pick(lookups if lookups and self.chance(.75) else takers)]
         for frame in dict.fromkeys(frames):
             t = self.tool(frame, device if any(role == "the" for role, _ in frame.roles) else noun)
             if any(role == "thing" for role, _ in frame.roles):
@@ -710,7 +836,7 @@ class Frames:
         self.world()
         self.messages, self.last = [], None
         names, weights = zip(*self.EVENTS)
-        getattr(self, r.choices(names, weights)[0])()
+        getattr(self, "looked_up" if self.linked and self.chance(.65) else r.choices(names, weights)[0])()
         names, weights = zip(*self.LATER)
         for _ in range(r.choice((0, 0, 1, 1, 1, 2, 3))):
             getattr(self, r.choices(names, weights)[0])()
