@@ -108,11 +108,11 @@ def drawn_slots(r, V, card):
 PAIR = re.compile(r"([A-Za-z][\w' /-]{0,28}): (\S.*)")
 
 
-def lay_out(r, lines):
-    """The lines in one of the ways in which people and programs write such things."""
+def lay_out(r, lines, values):
+    """The lines in one of the ways in which people and programs write such things. values: what slots have; a key that is one stays as it is."""
     pairs = [PAIR.fullmatch(line) for line in lines]
     x = r.random()
-    if not all(pairs) or x < .4:
+    if not all(pairs) or x < .4 or any(p.group(1) in values for p in pairs):
         return "\n".join("- " + line for line in lines) if .3 < x < .4 and lines[0][:1] not in "#-*{" else "\n".join(lines)
     pairs = [p.groups() for p in pairs]
     snake = lambda key: re.sub(r"\W+", "_", key.lower()).strip("_")
@@ -139,7 +139,7 @@ def record(r, V, card, style=None):
     if card in OLD:
         here = {name for line in kept + [card.title or ""] for name in re.findall(r"\{(\w+)\}", line)} | {"Thing", "Plant", "Yesno", "Weekday"}
         here |= {x.lower() for x in here}
-    text = "\n".join(lines) if card in OLD or card.fixed else lay_out(style or r, lines)
+    text = "\n".join(lines) if card in OLD or card.fixed else lay_out(style or r, lines, set(values.values.values()))
     questions = []
     for wordings, answer in card.questions:
         question = r.choice(wordings)
@@ -162,7 +162,7 @@ def table(r, rows):
     if not all(all(row) for row in pairs):
         return None
     keys = [p.group(1) for p in pairs[0]]
-    if any(len(row) != len(keys) for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
+    if any([p.group(1) for p in row] != keys for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
         return None
     cells = [keys] + [[p.group(2) for p in row] for row in pairs]
     if r.random() < .4:
