@@ -128,7 +128,7 @@ def lay_out(r, lines, values):
 def record(r, V, card, style=None):
     """(text, [(question, answer, slots that tell which record is meant)], values, lines) of one draw of the card. style: a Random for the layout."""
     values = drawn_slots(r, V, card)
-    kept = [line for line, optional in card.lines if not optional or r.random() < .6]
+    kept = [line for line, optional in card.lines if not optional or (style or r).random() < .6]
     if card not in OLD and not card.fixed and not style and len(kept) > 3 and r.random() < .25:
         del kept[r.randrange(len(kept))]
     title = card.title and r.random() < .5 and values.say(card.title)
@@ -156,13 +156,13 @@ def record(r, V, card, style=None):
     return (title + "\n" if title and not style else "") + text, questions, values, lines
 
 
-def table(r, rows):
-    """The records as a table, if all of them have the same keys; else None."""
+def table(r, rows, values):
+    """The records as a table, if no key is a slot's value; else None. A record's keys are wordings of the same thing."""
     pairs = [[PAIR.fullmatch(line) for line in lines] for lines in rows]
     if not all(all(row) for row in pairs):
         return None
     keys = [p.group(1) for p in pairs[0]]
-    if any([p.group(1) for p in row] != keys for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
+    if any(len(row) != len(keys) or any(p.group(1) in values for p in row) for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
         return None
     cells = [keys] + [[p.group(2) for p in row] for row in pairs]
     if r.random() < .4:
@@ -178,7 +178,7 @@ def draw(r, V):
         seed = r.random()
         parts = [record(r, V, card, random.Random(seed)) for _ in range(r.choice((2, 2, 3, 4)))]
         if len({p[2].values.get(card.key) for p in parts}) == len(parts):
-            text = table(r, [p[3] for p in parts]) if r.random() < .35 else None
+            text = table(r, [p[3] for p in parts], {x for p in parts for x in p[2].values.values()}) if r.random() < .35 else None
             if not text:
                 text = r.choice(("\n\n", "\n---\n", "\n")).join(p[0].strip("\n") for p in parts)
             only = lambda part, slot: all(p is part or p[2].values.get(slot) != part[2].values[slot] for p in parts)
