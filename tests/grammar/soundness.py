@@ -16,6 +16,8 @@ Where jsonschema itself is known to differ:
   - patterns: its regular expressions are Python's, not ECMA-262's. Read as ECMA-262 means them here:
     `$` (not before a last line end), `.` (none of four line ends), \\d and \\w (ASCII), \\s. What remains, a text that only `pattern`
     or `patternProperties` turns down, is counted apart.
+  - $schema in a part of a schema that is no resource of its own ($id): jsonschema goes over to that draft there. The standard has
+    no such thing; one draft is for the whole.
   - formats: with --formats those that its further packages (python3-jsonschema's `format` extras)
     know are judged as well, and counted apart: they follow other readings of the standards.
 """
@@ -94,7 +96,16 @@ def fraction_of_multiple(validator, divisor, instance, schema):
         yield jsonschema.ValidationError(f"{instance} is not a multiple of {divisor}")
 
 
+def without_inner_drafts(value, inner=False):
+    """The schema without `$schema` where it says nothing."""
+    if isinstance(value, dict):
+        own = "$id" in value or "id" in value
+        return {k: without_inner_drafts(v, True) for k, v in value.items() if k != "$schema" or own or not inner or isinstance(v, dict)}
+    return [without_inner_drafts(v, True) for v in value] if isinstance(value, list) else value
+
+
 def validator_of(schema, formats):
+    schema = without_inner_drafts(schema)
     plain = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     kind = jsonschema.validators.extend(plain, {"multipleOf": fraction_of_multiple})
     return kind(schema, format_checker=kind.FORMAT_CHECKER if formats else None)
