@@ -74,7 +74,7 @@ def load(path):
     return cards
 
 
-OLD = load(os.path.join(HERE, "cards.txt"))
+OLD = load(os.path.join(HERE, "cards.txt"))  # with slots of fixed names
 CARDS = [card for path in sorted(glob.glob(os.path.join(HERE, "cards", "*.txt"))) for card in load(path)]
 
 
@@ -143,7 +143,7 @@ def record(r, V, card, style=None):
     questions = []
     for wordings, answer in card.questions:
         question = r.choice(wordings)
-        if all(m.group(1) is None or re.split(r"[:=]", m.group(1))[0] in here or m.group(1)[0] in "#" or " " in m.group(1) for m in SLOT.finditer(question + answer)):
+        if all(m.group(1) is None or re.split(r"[:=]", m.group(1))[0] in here or m.group(1)[0] == "#" or " " in m.group(1) for m in SLOT.finditer(question + answer)):
             try:
                 asks = None  # the slots by which the record is told from the others
                 if card.key and "{" + card.key + "}" in question:
@@ -173,7 +173,7 @@ def table(r, rows, values):
 
 def draw(r, V):
     """(words for the file's name, text, [(question, answer)]) of one note."""
-    card = r.choice(CARDS if CARDS and r.random() < .85 else OLD)
+    card = r.choice(CARDS if r.random() < .85 else OLD)
     if card.key and r.random() < .55:  # several of a kind: which of them is the question
         seed = r.random()
         parts = [record(r, V, card, random.Random(seed)) for _ in range(r.choice((2, 2, 3, 4)))]
@@ -192,13 +192,12 @@ def draw(r, V):
 
 def draw_sum(r, V):
     """The same of a note that gives something to calculate: (words for the file's name, text, question, expression, answer with {r})."""
-    while True:
-        card = r.choice([c for c in (CARDS if CARDS and r.random() < .7 else OLD) if c.sums] or [c for c in OLD if c.sums])
-        values = drawn_slots(r, V, card)
-        text = "\n".join(values.say(line) for line, _ in card.lines) + r.choice(("", "\n"))
-        values.values["r"] = "{r}"
-        question, expression, answer = (values.say(x) for x in r.choice(card.sums))
-        return card.names, text, question, expression, answer
+    card = r.choice([c for c in (CARDS if r.random() < .7 else OLD) if c.sums])
+    values = drawn_slots(r, V, card)
+    text = "\n".join(values.say(line) for line, _ in card.lines) + r.choice(("", "\n"))
+    values.values["r"] = "{r}"
+    question, expression, answer = (values.say(x) for x in r.choice(card.sums))
+    return card.names, text, question, expression, answer
 
 
 def check(rounds):

@@ -490,16 +490,13 @@ class Tasks:
                 noun = f.columns[i][0].replace("_", " ")
                 cond = self.r.choice((f" where {f.columns[i][0]} is {value}", f" for {noun} {value}", f" with {noun} {value}", f" where the {noun} is {value}", f" of the {noun} {value}", f" (only {noun} {value})", f" for {noun} = {value}"))
                 if self.chance(.2):  # which column that is, only the file tells
-                    self.need("read_file")
                     unnamed, cond = True, f" in {value}" if noun in ("city", "country", "region", "room", "month") else f" on {value}" if noun in ("category", "day") else f" for {value}"
             elif names and self.chance(.4) and f.columns[names[0]][1] in ("person", "product", "id", "code", "host"):
                 i = names[0]
                 value = self.r.choice(f.rows)[i]
                 where = f"{f.columns[i][0]} = {value}"
                 cond = self.r.choice((f" of {value}", f" for {value}", f" where {f.columns[i][0]} is {value}", f" where {f.columns[i][0]} = {value}"))
-                if "where" not in cond:
-                    self.need("read_file")
-                    unnamed = True
+                unnamed = "where" not in cond
             else:
                 i = self.r.choice(number)
                 cells = sorted(float(row[i]) for row in f.rows)
@@ -1282,8 +1279,8 @@ class Tasks:
         self.extras.append(schema)
         question, answer = r.choice(questions)
         head = r.choice((f"look up the {noun}{ask}: ", f"check the {noun}{ask}. ", f"in the {noun}{ask}, ", f"the {noun}{ask}: "))
-        text_ = r.choice((head + question + "?", f"{question}? Look up the {noun}{ask}."))
-        self.user(text_[0].upper() + text_[1:] if self.chance(.6) else text_)
+        request = r.choice((head + question + "?", f"{question}? Look up the {noun}{ask}."))
+        self.user(request[0].upper() + request[1:] if self.chance(.6) else request)
         self.messages.append({"role": "assistant", "calls": [{"name": name, "arguments": arguments}]})
         self.messages.append({"role": "tool", "content": text.rstrip("\n")})
         self.tell(sentence(answer[0].upper() + answer[1:]))

@@ -16,7 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Relation:
     def __init__(self, head):
         self.name, subjects, self.value = (x.strip() for x in head.split(";"))
-        self.reserved = False  # for evaluation: of the relation nothing is used in training
+        self.reserved = False  # nothing of it is used in training
+        self.whole = False  # no wording of it is set aside: it is for training alone, or for evaluation alone
         self.subjects = subjects.split("|")
         self.statements, self.questions, self.answer, self.search = [], [], "", ""
 
@@ -41,7 +42,9 @@ def load(name):
 
 JUDGED, FURTHER = load("facts.txt"), load("facts_more.txt")
 for relation in JUDGED[5::8]:
-    relation.reserved = True
+    relation.reserved = relation.whole = True
+for relation in FURTHER:
+    relation.whole = True
 KIN = ("my sister|my brother|my mother|my father|my wife|my husband|my boss|my neighbor|my aunt|my uncle|my grandmother|"
        "my grandfather|my cousin|my best friend|my landlord|my colleague|my son|my daughter|my roommate|our accountant").split("|")
 THINGS = ("washing machine|laptop|bike|coffee machine|drill|lawn mower|phone|camera|microwave|dishwasher|kettle|printer|guitar|tent|"
@@ -150,7 +153,6 @@ class Facts:
         self.r, self.V, self.heldout = r, Val(r), heldout
         self.cast, self.reuse = {}, 0.0
         self.relations = JUDGED if heldout else [x for x in JUDGED if not x.reserved] + FURTHER
-        self.further = set(FURTHER)
 
     def statements(self, relation):
         return self.of(relation, relation.statements)
@@ -159,7 +161,7 @@ class Facts:
         return self.of(relation, relation.questions)
 
     def of(self, relation, wordings):
-        if relation.reserved or relation in self.further:
+        if relation.whole:
             return wordings
         return wordings[-1:] if self.heldout else wordings[:-1]
 

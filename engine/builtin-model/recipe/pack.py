@@ -117,9 +117,7 @@ class Worker:
     def __init__(self, data, work, number, workers, seed):
         import desk_tasks
         import facts
-        import cards
         import frames
-        import scenes
         import service
         import unseen
         values.load_words(work)
@@ -129,7 +127,7 @@ class Worker:
         self.desk = desk_tasks.Tasks(self.r, self.unseen)
         self.service = service.Service(self.r)
         self.frames = frames.Frames(self.r, self.unseen)
-        self.facts, self.cards, self.scenes = facts.Facts(self.r), cards, scenes
+        self.facts = facts.Facts(self.r)
         self.data, self.number, self.workers = data, number, workers
         folder = f"{work}/shards"
         self.writer = {k: Writer(self.tokenizer, folder, k, number) for k in dict.fromkeys(TURNS)}
@@ -176,11 +174,13 @@ class Worker:
 
     def pair(self):
         """(text, text, what it is about): facts, requests in two wordings, notes, intents, answers."""
+        import cards
+        import scenes
         x = self.r.random()
         if x < .15:
-            return self.scenes.two_wordings(self.r, self.unseen.V)
+            return scenes.two_wordings(self.r, self.unseen.V)
         if x < .35:
-            _, _, questions = self.cards.draw(self.r, self.unseen.V)
+            _, _, questions = cards.draw(self.r, self.unseen.V)
             if questions:
                 question, answer = self.r.choice(questions)
                 return question, answer, answer
