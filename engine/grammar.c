@@ -76,6 +76,7 @@ void grammar_free(grammar *g)
     walk_room_free(g->room);
     for (int i = 0; i < ALLOWED_MAX; i++) free(g->allowed[i].may);
     free(g->allowed);
+    free(g->rests);
     lex_free(g->x);
     free(g->sets);
     free(g->forms);
@@ -287,7 +288,9 @@ int grammar_mask(const grammar_state *s, int budget, uint64_t *bits)
 int grammar_mask_slow(const grammar_state *s, int budget, uint64_t *bits)
 {
     lock(s->g);
+    s->g->forget = true;
     int n = mask_make_slow(s->g, &s->now->pos, budget, bits);
+    s->g->forget = false;
     unlock(s->g);
     return n;
 }

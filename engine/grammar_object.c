@@ -1075,3 +1075,40 @@ uint32_t object_rest(grammar *g, form_id f, const struct object_at *at, bool any
         grammar_too_much(g, "alternatives of an object: no completion found among 1,500");
     return s.best;
 }
+
+struct place_hash {
+    uint64_t h, k;
+};
+
+static void hash_in(struct place_hash *x, uint64_t v)
+{
+    x->h = mix(x->h, v);
+    x->k = mix(x->k ^ 0x5bd1e995, v);
+}
+
+static struct place_hash hash_place(form_id f, const struct object_at *at)
+{
+    struct place_hash x = {f, at->more};
+    hash_in(&x, (uint64_t)(uintptr_t)at->k);
+    hash_in(&x, (uint64_t)at->count << 32 | at->next);
+    for (uint32_t i = 0; i < bit_words(at->k->n); i++) hash_in(&x, at->seen[i]);
+    for (const struct seen_key *e = at->extra; e; e = e->before) {
+        hash_in(&x, e->len);
+        for (uint32_t i = 0; i < e->len; i++) hash_in(&x, (uint8_t)e->text[i]);
+    }
+    return x;
+}
+
+// Under a budget the same places are asked about at every token until the object has another
+// property. While a cost is being found out the answer may be that of a cut, and does not last.
+uint32_t object_finish(grammar *g, form_id f, const struct object_at *at)
+{
+    if (g->finding || g->forget) return object_rest(g, f, at, false);
+    struct place_hash x = hash_place(f, at);
+    if (!g->rests) g->rests = mem_new(RESTS_MAX * sizeof *g->rests);
+    struct rest_known *known = &g->rests[x.h & (RESTS_MAX - 1)];
+    if (known->hash[0] == x.h && known->hash[1] == x.k) return known->rest;
+    uint32_t rest = object_rest(g, f, at, false);
+    if (!g->too_much) *known = (struct rest_known){{x.h, x.k}, rest};
+    return rest;
+}

@@ -298,6 +298,8 @@ bool object_closes(struct grammar *g, form_id f, const struct object_at *at);
 // Bytes from after a property (or the opening bracket, when count is 0) to the end of the object;
 // FAR: nothing completes it. `any`: less than FAR says only that something does.
 uint32_t object_rest(struct grammar *g, form_id f, const struct object_at *at, bool any);
+// The same with any = false, remembered for the places of late.
+uint32_t object_finish(struct grammar *g, form_id f, const struct object_at *at);
 // Is there a completion with this declared key, which is not there yet? A short search.
 enum may { MAY_NOT, MAY, MAY_UNKNOWN };
 enum may object_may_have(struct grammar *g, form_id f, const struct object_at *at, uint32_t symbol);
@@ -480,6 +482,7 @@ struct lexeme_cache;
 
 #define ALLOWED_MAX 64
 #define JOINED_MAX  256
+#define RESTS_MAX   2048
 struct allowed { // of the frame with this hash, symbol by symbol
     uint64_t hash[2];
     uint32_t cap;
@@ -535,6 +538,11 @@ struct grammar {
         set_id a, b, result; // a 0: empty
     } joined[JOINED_MAX];    // what was and-ed of late
     struct allowed *allowed; // [ALLOWED_MAX] which keys may come, for frames of late
+    struct rest_known {
+        uint64_t hash[2]; // of the form and how far the object is written
+        uint32_t rest;
+    } * rests;   // [RESTS_MAX] object_rest of late; NULL: not asked yet
+    bool forget; // nothing of it is used: for the slow twin
 };
 size_t grammar_interned_bytes(const struct grammar *g);
 

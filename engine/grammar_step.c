@@ -1396,7 +1396,7 @@ static uint32_t rest_of(grammar *g, const struct frame *f, uint32_t i, bool valu
     }
     struct object_at at = object_at(f);
     at.count = count;
-    return object_rest(g, form, &at, false);
+    return object_finish(g, form, &at);
 }
 
 // up[i]: bytes from the end of the value that the frame's item i waits for to the end of all.
@@ -1494,7 +1494,7 @@ static uint32_t key_finish(grammar *g, const struct pos *p, const uint32_t *belo
             struct object_at at = after_symbol(g, f, symbol, seen, f->count + 1);
             for (uint32_t x = 0; x < n; x++) {
                 uint32_t cost =
-                    far_add(values_cost(g, t[x].value), object_rest(g, t[x].rest, &at, false));
+                    far_add(values_cost(g, t[x].value), object_finish(g, t[x].rest, &at));
                 cost = far_add(far_add(cost, key + comma_bytes(g)), below_item(f, below, i));
                 best = min_of(best, cost);
             }

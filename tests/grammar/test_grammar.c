@@ -476,6 +476,10 @@ static void budgets_of_keys(void **state)
         "{'type': 'object', 'patternProperties': {'^(f|g{30})$': {'enum': [1, null]}}, "
         "'additionalProperties': false, 'minProperties': 1, 'not': {'additionalProperties': "
         "{'const': 1}}, 'if': {'minProperties': 2}, 'then': {'minProperties': 2}, 'else': false}",
+        // which two of them stand decides, not how many or how long they are
+        "{'type': 'array', 'minItems': 3, 'items': {'type': 'object', 'additionalProperties': "
+        "false, 'minProperties': 3, 'patternProperties': {'^[ab]$': {'const': 'a value that takes "
+        "many bytes, more than all others'}, '^[cd]$': {'type': 'null'}}}}",
     };
     rng r = seed(9);
     keep_budgets_of(sources, sizeof sources / sizeof *sources, &r);
