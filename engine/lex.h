@@ -13,7 +13,8 @@
 //     Zeros may end a fraction: 600.0 is an integer.
 //   - An exponent has up to three digits. Where no bound but 0 and no multiple but whole numbers is
 //     asked for it may follow any digits, up to e280; else only one digit other than 0 before the
-//     point (1e-06, 2.5e+16), up to e307. So every value fits a double and none but 0 becomes 0.
+//     point (1e-06, 2.5e+16), up to e307, or zeros alone (0e1). So every value fits a double and
+//     none but 0 becomes 0.
 //   - -0 is written where 0 and some number below it are allowed.
 //   - Where multiples of something but 1 are asked for, a number with a point has 15 digits at most
 //     (zeros at its end aside), so that a double still has them all.

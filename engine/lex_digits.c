@@ -301,7 +301,7 @@ static uint32_t exponents_of(lex *x, uint32_t a)
     const struct spelling *s = spelling_at(x, &key);
     bool value = key.phase == PHASE_ZERO || key.phase == PHASE_INT || key.phase == PHASE_FRAC;
     if (x->numbers->n_exponents == 1) exponents_intern(x, &(struct exponents){0});
-    if (!value || !(s->free || key.normal)) return NO_EXPONENT;
+    if (!value || !(s->free || key.normal || !key.started)) return NO_EXPONENT;
     key.phase = PHASE_FRAC;
     key.n_frac = key.n_int = key.n_before = 0;
     key.exp = 0;

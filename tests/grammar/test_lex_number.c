@@ -38,6 +38,7 @@ static void add_text(const char *sign, const char *whole, const char *frac, cons
     wide unit = SCALE;
     for (const char *c = frac; *c; c++) t.value += (*c - '0') * (unit /= 10);
     t.value = power(t.value, exp) * (*sign ? -1 : 1);
+    t.normal = t.normal || t.value == 0;
     texts[n_text++] = t;
 }
 
