@@ -2,6 +2,7 @@
 
 `scramble(r, V, doc)` gives the tools of a conversation, their arguments and what is said other, random names everywhere at once, so that
 only the copy of what stands above is right. `rare_words(r, V, doc)` does so with words that come out of a file or another result and are told again.
+`other_files(r, V, doc)` gives files other names, words that nothing else in the conversation speaks of.
 `document(r, V)` is a short conversation about a list or a table of random things.
 `tokens(r)` is a document of random tokens in which what came before comes again in another order: nothing but copying predicts it.
 """
@@ -145,6 +146,44 @@ def rare_words(r, V, doc, share=.3):
         for call in calls_of(m):
             call["arguments"] = {k: replace(v, table) if isinstance(v, str) else [replace(x, table) if isinstance(x, str) else x for x in v] if isinstance(v, list) else v
                                  for k, v in call["arguments"].items()}
+    return doc
+
+
+FILE = re.compile(r"(?<![\w.-])([A-Za-z][\w-]*)(\.(?:txt|md|csv|json|jsonl|log|conf|cfg|ini|toml|ya?ml|lua|tsv|html))(?!\w)")
+
+
+def other_files(r, V, doc, share=.35):
+    """In `share` of the conversations the files, each with probability .8, are called by a word that has nothing to do with what they hold:
+    what is opened and written then is the name that was said. A file that is spoken of in other ways too keeps its name."""
+    if r.random() > share or not doc.get("tools") or any("pieces" in m for m in doc["messages"]):
+        return doc
+    calls = [c for m in doc["messages"] for c in calls_of(m)]
+    if any(not isinstance(c["arguments"], dict) for c in calls):
+        return doc
+    texts = [m.get("content") or "" for m in doc["messages"]] + [json.dumps(c["arguments"], ensure_ascii=False) for c in calls] + [json.dumps(doc["tools"])]
+    whole = "\n".join(texts)
+    if re.search(r"did you mean|no such|not found|there is no|no file|not exist|unknown", whole, re.I):  # another name was near enough
+        return doc
+    rest = FILE.sub(" ", whole).lower()
+    names = sorted({m.group(0) for m in FILE.finditer(whole)})
+    table = {}
+    for name in names:
+        stem, ending = FILE.fullmatch(name).groups()
+        if any(len(w) > 2 and w.lower() in rest for w in [stem, *re.split(r"[_-]", stem)]) or sum(stem == FILE.fullmatch(n).group(1) for n in names) > 1 or r.random() > .8:
+            continue
+        new = other_word(r, V) if r.random() < .75 else r.choice("_-").join(other_word(r, V) for _ in range(2))
+        if re.fullmatch(r"[A-Za-z][\w-]*", new) and new + ending not in names and new + ending not in table.values():
+            table[name] = new + ending
+    if not table:
+        return doc
+    other = lambda text: FILE.sub(lambda m: table.get(m.group(0), m.group(0)), text)
+    within = lambda v: other(v) if isinstance(v, str) else [within(x) for x in v] if isinstance(v, list) else {k: within(x) for k, x in v.items()} if isinstance(v, dict) else v
+    doc = copy.deepcopy(doc)
+    for m in doc["messages"]:
+        if m.get("content"):
+            m["content"] = other(m["content"])
+        for call in calls_of(m):
+            call["arguments"] = within(call["arguments"])
     return doc
 
 

@@ -140,7 +140,8 @@ class Worker:
     # ---- one batch of documents of each kind; None: there are no more ----
 
     def desk_batch(self):
-        return [render(drill.rare_words(self.r, self.unseen.V, drill.scramble(self.r, self.unseen.V, self.desk.doc(), .08, 0))) for _ in range(256)]
+        V = self.unseen.V
+        return [render(drill.other_files(self.r, V, drill.rare_words(self.r, V, drill.scramble(self.r, V, self.desk.doc(), .08, 0)))) for _ in range(256)]
 
     def unseen_batch(self):
         makers = self.unseen, self.unseen, self.unseen, self.frames
