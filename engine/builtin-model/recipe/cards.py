@@ -108,11 +108,16 @@ def drawn_slots(r, V, card):
 PAIR = re.compile(r"([A-Za-z][\w' /-]{0,28}): (\S.*)")
 
 
+def told_by(key, values):
+    """Does the key hold what a slot has? Then it is no mere label: to rewrite it or to leave it out would lose what is asked for."""
+    return any(v and v in key for v in values)
+
+
 def lay_out(r, lines, values):
-    """The lines in one of the ways in which people and programs write such things. values: what slots have; a key that is one stays as it is."""
+    """The lines in one of the ways in which people and programs write such things. values: what slots have; a key that holds one stays as it is."""
     pairs = [PAIR.fullmatch(line) for line in lines]
     x = r.random()
-    if not all(pairs) or x < .4 or any(p.group(1) in values for p in pairs):
+    if not all(pairs) or x < .4 or any(told_by(p.group(1), values) for p in pairs):
         return "\n".join("- " + line for line in lines) if .3 < x < .4 and lines[0][:1] not in "#-*{" else "\n".join(lines)
     pairs = [p.groups() for p in pairs]
     snake = lambda key: re.sub(r"\W+", "_", key.lower()).strip("_")
@@ -157,12 +162,12 @@ def record(r, V, card, style=None):
 
 
 def table(r, rows, values):
-    """The records as a table, if no key is a slot's value; else None. A record's keys are wordings of the same thing."""
+    """The records as a table, if no key holds a slot's value; else None. A record's keys are wordings of the same thing."""
     pairs = [[PAIR.fullmatch(line) for line in lines] for lines in rows]
     if not all(all(row) for row in pairs):
         return None
     keys = [p.group(1) for p in pairs[0]]
-    if any(len(row) != len(keys) or any(p.group(1) in values for p in row) for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
+    if any(len(row) != len(keys) or any(told_by(p.group(1), values) for p in row) for row in pairs) or any("," in p.group(2) or "|" in p.group(2) for row in pairs for p in row):
         return None
     cells = [keys] + [[p.group(2) for p in row] for row in pairs]
     if r.random() < .4:
