@@ -416,6 +416,8 @@ static bool begin_with_alike(struct making *m)
     const struct vocab_tables *t = tables(m->g);
     lex_state alike = lex_alike(m->g->x, m->start, REACH_NEAR);
     if (m->counts || m->most != NO_LIMIT || alike == m->start) return false;
+    // In the middle of a character what may follow is little, and `nodes` are of the whole trie.
+    if (!lex_between(m->g->x, m->start)) return false;
     const struct lexeme *from = lexeme_of(m->g, alike, false);
     if (from->base) {
         m->out->base = from->base;

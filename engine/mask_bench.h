@@ -27,6 +27,7 @@ struct mask_bench_options {
     const grammar_vocab *vocab; // prepared, of the same tokenizer
     size_t max_schemas;         // 0: all
     uint64_t seed;              // of the adversarial mode
+    uint64_t places;            // in one text of so many it compares masks; at least 1
     // Called for each schema that is refused and each instance judged wrongly; may be NULL.
     void (*report)(void *context, const char *id, const char *what);
     void *context;

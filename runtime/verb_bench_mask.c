@@ -19,9 +19,12 @@ static const struct option_row options[] = {
      "recorded token ids of the same tests, lines of {id, t: [{py, compact}]}", NULL},
     {"vocab", OPTION_TEXT, "FILE", "a tokenizer.json (without it: the built-in model's)", NULL},
     {"mode", OPTION_TEXT, "NAME",
-     "py: as maskbench; strict: both spellings, and where the text may end", "py"},
+     "py: as maskbench; strict: both spellings, and where the text may end; adversarial: other "
+     "spellings, orders and tokens at random, damage, and a look around on the way",
+     "py"},
     {"max", OPTION_INT, "N", "only the first N schemas; 0: all", "0"},
     {"seed", OPTION_INT, "N", "of the adversarial mode", "1"},
+    {"places", OPTION_INT, "N", "adversarial: looks around (slowly) in one text of N", "1"},
     {"verify", OPTION_INT, "N",
      "compare the mask of one step in N with a walk of every token alone, made once for each "
      "state; 1: of every step, 0: of none",
@@ -170,6 +173,9 @@ static int read_options(struct command *c, struct mask_bench_options *o, err *e)
     if (cli_int(c, "verify") < 0)
         return err_set(e, ERR_USAGE, "--verify: expected 0 or more, found %lld",
                        cli_int(c, "verify"));
+    if (cli_int(c, "places") < 1)
+        return err_set(e, ERR_USAGE, "--places: expected 1 or more, found %lld",
+                       cli_int(c, "places"));
     bool report = cli_flag(c, "failures") || cli_int(c, "worst");
     *o = (struct mask_bench_options){.path = cli_text(c, "data"),
                                      .tokens = cli_text(c, "tokens"),
@@ -179,6 +185,7 @@ static int read_options(struct command *c, struct mask_bench_options *o, err *e)
                                      .report = report ? report_failure : NULL,
                                      .processor_time = cli_flag(c, "processor-time"),
                                      .verify = (uint64_t)cli_int(c, "verify"),
+                                     .places = (uint64_t)cli_int(c, "places"),
                                      .n_worst = (size_t)cli_int(c, "worst"),
                                      .cancel = &app_cancel};
     if (!o->path)
