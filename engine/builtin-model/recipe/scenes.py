@@ -206,6 +206,8 @@ class Values:
             return r.choice((V.word().capitalize(), V.nonce().capitalize()))
         if name == "word":
             return V.word()
+        if name == "open":  # a bracket that begins no wordings: of a section's name, of a list in JSON
+            return "["
         if name == "noun":
             return V.pick_noun()
         if name == "pass":
