@@ -54,6 +54,8 @@ class Model(nn.Module):
         angle = torch.cat([angle, angle], -1)
         self.register_buffer("cos", angle.cos()[None, None], persistent=False)
         self.register_buffer("sin", angle.sin()[None, None], persistent=False)
+        self.drops = False  # whether training leaves out a share `drop` of what each half of a layer adds
+        self.register_buffer("drop", torch.zeros(()), persistent=False)
 
     def matrices(self):
         """Muon's parameters with the rows of the products stacked in each."""
@@ -68,6 +70,12 @@ class Model(nn.Module):
         n = x.shape[2]
         turned = torch.cat([-b, a], -1)
         return (x.float() * self.cos[:, :, :n] + turned.float() * self.sin[:, :, :n]).to(x.dtype)
+
+    def dropped(self, x):
+        if not (self.drops and self.training):
+            return x
+        keep = torch.rand(x.shape, device=x.device) >= self.drop
+        return x * (keep / (1 - self.drop)).to(x.dtype)
 
     def states(self, tokens, mask):
         """Final-norm states [rows, length, dim]. mask: a BlockMask, or a bool tensor [rows, 1, length, length]."""
@@ -86,9 +94,9 @@ class Model(nn.Module):
                 y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
             else:
                 y = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
-            x = x + F.linear(y.transpose(1, 2).reshape(rows, n, q_size), wo)
+            x = x + self.dropped(F.linear(y.transpose(1, 2).reshape(rows, n, q_size), wo))
             gate, up = F.linear(rms(x, n2), w13).chunk(2, -1)
-            x = x + F.linear(F.silu(gate) * up, w2)
+            x = x + self.dropped(F.linear(F.silu(gate) * up, w2))
         return rms(x, self.nf)
 
     def forward(self, tokens, target, weight, mask):

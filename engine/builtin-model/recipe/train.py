@@ -54,6 +54,7 @@ def arguments():
     add("--decay", type=float, default=0.6, help="share of the time in which the rates fall to zero")
     add("--context-weight", type=float, default=0.1)
     add("--pair-weight", type=float, default=0.08)
+    add("--dropout", type=float, default=0.0, help="share of what each half of a layer adds that is left out, until the last tenth of the time")
     add("--save", type=float, default=75)
     add("--max-steps", type=int, default=10**9)
     add("--device", default="cuda")
@@ -250,6 +251,7 @@ def main():
     m = M.Model(M.Shape(a.layers, a.dim, a.ffn, a.heads, a.kv, context=a.context)).to(device)
     if a.init:
         M.load_directory(m, a.init)
+    m.drops = a.dropout > 0
     parameters = sum(p.numel() for p in m.parameters())
     passes = max(1, min(a.step_rows, 64 * world) // (a.rows * world))
     speak(f"parameters {parameters / 1e6:.2f} M; {world} process(es), {passes} pass(es) of {a.rows} rows a step; start {a.init or 'from scratch'}")
@@ -363,6 +365,7 @@ def main():
     while used < budget and step < a.max_steps:
         share = used / budget
         late = min(1.0, max(0.0, (share - 0.35) / 0.3))
+        m.drop.fill_(a.dropout * min(1.0, 10 * (1 - share)))
         given, losses = [], []
         for _ in range(passes):
             given.append(ready)
