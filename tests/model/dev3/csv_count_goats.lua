@@ -7,6 +7,7 @@ return {
   turns = { "How many rows of farm.csv have goat as the animal?" },
   check = expect.answer(expect.any { 3, "three" }),
   replies = {
-    { "csv_query", { path = "farm.csv", column = "animal", operation = "count", where = "animal = goat" } }, "There are 3 rows with a goat.",
+    { "csv_query", { path = "farm.csv", column = "animal", operation = "count", where = "animal = goat" } },
+    "There are 3 rows with a goat.",
   },
 }

@@ -4,7 +4,6 @@ local today = require "_today"
 return {
   kind = "dates",
   tools = { "now", "calculate", "read_file" },
-  files = { ["loan.txt"] = "bank: Seeland\nlast year of the loan: 2071\n" },
   turns = { "The loan ends in 2071. How many years is that from this year?" },
   check = today.answer(function(day) return 2071 - day.year end),
   replies = {

@@ -4,7 +4,8 @@ local kit = require "_kit"
 return {
   kind = "unseen",
   own_tools = {
-    glim_of = kit.lookup("glim_of", "Get the glim of a lighthouse, the pattern of its light.", { "lighthouse", "string", "Name of the lighthouse" },
+    glim_of = kit.lookup("glim_of", "Get the glim of a lighthouse, the pattern of its light.",
+      { "lighthouse", "string", "Name of the lighthouse" },
       { Skerryvane = "4 short, 1 long", Tolmouth = "2 long" }),
   },
   tools = { "glim_of" },
