@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
-enum { RESPELT_PER_TEST = 3, DAMAGED_PER_TEST = 3, FINISHED_MAX = 3000 };
+enum { RESPELT_PER_TEST = 3, DAMAGED_PER_TEST = 3, FINISHED_MAX = 500 };
 
 // Tokens by their first two bytes. One of a single byte stands with those whose second is 0.
 struct cutter {
