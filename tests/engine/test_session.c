@@ -326,7 +326,7 @@ static void test_seeds_repeat(void **state)
 {
     (void)state;
     enum { N = 30 };
-    static const struct sample_options warm = {.temperature = 1.2f, .top_p = 0.95f, .top_k = 200};
+    static const struct sample_options warm = {.temperature = 4, .top_p = 1, .top_k = 200};
     err e = {0};
     int32_t first[N], tokens[20];
     random_tokens(tokens, 20, 6);
