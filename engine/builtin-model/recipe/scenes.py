@@ -1,4 +1,4 @@
-"""Whole tasks as a person would put them, each written by hand: scenes/*.txt, filled with random values.
+"""Whole tasks as a person would put them, each written by hand: scenes/*.txt (the long ones packed, .txt.xz), filled with random values.
 
 A scene, line by line:
   @ label                      begins a scene; behind it, on lines of their own or here after ` ; `:
@@ -22,6 +22,7 @@ is replaced by a random name at times; {r} the last result, {r1} {r2} ... the re
 import datetime
 import glob
 import json
+import lzma
 import os
 import re
 
@@ -88,7 +89,7 @@ def parse_call(text):
 
 def read(path):
     scenes = []
-    with open(path) as file:
+    with (lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else open(path)) as file:
         for number, line in enumerate(file, 1):
             line = line.rstrip("\n")
             if not line.strip() or line[0] == "#":
@@ -158,7 +159,7 @@ def add(scene, sign, rest):
 
 
 def load():
-    return [scene for path in sorted(glob.glob(os.path.join(HERE, "scenes", "*.txt"))) for scene in read(path)]
+    return [scene for path in sorted(glob.glob(os.path.join(HERE, "scenes", "*.txt*"))) for scene in read(path)]
 
 
 SCENES = load()
