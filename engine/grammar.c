@@ -103,6 +103,7 @@ size_t grammar_bytes(const grammar *g)
     size_t n = sizeof *g + grammar_interned_bytes(g) + mask_cache_bytes(g->cache) +
                lexeme_cache_bytes(g->lexemes);
     n += rules_bytes(g->rules) + (g->raw ? lex_bytes(g->raw) : 0);
+    n += g->rests ? RESTS_MAX * sizeof *g->rests : 0;
     unlock((grammar *)g);
     return n;
 }

@@ -57,7 +57,7 @@ struct side {
 // The texts that a set of values may be written as.
 struct spelling {
     uint32_t values;
-    bool free;       // any exponent may follow any digits; else only d.ddde+-dd
+    bool free;       // any exponent may follow any digits; else only d.ddde+-dd, or zeros
     bool minus_zero; // -0 may be written
     bool rounds; // multiples of something else than 1 matter: with a point, EXACT_DIGITS at most
     uint32_t int_max, frac_max; // digits
