@@ -28,6 +28,7 @@
 #include <vector>
 
 enum {
+    SUMS_MAX = 512,       // sums of squares that a norm leaves behind for a token, at most
     FEW_TOKENS = 8,       // up to here products are bound by the bytes of weights
     COLUMNS_STEP = 64,    // the fast kernels take multiples of this many columns
     ATTEND_SPLIT_MAX = 64 // parts of a context that are attended to side by side
@@ -68,7 +69,7 @@ struct k_device {
     size_t shared_sm;    // and that one multiprocessor has
     cudaStream_t stream; // everything is issued here
     struct send_buffer stages[K_STAGES];
-    cudaError_t failed;  // the first error, and where
+    cudaError_t failed; // the first error, and where
     char failed_at[128];
     char name[192];
     std::recursive_mutex lock; // held by an operation that issues
@@ -181,16 +182,8 @@ void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token);
 // The order of bits in which FP4 weights are kept (cuda_unpack.h).
 void cuda_arrange(k_device *d, const struct k_matrix *w);
 
-#ifdef __CUDACC__
-static __device__ __forceinline__ void early_trigger()
-{
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
-
-static __device__ __forceinline__ void early_wait()
-{
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-}
+#if defined(__CUDACC__) || defined(HEARTH_EMULATED)
+#include "kernels/cuda_ptx.h"
 
 static __device__ __forceinline__ uint16_t bf16_bits(float x)
 {
@@ -226,6 +219,21 @@ static __device__ __forceinline__ void write_pair(const struct short_out &o, siz
     o.lo[X_BF16][at] = bf16_bits(x - bf16_value(b));
     o.hi[X_F16][at] = h;
     o.lo[X_F16][at] = f16_bits(scaled - f16_value(h));
+}
+
+// Places `at` (even) and the next.
+static __device__ __forceinline__ void write_pairs(const struct short_out &o, size_t at, float x,
+                                                   float y)
+{
+    float2 scaled = make_float2(x * F16_UNIT, y * F16_UNIT);
+    __nv_bfloat162 b = __floats2bfloat162_rn(x, y);
+    __half2 h = __floats2half2_rn(scaled.x, scaled.y);
+    *(__nv_bfloat162 *)(o.hi[X_BF16] + at) = b;
+    *(__nv_bfloat162 *)(o.lo[X_BF16] + at) =
+        __floats2bfloat162_rn(x - __low2float(b), y - __high2float(b));
+    *(__half2 *)(o.hi[X_F16] + at) = h;
+    *(__half2 *)(o.lo[X_F16] + at) =
+        __floats2half2_rn(scaled.x - __low2float(h), scaled.y - __high2float(h));
 }
 
 // Sum over the 32 lanes, in all of them, in an order that never changes.
@@ -305,62 +313,5 @@ static __device__ __forceinline__ float weight_value(const struct k_matrix &w, s
         return fp4_value(w, row, col) *
                e8m0_value(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
     }
-}
-
-// D += A B of the tensor cores: A [16, 16] and B [16, 8] bf16, D f32. Lane 4 g + t holds, of A,
-// rows g and g + 8 at columns 2t, 2t + 1 and 8 more; of B, column g at the same rows; of D, rows g
-// and g + 8 at columns 2t and 2t + 1.
-static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0,
-                                                unsigned b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0,
-                                               unsigned b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-static __device__ __forceinline__ unsigned shared_address(const void *p)
-{
-    return (unsigned)__cvta_generic_to_shared(p);
-}
-
-static __device__ __forceinline__ void copy_16(void *shared, const void *global)
-{
-    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void copy_8(void *shared, const void *global)
-{
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void copy_4(void *shared, const void *global)
-{
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void copy_commit()
-{
-    asm volatile("cp.async.commit_group;" ::: "memory");
-}
-
-template <int N> static __device__ __forceinline__ void copy_wait() // all but the last N groups
-{
-    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 #endif

@@ -12,27 +12,14 @@
 #pragma once
 #include "kernels/cuda.h"
 
-#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
+#if defined(HEARTH_EMULATED_SMALL) ||                                                              \
+    defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
 #define IS_SMALL true // 99 KB of shared memory for a block, as GB10 has; else 227
 #else
 #define IS_SMALL false
 #endif
 
 enum { ROWS = 16, KEYS = 16 }; // of one tile
-
-static __device__ __forceinline__ void matrices(unsigned r[4], const void *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row)));
-}
-
-static __device__ __forceinline__ void matrices_turned(unsigned r[4], const void *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row)));
-}
 
 static __device__ __forceinline__ unsigned pack(float a, float b)
 {
@@ -162,12 +149,12 @@ struct attend_job {
 // The warps that attend meet among themselves: the others of their block wait at the next barrier.
 static __device__ __forceinline__ void few_sync()
 {
-    asm volatile("bar.sync 1, %0;" ::"r"((int)FEW_THREADS) : "memory");
+    barrier(1, FEW_THREADS);
 }
 
 static __device__ __forceinline__ void pair_sync(int pair)
 {
-    asm volatile("bar.sync %0, 64;" ::"r"(pair + 3) : "memory");
+    barrier(pair + 3, 64);
 }
 
 template <int DIM> struct few_shared {
@@ -178,42 +165,76 @@ template <int DIM> struct few_shared {
     unsigned arrived;
 };
 
-// One head's vector of DIM, DIM / 32 values in each lane, and what its norm and rotation take: all
-// of it is asked for before any of it is used.
-template <int DIM> struct head_vector {
-    float x[DIM / 32], gain[DIM / 32], turn[DIM / 32]; // cosines, then sines
+// What an item takes of this call's products, each by one warp: its query rows, the new keys and
+// the new values.
+enum vector_kind { A_QUERY, A_KEY, A_VALUE };
+
+struct vector_place {
+    enum vector_kind kind;
+    int row, token; // of the tile; of the call
+    const float *from, *gain;
 };
 
-template <int DIM>
-static __device__ __forceinline__ void load_vector(struct head_vector<DIM> &h, const float *from,
-                                                   const float *gain, const float *rope, int lane)
+// One of them, DIM / 32 neighbouring values in each lane, and what its norm and rotation take. The
+// values that are rotated with a lane's are those of lane ^ 16.
+template <int DIM> struct head_vector {
+    float x[DIM / 32], gain[DIM / 32], cos[DIM / 32], sin[DIM / 32];
+};
+
+template <int N> static __device__ __forceinline__ void load_near(float (&to)[N], const float *from)
 {
-#pragma unroll
-    for (int i = 0; i < DIM / 32; i++) {
-        h.x[i] = from[lane + 32 * i];
-        h.gain[i] = gain ? gain[lane + 32 * i] : 1;
-        h.turn[i] = rope[lane + 32 * i];
-    }
+    if constexpr (N == 4)
+        *(float4 *)to = *(const float4 *)from;
+    else
+        *(float2 *)to = *(const float2 *)from;
+}
+
+template <int N>
+static __device__ __forceinline__ void store_near(__nv_bfloat16 *to, const unsigned (&pairs)[N])
+{
+    if constexpr (N == 2)
+        *(uint2 *)to = make_uint2(pairs[0], pairs[1]);
+    else
+        *(unsigned *)to = pairs[0];
+}
+
+// Norm and rotation do not wait for the products.
+template <int DIM>
+static __device__ __forceinline__ void load_turn(struct head_vector<DIM> &h,
+                                                 const struct vector_place &at,
+                                                 const struct attend_job &j, int lane)
+{
+    constexpr int n = DIM / 32;
+    const float *turn = j.rope + (unsigned)(at.token * DIM + lane % 16 * n);
+    load_near(h.cos, turn);
+    load_near(h.sin, turn + DIM / 2);
+    if (at.gain) load_near(h.gain, at.gain + lane * n);
+}
+
+template <int DIM>
+static __device__ __forceinline__ void load_vector(struct head_vector<DIM> &h,
+                                                   const struct vector_place &at, int lane)
+{
+    load_near(h.x, at.from + lane * (DIM / 32));
 }
 
 template <int DIM>
 static __device__ __forceinline__ void norm_and_turn(struct head_vector<DIM> &h, bool has_norm,
-                                                     float eps)
+                                                     float eps, int lane)
 {
     constexpr int n = DIM / 32;
     if (has_norm) {
         float sum = 0;
 #pragma unroll
         for (int i = 0; i < n; i++) sum += h.x[i] * h.x[i];
-        float factor = 1 / sqrtf(warp_sum(sum) / DIM + eps);
+        float factor = rsqrtf(warp_sum(sum) / DIM + eps);
 #pragma unroll
         for (int i = 0; i < n; i++) h.x[i] *= factor * h.gain[i];
     }
 #pragma unroll
-    for (int i = 0; i < n / 2; i++) {
-        float c = h.turn[i], s = h.turn[i + n / 2], p = h.x[i], q = h.x[i + n / 2];
-        h.x[i] = p * c - q * s;
-        h.x[i + n / 2] = q * c + p * s;
+    for (int i = 0; i < n; i++) {
+        float other = __shfl_xor_sync(~0u, h.x[i], 16) * h.sin[i];
+        h.x[i] = h.x[i] * h.cos[i] + (lane < 16 ? -other : other);
     }
 }
 
@@ -234,56 +255,6 @@ static __device__ __forceinline__ void load_tile(__nv_bfloat16 (*to)[KEYS * DIM]
     }
 }
 
-// Queries of this tile to shared memory; with `is_last` also the new keys and values, to the cache
-// and to shared memory. Rows that do not exist are zeros. The first warps have the first queries,
-// the last ones the first keys.
-template <int DIM>
-static __device__ void prepare(struct few_shared<DIM> &sh, const struct attend_job &j, int kv,
-                               int row0, int pos, bool is_last, int warp, int lane)
-{
-    constexpr int n = DIM / 32;
-    int group = j.n_head / j.cache.n_kv_head;
-    for (int r = warp; r < ROWS; r += FEW_WARPS) {
-        struct head_vector<DIM> h = {
-        };
-        int token = (row0 + r) / group, head = kv * group + (row0 + r) % group;
-        if (row0 + r < j.n_row) {
-            load_vector<DIM>(h, j.q + ((size_t)token * j.n_head + head) * DIM, j.q_norm,
-                             j.rope + (size_t)token * DIM, lane);
-            norm_and_turn<DIM>(h, j.q_norm, j.eps);
-        }
-#pragma unroll
-        for (int i = 0; i < n; i++) {
-            __nv_bfloat16 hi = __float2bfloat16_rn(h.x[i]);
-            sh.q[0][r][lane + 32 * i] = hi;
-            sh.q[1][r][lane + 32 * i] = __float2bfloat16_rn(h.x[i] - __bfloat162float(hi));
-        }
-    }
-    for (int t = FEW_WARPS - 1 - warp; is_last && t < KEYS; t += FEW_WARPS) {
-        struct head_vector<DIM> h = {
-        };
-        float v[n] = {};
-        if (t < j.n_token) {
-            size_t at = ((size_t)t * j.cache.n_kv_head + kv) * DIM;
-            load_vector<DIM>(h, j.k + at, j.k_norm, j.rope + (size_t)t * DIM, lane);
-#pragma unroll
-            for (int i = 0; i < n; i++) v[i] = j.v[at + lane + 32 * i];
-            norm_and_turn<DIM>(h, j.k_norm, j.eps);
-        }
-        size_t to = ((size_t)kv * j.cache.ctx_max + pos + t) * DIM;
-#pragma unroll
-        for (int i = 0; i < n; i++) {
-            int c = lane + 32 * i;
-            __nv_bfloat16 key = __float2bfloat16_rn(h.x[i]), value = __float2bfloat16_rn(v[i]);
-            piece_of<DIM>(sh.fresh[0], t, c / 8)[c % 8] = key;
-            piece_of<DIM>(sh.fresh[1], t, c / 8)[c % 8] = value;
-            if (t >= j.n_token || row0) continue;
-            ((__nv_bfloat16 *)j.cache.k)[to + c] = key;
-            ((__nv_bfloat16 *)j.cache.v)[to + c] = value;
-        }
-    }
-}
-
 // The scores of a tile: key `first + i` is seen by a row whose limit exceeds it.
 template <int DIM>
 static __device__ __forceinline__ void
@@ -293,11 +264,14 @@ take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
     float s[2][4] = {}, rest[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
     for (int i = 0; i < DIM / 16; i++) {
-        unsigned q[4];
+        unsigned q[4], k[4];
+        matrices(k, piece_of<DIM>(tile[0], lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
         matrices(q, &sh.q[0][lane % 16][i * 16 + lane / 16 * 8]);
-        scores_step<DIM>(s, q, tile[0], i, lane);
+        mma_bf16(s[0], q, k[0], k[1]);
+        mma_bf16(s[1], q, k[2], k[3]);
         matrices(q, &sh.q[1][lane % 16][i * 16 + lane / 16 * 8]);
-        scores_step<DIM>(rest, q, tile[0], i, lane);
+        mma_bf16(rest[0], q, k[0], k[1]);
+        mma_bf16(rest[1], q, k[2], k[3]);
     }
     const float scale = 1.44269504f * rsqrtf((float)DIM);
 #pragma unroll
@@ -310,14 +284,14 @@ take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
     rows_take<DIM, DIM / 2, true>(rows, s, tile[1], half * (DIM / 2), lane);
 }
 
+// Columns c and c + 1 of a row.
 template <int DIM>
 static __device__ __forceinline__ void write_out(const struct attend_job &j, int kv, int row, int c,
-                                                 float y)
+                                                 float y0, float y1)
 {
-    int group = j.n_head / j.cache.n_kv_head;
-    if (row >= j.n_row) return;
-    size_t at = ((size_t)(row / group) * j.n_head + kv * group + row % group) * DIM + c;
-    write_pair(j.out, at, y);
+    int group = j.n_head / j.cache.n_kv_head, token = 0;
+    for (; row >= group; row -= group) token++; // shorter than a division
+    write_pairs(j.out, (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c), y0, y1);
 }
 
 // The pairs' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or, when
@@ -327,37 +301,43 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
                                   struct query_rows<DIM / 2> &rows, float *part, int kv, int row0,
                                   int warp, int lane)
 {
-    float(*acc)[ROWS][DIM] = (float(*)[ROWS][DIM])sh.ring; // [FEW_PAIRS], over the tiles
-    static_assert(sizeof(float) * ROWS * DIM * FEW_PAIRS <= sizeof sh.ring,
-                  "the ring holds all states");
+    // [FEW_PAIRS], over the tiles and the queries; rows are apart so that lanes meet other banks
+    float(*acc)[ROWS][DIM + 8] = (float(*)[ROWS][DIM + 8]) sh.ring;
+    static_assert(sizeof(float) * ROWS * (DIM + 8) * FEW_PAIRS <= sizeof sh.ring + sizeof sh.q,
+                  "there is room for all states");
     int g = lane / 4, t = lane % 4, pair = warp / 2, half = warp % 2, thread = warp * 32 + lane;
+    int n_row = min((int)ROWS, j.n_row - row0);
     rows_end(rows);
     few_sync();
 #pragma unroll
-    for (int i = 0; i < DIM / 16; i++)
+    for (int k = 0; k < 2; k++) {
+        if (g + k * 8 >= n_row) break;
 #pragma unroll
-        for (int k = 0; k < 4; k++)
-            acc[pair][g + k / 2 * 8][half * (DIM / 2) + i * 8 + t * 2 + k % 2] = rows.acc[i][k];
-    if (t == 0 && half == 0) {
-        sh.largest[pair][g] = rows.largest[0], sh.largest[pair][g + 8] = rows.largest[1];
-        sh.sum[pair][g] = rows.sum[0], sh.sum[pair][g + 8] = rows.sum[1];
+        for (int i = 0; i < DIM / 16; i++)
+            *(float2 *)&acc[pair][g + k * 8][half * (DIM / 2) + i * 8 + t * 2] =
+                make_float2(rows.acc[i][2 * k], rows.acc[i][2 * k + 1]);
+        if (t == 0 && half == 0)
+            sh.largest[pair][g + k * 8] = rows.largest[k], sh.sum[pair][g + k * 8] = rows.sum[k];
     }
     few_sync();
-    for (int i = thread; i < ROWS * DIM; i += FEW_THREADS) {
-        int r = i / DIM, c = i % DIM;
-        if (row0 + r >= j.n_row) break;
-        float top = -INFINITY, y = 0, sum = 0;
+    for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
+        int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
+        float top = -INFINITY, y0 = 0, y1 = 0, sum = 0;
+#pragma unroll
         for (int w = 0; w < FEW_PAIRS; w++) top = fmaxf(top, sh.largest[w][r]);
-        for (int w = 0; w < FEW_PAIRS && top != -INFINITY; w++) {
-            float keep = exp2f(sh.largest[w][r] - top);
-            y += keep * acc[w][r][c];
+        float from = top == -INFINITY ? 0 : top;
+#pragma unroll
+        for (int w = 0; w < FEW_PAIRS; w++) {
+            float keep = exp2f(sh.largest[w][r] - from);
+            float2 v = *(float2 *)&acc[w][r][c];
+            y0 += keep * v.x, y1 += keep * v.y;
             sum += keep * sh.sum[w][r];
         }
         if (!part) {
-            write_out<DIM>(j, kv, row0 + r, c, y / sum);
+            write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, sum), __fdividef(y1, sum));
             continue;
         }
-        part[r * (DIM + 2) + c] = y;
+        part[r * (DIM + 2) + c] = y0, part[r * (DIM + 2) + c + 1] = y1;
         if (c == 0) part[r * (DIM + 2) + DIM] = top, part[r * (DIM + 2) + DIM + 1] = sum;
     }
 }
@@ -372,31 +352,31 @@ static __device__ void join_parts(const struct attend_job &j, const float *parts
 {
     constexpr size_t part_size = ROWS * (DIM + 2);
     int n_row = min((int)ROWS, j.n_row - row0);
-    for (int i = thread; i < n_row * DIM; i += FEW_THREADS) {
-        int r = i / DIM, c = i % DIM;
-        float top = -INFINITY, y = 0, all = 0;
+    for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
+        int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
+        float top = -INFINITY, y0 = 0, y1 = 0, all = 0;
         for (int first = 0; first < n_part; first += JOIN_STEP) {
-            float largest[JOIN_STEP], sum[JOIN_STEP], v[JOIN_STEP], was = top;
+            float was = top;
+            float2 end[JOIN_STEP], v[JOIN_STEP]; // largest and sum; the columns
 #pragma unroll
             for (int k = 0; k < JOIN_STEP; k++) {
                 const float *p = parts + (size_t)(first + k) * part_size + r * (DIM + 2);
                 bool exists = first + k < n_part;
-                largest[k] = exists ? __ldcg(p + DIM) : -INFINITY;
-                sum[k] = exists ? __ldcg(p + DIM + 1) : 0;
-                v[k] = exists ? __ldcg(p + c) : 0;
+                end[k] = exists ? __ldcg((const float2 *)(p + DIM)) : make_float2(-INFINITY, 0);
+                v[k] = exists ? __ldcg((const float2 *)(p + c)) : make_float2(0, 0);
             }
 #pragma unroll
-            for (int k = 0; k < JOIN_STEP; k++) top = fmaxf(top, largest[k]);
+            for (int k = 0; k < JOIN_STEP; k++) top = fmaxf(top, end[k].x);
             float keep = exp2f(was - top);
-            y *= keep, all *= keep;
+            y0 *= keep, y1 *= keep, all *= keep;
 #pragma unroll
             for (int k = 0; k < JOIN_STEP; k++) {
-                keep = exp2f(largest[k] - top);
-                y += keep * v[k];
-                all += keep * sum[k];
+                keep = exp2f(end[k].x - top);
+                y0 += keep * v[k].x, y1 += keep * v[k].y;
+                all += keep * end[k].y;
             }
         }
-        write_out<DIM>(j, kv, row0 + r, c, y / all);
+        write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, all), __fdividef(y1, all));
     }
 }
 
@@ -408,10 +388,10 @@ struct attend_item {
     bool exists; // a short context has fewer parts
 };
 
-static __device__ __forceinline__ struct attend_item item_of(const struct attend_job &j, int item,
-                                                             int warp)
+static __device__ __forceinline__ struct attend_item item_at(const struct attend_job &j, int item,
+                                                             int warp, int pos)
 {
-    int n_kv = j.cache.n_kv_head, pos = *j.pos, n_tile = (pos + KEYS - 1) / KEYS;
+    int n_kv = j.cache.n_kv_head, n_tile = (pos + KEYS - 1) / KEYS;
     struct attend_item a;
     a.pos = pos;
     a.kv = item % n_kv;
@@ -425,42 +405,127 @@ static __device__ __forceinline__ struct attend_item item_of(const struct attend
     return a;
 }
 
+static __device__ __forceinline__ struct attend_item item_of(const struct attend_job &j, int item,
+                                                             int warp)
+{
+    return item_at(j, item, warp, *j.pos);
+}
+
 static __device__ __forceinline__ int attend_items(const struct attend_job &j)
 {
     return j.cache.n_kv_head * j.n_part_max * j.n_row_tile;
 }
 
-// Asks for the first tiles. The cache's old rows and the position were there before this step
-// began, so this need not wait for anything.
-template <int DIM>
-static __device__ void attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                    const struct attend_item &a, int warp, int lane)
+static __device__ __forceinline__ int vectors_of(const struct attend_job &j,
+                                                 const struct attend_item &a)
 {
+    int n_query = min((int)ROWS, j.n_row - a.row0);
+    return a.part == a.n_part - 1 ? n_query + 2 * j.n_token : n_query;
+}
+
+template <int DIM>
+static __device__ __forceinline__ struct vector_place vector_at(const struct attend_job &j,
+                                                                const struct attend_item &a, int i)
+{
+    int n_query = min((int)ROWS, j.n_row - a.row0), n_kv = j.cache.n_kv_head,
+        group = j.n_head / n_kv;
+    struct vector_place at;
+    if (i < n_query) {
+        int row = a.row0 + i;
+        at.kind = A_QUERY, at.row = i, at.token = 0;
+        for (; row >= group; row -= group) at.token++; // shorter than a division
+        at.gain = j.q_norm;
+        at.from = j.q + (unsigned)((at.token * j.n_head + a.kv * group + row) * DIM);
+    } else {
+        i -= n_query;
+        at.kind = i < j.n_token ? A_KEY : A_VALUE;
+        at.row = at.token = at.kind == A_KEY ? i : i - j.n_token;
+        at.gain = at.kind == A_KEY ? j.k_norm : nullptr;
+        at.from = (at.kind == A_KEY ? j.k : j.v) + (unsigned)((at.token * n_kv + a.kv) * DIM);
+    }
+    return at;
+}
+
+// A query to shared memory; a key or a value there and to the cache.
+template <int DIM>
+static __device__ __forceinline__ void
+put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           const struct vector_place &at, struct head_vector<DIM> &h, int lane)
+{
+    constexpr int n = DIM / 32;
+    unsigned hi[n / 2], lo[n / 2];
+    if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
 #pragma unroll
+    for (int i = 0; i < n / 2; i++) {
+        hi[i] = pack(h.x[2 * i], h.x[2 * i + 1]);
+        lo[i] = pack_rest(h.x[2 * i], h.x[2 * i + 1], hi[i]);
+    }
+    int c = lane * n;
+    if (at.kind == A_QUERY) {
+        store_near(&sh.q[0][at.row][c], hi);
+        store_near(&sh.q[1][at.row][c], lo);
+        return;
+    }
+    int which = at.kind == A_VALUE;
+    store_near(piece_of<DIM>(sh.fresh[which], at.row, c / 8) + c % 8, hi);
+    __nv_bfloat16 *cache = (__nv_bfloat16 *)(which ? j.cache.v : j.cache.k) + a.base +
+                           (size_t)(unsigned)(a.pos + at.token) * DIM;
+    if (!a.row0) store_near(cache + c, hi);
+}
+
+// What need not wait for this step's products: the cache's old rows, the position, and what the
+// first vector of the warp takes.
+template <int DIM>
+static __device__ __forceinline__ void
+attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+             struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
+{
+#pragma unroll 1
     for (int i = 0; i < FEW_STAGES; i++) {
         int tile = a.first + i * FEW_PAIRS;
         if (a.exists && tile < a.end)
             load_tile<DIM>(sh.ring[warp / 2][i], j, a.base, tile, a.pos, warp % 2, lane);
         copy_commit();
     }
+    // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
+    if (a.part == a.n_part - 1)
+        for (int i = j.n_token * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8; i += FEW_THREADS)
+            ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
+    if (!a.exists || warp >= vectors_of(j, a)) return;
+    at = vector_at<DIM>(j, a, warp);
+    load_turn<DIM>(vector, at, j, lane);
 }
 
 template <int DIM>
 static __device__ void attend_end(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  const struct attend_item &a, int warp, int lane)
+                                  const struct attend_item &a, struct vector_place &at,
+                                  struct head_vector<DIM> &vector, int warp, int lane)
 {
     bool is_last = a.part == a.n_part - 1;
-    int thread = warp * 32 + lane;
+    int thread = warp * 32 + lane, n_vector = vectors_of(j, a);
     if (!a.exists) return;
-    prepare<DIM>(sh, j, a.kv, a.row0, a.pos, is_last, warp, lane);
+    if (warp < n_vector) load_vector<DIM>(vector, at, lane);
+#pragma unroll 1
+    for (int i = warp; i < n_vector;) {
+        struct vector_place at_next; // asked for before this one is awaited
+        struct head_vector<DIM> next;
+        i += FEW_WARPS;
+        if (i < n_vector) {
+            at_next = vector_at<DIM>(j, a, i);
+            load_turn<DIM>(next, at_next, j, lane);
+            load_vector<DIM>(next, at_next, lane);
+        }
+        put_vector<DIM>(sh, j, a, at, vector, lane);
+        at = at_next, vector = next;
+    }
     few_sync();
 
     struct query_rows<DIM / 2> rows;
     rows_start(rows);
     int group = j.n_head / j.cache.n_kv_head, stage = 0, pair = warp / 2, half = warp % 2;
     // The new keys and values are one tile more. Every row sees all old keys, and of the new ones
-    // those up to its own token's.
-    int last = is_last && pair == FEW_PAIRS - 1;
+    // those up to its own token's. It falls to the pair that has the fewest.
+    int last = is_last && pair == (a.end - a.first + pair) % FEW_PAIRS;
 #pragma unroll 1
     for (int tile = a.first;; tile += FEW_PAIRS) {
         bool is_old = tile < a.end;
@@ -488,11 +553,7 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
                     a.row0, warp, lane);
     if (a.n_part > 1) {
         few_sync();
-        if (thread == 0)
-            asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
-                         : "=r"(sh.arrived)
-                         : "l"(j.counters + id)
-                         : "memory");
+        if (thread == 0) sh.arrived = add_acquire_release(j.counters + id);
         few_sync();
         if (sh.arrived == (unsigned)a.n_part - 1) {
             join_parts<DIM>(j, parts, a.n_part, a.kv, a.row0, thread);

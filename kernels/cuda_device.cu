@@ -299,7 +299,7 @@ static size_t act_bytes(int n_token, int n_col)
     size_t cols = (size_t)n_col, rows = (size_t)(n_token > FEW_TOKENS ? n_token : FEW_TOKENS);
     if (n_col % COLUMNS_STEP) return (size_t)n_token * cols * sizeof(float);
     size_t n = X_N_KIND * (rows + FEW_TOKENS) * cols * sizeof(uint16_t) +
-               (cols / 16 + 1) * FEW_TOKENS * sizeof(float);
+               (size_t)SUMS_MAX * FEW_TOKENS * sizeof(float);
     return n_token > FEW_TOKENS ? n + rows * (cols + sizeof(float)) : n;
 }
 
@@ -320,7 +320,7 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
             a->q = (unsigned char *)device_alloc(d, rows * cols);
             a->q_scale = (float *)device_alloc(d, rows * sizeof *a->q_scale);
         }
-        a->sums = (float *)device_alloc(d, (cols / 16 + 1) * FEW_TOKENS * sizeof *a->sums);
+        a->sums = (float *)device_alloc(d, (size_t)SUMS_MAX * FEW_TOKENS * sizeof *a->sums);
     }
     if (a->x || (a->hi[0] && a->hi[1] && a->lo[0] && a->lo[1] && a->sums)) return a;
     act_free(d, a);

@@ -29,7 +29,7 @@ void cuda_gemm_gate(k_device *d, const k_act *a, const struct k_experts *e,
 void cuda_gemm_down(k_device *d, const uint16_t *mid, const struct k_experts *e,
                     const struct expert_runs &runs, float *out);
 
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || defined(HEARTH_EMULATED)
 // A number in whose order scores are. NaN is last, and so is a score that is taken.
 static __device__ __forceinline__ unsigned score_order(float x)
 {
@@ -67,11 +67,11 @@ static __device__ __forceinline__ void choose_experts(float *score, int n_expert
     struct best_score best = best_of_lane(score, n_expert, lane);
     float top = score_of_order(__reduce_max_sync(~0u, best.order)), sum = 0, chosen = 0;
     for (int i = lane; i < n_expert; i += 32) sum += expf(score[i] - top);
-    sum = warp_sum(sum);
+    float share = 1 / warp_sum(sum);
     for (int k = 0; k < n_used; k++) {
         unsigned order = __reduce_max_sync(~0u, best.order),
                  at = __reduce_min_sync(~0u, best.order == order ? best.at : ~0u);
-        float w = expf(score_of_order(order) - top) / sum;
+        float w = expf(score_of_order(order) - top) * share;
         chosen += w;
         if (lane == 0) index[k] = (int)at, weight[k] = w;
         if (best.at == at) { // at % 32 is one lane

@@ -45,19 +45,24 @@
 enum {
     WARPS = 8, // that multiply
     THREADS = 32 * WARPS,
-    BLOCK = THREADS + 32, // and one warp that asks for weights
+    ASKERS = 4, // warps that ask for weights
+    BLOCK = THREADS + 32 * ASKERS,
+    ASKED_ROWS = 16 / ASKERS, // of a tile, by each of them
     PARTS_MAX = 3,
-    TILES = 4,
-    SLOT_BYTES = 2 * UNIT_BYTES // of a row
+    TILES = 4
 };
 
-// Slots of a row that a warp has in a stage.
-static constexpr __host__ __device__ int slots_of(bool small)
+// Units (cuda_unpack.h) of a row that a warp has in a stage, at most.
+static constexpr __host__ __device__ int units_of(bool small)
 {
-    return small ? 1 : 2;
+    return small ? 2 : 4;
 }
 
-constexpr int SLOTS = slots_of(IS_SMALL);
+constexpr int UNITS = units_of(IS_SMALL);
+
+// What the columns of a product's x are: the halves of one token for each of a lane's blocks of
+// FP4 weights; hi and lo of up to 4 tokens; hi of up to 8.
+enum mode { ONE, FEW, WIDE, N_MODE };
 
 // Experts that all tokens of a step may choose together, and that a layer may have.
 enum { CHOSEN_MAX = 96, USED_MAX = 16, EXPERTS_MAX = 512, NO_RANK = 255 };
@@ -65,19 +70,21 @@ enum { CHOSEN_MAX = 96, USED_MAX = 16, EXPERTS_MAX = 512, NO_RANK = 255 };
 enum job_kind { JOB_PRODUCT, JOB_ATTEND, JOB_SCORES };
 enum ending { END_STORE, END_GATE, END_ADD };
 
-// One matrix of a product. Tiles of all matrices are numbered through.
+// One matrix of a product. Rows of all matrices are numbered through.
 struct part {
     const unsigned char *data, *block;
     const float *scale, *bias;
     float *out;
-    int n_row, first_tile;
+    int n_row, first;
     bool add;
 };
 
 struct product_job {
     struct part part[PARTS_MAX];
-    int n_part, n_tile, n_col, n_token;
-    int n_each, n_more; // every block has n_each tiles, the first n_more have another
+    int n_part, n_row, n_col, n_token; // END_GATE: n_row of one part
+    int per_step, n_step;              // units of a row that each warp has in a step, and steps
+    unsigned inverse;                  // of the units of a row of one matrix, times 2^32
+    int n_each, n_more;                // every block has n_each rows, the first n_more have another
     enum ending ending;
     // x
     const uint16_t *hi, *lo; // of the kind that the weights' form wants
@@ -88,7 +95,7 @@ struct product_job {
     struct short_out next;
     float *next_sums;
     const float *gain;
-    // With experts. END_GATE: the parts are those of every chosen one, and n_tile is of one; next
+    // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one; next
     // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
     const struct k_matrix *experts; // a list, or NULL
     const float *scores;            // [n_token, n_expert]
@@ -132,24 +139,17 @@ struct step_list {
     struct step_job only;
 };
 
-// What a warp multiplies at a time: two neighbouring units (cuda_unpack.h) of each row, whole lines
-// of 128 bytes.
-template <int FORM> struct slot {
-    static constexpr int scale_bytes = 2 * unit<FORM>::scale_bytes; // of a row
-    static constexpr int columns = 2 * unit<FORM>::columns;
-};
-
 // Rows lie a little further apart than they are long, so that the eight lanes that are served
 // together (two rows) meet different banks.
 static constexpr __host__ __device__ int row_pitch(bool small)
 {
-    return WARPS * slots_of(small) * SLOT_BYTES + 64;
+    return WARPS * units_of(small) * UNIT_BYTES + 64;
 }
 
 static constexpr __host__ __device__ int scale_pitch(int form, bool small)
 {
-    int bytes = form == W_NVFP4 ? 16 : form == W_MXFP4 ? 8 : 0;
-    return bytes ? WARPS * slots_of(small) * bytes + 16 : 0;
+    int bytes = form == W_NVFP4 ? 8 : form == W_MXFP4 ? 4 : 0;
+    return bytes ? WARPS * units_of(small) * bytes + 16 : 0;
 }
 
 static constexpr __host__ __device__ int stage_size(int form, bool small)
@@ -158,8 +158,9 @@ static constexpr __host__ __device__ int stage_size(int form, bool small)
 }
 
 // Stages that are asked for and not there yet. More of them than the memory needs to be busy only
-// make a queue in which everything else waits: x, results, and the counter at which blocks meet.
-enum { IN_FLIGHT = 2 };
+// make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
+// there is one while others wait for something (CALM).
+enum { IN_FLIGHT = 2, IN_FLIGHT_CALM = 1 };
 
 // Stages ahead.
 static constexpr __host__ __device__ int depth_of(int form, bool small)
@@ -203,66 +204,92 @@ static __device__ __forceinline__ bool is_mixed(const struct product_job &j, enu
     return MIX && j.experts && j.ending == ending;
 }
 
-// The blocks divide the tiles of a job evenly.
+// The blocks divide the rows of a job evenly.
 template <bool MIX>
-static __device__ __forceinline__ int tiles_before(const struct product_job &j,
-                                                   const struct choice<MIX> &c, unsigned block)
+static __device__ __forceinline__ int rows_before(const struct product_job &j,
+                                                  const struct choice<MIX> &c, unsigned block)
 {
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
-            unsigned n = (unsigned)c.n * (unsigned)j.n_tile;
+            unsigned n = (unsigned)c.n * (unsigned)j.n_row;
             return (int)(block * (n / gridDim.x) + min(block, n % gridDim.x));
         }
     return (int)block * j.n_each + min((int)block, j.n_more);
 }
 
-// Up to TILES neighbouring tiles of one part, which are multiplied side by side.
+// Rows of a tile: a gate's has as many of either part.
+static __device__ __forceinline__ int tile_rows(const struct product_job &j)
+{
+    return j.ending == END_GATE ? 8 : 16;
+}
+
+// Neighbouring rows of one part, in up to TILES tiles that are multiplied side by side; the last
+// may have fewer rows than a tile.
 struct group {
-    int p, row, n; // the part, the first tile's first row in it, tiles
-    int u;         // END_GATE with experts: of the chosen ones
+    int p, row, n_row; // the part, its first row, how many
+    int n;             // tiles
+    int u;             // END_GATE with experts: of the chosen ones
 };
 
 template <bool MIX>
-static __device__ __forceinline__ struct group group_of(const struct product_job &j, int tile,
+static __device__ __forceinline__ struct group group_of(const struct product_job &j, int row,
                                                         int end)
 {
-    struct group g = {0, 0, 0, 0};
-    int last = j.n_tile;
+    struct group g = {0, row, 0, 0, 0};
+    int last = end, in_tile = tile_rows(j);
     if (is_mixed<MIX>(j, END_GATE)) {
-        g.u = tile / j.n_tile;
-        g.row = (tile - g.u * j.n_tile) * 8;
-        last = (g.u + 1) * j.n_tile;
-    } else if (j.ending == END_GATE) {
-        g.row = tile * 8;
-    } else {
-        if (j.n_part > 1 && tile >= j.part[1].first_tile) g.p = 1;
-        if (j.n_part > 2 && tile >= j.part[2].first_tile) g.p = 2;
-        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first_tile;
-        g.row = (tile - j.part[g.p].first_tile) * 16;
+        g.u = row / j.n_row;
+        g.row = row - g.u * j.n_row;
+        last = (g.u + 1) * j.n_row;
+    } else if (j.ending != END_GATE) {
+        if (j.n_part > 1 && row >= j.part[1].first) g.p = 1;
+        if (j.n_part > 2 && row >= j.part[2].first) g.p = 2;
+        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first;
+        g.row = row - j.part[g.p].first;
     }
-    g.n = min((int)TILES, min(end, last) - tile);
+    g.n_row = min(TILES * in_tile, min(end, last) - row);
+    g.n = (g.n_row + in_tile - 1) / in_tile;
     return g;
 }
 
+// Whether tile t of a group has row r of 16.
+static __device__ __forceinline__ bool has_row(const struct product_job &j, const struct group &g,
+                                               int t, int r)
+{
+    return j.ending == END_GATE ? t * 8 + r % 8 < g.n_row : t * 16 + r < g.n_row;
+}
+
+// A warp's units of a row. Pairs of them are neighbours, but in dense FP4 products, whose rows have
+// too few units to be divided evenly otherwise.
+static constexpr __host__ __device__ int near_units(bool is_fp4, bool mix)
+{
+    return is_fp4 && !mix ? 1 : 2;
+}
+
+// Units of a row that each warp has in a step, of n_unit of all warps and steps.
+static constexpr __host__ __device__ int units_per_step(int n_unit, int near, bool small)
+{
+    int each = (n_unit + WARPS * near - 1) / (WARPS * near) * near, most = units_of(small),
+        n_step = (each + most - 1) / most;
+    return (each + n_step * near - 1) / (n_step * near) * near;
+}
+
+template <int FORM, bool MIX> struct units_of_warp {
+    static constexpr int near = near_units(unit<FORM>::is_fp4, MIX);
+    // Unit k of a warp in a step.
+    static __device__ __forceinline__ int place(int k, int warp)
+    {
+        return (k / near * WARPS + warp) * near + k % near;
+    }
+    // How many of a step's n units the warp has.
+    static __device__ __forceinline__ int count(int n, int warp)
+    {
+        int whole = n / (WARPS * near), rest = n - whole * WARPS * near - warp * near;
+        return whole * near + min(max(rest, 0), near);
+    }
+};
+
 // Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
-
-static __device__ __forceinline__ void sync_init(unsigned long long *s, unsigned n)
-{
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(s)), "r"(n)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void sync_expect(unsigned long long *s, unsigned n_bytes)
-{
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(s)),
-                 "r"(n_bytes)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void sync_arrive(unsigned long long *s)
-{
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(s)) : "memory");
-}
 
 // A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
 struct patience {
@@ -272,9 +299,8 @@ struct patience {
 
 static __device__ __forceinline__ void be_patient(struct patience &p)
 {
-    long long now;
     if (++p.tries % 4096) return;
-    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    long long now = nanoseconds();
     if (!p.start) p.start = now;
     if (now - p.start > 20000000000ll) __trap();
 }
@@ -282,37 +308,7 @@ static __device__ __forceinline__ void be_patient(struct patience &p)
 static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
 {
     struct patience p = {0, 0};
-    for (;;) {
-        unsigned done;
-        asm volatile("{ .reg .pred done;\n"
-                     "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
-                     "selp.u32 %0, 1, 0, done; }"
-                     : "=r"(done)
-                     : "r"(shared_address(s)), "r"(phase)
-                     : "memory");
-        if (done) return;
-        be_patient(p);
-    }
-}
-
-static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n_bytes,
-                                                 unsigned long long *s)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
-                 "[%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
-                 "l"(global), "r"(n_bytes), "r"(shared_address(s))
-                 : "memory");
-}
-
-static __device__ __forceinline__ void copy_bulk_once(void *shared, const void *global,
-                                                      unsigned n_bytes, unsigned long long *s)
-{
-    unsigned long long first_out;
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(first_out));
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
-                 "[%0], [%1], %2, [%3], %4;" ::"r"(shared_address(shared)),
-                 "l"(global), "r"(n_bytes), "r"(shared_address(s)), "l"(first_out)
-                 : "memory");
+    while (!sync_try(s, phase)) be_patient(p);
 }
 
 // Where in the ring a warp is.
@@ -344,8 +340,7 @@ static __device__ __forceinline__ struct row_place place_of(const struct product
             int i = gate ? r / 8 : (int)EXPERT_DOWN;
             data = c.place[g.u].data[i], block = c.place[g.u].block[i];
         }
-    unsigned row = (unsigned)min(gate ? g.row + t * 8 + r % 8 : g.row + t * 16 + r,
-                                 p.n_row - 1); // a ragged last tile repeats its last row
+    unsigned row = (unsigned)(gate ? g.row + t * 8 + r % 8 : g.row + t * 16 + r);
     constexpr unsigned per_byte = unit<FORM>::is_fp4 ? 2 : 1;
     unsigned n_col = (unsigned)j.n_col, row_bytes = FORM == W_BF16 ? 2 * n_col : n_col / per_byte;
     struct row_place at = {data + (size_t)row * row_bytes, nullptr};
@@ -354,51 +349,62 @@ static __device__ __forceinline__ struct row_place place_of(const struct product
     return at;
 }
 
-// Slots of a row of one matrix, and of a row of the job.
-template <int FORM> static __device__ __forceinline__ int slots_each(const struct product_job &j)
+// Units of a row of one matrix, and of a row of the job.
+template <int FORM> static __device__ __forceinline__ int units_each(const struct product_job &j)
 {
-    return j.n_col / slot<FORM>::columns;
+    return j.n_col / unit<FORM>::columns;
 }
 
 template <int FORM, bool MIX>
-static __device__ __forceinline__ int slots_all(const struct product_job &j,
+static __device__ __forceinline__ int units_all(const struct product_job &j,
                                                 const struct choice<MIX> &c)
 {
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) return c.n * slots_each<FORM>(j);
-    return slots_each<FORM>(j);
+        if (is_mixed<MIX>(j, END_ADD)) return c.n * units_each<FORM>(j);
+    return units_each<FORM>(j);
 }
 
-// A lane's row of a stage from the matrices whose slots stand side by side in it.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ int units_each_step(const struct product_job &j,
+                                                      const struct choice<MIX> &c)
+{
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD))
+            return units_per_step(units_all<FORM>(j, c), units_of_warp<FORM, MIX>::near, IS_SMALL);
+    return j.per_step;
+}
+
+// Which of the matrices that stand side by side has unit u.
+static __device__ __forceinline__ int matrix_of(const struct product_job &j, unsigned u)
+{
+    return (int)__umulhi(u, j.inverse);
+}
+
+// A lane's row of a stage from the matrices whose units stand side by side in it.
 template <int FORM, bool MIX>
 static __device__ __forceinline__ void
 load_side_by_side(const struct product_job &j, const struct choice<MIX> &c, struct group g, int t,
                   unsigned first, unsigned n, unsigned char *data, unsigned char *scales,
                   unsigned long long *full, int r)
 {
-    constexpr unsigned scale_bytes = (unsigned)slot<FORM>::scale_bytes;
-    unsigned each = (unsigned)slots_each<FORM>(j);
+    constexpr unsigned scale_bytes = (unsigned)unit<FORM>::scale_bytes;
+    unsigned each = (unsigned)units_each<FORM>(j);
     for (unsigned u = first, k; u < first + n; u += k) {
-        unsigned from = u % each;
+        unsigned matrix = (unsigned)matrix_of(j, u), from = u - matrix * each;
         k = min(each - from, first + n - u);
-        if (j.ending == END_ADD) g.u = (int)(u / each);
+        if (j.ending == END_ADD) g.u = (int)matrix;
         struct row_place at = place_of<FORM, MIX>(j, c, g, t, r);
-        copy_bulk_once(data + (u - first) * SLOT_BYTES, at.data + (size_t)from * SLOT_BYTES,
-                       k * SLOT_BYTES, full);
+        copy_bulk(data + (u - first) * UNIT_BYTES, at.data + (size_t)from * UNIT_BYTES,
+                  k * UNIT_BYTES, full);
         if constexpr (scale_bytes > 0)
-            copy_bulk_once(scales + (u - first) * scale_bytes,
-                           at.scales + (size_t)from * scale_bytes, k * scale_bytes, full);
+            copy_bulk(scales + (u - first) * scale_bytes, at.scales + (size_t)from * scale_bytes,
+                      k * scale_bytes, full);
     }
 }
 
 // While the next weights depend on a choice, memory would be idle: it brings what comes after the
-// experts near, and these, which are read once, do not drive it out again (copy_bulk_once).
+// experts near, and these, which are read once, do not drive it out again (copy_bulk).
 enum { AHEAD_BYTES = IS_SMALL ? 32 << 10 : 160 << 10 };
-
-static __device__ __forceinline__ void bring_near(const void *p, unsigned n_bytes)
-{
-    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(n_bytes) : "memory");
-}
 
 // One thread of n.
 static __device__ __forceinline__ void bring_list_near(const struct product_job &j, int thread,
@@ -406,36 +412,37 @@ static __device__ __forceinline__ void bring_list_near(const struct product_job 
 {
     constexpr int each = EXPERT_MATRICES * (int)sizeof(struct k_matrix);
     const char *list = (const char *)j.experts;
-    for (int i = thread * 128; i < j.n_expert * each; i += n * 128)
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(list + i));
+    for (int i = thread * 128; i < j.n_expert * each; i += n * 128) bring_line_near(list + i);
 }
 
 template <int FORM>
 static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, int i, int n_job,
-                                                 const struct choice<true> &c, int lane)
+                                                 const struct choice<true> &c, int asker, int lane)
 {
     for (int left = AHEAD_BYTES; i < n_job && left > 0; i++) {
         if (jobs[i].kind == JOB_SCORES) {
             const struct scores_job &j = jobs[i].scores;
-            if (lane == 0 && (int)blockIdx.x < j.n_expert)
+            if (lane == 0 && asker == 0 && (int)blockIdx.x < j.n_expert)
                 bring_near(j.w + (size_t)blockIdx.x * (unsigned)j.n_col, (unsigned)j.n_col * 2);
         }
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
         if (j.experts && j.chooses) {
-            bring_list_near(j, (int)blockIdx.x * 32 + lane, (int)gridDim.x * 32);
+            bring_list_near(j, ((int)blockIdx.x * ASKERS + asker) * 32 + lane,
+                            (int)gridDim.x * ASKERS * 32);
             return;
         }
         if (j.experts) continue;
-        unsigned n_slot = (unsigned)slots_each<FORM>(j);
-        int end = tiles_before(j, c, blockIdx.x + 1);
+        unsigned row_bytes = (unsigned)units_each<FORM>(j) * UNIT_BYTES;
+        int end = rows_before(j, c, blockIdx.x + 1);
         struct group g;
-        for (int tile = tiles_before(j, c, blockIdx.x); tile < end && left > 0; tile += g.n) {
-            g = group_of<true>(j, tile, end);
+        for (int row = rows_before(j, c, blockIdx.x); row < end && left > 0; row += g.n_row) {
+            g = group_of<true>(j, row, end);
             for (int t = 0; t < g.n; t++) {
-                struct row_place at = place_of<FORM>(j, c, g, t, lane % UNIT_ROWS);
-                if (lane < UNIT_ROWS) bring_near(at.data, n_slot * SLOT_BYTES);
-                left -= (int)(n_slot * SLOT_BYTES * UNIT_ROWS);
+                int r = asker * ASKED_ROWS + lane;
+                if (lane < ASKED_ROWS && has_row(j, g, t, r))
+                    bring_near(place_of<FORM>(j, c, g, t, r).data, row_bytes);
+                left -= (int)row_bytes * UNIT_ROWS;
             }
         }
     }
@@ -444,14 +451,14 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
 // The warp that asks: everything that the others will take, in the same order.
 template <int FORM, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
-                                  struct stage_sync *sync, struct choice<MIX> &c, int lane)
+                                  struct stage_sync *sync, struct choice<MIX> &c, int asker,
+                                  int lane, const volatile int *calm)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
                   scales_pitch = scale_pitch(FORM, IS_SMALL);
-    constexpr unsigned step_slots = WARPS * SLOTS, step_bytes = step_slots * SLOT_BYTES,
-                       step_scales = step_slots * (unsigned)slot<FORM>::scale_bytes;
+    constexpr unsigned scale_bytes = (unsigned)unit<FORM>::scale_bytes;
     struct ring_at at = {0, 0}, landed = {0, 0};
-    int flight = IN_FLIGHT;
+    int flight = 0;       // stages
     bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
         if (jobs[i].kind != JOB_PRODUCT) continue;
@@ -461,42 +468,49 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
                 __syncwarp(); // every lane is done with the choice before
                 if (!is_first && lane == 0) sync_arrive(&c.sync.empty);
                 is_first = false;
-                ask_ahead<FORM>(jobs, i + 1, n_job, c, lane);
+                ask_ahead<FORM>(jobs, i + 1, n_job, c, asker, lane);
                 sync_wait(&c.sync.full, j.phase);
             }
-        int end = tiles_before(j, c, blockIdx.x + 1), n_slot = slots_all<FORM>(j, c);
+        int end = rows_before(j, c, blockIdx.x + 1), in_tile = tile_rows(j),
+            r = asker * ASKED_ROWS + lane % ASKED_ROWS;
+        unsigned n_unit = (unsigned)units_all<FORM>(j, c),
+                 per = (unsigned)units_each_step<FORM>(j, c) * WARPS;
+        size_t tile_units = (size_t)in_tile * (unsigned)units_each<FORM>(j);
         struct group g;
-        for (int tile = tiles_before(j, c, blockIdx.x); tile < end; tile += g.n) {
-            g = group_of<MIX>(j, tile, end);
-            for (unsigned step = 0; step * step_slots < (unsigned)n_slot; step++) {
-                unsigned n = min(step_slots, (unsigned)n_slot - step * step_slots);
-                unsigned row_bytes = n * SLOT_BYTES,
-                         row_scales = n * (unsigned)slot<FORM>::scale_bytes;
+        for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
+            g = group_of<MIX>(j, row, end);
+            struct row_place from;
+            if (!is_mixed<MIX>(j)) from = place_of<FORM>(j, c, g, 0, r);
+            for (unsigned first = 0; first < n_unit; first += per) {
+                unsigned n = min(per, n_unit - first);
                 for (int t = 0; t < g.n; t++) {
-                    struct row_place from;
-                    if (!is_mixed<MIX>(j)) from = place_of<FORM>(j, c, g, t, lane % UNIT_ROWS);
+                    int left = g.n_row - t * in_tile - r % in_tile; // rows from the lane's on
+                    bool mine = lane < ASKED_ROWS && left > 0;
+                    unsigned n_row = (unsigned)__popc(__ballot_sync(~0u, mine));
                     struct stage_sync *s = sync + at.stage;
                     unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
-                    if (flight == 0) {
+                    for (; flight >= (*calm ? IN_FLIGHT_CALM : IN_FLIGHT); flight--) {
                         sync_wait(&sync[landed.stage].full, landed.phase);
                         ring_next<depth>(landed);
-                    } else {
-                        flight--;
                     }
+                    flight++;
                     sync_wait(&s->empty, at.phase ^ 1);
-                    if (lane == 0) sync_expect(&s->full, UNIT_ROWS * (row_bytes + row_scales));
+                    // A stage without rows of this warp could be over before a lane that still
+                    // waits for the one before it in the same place has looked.
                     __syncwarp();
-                    if (is_mixed<MIX>(j)) {
-                        if (lane < UNIT_ROWS)
-                            load_side_by_side<FORM>(
-                                j, c, g, t, step * step_slots, n, to + lane * pitch,
-                                to + UNIT_ROWS * pitch + lane * scales_pitch, &s->full, lane);
-                    } else if (lane < UNIT_ROWS) {
-                        copy_bulk(to + lane * pitch, from.data + (size_t)step * step_bytes,
-                                  row_bytes, &s->full);
-                        if constexpr (slot<FORM>::scale_bytes > 0)
-                            copy_bulk(to + UNIT_ROWS * pitch + lane * scales_pitch,
-                                      from.scales + (size_t)step * step_scales, row_scales,
+                    if (lane == 0) sync_expect(&s->full, n_row * n * (UNIT_BYTES + scale_bytes));
+                    __syncwarp();
+                    if (mine && is_mixed<MIX>(j)) {
+                        load_side_by_side<FORM>(j, c, g, t, first, n, to + r * pitch,
+                                                to + UNIT_ROWS * pitch + r * scales_pitch, &s->full,
+                                                r);
+                    } else if (mine) {
+                        size_t at_unit = (unsigned)t * tile_units + first;
+                        copy_bulk(to + r * pitch, from.data + at_unit * UNIT_BYTES, n * UNIT_BYTES,
+                                  &s->full);
+                        if constexpr (scale_bytes > 0)
+                            copy_bulk(to + UNIT_ROWS * pitch + r * scales_pitch,
+                                      from.scales + at_unit * scale_bytes, n * scale_bytes,
                                       &s->full);
                     }
                     ring_next<depth>(at);
@@ -506,10 +520,9 @@ static __device__ void run_loader(const struct step_job *jobs, int n_job, unsign
     }
 }
 
-// A lane's columns of x for one slot, of the token of column g = lane / 4. With up to 4 tokens,
-// g >= 4 has the low halves; with more there is no room for them (WIDE).
+// A lane's columns of x for one unit, of column g = lane / 4 of the product.
 template <int FORM> struct fragment {
-    unsigned v[2][2 * unit<FORM>::steps];
+    unsigned v[2 * unit<FORM>::steps];
 };
 
 template <int FORM>
@@ -517,17 +530,14 @@ static __device__ __forceinline__ void take_columns(struct fragment<FORM> &f, co
                                                     bool exists)
 {
 #pragma unroll
-    for (int h = 0; h < 2; h++)
-#pragma unroll
-        for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
-            uint4 v =
-                exists ? ((const uint4 *)(x + h * unit<FORM>::columns))[i] : make_uint4(0, 0, 0, 0);
-            f.v[h][4 * i] = v.x, f.v[h][4 * i + 1] = v.y;
-            f.v[h][4 * i + 2] = v.z, f.v[h][4 * i + 3] = v.w;
-        }
+    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+        uint4 v = exists ? ((const uint4 *)x)[i] : make_uint4(0, 0, 0, 0);
+        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
+        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
+    }
 }
 
-// A warp's own ring of x, [slot][token][hi, lo][columns of a slot] for each step, WIDE without lo.
+// A warp's own ring of x, [unit][token][hi, lo][columns of a unit] for each step, WIDE without lo.
 // Where it holds all steps of a job they are copied once, for all groups of tiles.
 constexpr __host__ __device__ int x_ring_size(bool small)
 {
@@ -536,18 +546,17 @@ constexpr __host__ __device__ int x_ring_size(bool small)
 
 constexpr int X_RING = x_ring_size(IS_SMALL);
 
-template <int FORM, bool WIDE> struct x_ring {
-    static constexpr int halves = WIDE ? 1 : 2;
-    static constexpr int token_bytes = halves * slot<FORM>::columns * 2;
+template <int FORM, int MODE> struct x_ring {
+    static constexpr int halves = MODE == WIDE ? 1 : 2;
+    static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
     int depth, n_step; // steps that it holds: 1, 2, 4 or 8; steps of a group of tiles
-    int from, to;      // the slots that come next
+    int from, to;      // the steps that come next
     int step;          // of the next load
     bool whole;        // all steps are there, or asked for
-    int n_slot;        // of x
 };
 
-// Where slot u of a token's x begins, in columns; false: the token does not meet that expert.
+// Where unit u of a token's x begins, in columns; false: the token does not meet that expert.
 template <int FORM, bool MIX>
 static __device__ __forceinline__ bool
 x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int token, size_t *at)
@@ -555,59 +564,60 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
     unsigned row = (unsigned)token;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) {
-            int each = slots_each<FORM>(j), expert = u / each, rank = c.rank[expert][token];
+            int each = units_each<FORM>(j), expert = matrix_of(j, (unsigned)u),
+                rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
             row = row * (unsigned)j.n_used + (unsigned)rank;
             u -= expert * each;
         }
-    *at = (size_t)row * (unsigned)j.n_col + (unsigned)(u * slot<FORM>::columns);
+    *at = (size_t)row * (unsigned)j.n_col + (unsigned)(u * unit<FORM>::columns);
     return true;
 }
 
 // Asks for the next step; after a group's last comes the first of the next group, if there is one.
-template <int FORM, bool WIDE, bool MIX>
-static __device__ __forceinline__ void x_load(struct x_ring<FORM, WIDE> &r,
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
                                               const struct product_job &j,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
-    constexpr int columns = slot<FORM>::columns, pieces = columns / 8; // of 16 bytes
+    // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece].
+    constexpr int columns = unit<FORM>::columns, pieces = columns / 8;
+    int per = units_each_step<FORM>(j, c), first = r.step * per * WARPS;
+    unsigned char *to = r.at + r.to * per * j.n_token * r.token_bytes;
+#pragma unroll 1
+    for (int token = 0; token < j.n_token; token++)
 #pragma unroll
-    for (int s = 0; s < SLOTS; s++) {
-        int u = (r.step * SLOTS + s) * WARPS + warp;
-        if (MIX ? u >= r.n_slot : u * columns >= j.n_col) continue;
-        unsigned char *to = r.at + (r.to * SLOTS + s) * j.n_token * r.token_bytes;
-        if constexpr (MIX) {
-            for (int k = lane; k < j.n_token * r.halves * pieces; k += 32) {
-                int row = k / pieces;
-                size_t at;
-                if (!x_place<FORM>(j, c, u, row / r.halves, &at)) continue;
-                copy_16(to + k * 16, (row % r.halves ? j.lo : j.hi) + at + k % pieces * 8);
-            }
-            continue;
+        for (int i = 0; i < UNITS * r.halves * pieces; i += 32) {
+            int piece = (i + lane) % pieces, half = (i + lane) / pieces % r.halves,
+                k = (i + lane) / (pieces * r.halves);
+            int u = first + units_of_warp<FORM, MIX>::place(k, warp);
+            size_t from;
+            if (k >= per || u >= units_all<FORM>(j, c)) continue;
+            if (!x_place<FORM>(j, c, u, token, &from)) continue;
+            copy_16(to + ((k * j.n_token + token) * r.halves + half) * columns * 2 + piece * 16,
+                    (half ? j.lo : j.hi) + from + piece * 8);
         }
-        const uint16_t *hi = j.hi + u * columns, *lo = j.lo + u * columns;
-        for (int k = lane; k < j.n_token * r.halves * pieces; k += 32) {
-            int row = k / pieces;
-            copy_16(to + k * 16, (row % r.halves ? lo : hi) +
-                                     (size_t)(unsigned)(row / r.halves) * (unsigned)j.n_col +
-                                     (unsigned)(k % pieces * 8));
-        }
-    }
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
     if (++r.step == r.n_step) r.step = 0;
 }
 
-template <int FORM, bool WIDE, bool MIX>
+template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
-x_start(struct x_ring<FORM, WIDE> &r, const struct product_job &j, const struct choice<MIX> &c,
+x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct choice<MIX> &c,
         unsigned char *at, int warp, int lane)
 {
-    int n_bytes = SLOTS * j.n_token * r.token_bytes;
     r.at = at;
-    r.depth = n_bytes <= X_RING / 8 ? 8 : n_bytes <= X_RING / 4 ? 4 : n_bytes <= X_RING / 2 ? 2 : 1;
-    r.n_slot = slots_all<FORM>(j, c);
-    r.n_step = (r.n_slot + WARPS * SLOTS - 1) / (WARPS * SLOTS);
+    int per = units_each_step<FORM>(j, c), n_bytes = per * j.n_token * r.token_bytes;
+    r.depth = n_bytes <= X_RING / 16  ? 16
+              : n_bytes <= X_RING / 8 ? 8
+              : n_bytes <= X_RING / 4 ? 4
+              : n_bytes <= X_RING / 2 ? 2
+                                      : 1;
+    r.n_step = j.n_step;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD))
+            r.n_step = (units_all<FORM>(j, c) + WARPS * per - 1) / (WARPS * per);
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
     r.from = r.to = r.step = 0;
@@ -615,12 +625,13 @@ x_start(struct x_ring<FORM, WIDE> &r, const struct product_job &j, const struct 
 }
 
 // Waits for the next step's columns.
-template <int FORM, bool WIDE>
-static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, WIDE> &r)
+template <int FORM, int MODE>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r)
 {
     if (r.whole) {
         copy_wait<0>(); // all were asked for together
     } else {
+        if (r.depth == 16) copy_wait<15>();
         if (r.depth == 8) copy_wait<7>();
         if (r.depth == 4) copy_wait<3>();
         if (r.depth == 2) copy_wait<1>();
@@ -629,27 +640,31 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, WIDE> &r
     __syncwarp();
 }
 
-// Slot s of them, which is slot u of the job.
-template <int FORM, bool WIDE, bool MIX>
-static __device__ __forceinline__ void x_take(const struct x_ring<FORM, WIDE> &r,
-                                              struct fragment<FORM> &f, const struct product_job &j,
-                                              const struct choice<MIX> &c, int s, int u, int lane)
+// Unit k of them, which is unit u of the job.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+x_take(const struct x_ring<FORM, MODE> &r, struct fragment<FORM> &f, const struct product_job &j,
+       const struct choice<MIX> &c, int k, int u, bool exists, int lane)
 {
-    constexpr int columns = slot<FORM>::columns;
-    int g = lane / 4, token = WIDE ? g : g % 4, row = WIDE ? g : token * 2 + g / 4;
-    const unsigned char *from = r.at + (r.from * SLOTS + s) * j.n_token * r.token_bytes;
-    bool exists = token < j.n_token;
-    if constexpr (MIX) {
-        size_t at;
-        exists = exists && x_place<FORM>(j, c, u, token, &at);
-    }
+    constexpr int columns = unit<FORM>::columns;
+    int g = lane / 4, token = MODE == WIDE ? g : MODE == FEW ? g % 4 : 0;
+    int row = MODE == WIDE ? g : MODE == FEW ? token * 2 + g / 4 : g % 2;
+    const unsigned char *from =
+        r.at + (r.from * units_each_step<FORM>(j, c) + k) * j.n_token * r.token_bytes;
+    exists = exists && token < j.n_token;
+    if (MODE == ONE) exists = exists && lane % 4 == g / 2; // a column has one lane's blocks
+    if constexpr (MIX)
+        if (j.n_token > 1) { // one token has chosen all
+            size_t at;
+            exists = exists && x_place<FORM>(j, c, u, token, &at);
+        }
     take_columns<FORM>(
         f, (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns, exists);
 }
 
 // They are not needed any more.
-template <int FORM, bool WIDE, bool MIX>
-static __device__ __forceinline__ void x_done(struct x_ring<FORM, WIDE> &r,
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_done(struct x_ring<FORM, MODE> &r,
                                               const struct product_job &j,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
@@ -659,251 +674,326 @@ static __device__ __forceinline__ void x_done(struct x_ring<FORM, WIDE> &r,
     x_load(r, j, c, warp, lane);
 }
 
-// What a warp takes of a stage: a slot of the rows g and g + 8.
-template <int FORM> struct raw_slot {
-    uint4 row[2][2];
-    unsigned scales[2][2];
+// What a warp takes of a stage: a unit of the rows g and g + 8.
+template <int FORM> struct raw_unit {
+    uint4 row[2];
+    unsigned scales[2];
 };
 
 template <int FORM>
-static __device__ __forceinline__ void take_slot(struct raw_slot<FORM> &s,
+static __device__ __forceinline__ void take_unit(struct raw_unit<FORM> &s,
                                                  const unsigned char *stage, int place, int lane)
 {
     constexpr int pitch = row_pitch(IS_SMALL), scales_pitch = scale_pitch(FORM, IS_SMALL);
     int g = lane / 4, t = lane % 4;
-    const unsigned char *row = stage + g * pitch + place * SLOT_BYTES + t * 16;
+    const unsigned char *row = stage + g * pitch + place * UNIT_BYTES + t * 16;
     const unsigned char *scales =
-        stage + UNIT_ROWS * pitch + g * scales_pitch + place * slot<FORM>::scale_bytes;
+        stage + UNIT_ROWS * pitch + g * scales_pitch + place * unit<FORM>::scale_bytes;
 #pragma unroll
-    for (int h = 0; h < 2; h++)
-#pragma unroll
-        for (int k = 0; k < 2; k++) {
-            s.row[h][k] = *(const uint4 *)(row + h * UNIT_BYTES + k * 8 * pitch);
-            s.scales[h][k] =
-                lane_scales<FORM>(scales + h * unit<FORM>::scale_bytes + k * 8 * scales_pitch, t);
-        }
+    for (int k = 0; k < 2; k++) {
+        s.row[k] = *(const uint4 *)(row + k * 8 * pitch);
+        s.scales[k] = lane_scales<FORM>(scales + k * 8 * scales_pitch, t);
+    }
 }
 
-// `block`: what the slot's sums are multiplied with (SCALED), for the rows of either half.
-template <int FORM, bool SCALED>
-static __device__ __forceinline__ void multiply_slot(float acc[4], const struct raw_slot<FORM> &raw,
-                                                     const struct fragment<FORM> &f,
-                                                     const float block[2])
+// One token and FP4: columns 2 t and 2 t + 1 of a product are the halves of what lane t holds of a
+// row's blocks, so that sums of one block are the lane's own, and take the block's scale.
+template <int FORM>
+static __device__ __forceinline__ void
+multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fragment<FORM> &f)
+{
+    constexpr int n_block = FORM == W_NVFP4 ? 2 : 1, words = 4 / n_block; // of a lane's row
+    float scale[2][2];
+    lane_block_scales<FORM>(raw.scales[0], scale[0]);
+    lane_block_scales<FORM>(raw.scales[1], scale[1]);
+#pragma unroll
+    for (int b = 0; b < n_block; b++) {
+        float c[4] = {0, 0, 0, 0};
+#pragma unroll
+        for (int i = b * words; i < (b + 1) * words; i++) {
+            const unsigned w[2][4] = {{raw.row[0].x, raw.row[0].y, raw.row[0].z, raw.row[0].w},
+                                      {raw.row[1].x, raw.row[1].y, raw.row[1].z, raw.row[1].w}};
+            unsigned top[4], bottom[4];
+            unpack_e2m1(w[0][i], top);
+            unpack_e2m1(w[1][i], bottom);
+#pragma unroll
+            for (int s = 0; s < 2; s++) {
+                const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1],
+                                       bottom[2 * s + 1]};
+                mma_unit<FORM>(c, a, f.v[4 * i + 2 * s], f.v[4 * i + 2 * s + 1]);
+            }
+        }
+        sum[0] += (c[0] + c[1]) * scale[0][b];
+        sum[1] += (c[2] + c[3]) * scale[1][b];
+    }
+}
+
+template <int FORM>
+static __device__ __forceinline__ void multiply_unit(float sum[4], const struct raw_unit<FORM> &raw,
+                                                     const struct fragment<FORM> &f)
 {
     constexpr int n = 2 * unit<FORM>::steps;
-    float c[4] = {0, 0, 0, 0}, *sum = SCALED ? c : acc;
+    unsigned top[n], bottom[n];
+    unpack_row<FORM>(raw.row[0], raw.scales[0], top);
+    unpack_row<FORM>(raw.row[1], raw.scales[1], bottom);
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-        unsigned top[n], bottom[n];
-        unpack_row<FORM>(raw.row[h][0], raw.scales[h][0], top);
-        unpack_row<FORM>(raw.row[h][1], raw.scales[h][1], bottom);
-#pragma unroll
-        for (int s = 0; s < n / 2; s++) {
-            const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
-            mma_unit<FORM>(sum, a, f.v[h][2 * s], f.v[h][2 * s + 1]);
-        }
-    }
-    if constexpr (SCALED) {
-        acc[0] += c[0] * block[0], acc[1] += c[1] * block[0];
-        acc[2] += c[2] * block[1], acc[3] += c[3] * block[1];
+    for (int s = 0; s < n / 2; s++) {
+        const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
+        mma_unit<FORM>(sum, a, f.v[2 * s], f.v[2 * s + 1]);
     }
 }
 
-// The scales of rows 0..7 and 8..15 of a tile for one slot, which is one block wide.
-static __device__ __forceinline__ void load_blocks(float block[2], const struct product_job &j,
-                                                   const struct group &g, int t, int u)
+// `block`: what the sums are multiplied with (SCALED), for the rows of either half.
+template <int FORM, int MODE, bool SCALED>
+static __device__ __forceinline__ void multiply_pair(float acc[4], const struct raw_unit<FORM> *raw,
+                                                     const struct fragment<FORM> *f,
+                                                     const float block[2])
 {
-    bool gate = j.ending == END_GATE;
-    unsigned across = (unsigned)(j.n_col + 127) / 128;
-    unsigned row = (unsigned)(gate ? g.row + t * 8 : g.row + t * 16) / 128;
-    const float *top = (const float *)j.part[g.p].block + row * across + (unsigned)u;
-    block[0] = __ldg(top);
-    block[1] = gate ? __ldg((const float *)j.part[1].block + row * across + (unsigned)u) : block[0];
+    float c[2][4] = {}; // two chains of products are shorter than one
+#pragma unroll
+    for (int k = 0; k < 2; k++)
+        if constexpr (MODE == ONE)
+            multiply_blocks<FORM>(c[k], raw[k], f[k]);
+        else
+            multiply_unit<FORM>(c[k], raw[k], f[k]);
+#pragma unroll
+    for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
+        acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
 }
 
-// The same with experts: their blocks' scales, and those of the rows of every chosen one's down,
-// which the sums of all of them do not share.
+// The scales of a lane's rows of a tile for a pair of units, the first of which is u, of blocks of
+// 128 x 128. With experts also those of the rows of every chosen one's down, which the sums of all
+// of them do not share.
 template <int FORM, bool MIX>
-static __device__ __forceinline__ void load_mixed(float block[2], const struct product_job &j,
-                                                  const struct choice<MIX> &c,
-                                                  const struct group &g, int t, int u, int lane)
+static __device__ __forceinline__ void load_blocks(float block[2], const struct product_job &j,
+                                                   const struct choice<MIX> &c,
+                                                   const struct group &g, int t, int u, int lane)
 {
+    bool gate = j.ending == END_GATE, mixed = is_mixed<MIX>(j);
+    int r = lane / 4, row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
     unsigned across = (unsigned)(j.n_col + 127) / 128;
+    unsigned each = (unsigned)units_each<FORM>(j),
+             expert = mixed && !gate ? (unsigned)matrix_of(j, (unsigned)u) : 0;
+    unsigned column = ((unsigned)u - expert * each) * (unsigned)unit<FORM>::columns / 128;
+    const float *from[2] = {(const float *)j.part[g.p].block,
+                            (const float *)j.part[gate ? 1 : g.p].block};
     block[0] = block[1] = 1;
-    if (!is_mixed<MIX>(j)) {
-        if constexpr (FORM == W_E4M3_BLOCK) load_blocks(block, j, g, t, u);
-    } else if (j.ending == END_ADD) {
-        unsigned each = (unsigned)slots_each<FORM>(j), expert = (unsigned)u / each;
-        int row = g.row + t * 16 + lane / 4, last = j.part[0].n_row - 1;
-        const float *scale = c.place[expert].scale[EXPERT_DOWN];
-        if (scale)
-            block[0] = __ldg(scale + min(row, last)), block[1] = __ldg(scale + min(row + 8, last));
-        if constexpr (FORM == W_E4M3_BLOCK) {
-            float b = __ldg((const float *)c.place[expert].block[EXPERT_DOWN] +
-                            (unsigned)(g.row + t * 16) / 128 * across + (unsigned)u % each);
-            block[0] *= b, block[1] *= b;
+    if (gate) row[1] = row[0];
+    int last = j.part[gate ? 0 : g.p].n_row - 1;
+#pragma unroll
+    for (int k = 0; k < 2; k++) row[k] = min(row[k], last);
+    if constexpr (MIX)
+        if (mixed) {
+            const struct expert_place &at = c.place[gate ? (unsigned)g.u : expert];
+            int m[2] = {gate ? (int)EXPERT_GATE : (int)EXPERT_DOWN,
+                        gate ? (int)EXPERT_UP : (int)EXPERT_DOWN};
+            from[0] = (const float *)at.block[m[0]], from[1] = (const float *)at.block[m[1]];
+            const float *scale = at.scale[EXPERT_DOWN];
+            if (!gate && scale) block[0] = __ldg(scale + row[0]), block[1] = __ldg(scale + row[1]);
         }
-    } else if (FORM == W_E4M3_BLOCK) {
-        unsigned at = (unsigned)(g.row + t * 8) / 128 * across + (unsigned)u;
-        block[0] = __ldg((const float *)c.place[g.u].block[EXPERT_GATE] + at);
-        block[1] = __ldg((const float *)c.place[g.u].block[EXPERT_UP] + at);
-    }
+    if constexpr (FORM == W_E4M3_BLOCK)
+#pragma unroll
+        for (int k = 0; k < 2; k++)
+            block[k] *= __ldg(from[k] + (unsigned)row[k] / 128 * across + column);
 }
 
 // Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a
 // thread.
 static __device__ __forceinline__ void prefetch_row(const float *p, int row)
 {
-    if (p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p + row));
+    if (p) bring_line_near(p + row);
 }
 
 template <bool MIX>
 static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
                                                      const struct choice<MIX> &c, int thread)
 {
-    int first = tiles_before(j, c, blockIdx.x), tile = first + thread,
-        end = tiles_before(j, c, blockIdx.x + 1);
+    int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
+        row = first + thread * tile_rows(j);
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD))
-            for (int i = thread; i < (end - first) * c.n; i += THREADS)
-                prefetch_row(c.place[i % c.n].scale[EXPERT_DOWN], (first + i / c.n) * 16);
-    if (tile >= end) return;
-    struct group g = group_of<MIX>(j, tile, end);
-    int row = min(g.row, j.part[g.p].n_row - 1);
+            for (int i = thread; first + i / c.n * 16 < end; i += THREADS)
+                prefetch_row(c.place[i % c.n].scale[EXPERT_DOWN], first + i / c.n * 16);
+    if (row >= end) return;
+    struct group g = group_of<MIX>(j, row, end);
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
-            prefetch_row(c.place[g.u].scale[EXPERT_GATE], row);
-            prefetch_row(c.place[g.u].scale[EXPERT_UP], row);
+            prefetch_row(c.place[g.u].scale[EXPERT_GATE], g.row);
+            prefetch_row(c.place[g.u].scale[EXPERT_UP], g.row);
         }
-    prefetch_row(j.part[g.p].scale, row);
-    if (j.ending == END_GATE) prefetch_row(j.part[1].scale, row);
-    prefetch_row(j.part[g.p].bias, row);
-    prefetch_row(j.gain, row);
+    prefetch_row(j.part[g.p].scale, g.row);
+    if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
+    prefetch_row(j.part[g.p].bias, g.row);
+    prefetch_row(j.gain, g.row);
 }
 
-// 1 / rms of a token, by one warp; the same in all lanes.
+// Every thread has a part of the sums of squares that the norm before left behind, every warp's
+// parts are summed, [warp][token], and whoever needs 1 / rms sums these.
+static_assert(SUMS_MAX <= 2 * THREADS, "a thread has two of a token's sums");
+
+template <int N, typename JOB>
+static __device__ __forceinline__ void sums_load(float (&v)[N][2], const JOB &j, int thread)
+{
+#pragma unroll
+    for (int t = 0; t < N; t++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+            int i = thread + k * THREADS;
+            v[t][k] = t < j.n_token && i < j.n_sum ? __ldcg(j.sums + t * j.n_sum + i) : 0;
+        }
+}
+
+template <int N>
+static __device__ __forceinline__ void sums_leave(const float (&v)[N][2], int n_token, float *norm,
+                                                  int warp, int lane)
+{
+#pragma unroll
+    for (int t = 0; t < N; t++) {
+        if (t >= n_token) break;
+        float sum = warp_sum(v[t][0] + v[t][1]);
+        if (lane == 0) norm[warp * FEW_TOKENS + t] = sum;
+    }
+}
+
 template <typename JOB>
-static __device__ __forceinline__ float norm_factor(const JOB &j, int token, int lane)
+static __device__ __forceinline__ float norm_factor(const JOB &j, const float *norm, int token)
 {
     float sum = 0;
     if (!j.n_sum) return 1;
-    for (int i = lane; i < j.n_sum; i += 32) sum += j.sums[token * j.n_sum + i];
-    return rsqrtf(warp_sum(sum) / (float)j.norm_dim + j.eps);
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) sum += norm[w * FEW_TOKENS + token];
+    return rsqrtf(sum / (float)j.norm_dim + j.eps);
 }
 
 // Where sums of a tile meet: [warp][tile][row][token], of 8 tokens or of 4.
-template <bool WIDE>
+template <int MODE>
 static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
 {
-    constexpr int n = WIDE ? 8 : 4;
+    constexpr int n = MODE == WIDE ? 8 : 4;
     return red + ((warp * TILES + t) * 16 + r) * n + token;
 }
 
-template <bool WIDE>
+template <int MODE>
 static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
                                                   int lane)
 {
     int g = lane / 4, token = lane % 4 * 2;
     float v[4];
+    if constexpr (MODE == ONE) { // each lane has its blocks' sums of the rows g and g + 8
 #pragma unroll
-    for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
-        v[i] = WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
-    if (!WIDE && token >= 4) return;
-    *(float2 *)red_at<WIDE>(red, warp, t, g, token) = make_float2(v[0], v[1]);
-    *(float2 *)red_at<WIDE>(red, warp, t, g + 8, token) = make_float2(v[2], v[3]);
+        for (int i = 0; i < 2; i++) {
+            v[i] = acc[i] + __shfl_xor_sync(~0u, acc[i], 1);
+            v[i] += __shfl_xor_sync(~0u, v[i], 2);
+        }
+        if (token) return;
+        *red_at<MODE>(red, warp, t, g, 0) = v[0];
+        *red_at<MODE>(red, warp, t, g + 8, 0) = v[1];
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
+            v[i] = MODE == WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
+        if (MODE != WIDE && token >= 4) return;
+        *(float2 *)red_at<MODE>(red, warp, t, g, token) = make_float2(v[0], v[1]);
+        *(float2 *)red_at<MODE>(red, warp, t, g + 8, token) = make_float2(v[2], v[3]);
+    }
 }
 
 // Row r of tile t of this group for a token, summed over the warps.
-template <bool WIDE>
+template <int MODE>
 static __device__ __forceinline__ float total(float *red, int t, int r, int token)
 {
     float y = 0;
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) y += *red_at<WIDE>(red, w, t, r, token);
+    for (int w = 0; w < WARPS; w++) y += *red_at<MODE>(red, w, t, r, token);
     return y;
 }
 
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
 struct result {
-    int r, t, token, row;
-    bool exists;
+    unsigned at;             // where it goes, or NOWHERE
     float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
-    size_t at;               // where it goes
 };
+
+constexpr unsigned NOWHERE = ~0u;
+
+// Row r of tile t, result i of a group.
+struct result_place {
+    int r, t, token;
+};
+
+static __device__ __forceinline__ struct result_place place_of_result(const struct product_job &j,
+                                                                      int i)
+{
+    int bits = j.ending == END_GATE ? 3 : 4;
+    return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
+}
 
 // What a result takes from memory, asked for before it is known.
 template <bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
-    struct result x;
+    struct result x = {NOWHERE, 1, 0, 0};
     const struct part &p = j.part[g.p];
-    int n_row = j.ending == END_GATE ? 8 : 16;
-    x.r = i % n_row, x.t = i / n_row % TILES, x.token = i / n_row / TILES;
-    x.row = g.row + x.t * n_row + x.r;
-    x.exists = x.t < g.n && x.row < p.n_row && x.token < j.n_token;
-    x.scale = 1, x.other = 0, x.old = 0;
-    x.at = (size_t)(unsigned)x.token * (unsigned)p.n_row + (unsigned)x.row;
-    if (!x.exists) return x;
+    struct result_place is = place_of_result(j, i);
+    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
+    if (in_group >= g.n_row || is.token >= j.n_token) return x;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             const struct expert_place &at = c.place[g.u];
-            int rank = c.rank[g.u][x.token];
-            x.exists = rank != NO_RANK;
-            if (!x.exists) return x;
-            x.at =
-                (size_t)(unsigned)(x.token * j.n_used + rank) * (unsigned)p.n_row + (unsigned)x.row;
-            x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][x.row] : 1;
-            x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][x.row] : 1;
-            x.other *= c.weight[x.token][rank];
+            int rank = c.rank[g.u][is.token];
+            if (rank == NO_RANK) return x;
+            x.at = (unsigned)((is.token * j.n_used + rank) * p.n_row + row);
+            x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][row] : 1;
+            x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][row] : 1;
+            x.other *= c.weight[is.token][rank];
             return x;
         }
+    x.at = (unsigned)(is.token * p.n_row + row);
     const float *other = j.ending == END_STORE  ? p.bias
                          : j.ending == END_GATE ? j.part[1].scale
                                                 : j.gain;
     if (j.ending == END_GATE) x.other = 1;
-    if (p.scale) x.scale = p.scale[x.row];
-    if (other) x.other = other[x.row];
+    if (p.scale) x.scale = p.scale[row];
+    if (other) x.other = other[row];
     if (p.add) x.old = p.out[x.at];
     return x;
 }
 
-// END_ADD also leaves the squares of the new x, summed over each tile, which 16 lanes hold.
-template <bool WIDE>
-static __device__ __forceinline__ void finish(const struct product_job &j, float *red,
-                                              const float *factor, const struct group &g,
-                                              const struct result &x)
+// END_ADD: returns the square of the new x.
+template <int FORM, int MODE>
+static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
+                                               float *red, const float *norm,
+                                               const struct result &x, int i)
 {
-    float y = 0;
-    if (x.exists) y = total<WIDE>(red, x.t, x.r, x.token) * factor[x.token] * x.scale;
+    struct result_place is = place_of_result(j, i);
+    if (x.at == NOWHERE) return 0;
+    float factor = norm_factor(j, norm, is.token) * (MODE == ONE ? one_factor : unit<FORM>::factor);
+    float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        if (x.exists) j.part[g.p].out[x.at] = y + x.other + x.old;
+        j.part[g.p].out[x.at] = y + x.other + x.old;
     } else if (j.ending == END_GATE) {
-        if (!x.exists) return;
-        float up = total<WIDE>(red, x.t, x.r + 8, x.token) * factor[x.token] * x.other;
+        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
         write_pair(j.next, x.at, y / (1 + __expf(-y)) * up);
     } else {
         y += x.old;
-        if (x.exists) j.part[0].out[x.at] = y;
-        if (x.exists && j.gain) write_pair(j.next, x.at, y * x.other);
-        float square = x.exists ? y * y : 0;
-#pragma unroll
-        for (int k = 8; k; k /= 2) square += __shfl_xor_sync(~0u, square, k);
-        if (j.gain && x.r == 0 && x.t < g.n && x.token < j.n_token)
-            j.next_sums[x.token * j.n_tile + g.row / 16 + x.t] = square;
+        j.part[0].out[x.at] = y;
+        if (j.gain) write_pair(j.next, x.at, y * x.other);
+        return y * y;
     }
+    return 0;
 }
 
 // The warps that multiply meet among themselves.
 static __device__ __forceinline__ void block_sync()
 {
-    asm volatile("bar.sync 2, %0;" ::"r"(THREADS) : "memory");
+    barrier(2, THREADS);
 }
 
-static constexpr __host__ __device__ int room_for_sums(bool wide)
+static constexpr __host__ __device__ int room_for_sums(int mode)
 {
-    return WARPS * TILES * 16 * (wide ? 8 : 4) * (int)sizeof(float);
+    return WARPS * TILES * 16 * (mode == WIDE ? 8 : 4) * (int)sizeof(float);
 }
 
 static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
@@ -917,62 +1007,73 @@ static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
     }
 }
 
-template <int FORM, bool WIDE, bool MIX>
+// The warps that have results of one token, of 16 rows of TILES tiles: each leaves a sum of
+// squares.
+enum { TOKEN_WARPS = 16 * TILES / 32 };
+
+template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, const struct choice<MIX> &c, const unsigned char *ring,
-            struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *factor,
-            int warp, int lane)
+            struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *norm, int warp,
+            int lane, volatile int *calm)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    constexpr int n_mine = WIDE ? 2 : 1; // results that a thread has of a group
-    static_assert(n_mine * THREADS >= TILES * 16 * (WIDE ? 8 : 4), "every result has a thread");
+    constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
+    static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
+                  "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
-    int end = tiles_before(j, c, blockIdx.x + 1), n_slot = slots_all<FORM>(j, c),
-        thread = warp * 32 + lane;
-    float *red = (float *)room;
-    struct x_ring<FORM, WIDE> xs;
+    int end = rows_before(j, c, blockIdx.x + 1), thread = warp * 32 + lane;
+    float *red = (float *)room, squares[n_mine] = {};
+    struct x_ring<FORM, MODE> xs;
     struct group g;
-    x_start(xs, j, c, room + room_for_sums(WIDE) + warp * X_RING, warp, lane);
-    if (warp < j.n_token) {
-        float f = norm_factor(j, warp, lane) * unit<FORM>::factor;
-        if (lane == 0) factor[warp] = f;
-    }
-    for (int tile = tiles_before(j, c, blockIdx.x); tile < end; tile += g.n) {
+    constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
+    float sums[n_norm][2];
+    x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
+    sums_load(sums, j, thread);
+    x_wait(xs);
+    if (thread == 0) *calm = 0;
+    sums_leave(sums, j.n_token, norm, warp, lane);
+    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
         float acc[TILES][4] = {};
-        g = group_of<MIX>(j, tile, end);
+        g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
         for (int i = 0; i < n_mine; i++) mine[i] = result_of(j, c, g, thread + i * THREADS);
-        for (int first = 0; first < n_slot; first += WARPS * SLOTS) {
+        int n_unit = units_all<FORM>(j, c), step = units_each_step<FORM>(j, c) * WARPS;
+        for (int first = 0; first < n_unit; first += step) {
+            typedef units_of_warp<FORM, MIX> mine_of;
+            int n = mine_of::count(min(step, n_unit - first), warp);
             x_wait(xs);
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
-                struct raw_slot<FORM> raw[SLOTS];
-                float block[SLOTS][2];
+                struct raw_unit<FORM> raw[UNITS];
+                float block[UNITS / 2][2];
 #pragma unroll
-                for (int s = 0; scaled && s < SLOTS; s++) {
-                    int u = min(first + s * WARPS + warp, n_slot - 1);
-                    if constexpr (MIX)
-                        load_mixed<FORM>(block[s], j, c, g, t, u, lane);
-                    else
-                        load_blocks(block[s], j, g, t, u);
-                }
+                for (int k = 0; scaled && k < UNITS; k += 2)
+                    load_blocks<FORM, MIX>(block[k / 2], j, c, g, t,
+                                           min(first + mine_of::place(k, warp), n_unit - 1), lane);
                 sync_wait(&sync[at.stage].full, at.phase);
 #pragma unroll
-                for (int s = 0; s < SLOTS; s++)
-                    if (first + s * WARPS + warp < n_slot)
-                        take_slot<FORM>(raw[s], ring + at.stage * stage_size(FORM, IS_SMALL),
-                                        s * WARPS + warp, lane);
+                for (int k = 0; k < UNITS; k++) {
+                    raw[k] = {};
+                    if (k < n)
+                        take_unit<FORM>(raw[k], ring + at.stage * stage_size(FORM, IS_SMALL),
+                                        mine_of::place(k, warp), lane);
+                }
                 __syncwarp();
                 if (lane == 0) sync_arrive(&sync[at.stage].empty);
 #pragma unroll
-                for (int s = 0; s < SLOTS; s++) {
-                    struct fragment<FORM> x;
-                    if (first + s * WARPS + warp >= n_slot) continue;
-                    x_take(xs, x, j, c, s, first + s * WARPS + warp, lane);
-                    multiply_slot<FORM, scaled>(acc[0], raw[s], x, block[s]);
+                for (int k = 0; k < UNITS; k += 2) {
+                    if (k >= n) break;
+                    struct fragment<FORM> x[2];
+                    asm volatile("" ::: "memory"); // not all of x at once: there are no registers
+#pragma unroll
+                    for (int i = 0; i < 2; i++)
+                        x_take(xs, x[i], j, c, k + i, first + mine_of::place(k + i, warp),
+                               k + i < n, lane);
+                    multiply_pair<FORM, MODE, scaled>(acc[0], raw + k, x, block[k / 2]);
                 }
                 ring_next<depth>(at);
                 turn_sums(acc);
@@ -980,13 +1081,27 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             for (int t = g.n; t < TILES; t++) turn_sums(acc);
             x_done(xs, j, c, warp, lane);
         }
+        if (row + g.n_row >= end) {
+            if (thread == 0) *calm = 1;
+        }
         block_sync(); // the sums of the group before have been read
 #pragma unroll
         for (int t = 0; t < TILES; t++)
-            if (t < g.n) leave_sums<WIDE>(red, acc[t], t, warp, lane);
+            if (t < g.n) leave_sums<MODE>(red, acc[t], t, warp, lane);
         block_sync();
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) finish<WIDE>(j, red, factor, g, mine[i]);
+        for (int i = 0; i < n_mine; i++)
+            squares[i] += finish<FORM, MODE>(j, g, red, norm, mine[i], thread + i * THREADS);
+    }
+    if (j.ending == END_ADD && j.gain) {
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) {
+            float sum = warp_sum(squares[i]);
+            int token = (warp + i * WARPS) / TOKEN_WARPS;
+            if (lane == 0 && token < j.n_token)
+                j.next_sums[((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
+                            (unsigned)warp % TOKEN_WARPS] = sum;
+        }
     }
     copy_wait<0>();
 }
@@ -996,23 +1111,14 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 {
     block_sync();
-    if (threadIdx.x == 0)
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(&s->arrived) : "memory");
+    if (threadIdx.x == 0) add_release(&s->arrived);
 }
 
 static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned n)
 {
     if (threadIdx.x == 0) {
         struct patience p = {0, 0};
-        for (;;) {
-            unsigned arrived;
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
-                         : "=r"(arrived)
-                         : "l"(&s->arrived)
-                         : "memory");
-            if (arrived >= n) break;
-            be_patient(p);
-        }
+        while (load_acquire(&s->arrived) < n) be_patient(p);
     }
     block_sync();
 }
@@ -1033,17 +1139,19 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
     int n_item = attend_items(j), item = (int)blockIdx.x;
     bool mine = warp < FEW_WARPS && item < n_item;
     struct attend_item a;
+    struct vector_place at;
+    struct head_vector<DIM> vector;
     if (mine) {
         a = item_of(j, item, warp);
-        attend_begin<DIM>(sh, j, a, warp, lane);
+        attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
     }
     meet_wait(sync, n_arrived);
     while (mine) {
-        attend_end<DIM>(sh, j, a, warp, lane);
+        attend_end<DIM>(sh, j, a, at, vector, warp, lane);
         item += (int)gridDim.x;
         if (item >= n_item) break;
         a = item_of(j, item, warp);
-        attend_begin<DIM>(sh, j, a, warp, lane);
+        attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
     }
 }
 
@@ -1067,7 +1175,7 @@ static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
 static __device__ __noinline__ void run_scores(const struct scores_job &j, struct step_sync *sync,
                                                unsigned n_arrived, float *room, int warp, int lane)
 {
-    float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *factor = room + WARPS * FEW_TOKENS;
+    float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
     int thread = warp * 32 + lane, row = (int)blockIdx.x;
     unsigned n_col = (unsigned)j.n_col;
     const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
@@ -1077,10 +1185,9 @@ static __device__ __noinline__ void run_scores(const struct scores_job &j, struc
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
     meet_wait(sync, n_arrived);
-    if (warp < j.n_token) {
-        float f = norm_factor(j, warp, lane) * (float)(1 / F16_UNIT);
-        if (lane == 0) factor[warp] = f;
-    }
+    float sums[FEW_TOKENS][2];
+    sums_load(sums, j, thread);
+    sums_leave(sums, j.n_token, norm, warp, lane);
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
         for (int t = 0; t < j.n_token; t++) {
@@ -1101,7 +1208,7 @@ static __device__ __noinline__ void run_scores(const struct scores_job &j, struc
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
             j.out[(size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row] =
-                y * factor[thread] * scale;
+                y * norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
         }
         block_sync();
     }
@@ -1153,10 +1260,10 @@ static __device__ __noinline__ void run_choice(const struct product_job &j, stru
             c.rank[u][t] = (unsigned char)rank;
         }
     }
-    if (thread == 0) {
-        int n = 0;
-        for (int i = 0; i < EXPERTS_MAX / 32; i++) n += __popc(c.used[i]);
-        c.n = n;
+    if (warp == 0) {
+        unsigned n =
+            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(c.used[lane]) : 0u);
+        if (lane == 0) c.n = (int)n;
     }
     block_sync();
     if (thread < EXPERTS_MAX / 32) c.used[thread] = 0;
@@ -1166,16 +1273,17 @@ static __device__ __noinline__ void run_choice(const struct product_job &j, stru
 // A job's words, from where they are kept to shared memory.
 constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
 
-// WIDE: more than 4 tokens. MIX: some jobs are of experts.
-template <int FORM, bool WIDE, bool MIX>
+// MIX: some jobs are of experts. DIM: of the heads of all attentions.
+template <int FORM, int MODE, bool MIX, int DIM>
 __global__ void __launch_bounds__(BLOCK, 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
     constexpr int depth = depth_of(FORM, IS_SMALL);
-    extern __shared__ __align__(128) unsigned char ring[];
+    DYNAMIC_SHARED(ring);
     __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
     __shared__ struct stage_sync sync[depth];
-    __shared__ float factor[FEW_TOKENS];
+    __shared__ float norm[WARPS * FEW_TOKENS];
+    __shared__ int calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
     const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
@@ -1185,21 +1293,22 @@ __global__ void __launch_bounds__(BLOCK, 1)
     if (threadIdx.x < JOB_PIECES)
         ((uint4 *)near[0])[threadIdx.x] = ((const uint4 *)jobs)[threadIdx.x];
     if (threadIdx.x == 0) {
+        calm = 0;
         for (int i = 0; i < depth; i++) {
-            sync_init(&sync[i].full, 1);
+            sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
         }
         if constexpr (MIX) {
             sync_init(&choice.sync.full, 1);
-            sync_init(&choice.sync.empty, 1);
+            sync_init(&choice.sync.empty, ASKERS);
         }
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        sync_fence();
     }
     if constexpr (MIX)
         if (threadIdx.x < EXPERTS_MAX / 32) choice.used[threadIdx.x] = 0;
     __syncthreads();
     if (warp >= WARPS) {
-        run_loader<FORM>(jobs, list.n, ring, sync, choice, lane);
+        run_loader<FORM>(jobs, list.n, ring, sync, choice, warp - WARPS, lane, &calm);
         return;
     }
     struct ring_at at = {0, 0};
@@ -1224,16 +1333,16 @@ __global__ void __launch_bounds__(BLOCK, 1)
             if constexpr (MIX)
                 if (chooses) {
                     run_choice(job.product, choice, (float *)room, warp, lane);
+                    if (threadIdx.x == 0) *(volatile int *)&calm = 0; // nothing has been asked for
                     prefetch_ends(job.product, choice, warp * 32 + lane);
                 }
-            run_product<FORM, WIDE>(job.product, choice, ring, sync, at, room, factor, warp, lane);
+            run_product<FORM, MODE>(job.product, choice, ring, sync, at, room, norm, warp, lane,
+                                    &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
                 run_scores(job.scores, list.sync, n_arrived, (float *)room, warp, lane);
-        } else if (job.attend.cache.head_dim == 64) {
-            run_attend<64>(room, &job.attend, list.sync, n_arrived, warp, lane);
         } else {
-            run_attend<128>(room, &job.attend, list.sync, n_arrived, warp, lane);
+            run_attend<DIM>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
         if (MIX) {
             copy_commit();
@@ -1249,19 +1358,32 @@ __global__ void __launch_bounds__(BLOCK, 1)
 
 typedef void (*step_function)(struct step_list);
 
+// Of a unit.
+static const int form_columns[W_N_FORM] = {unit<W_BF16>::columns, unit<W_E4M3>::columns,
+                                           unit<W_E4M3_BLOCK>::columns, unit<W_NVFP4>::columns,
+                                           unit<W_MXFP4>::columns};
+
+#define OF_MODE(form, mode)                                                                        \
+    {                                                                                              \
+        {step_kernel<form, mode, false, 64>, step_kernel<form, mode, false, 128>},                 \
+            {step_kernel<form, mode, true, 64>, step_kernel<form, mode, true, 128>},               \
+    }
 #define OF_FORM(form)                                                                              \
     {                                                                                              \
-        {step_kernel<form, false, false>, step_kernel<form, false, true>},                         \
-            {step_kernel<form, true, false>, step_kernel<form, true, true>},                       \
+        OF_MODE(form, FEW), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
     }
-static const step_function kernels[W_N_FORM][2][2] = {
-    // WIDE, MIX
-    OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FORM(W_NVFP4), OF_FORM(W_MXFP4),
+#define OF_FP4(form)                                                                               \
+    {                                                                                              \
+        OF_MODE(form, ONE), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
+    }
+static const step_function kernels[W_N_FORM][N_MODE][2][2] = {
+    // mode, MIX, DIM
+    OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FP4(W_NVFP4), OF_FP4(W_MXFP4),
 };
 
 struct step_queue {
     std::vector<struct step_job> jobs;
-    int form, wide; // of the products among them
+    int form, mode, head_dim; // of the products among them, and of the attentions; 0: none
     bool has_form, mix;
     unsigned n_choice;
     std::vector<void *> *lists; // where lists in device memory are kept; NULL: not recording
@@ -1278,7 +1400,7 @@ static size_t shared_of(const k_device *d, int form)
 {
     bool small = is_small(d);
     size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
-    size_t product = (size_t)(room_for_sums(true) + WARPS * x_ring_size(small));
+    size_t product = (size_t)(room_for_sums(WIDE) + WARPS * x_ring_size(small));
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
     return ring + (attend > product ? attend : product);
@@ -1291,12 +1413,13 @@ bool cuda_steps_open(k_device *d)
               cuda_check(d, cudaMemset(q->sync, 0, sizeof *q->sync), "scratch") &&
               cuda_check(d, cudaStreamCreateWithFlags(&q->side, cudaStreamNonBlocking), "stream");
     for (int form = 0; ok && form < W_N_FORM; form++)
-        for (int i = 0; ok && i < 4; i++)
-            ok = cuda_check(d,
-                            cudaFuncSetAttribute(kernels[form][i / 2][i % 2],
-                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                 (int)shared_of(d, form)),
-                            "shared memory of a step");
+        for (int i = 0; ok && i < 4 * N_MODE; i++)
+            ok = cuda_check(
+                d,
+                cudaFuncSetAttribute((const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
+                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     (int)shared_of(d, form)),
+                "shared memory of a step");
     return ok;
 }
 
@@ -1335,13 +1458,24 @@ void cuda_steps_flush(k_device *d)
     struct step_queue *q = d->steps;
     if (q->jobs.empty()) return;
     struct step_list list = {NULL, (int)q->jobs.size(), q->sync, q->jobs[0]};
-    int form = q->has_form ? q->form : W_E4M3, wide = q->has_form && q->wide;
+    int form = q->has_form ? q->form : W_E4M3, mode = q->has_form ? q->mode : FEW;
+    for (struct step_job &job : q->jobs) {
+        struct product_job &p = job.product;
+        if (job.kind != JOB_PRODUCT) continue;
+        int n_unit = p.n_col / form_columns[form];
+        bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
+        p.per_step = units_per_step(n_unit, near_units(is_fp4, q->mix), is_small(d));
+        p.n_step = (n_unit + WARPS * p.per_step - 1) / (WARPS * p.per_step);
+        p.inverse = ~0u / (unsigned)n_unit + 1;
+    }
+    list.only = q->jobs[0];
     bool ok = list.n == 1 || (list.jobs = kept_list(d));
     if (ok)
-        cuda_launch_early(d, "a step", kernels[form][wide][q->mix], dim3((unsigned)d->n_sm), BLOCK,
-                          shared_of(d, form), list);
+        cuda_launch_early(d, "a step", kernels[form][mode][q->mix][q->head_dim != 64],
+                          dim3((unsigned)d->n_sm), BLOCK, shared_of(d, form), list);
     q->jobs.clear();
     q->has_form = q->mix = false;
+    q->head_dim = 0;
     q->n_choice = 0;
 }
 
@@ -1356,10 +1490,11 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
                             uint16_t *const *lo, const struct k_matrix *w)
 {
     struct step_queue *q = d->steps;
-    int form = weight_form(w), wide = p.n_token > 4, kind = form == W_BF16 ? X_BF16 : X_F16;
+    int form = weight_form(w), kind = form == W_BF16 ? X_BF16 : X_F16;
+    int mode = p.n_token == 1 ? ONE : p.n_token <= 4 ? FEW : WIDE;
     struct step_job job = {};
-    if (q->has_form && (q->form != form || q->wide != wide)) cuda_steps_flush(d);
-    q->has_form = true, q->form = form, q->wide = wide;
+    if (q->has_form && (q->form != form || q->mode != mode)) cuda_steps_flush(d);
+    q->has_form = true, q->form = form, q->mode = mode;
     job.kind = JOB_PRODUCT, job.product = p;
     job.product.hi = hi[kind], job.product.lo = lo[kind];
     if (p.experts) {
@@ -1367,7 +1502,7 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
         job.product.chooses = p.chooses || q->jobs.empty();
         if (job.product.chooses) job.product.phase = q->n_choice++ % 2;
     }
-    job.product.n_each = p.n_tile / d->n_sm, job.product.n_more = p.n_tile % d->n_sm;
+    job.product.n_each = p.n_row / d->n_sm, job.product.n_more = p.n_row % d->n_sm;
     enqueue(d, job);
 }
 
@@ -1389,9 +1524,9 @@ static void set_part(struct product_job *j, const struct k_matrix *w, const floa
                        bias,
                        out,
                        w->n_row,
-                       j->n_tile,
+                       j->n_row,
                        add};
-    j->n_tile += (w->n_row + UNIT_ROWS - 1) / UNIT_ROWS;
+    j->n_row += w->n_row;
 }
 
 static struct product_job new_job(const k_act *a, int n_token, enum ending ending)
@@ -1423,12 +1558,12 @@ static void set_next(struct product_job *j, const k_act *next)
 }
 
 // The norm that follows END_ADD.
-static void set_norm(struct product_job *j, k_act *next, const float *gain, float eps)
+static void set_norm(k_device *d, struct product_job *j, k_act *next, const float *gain, float eps)
 {
     set_next(j, next);
     j->next_sums = next->sums, j->gain = gain;
-    next->form = FORM_PAIR, next->n_sum = j->n_tile, next->norm_dim = j->part[0].n_row,
-    next->eps = eps;
+    next->form = FORM_PAIR, next->n_sum = d->n_sm * TOKEN_WARPS;
+    next->norm_dim = j->part[0].n_row, next->eps = eps;
 }
 
 void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token)
@@ -1436,7 +1571,7 @@ void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate
     struct product_job j = new_job(a, n_token, END_GATE);
     set_part(&j, g->gate, nullptr, nullptr, false);
     set_part(&j, g->up, nullptr, nullptr, false);
-    j.n_tile = (g->gate->n_row + 7) / 8;
+    j.n_row = g->gate->n_row;
     set_next(&j, out);
     out->form = FORM_PAIR, out->n_sum = 0;
     enqueue_product(d, j, a->hi, a->lo, g->gate);
@@ -1446,7 +1581,7 @@ void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_tok
 {
     struct product_job j = new_job(a, n_token, END_ADD);
     set_part(&j, p->w, nullptr, p->x, true);
-    if (p->next) set_norm(&j, p->next, p->gain, p->eps);
+    if (p->next) set_norm(d, &j, p->next, p->gain, p->eps);
     enqueue_product(d, j, a->hi, a->lo, p->w);
 }
 
@@ -1454,7 +1589,10 @@ bool cuda_step_attends(const struct k_attend *at, int n_token)
 {
     int group = at->n_head / at->cache->n_kv_head, n_row_tile = (n_token * group + ROWS - 1) / ROWS;
     int dim = at->cache->head_dim;
-    return n_token <= FEW_TOKENS && (dim == 64 || dim == 128) &&
+    // Vectors are read four numbers at a time.
+    uintptr_t places = (uintptr_t)at->q | (uintptr_t)at->k | (uintptr_t)at->v |
+                       (uintptr_t)at->q_norm | (uintptr_t)at->k_norm | (uintptr_t)at->rope;
+    return n_token <= FEW_TOKENS && (dim == 64 || dim == 128) && places % 16 == 0 &&
            at->cache->n_kv_head * n_row_tile <= FEW_ITEMS_MAX;
 }
 
@@ -1474,6 +1612,8 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
     j->parts = d->parts, j->counters = d->counters;
     for (int i = 0; i < X_N_KIND; i++) j->out.hi[i] = a->hi[i], j->out.lo[i] = a->lo[i];
     a->form = FORM_PAIR, a->n_sum = 0;
+    if (d->steps->head_dim && d->steps->head_dim != at->cache->head_dim) cuda_steps_flush(d);
+    d->steps->head_dim = at->cache->head_dim;
     enqueue(d, job);
 }
 
@@ -1525,13 +1665,13 @@ void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const flo
     struct product_job in = new_job(a, n_token, END_GATE), out = {};
     set_part(&in, e->gate, nullptr, nullptr, false);
     set_part(&in, e->up, nullptr, nullptr, false);
-    in.n_tile = e->gate->n_row / 8, in.chooses = true, in.next = *mid;
+    in.n_row = e->gate->n_row, in.chooses = true, in.next = *mid;
     set_experts(&in, e, scores);
     enqueue_product(d, in, a->hi, a->lo, e->gate);
 
     out.n_col = e->down->n_col, out.n_token = n_token, out.ending = END_ADD;
     set_part(&out, e->down, nullptr, m->x, true);
     set_experts(&out, e, scores);
-    if (m->next) set_norm(&out, m->next, m->gain, m->eps);
+    if (m->next) set_norm(d, &out, m->next, m->gain, m->eps);
     enqueue_product(d, out, mid->hi, mid->lo, e->down);
 }

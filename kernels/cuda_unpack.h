@@ -52,23 +52,10 @@ static inline int weight_form(const struct k_matrix *w) // W_N_FORM: none
     }
 }
 
-#ifdef __CUDACC__
-static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)
-{
-    unsigned r;
-    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
-    return r;
-}
+// Of sums of products with FP4 codes whose blocks' scales are not in them.
+constexpr float one_factor = 0x1p14f / F16_UNIT;
 
-// Four e4m3 codes, in order.
-static __device__ __forceinline__ void unpack_e4m3(unsigned w, unsigned out[2])
-{
-    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, "
-        "b; }"
-        : "=r"(out[0]), "=r"(out[1])
-        : "r"(w));
-}
-
+#if defined(__CUDACC__) || defined(HEARTH_EMULATED)
 // Eight e2m1 codes, in order, from the order that the device keeps.
 static __device__ __forceinline__ void unpack_e2m1(unsigned w, unsigned out[4])
 {
@@ -94,6 +81,20 @@ static __device__ __forceinline__ unsigned mxfp4_scale(unsigned b)
 {
     unsigned bits = (unsigned)min(max((int)b - 104, 0), 31) << 10;
     return bits | bits << 16;
+}
+
+// The same scales as they are: of the lane's blocks (MXFP4: of its one block).
+template <int FORM>
+static __device__ __forceinline__ void lane_block_scales(unsigned of_lane, float out[2])
+{
+    if constexpr (FORM == W_NVFP4) {
+        unsigned s[2];
+        unpack_e4m3(of_lane, s);
+        float2 both = __half22float2(*(const __half2 *)&s[0]);
+        out[0] = both.x, out[1] = both.y;
+    } else {
+        out[0] = out[1] = e8m0_value((unsigned char)of_lane);
+    }
 }
 
 // What lane t needs of the scales of one row of a unit (NVFP4 and MXFP4).

@@ -1,0 +1,211 @@
+// What PTX has and CUDA C has not: asynchronous copies, barriers of some of a block's warps,
+// barriers that count bytes, the tensor cores. tests/kernels/emulated_gpu.h has the same functions
+// for a CPU.
+#pragma once
+#ifdef HEARTH_EMULATED
+#include "emulated_gpu.h"
+#else
+#include <cuda_runtime.h>
+
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+
+// A launch that may begin before the one before it has ended.
+
+static __device__ __forceinline__ void early_trigger()
+{
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+static __device__ __forceinline__ void early_wait()
+{
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+// n threads of the block meet.
+static __device__ __forceinline__ void barrier(int id, int n)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
+}
+
+// Counters that all blocks see. What a thread and those that met it wrote before `release` is seen
+// by whoever finds the count with `acquire`, and by those that meet it then.
+
+static __device__ __forceinline__ void add_release(unsigned *p)
+{
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(p) : "memory");
+}
+
+static __device__ __forceinline__ unsigned load_acquire(const unsigned *p)
+{
+    unsigned v;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+    return v;
+}
+
+static __device__ __forceinline__ unsigned add_acquire_release(unsigned *p) // the count before
+{
+    unsigned v;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(v) : "l"(p) : "memory");
+    return v;
+}
+
+static __device__ __forceinline__ long long nanoseconds()
+{
+    long long now;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    return now;
+}
+
+static __device__ __forceinline__ unsigned shared_address(const void *p)
+{
+    return (unsigned)__cvta_generic_to_shared(p);
+}
+
+static __device__ __forceinline__ void copy_16(void *shared, const void *global)
+{
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_8(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_4(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
+                 "l"(global)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void copy_commit()
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+template <int N> static __device__ __forceinline__ void copy_wait() // all but the last N groups
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+
+// Barriers in shared memory that wait for arrivals and for the bytes that these announced.
+
+static __device__ __forceinline__ void sync_init(unsigned long long *s, unsigned n)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(s)), "r"(n)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_expect(unsigned long long *s, unsigned n_bytes)
+{
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(s)),
+                 "r"(n_bytes)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void sync_arrive(unsigned long long *s)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(s)) : "memory");
+}
+
+// Whether the barrier's phase of this parity is complete; waits a while for it.
+static __device__ __forceinline__ bool sync_try(unsigned long long *s, unsigned phase)
+{
+    unsigned done;
+    asm volatile("{ .reg .pred done;\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, done; }"
+                 : "=r"(done)
+                 : "r"(shared_address(s)), "r"(phase)
+                 : "memory");
+    return done;
+}
+
+// What sync_init did is seen by copies.
+static __device__ __forceinline__ void sync_fence()
+{
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+// Weights are read once: they must not drive out what is needed again in every layer, code too.
+static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n_bytes,
+                                                 unsigned long long *s)
+{
+    unsigned long long first_out;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(first_out));
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+                 "[%0], [%1], %2, [%3], %4;" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(n_bytes), "r"(shared_address(s)), "l"(first_out)
+                 : "memory");
+}
+
+// Into the second-level cache: n_bytes, a multiple of 16; a line.
+
+static __device__ __forceinline__ void bring_near(const void *p, unsigned n_bytes)
+{
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(n_bytes) : "memory");
+}
+
+static __device__ __forceinline__ void bring_line_near(const void *p)
+{
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
+
+// Four matrices of 8 x 8 16-bit values: lane i gives the address of row i % 8 of matrix i / 8, and
+// lane 4 g + t gets of each row g, columns 2t and 2t + 1; turned: column g, rows 2t and 2t + 1.
+
+static __device__ __forceinline__ void matrices(unsigned r[4], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row)));
+}
+
+static __device__ __forceinline__ void matrices_turned(unsigned r[4], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row)));
+}
+
+// D += A B of the tensor cores: A [16, 16] and B [16, 8] bf16, D f32. Lane 4 g + t holds, of A,
+// rows g and g + 8 at columns 2t, 2t + 1 and 8 more; of B, column g at the same rows; of D, rows g
+// and g + 8 at columns 2t and 2t + 1.
+static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0,
+                                               unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)
+{
+    unsigned r;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+// Four e4m3 codes, in order.
+static __device__ __forceinline__ void unpack_e4m3(unsigned w, unsigned out[2])
+{
+    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, "
+        "b; }"
+        : "=r"(out[0]), "=r"(out[1])
+        : "r"(w));
+}
+#endif
