@@ -1,0 +1,337 @@
+// The part of the emulation that is not inline, and of the CUDA runtime what a list of jobs needs.
+#include "emulated_gpu.h"
+
+#include <chrono>
+#include <stdio.h>
+#include <stdlib.h>
+#include <thread>
+#include <ucontext.h>
+#include <unordered_map>
+#include <vector>
+
+enum { THREADS_MAX = 512, WARPS_MAX = THREADS_MAX / 32, BARRIERS = 16, STACK = 192 << 10 };
+enum { ROUNDS_MAX = 600000 }; // in which nothing happens, before it is taken for a deadlock
+
+struct copy {
+    void *to;
+    const void *from;
+    size_t n;
+    void *sync;
+};
+
+struct fiber {
+    ucontext_t context;
+    bool done;
+    std::vector<copy> open;                // not committed
+    std::vector<std::vector<copy>> groups; // committed
+};
+
+struct meeting {
+    int arrived;
+    unsigned generation;
+};
+
+struct sync_state {
+    unsigned count, pending, phase;
+    long bytes;
+};
+
+struct block {
+    struct fiber fibers[THREADS_MAX];
+    int n, current;
+    unsigned id, n_block;
+    ucontext_t scheduler;
+    void (*kernel)(void *);
+    void *argument;
+    struct meeting warps[WARPS_MAX], barriers[BARRIERS];
+    char slots[WARPS_MAX][2][32][64]; // what a warp exchanges, by generation modulo 2
+    std::unordered_map<void *, struct sync_state> syncs;
+    std::vector<copy> flying; // bulk copies
+    int rest[WARPS_MAX];      // rounds that a warp leaves out
+    unsigned char *shared;
+    unsigned random;
+    long idle; // rounds
+};
+
+static thread_local struct block *here;
+
+static void fault(const char *what)
+{
+    fprintf(stderr, "block %u, thread %d: %s\n", here->id, here->current, what);
+    abort();
+}
+
+const struct emulated_index threadIdx = {{[] { return (unsigned)here->current; }}},
+                            blockIdx = {{[] { return here->id; }}},
+                            gridDim = {{[] { return here->n_block; }}};
+
+unsigned char *emulated_shared()
+{
+    return here->shared;
+}
+
+static unsigned draw(unsigned n)
+{
+    here->random = here->random * 1664525u + 1013904223u;
+    return (here->random >> 8) % n;
+}
+
+static void yield()
+{
+    swapcontext(&here->fibers[here->current].context, &here->scheduler);
+}
+
+static void meet(struct meeting *m, int n)
+{
+    unsigned generation = m->generation;
+    if (++m->arrived == n) {
+        m->arrived = 0, m->generation++, here->idle = 0;
+        return;
+    }
+    while (m->generation == generation) yield();
+}
+
+void emulated_exchange(const void *mine, void *all, size_t n)
+{
+    int warp = here->current / 32;
+    struct meeting *m = &here->warps[warp];
+    unsigned which = m->generation & 1;
+    if (n > sizeof here->slots[0][0][0]) fault("too much to exchange");
+    memcpy(here->slots[warp][which][here->current % 32], mine, n);
+    meet(m, 32);
+    for (size_t i = 0; i < 32; i++) memcpy((char *)all + i * n, here->slots[warp][which][i], n);
+}
+
+void barrier(int id, int n)
+{
+    meet(&here->barriers[id], n);
+}
+
+void emulated_sync_threads()
+{
+    meet(&here->barriers[0], here->n);
+}
+
+void add_release(unsigned *p)
+{
+    here->idle = 0;
+    __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
+}
+
+unsigned load_acquire(const unsigned *p)
+{
+    yield();
+    return __atomic_load_n(p, __ATOMIC_SEQ_CST);
+}
+
+unsigned add_acquire_release(unsigned *p)
+{
+    return __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
+}
+
+static void advance(struct sync_state *s)
+{
+    here->idle = 0;
+    if (s->pending || s->bytes) return;
+    s->phase ^= 1, s->pending = s->count;
+}
+
+void sync_init(unsigned long long *s, unsigned n)
+{
+    here->syncs[s] = {n, n, 0, 0};
+}
+
+void sync_arrive(unsigned long long *s)
+{
+    struct sync_state *state = &here->syncs[s];
+    if (!state->pending) fault("more arrivals than a barrier expects");
+    state->pending--;
+    advance(state);
+}
+
+void sync_expect(unsigned long long *s, unsigned n_bytes)
+{
+    here->syncs[s].bytes += n_bytes;
+    sync_arrive(s);
+}
+
+bool sync_try(unsigned long long *s, unsigned phase)
+{
+    if (here->syncs[s].phase == phase) yield();
+    return here->syncs[s].phase != phase;
+}
+
+void copy_bulk(void *shared, const void *global, unsigned n_bytes, unsigned long long *s)
+{
+    unsigned char *to = (unsigned char *)shared;
+    if (((size_t)shared | (size_t)global | n_bytes) % 16) fault("a bulk copy is not aligned");
+    if (to < here->shared || to + n_bytes > here->shared + EMULATED_SHARED)
+        fault("a bulk copy leaves shared memory");
+    here->flying.push_back({shared, global, n_bytes, s});
+}
+
+static void land_one()
+{
+    if (here->flying.empty()) return;
+    unsigned i = draw((unsigned)here->flying.size());
+    copy c = here->flying[i];
+    here->flying[i] = here->flying.back();
+    here->flying.pop_back();
+    memcpy(c.to, c.from, c.n);
+    struct sync_state *s = &here->syncs[c.sync];
+    s->bytes -= (long)c.n;
+    advance(s);
+}
+
+void emulated_copy(void *shared, const void *global, size_t n_bytes)
+{
+    if (((size_t)shared | (size_t)global) % n_bytes) fault("a copy is not aligned");
+    here->fibers[here->current].open.push_back({shared, global, n_bytes, NULL});
+}
+
+void copy_commit()
+{
+    struct fiber *f = &here->fibers[here->current];
+    f->groups.push_back(f->open);
+    f->open.clear();
+}
+
+void emulated_copy_wait(int n)
+{
+    struct fiber *f = &here->fibers[here->current];
+    while ((int)f->groups.size() > n) {
+        for (const copy &c : f->groups[0]) memcpy(c.to, c.from, c.n);
+        f->groups.erase(f->groups.begin());
+    }
+}
+
+static void run_fiber()
+{
+    here->kernel(here->argument);
+    here->fibers[here->current].done = true, here->idle = 0;
+    yield();
+}
+
+// A round: the warps that do not rest, in an order that changes, and some copies.
+static int run_round()
+{
+    int n_warp = (here->n + 31) / 32, first = (int)draw((unsigned)n_warp), ended = 0;
+    for (int k = 0; k < n_warp; k++) {
+        int warp = (first + k) % n_warp;
+        if (here->rest[warp] > 0) {
+            here->rest[warp]--;
+            continue;
+        }
+        if (draw(400) == 0) here->rest[warp] = (int)draw(300);
+        for (int i = warp * 32; i < here->n && i < warp * 32 + 32; i++) {
+            if (here->fibers[i].done) continue;
+            here->current = i;
+            swapcontext(&here->scheduler, &here->fibers[i].context);
+            ended += here->fibers[i].done;
+        }
+    }
+    for (unsigned n = draw(3); n; n--) land_one();
+    if (++here->idle > 1000) // other blocks may be the slower ones
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (here->idle > ROUNDS_MAX) fault("nobody moves any more");
+    return ended;
+}
+
+static void run_block(struct block *b)
+{
+    char *stacks = (char *)malloc((size_t)b->n * STACK);
+    here = b;
+    b->shared = (unsigned char *)aligned_alloc(128, EMULATED_SHARED);
+    memset(b->shared, 0xff, EMULATED_SHARED);
+    for (int i = 0; i < b->n; i++) {
+        ucontext_t *c = &b->fibers[i].context;
+        getcontext(c);
+        c->uc_stack.ss_sp = stacks + (size_t)i * STACK, c->uc_stack.ss_size = STACK;
+        c->uc_link = NULL;
+        makecontext(c, run_fiber, 0);
+    }
+    for (int left = b->n; left;) left -= run_round();
+    if (!b->flying.empty()) fault("a copy was never waited for");
+    free(stacks);
+    free(b->shared);
+}
+
+extern "C" {
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *kernel, void **args);
+}
+
+// A kernel with one argument, which args[0] points to: its caller says how to call it.
+void (*emulated_call)(const void *kernel, void *argument);
+
+struct call {
+    const void *kernel;
+    void *argument;
+};
+
+static void call_kernel(void *p)
+{
+    struct call *c = (struct call *)p;
+    emulated_call(c->kernel, c->argument);
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *kernel, void **args)
+{
+    std::vector<std::thread> threads;
+    struct call c = {kernel, args[0]};
+    if (config->blockDim.x > THREADS_MAX || config->dynamicSmemBytes > EMULATED_SHARED) abort();
+    for (unsigned id = 0; id < config->gridDim.x; id++)
+        threads.emplace_back([&, id] {
+            struct block *b = new block();
+            b->n = (int)config->blockDim.x, b->id = id, b->n_block = config->gridDim.x;
+            b->kernel = call_kernel, b->argument = &c, b->random = id * 977 + 13;
+            run_block(b);
+            delete b;
+        });
+    for (std::thread &t : threads) t.join();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void **p, size_t n)
+{
+    *p = aligned_alloc(256, (n + 255) / 256 * 256);
+    return *p ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFree(void *p)
+{
+    free(p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *p, int value, size_t n)
+{
+    memset(p, value, n);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind, cudaStream_t)
+{
+    memcpy(to, from, n);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
+{
+    *s = NULL;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void *, enum cudaFuncAttribute, int)
+{
+    return cudaSuccess;
+}

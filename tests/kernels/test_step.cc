@@ -1,0 +1,476 @@
+// If this fails, the resident kernel of decode steps (kernels/cuda_step.cu) computes something else
+// than the layers of a model, or one of its warps does not wait for another. The kernel's own code
+// runs on the CPU (emulated_gpu.h): whole layers, attention and experts too, as one list of jobs,
+// are compared with plain loops in double precision. Weights of every form, shapes that no number
+// of multiprocessors divides, every number of tokens that the kernel treats differently.
+//
+// With up to 4 tokens activations keep 16 (bf16) or 22 bits, with more of them 8 or 11.
+#define HEARTH_EMULATED
+#include "kernels/cuda_step.cu"
+
+#include <random>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+extern void (*emulated_call)(const void *kernel, void *argument);
+
+bool cuda_check(k_device *, cudaError_t rc, const char *)
+{
+    return rc == cudaSuccess;
+}
+
+typedef std::vector<double> numbers;
+
+// Memory that lives as long as a case; what is not written holds NaNs.
+struct arena {
+    std::vector<void *> blocks;
+    std::mt19937 random;
+
+    explicit arena(unsigned seed) : random(seed) {}
+    ~arena()
+    {
+        for (void *p : blocks) free(p);
+    }
+    void *bytes(size_t n)
+    {
+        n = (n + 511) / 256 * 256;
+        void *p = aligned_alloc(256, n);
+        memset(p, 0xff, n);
+        blocks.push_back(p);
+        return p;
+    }
+    template <typename T> T *many(size_t n) { return (T *)bytes(n * sizeof(T)); }
+    float normal() { return std::normal_distribution<float>()(random); }
+    float between(float low, float high)
+    {
+        return std::uniform_real_distribution<float>(low, high)(random);
+    }
+    float *normals(size_t n, float scale)
+    {
+        float *p = many<float>(n);
+        for (size_t i = 0; i < n; i++) p[i] = normal() * scale;
+        return p;
+    }
+    struct k_matrix *matrix(int form, int n_row, int n_col);
+    struct k_act *act(int n_col);
+};
+
+// Values of about 1 / sqrt(n_col). FP4 codes are random bytes: whatever order they are kept in,
+// weight_value reads them.
+struct k_matrix *arena::matrix(int form, int n_row, int n_col)
+{
+    static const enum k_type types[] = {K_BF16, K_E4M3, K_E4M3, K_NVFP4, K_MXFP4};
+    struct k_matrix *w = many<struct k_matrix>(1);
+    size_t n = (size_t)n_row * (size_t)n_col;
+    float size = 1 / sqrtf((float)n_col);
+    *w = {};
+    w->type = types[form], w->n_row = n_row, w->n_col = n_col;
+    if (form == W_BF16) {
+        uint16_t *data = many<uint16_t>(n);
+        for (size_t i = 0; i < n; i++) data[i] = bf16_bits(normal() * size);
+        w->data = data;
+        return w;
+    }
+    bool is_fp4 = unit<W_NVFP4>::is_fp4 && w->type != K_E4M3;
+    unsigned char *data = many<unsigned char>(n);
+    for (size_t i = 0; i < n; i++)
+        data[i] = is_fp4 ? (unsigned char)random()
+                         : __nv_cvt_float_to_fp8(normal(), __NV_SATFINITE, __NV_E4M3);
+    w->data = data;
+    float *scale = many<float>((size_t)n_row);
+    for (int i = 0; i < n_row; i++) scale[i] = size * between(0.2f, 0.8f);
+    w->scale = scale;
+    if (form == W_E4M3_BLOCK) {
+        size_t n_block = (size_t)((n_row + 127) / 128) * (size_t)((n_col + 127) / 128);
+        bool alone = random() % 2;
+        float *block = many<float>(n_block);
+        for (size_t i = 0; i < n_block; i++) block[i] = between(0.5f, 1.5f) * (alone ? size : 1);
+        w->block = block;
+        if (alone) w->scale = nullptr;
+    }
+    if (is_fp4) {
+        size_t n_block = n / (form == W_NVFP4 ? K_NVFP4_BLOCK : K_MXFP4_BLOCK);
+        unsigned char *block = many<unsigned char>(n_block);
+        for (size_t i = 0; i < n_block; i++) // from 2^-3 to 1, from 2^-3 to 2
+            block[i] = (unsigned char)(form == W_NVFP4 ? 0x20 + random() % 32 : 124 + random() % 4);
+        w->block = block;
+    }
+    return w;
+}
+
+struct k_act *arena::act(int n_col)
+{
+    struct k_act *a = many<struct k_act>(1);
+    *a = {};
+    a->n_col = n_col, a->form = FORM_PAIR;
+    for (int i = 0; i < X_N_KIND; i++) {
+        a->hi[i] = many<uint16_t>((size_t)(FEW_TOKENS * n_col));
+        a->lo[i] = many<uint16_t>((size_t)(FEW_TOKENS * n_col));
+    }
+    a->sums = many<float>(SUMS_MAX * FEW_TOKENS);
+    return a;
+}
+
+struct shape {
+    int n_token, n_sm, dim, ffn, n_head, n_kv_head, head_dim, pos;
+    bool mixes;
+    int n_layer;
+};
+
+enum { N_EXPERT = 9, N_USED = 3 };
+
+// The definition
+
+static numbers product(const numbers &x, int n_token, const struct k_matrix *w, const float *bias)
+{
+    size_t n_row = (size_t)w->n_row, n_col = (size_t)w->n_col;
+    numbers y((size_t)n_token * n_row), row(n_col);
+    for (size_t r = 0; r < n_row; r++) {
+        for (size_t c = 0; c < n_col; c++)
+            row[c] = (double)weight_value(*w, r, c) * (double)(w->scale ? w->scale[r] : 1);
+        for (size_t t = 0; t < (size_t)n_token; t++) {
+            double sum = bias ? (double)bias[r] : 0;
+            for (size_t c = 0; c < n_col; c++) sum += row[c] * x[t * n_col + c];
+            y[t * n_row + r] = sum;
+        }
+    }
+    return y;
+}
+
+static numbers norm(const numbers &x, int dim, const float *gain)
+{
+    numbers y(x.size());
+    for (size_t t = 0; t < x.size(); t += (size_t)dim) {
+        double sum = 0;
+        for (int i = 0; i < dim; i++) sum += x[t + (size_t)i] * x[t + (size_t)i];
+        for (int i = 0; i < dim; i++)
+            y[t + (size_t)i] = x[t + (size_t)i] / sqrt(sum / dim + 1e-5) * (double)gain[i];
+    }
+    return y;
+}
+
+static numbers gated(const numbers &gate, const numbers &up)
+{
+    numbers y(gate.size());
+    for (size_t i = 0; i < y.size(); i++) y[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
+    return y;
+}
+
+static void add(numbers &x, const numbers &y)
+{
+    for (size_t i = 0; i < x.size(); i++) x[i] += y[i];
+}
+
+// One head's vector: norm, then the turn by `rope`.
+static void prepare(double *h, int dim, const float *gain, const float *rope)
+{
+    double sum = 0;
+    for (int i = 0; i < dim; i++) sum += h[i] * h[i];
+    for (int i = 0; gain && i < dim; i++) h[i] *= (double)gain[i] / sqrt(sum / dim + 1e-5);
+    for (int i = 0; i < dim / 2; i++) {
+        double c = (double)rope[i], s = (double)rope[dim / 2 + i], p = h[i], q = h[i + dim / 2];
+        h[i] = p * c - q * s, h[i + dim / 2] = q * c + p * s;
+    }
+}
+
+static double as_bf16(double x)
+{
+    return (double)bf16_value(bf16_bits((float)x));
+}
+
+// A layer's cache, of which `pos` rows are there, and the same in double.
+struct history {
+    struct k_cache cache;
+    numbers k, v; // [n_kv_head, ctx_max, head_dim]
+};
+
+static numbers attention(const struct shape &s, struct history &h, numbers q, numbers k,
+                         const numbers &v, const float *q_norm, const float *k_norm,
+                         const float *rope)
+{
+    int dim = s.head_dim, group = s.n_head / s.n_kv_head, ctx = h.cache.ctx_max;
+    numbers out(q.size());
+    for (int t = 0; t < s.n_token; t++)
+        for (int kv = 0; kv < s.n_kv_head; kv++) {
+            double *key = &k[(size_t)((t * s.n_kv_head + kv) * dim)];
+            size_t to = (size_t)((kv * ctx + s.pos + t) * dim);
+            prepare(key, dim, k_norm, rope + t * dim);
+            for (size_t i = 0; i < (size_t)dim; i++) {
+                h.k[to + i] = as_bf16(key[i]);
+                h.v[to + i] = as_bf16(v[(size_t)((t * s.n_kv_head + kv) * dim) + i]);
+            }
+        }
+    for (int t = 0; t < s.n_token; t++)
+        for (int head = 0; head < s.n_head; head++) {
+            size_t at = (size_t)((t * s.n_head + head) * dim),
+                   from = (size_t)(head / group * ctx * dim);
+            numbers score((size_t)(s.pos + t + 1));
+            double top = -INFINITY, sum = 0;
+            prepare(&q[at], dim, q_norm, rope + t * dim);
+            for (size_t j = 0; j < score.size(); j++) {
+                for (size_t i = 0; i < (size_t)dim; i++)
+                    score[j] += q[at + i] * h.k[from + j * (size_t)dim + i] / sqrt(dim);
+                top = fmax(top, score[j]);
+            }
+            for (double &x : score) sum += x = exp(x - top);
+            for (size_t j = 0; j < score.size(); j++)
+                for (size_t i = 0; i < (size_t)dim; i++)
+                    out[at + i] += score[j] / sum * h.v[from + j * (size_t)dim + i];
+        }
+    return out;
+}
+
+static numbers mixture(const struct shape &s, const struct k_experts *e, const numbers &x)
+{
+    numbers scores = product(x, s.n_token, e->router, nullptr), sum(x.size());
+    std::vector<numbers> out;
+    for (int i = 0; i < N_EXPERT; i++)
+        out.push_back(product(gated(product(x, s.n_token, e->gate + i, nullptr),
+                                    product(x, s.n_token, e->up + i, nullptr)),
+                              s.n_token, e->down + i, nullptr));
+    for (int t = 0; t < s.n_token; t++) {
+        const double *score = &scores[(size_t)(t * N_EXPERT)];
+        double all = 0, chosen = 0;
+        bool used[N_EXPERT] = {};
+        for (int i = 0; i < N_EXPERT; i++) all += exp(score[i]);
+        for (int k = 0; k < N_USED; k++) {
+            int best = -1;
+            for (int i = 0; i < N_EXPERT; i++)
+                if (!used[i] && (best < 0 || score[i] > score[best])) best = i;
+            used[best] = true;
+            chosen += exp(score[best]);
+        }
+        for (int i = 0; i < N_EXPERT; i++)
+            for (int c = 0; used[i] && c < s.dim; c++)
+                sum[(size_t)(t * s.dim + c)] += exp(score[i]) / (e->normalise ? chosen : all) *
+                                                out[(size_t)i][(size_t)(t * s.dim + c)];
+    }
+    return sum;
+}
+
+// The kernel's jobs
+
+static struct k_experts *experts(arena &a, int form, const struct shape &s)
+{
+    struct k_experts *e = a.many<struct k_experts>(1);
+    struct k_matrix *list = a.many<struct k_matrix>(N_EXPERT * EXPERT_MATRICES),
+                    *of[EXPERT_MATRICES];
+    for (int i = 0; i < EXPERT_MATRICES; i++) {
+        of[i] = a.many<struct k_matrix>(N_EXPERT);
+        for (int n = 0; n < N_EXPERT; n++) {
+            of[i][n] =
+                *(i == EXPERT_DOWN ? a.matrix(form, s.dim, s.ffn) : a.matrix(form, s.ffn, s.dim));
+            list[n * EXPERT_MATRICES + i] = of[i][n];
+        }
+    }
+    *e = {a.matrix(W_BF16, N_EXPERT, s.dim),
+          of[EXPERT_GATE],
+          of[EXPERT_UP],
+          of[EXPERT_DOWN],
+          N_EXPERT,
+          N_USED,
+          a.random() % 2 == 0,
+          list};
+    return e;
+}
+
+static struct history *history_of(arena &a, const struct shape &s)
+{
+    struct history *h = new history();
+    int ctx = s.pos + s.n_token + 5;
+    size_t n = (size_t)(s.n_kv_head * ctx * s.head_dim);
+    uint16_t *k = a.many<uint16_t>(n), *v = a.many<uint16_t>(n);
+    h->cache = {k, v, s.n_kv_head, s.head_dim, ctx};
+    h->k.resize(n), h->v.resize(n);
+    for (size_t i = 0; i < n; i++) {
+        if (i / (size_t)s.head_dim % (size_t)ctx >= (size_t)s.pos) continue;
+        k[i] = bf16_bits(a.normal()), v[i] = bf16_bits(a.normal());
+        h->k[i] = (double)bf16_value(k[i]), h->v[i] = (double)bf16_value(v[i]);
+    }
+    return h;
+}
+
+// The largest error of x after the layers, in units of its root mean square.
+static double error_of(int form, const struct shape &s, bool small)
+{
+    arena a((unsigned)(form * 1000 + s.n_token * 100 + s.pos));
+    k_device device = {}, *d = &device;
+    std::vector<void *> lists;
+    std::vector<struct history *> histories;
+    size_t n_x = (size_t)(s.n_token * s.dim);
+    d->n_sm = s.n_sm, d->shared_max = (small ? 99 : 227) << 10;
+    d->parts = a.many<float>((size_t)FEW_ITEMS_MAX * 16 * 130);
+    d->counters = a.many<unsigned>(FEW_ITEMS_MAX);
+    memset(d->counters, 0, FEW_ITEMS_MAX * sizeof *d->counters);
+    if (!cuda_steps_open(d)) fail_msg("the queue does not open");
+
+    struct k_act *in = a.act(s.dim), *attended = a.act(s.n_head * s.head_dim), *mid = a.act(s.ffn),
+                 *next = a.act(s.dim);
+    float *x = a.normals(n_x, 1), *rope = a.many<float>((size_t)(FEW_TOKENS * s.head_dim)),
+          *q = a.many<float>((size_t)(s.n_token * s.n_head * s.head_dim)),
+          *k = a.many<float>((size_t)(s.n_token * s.n_kv_head * s.head_dim)),
+          *v = a.many<float>((size_t)(s.n_token * s.n_kv_head * s.head_dim)),
+          *gain = a.normals((size_t)s.dim, 1);
+    int32_t *pos = a.many<int32_t>(1);
+    numbers exact(x, x + n_x);
+    *pos = s.pos;
+    for (int t = 0; t < s.n_token; t++)
+        for (int i = 0; i < s.head_dim / 2; i++) {
+            double angle = (s.pos + t) * pow(10000, -2.0 * i / s.head_dim);
+            rope[t * s.head_dim + i] = (float)cos(angle);
+            rope[t * s.head_dim + s.head_dim / 2 + i] = (float)sin(angle);
+        }
+    // What an embedding and its norm would have left: x * gain, and sums of squares in pieces.
+    enum { PIECES = 14 };
+    in->n_sum = PIECES, in->norm_dim = s.dim, in->eps = 1e-5f;
+    for (int t = 0; t < s.n_token; t++) {
+        double sum = 0;
+        for (int i = 0; i < s.dim; i++) {
+            float y = x[t * s.dim + i];
+            struct short_out to = {{in->hi[0], in->hi[1]}, {in->lo[0], in->lo[1]}};
+            write_pair(to, (size_t)(t * s.dim + i), y * gain[i]);
+            sum += (double)y * (double)y;
+        }
+        for (int i = 0; i < PIECES; i++) in->sums[t * PIECES + i] = (float)(sum / PIECES);
+    }
+
+    cuda_steps_record(d, &lists);
+    for (int l = 0; l < s.n_layer; l++) {
+        struct history *h = history_of(a, s);
+        int n_q = s.n_head * s.head_dim, n_kv = s.n_kv_head * s.head_dim;
+        struct k_matrix *w_q = a.matrix(form, n_q, s.dim), *w_k = a.matrix(form, n_kv, s.dim),
+                        *w_v = a.matrix(form, n_kv, s.dim), *w_o = a.matrix(form, s.dim, n_q);
+        float *bias = l % 2 ? nullptr : a.normals((size_t)n_q, 0.3f),
+              *q_norm = l % 2 ? nullptr : a.normals((size_t)s.head_dim, 1),
+              *k_norm = l % 2 ? nullptr : a.normals((size_t)s.head_dim, 1),
+              *gain_ffn = a.normals((size_t)s.dim, 1), *gain_next = a.normals((size_t)s.dim, 1);
+        struct k_product products[] = {
+            {w_q, bias, q, false}, {w_k, nullptr, k, false}, {w_v, nullptr, v, false}};
+        struct k_attend attend = {q, k, v, q_norm, k_norm, 1e-5f, rope, &h->cache, s.n_head, pos};
+        struct k_add add_o = {w_o, x, next, gain_ffn, 1e-5f};
+        struct k_act *after = l + 1 < s.n_layer ? in : nullptr;
+        histories.push_back(h);
+        if (!cuda_step_attends(&attend, s.n_token)) fail_msg("attention is not for few tokens");
+        cuda_step_project(d, in, s.n_token, products, 3);
+        cuda_step_attend(d, attended, &attend, s.n_token);
+        cuda_step_add(d, attended, &add_o, s.n_token);
+
+        numbers y = norm(exact, s.dim, gain);
+        add(exact, product(attention(s, *h, product(y, s.n_token, w_q, bias),
+                                     product(y, s.n_token, w_k, nullptr),
+                                     product(y, s.n_token, w_v, nullptr), q_norm, k_norm, rope),
+                           s.n_token, w_o, nullptr));
+        y = norm(exact, s.dim, gain_ffn);
+        if (s.mixes) {
+            struct k_experts *e = experts(a, form, s);
+            struct k_mix mix = {e, x, nullptr, after, gain_next, 1e-5f};
+            float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
+            struct short_out room;
+            for (int i = 0; i < X_N_KIND; i++) {
+                room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+                room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+            }
+            if (!cuda_step_mixes(e, s.n_token)) fail_msg("experts are not for few tokens");
+            cuda_step_scores(d, next, e->router, scores, s.n_token);
+            cuda_step_mix(d, next, &mix, scores, &room, s.n_token);
+            add(exact, mixture(s, e, y));
+        } else {
+            struct k_matrix *w_gate = a.matrix(form, s.ffn, s.dim),
+                            *w_up = a.matrix(form, s.ffn, s.dim),
+                            *w_down = a.matrix(form, s.dim, s.ffn);
+            struct k_gate gate = {w_gate, w_up, {nullptr, nullptr}};
+            struct k_add add_down = {w_down, x, after, gain_next, 1e-5f};
+            cuda_step_gate(d, mid, next, &gate, s.n_token);
+            cuda_step_add(d, mid, &add_down, s.n_token);
+            add(exact, product(gated(product(y, s.n_token, w_gate, nullptr),
+                                     product(y, s.n_token, w_up, nullptr)),
+                               s.n_token, w_down, nullptr));
+        }
+        gain = gain_next;
+    }
+    cuda_steps_flush(d);
+    cuda_steps_record(d, nullptr);
+    cuda_steps_close(d);
+
+    double worst = 0, sum = 0;
+    for (size_t i = 0; i < n_x; i++) {
+        double error = fabs((double)x[i] - exact[i]);
+        worst = error > worst || error != error ? error : worst;
+        sum += exact[i] * exact[i];
+    }
+    // The cache's new rows, which later steps read.
+    for (struct history *h : histories) {
+        const uint16_t *rows[] = {(const uint16_t *)h->cache.k, (const uint16_t *)h->cache.v};
+        for (size_t i = 0; i < h->k.size(); i++) {
+            int row = (int)(i / (size_t)s.head_dim) % h->cache.ctx_max;
+            if (row < s.pos || row >= s.pos + s.n_token) continue;
+            for (int which = 0; which < 2; which++) {
+                double want = which ? h->v[i] : h->k[i];
+                double error = fabs((double)bf16_value(rows[which][i]) - want) - fabs(want) / 64;
+                if (error > (s.n_token > 4 ? 0.1 : 0.01) || error != error)
+                    fail_msg("row %d of the cache: %g instead of %g", row,
+                             (double)bf16_value(rows[which][i]), want);
+            }
+        }
+        delete h;
+    }
+    for (void *p : lists) cudaFree(p);
+    return worst / sqrt(sum / (double)n_x);
+}
+
+static void check(int form, const struct shape &s)
+{
+#ifdef HEARTH_EMULATED_SMALL
+    bool small = true;
+#else
+    bool small = false;
+#endif
+    double limit = s.n_token > 4 ? 3e-2 : 1e-3, error = error_of(form, s, small);
+    printf("form %d, %d tokens at %d, %d blocks, %s: %.1e\n", form, s.n_token, s.pos, s.n_sm,
+           s.mixes ? "experts" : "dense", error);
+    if (!(error <= limit)) fail_msg("off by %g of the root mean square, limit %g", error, limit);
+}
+
+template <int FORM> static void test_form(void **)
+{
+    constexpr bool is_fp4 = unit<FORM>::is_fp4;
+    constexpr int step = FORM == W_MXFP4 ? 512 : is_fp4 ? 256 : 128; // columns that it takes
+    constexpr int other = is_fp4 ? 128 : 64;                         // a head's
+    const struct shape shapes[] = {
+        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 2},
+        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1},
+        {1, 3, step * 2, step, 8, 1, 128, 90, true, 1},
+        {4, 2, step, step, 8, 2, 128, 5, true, 1},
+        {1, 5, step, step * (is_fp4 ? 5 : 17), 4, 1, other, 0, false, 1},
+        {3, 2, step, step, 4, 1, 128, 290, false, 2}, // a context in two parts
+        {7, 3, step, step, 8, 2, 64, 50, true, 1},
+    };
+#ifdef HEARTH_EMULATED_SMALL
+    int n = FORM == W_NVFP4 ? 3 : FORM == W_E4M3 ? 1 : 0;
+#else
+    int n = FORM == W_NVFP4 ? sizeof shapes / sizeof *shapes : FORM == W_E4M3 ? 3 : 1;
+#endif
+    for (int i = 0; i < n; i++) check(FORM, shapes[i]);
+}
+
+int main(int n_arg, char **args)
+{
+    const struct CMUnitTest tests[] = {
+        {"bf16", test_form<W_BF16>, NULL, NULL, NULL},
+        {"fp8", test_form<W_E4M3>, NULL, NULL, NULL},
+        {"fp8 in blocks", test_form<W_E4M3_BLOCK>, NULL, NULL, NULL},
+        {"nvfp4", test_form<W_NVFP4>, NULL, NULL, NULL},
+        {"mxfp4", test_form<W_MXFP4>, NULL, NULL, NULL},
+    };
+    emulated_call = [](const void *kernel, void *argument) {
+        ((step_function)kernel)(*(const struct step_list *)argument);
+    };
+    if (n_arg > 1) cmocka_set_test_filter(args[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
