@@ -10,23 +10,23 @@
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
 //   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
-// - One warp does nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk). A
-//   stage of the ring is one step of one tile: 256 bytes of each row for each of the other warps.
+// - Four warps do nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk); one
+//   would not be fast enough, since it issues the copies of its lanes one after another. A stage of
+//   the ring is one step of one tile: 256 bytes of each row for each of the other warps.
+// - Rows are divided evenly, to a row: a tile may be ragged, but every block has as many bytes.
 // - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
 //   (scales, the residual) is asked for before the product begins: whatever comes from the
-//   second-level cache waits behind the weights.
+//   second-level cache waits behind the weights. While all wait for that, fewer are asked for.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
-//   halves of x ride in the columns that would be empty.
+//   halves of x ride in the columns that would be empty. With one token and FP4 the columns are the
+//   blocks of a row that the lanes hold, so that scales are applied to sums.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
-// and
-//   squares, the split into pairs of short numbers.
-// - Little code: between two uses of a line the rest of a layer's code is run, and instructions
-// that
-//   are no longer in the cache take longer to come than to execute.
+//   and squares, the split into pairs of short numbers.
+// - Nothing is spilled: what comes back from local memory waits behind the weights, too.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
-// block chooses for itself, and only then is the next weight known, so the warp that asks waits for
+// block chooses for itself, and only then is the next weight known, so the warps that ask wait for
 // it. The experts that any token chose are one product: gate and up tile after tile, down side by
 // side, its columns being those of all of them. A token meets those that it chose only.
 //
@@ -34,7 +34,8 @@
 // there is one for each multiprocessor, each needs most of one, and what was launched before ends
 // without them.
 //
-// Sums are added in an order that depends on the shape alone: results repeat bit for bit.
+// Sums are added in an order that depends on the shape and the number of multiprocessors alone:
+// results repeat bit for bit.
 #include "kernels/cuda_attend.h"
 #include "kernels/cuda_experts.h"
 #include "kernels/cuda_unpack.h"
@@ -448,7 +449,7 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
     }
 }
 
-// The warp that asks: everything that the others will take, in the same order.
+// A warp that asks: its rows of everything that the others will take, in the same order.
 template <int FORM, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
                                   struct stage_sync *sync, struct choice<MIX> &c, int asker,
