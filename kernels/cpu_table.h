@@ -8,11 +8,11 @@
 enum {
     CPU_BATCH_MAX = 256, // tokens in one call: unpacking weights is small beside multiplying, and a
                          // cancel is seen soon
-    BLOCK_ROWS = 24,                // weight rows unpacked together; a multiple of every TILE_ROWS
-    BLOCK_COLS = 1024,              // and columns: 24 x 1024 floats stay in the second-level cache
-    PANEL_MAX = 32,                 // tokens in one panel, at most
-    STEP_MAX = 64,                  // columns that one step of a product takes, at most
-    KEY_BLOCK = 96,                 // keys scored together
+    BLOCK_ROWS = 24,     // weight rows unpacked together; a multiple of every TILE_ROWS
+    BLOCK_COLS = 1024,   // and columns: 24 x 1024 floats stay in the second-level cache
+    PANEL_MAX = 32,      // tokens in one panel, at most
+    STEP_MAX = 64,       // columns that one step of a product takes, at most
+    KEY_BLOCK = 96,      // keys scored together
     UNPACKED_STEP = BLOCK_COLS + 16 // row step of unpacked weights; not a power of two, so that the
                                     // rows of a tile fall into different cache sets
 };
@@ -21,10 +21,10 @@ enum {
 struct scratch {
     _Alignas(64) float unpacked[BLOCK_ROWS * UNPACKED_STEP];
     _Alignas(64) float sums[BLOCK_ROWS * (CPU_BATCH_MAX + PANEL_MAX)]; // [row][token]
-    _Alignas(64) float query[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
-    _Alignas(64) float value[K_HEAD_DIM_MAX * PANEL_MAX];            // [head_dim][panel]
-    _Alignas(64) float score[KEY_BLOCK * PANEL_MAX];                 // [key][panel]
-    _Alignas(64) float largest[K_GROUP_MAX], total[K_GROUP_MAX];     // [panel] or [group]
+    _Alignas(64) float query[K_HEAD_DIM_MAX * PANEL_MAX];              // [head_dim][panel]
+    _Alignas(64) float value[K_HEAD_DIM_MAX * PANEL_MAX];              // [head_dim][panel]
+    _Alignas(64) float score[KEY_BLOCK * PANEL_MAX];                   // [key][panel]
+    _Alignas(64) float largest[K_GROUP_MAX], total[K_GROUP_MAX];       // [panel] or [group]
 };
 
 // One call of attention, as the workers see it.
