@@ -99,17 +99,6 @@ static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float 
     }
 }
 
-// One 16-wide step of scores: q is the rows' fragment of step i.
-template <int DIM>
-static __device__ __forceinline__ void scores_step(float s[2][4], const unsigned q[4],
-                                                   __nv_bfloat16 *keys, int i, int lane)
-{
-    unsigned k[4];
-    matrices(k, piece_of<DIM>(keys, lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
-    mma_bf16(s[0], q, k[0], k[1]);
-    mma_bf16(s[1], q, k[2], k[3]);
-}
-
 // The sums of the four lanes that hold a row.
 template <int N> static __device__ __forceinline__ void rows_end(struct query_rows<N> &r)
 {

@@ -105,6 +105,17 @@ struct flash_job {
     struct short_out out; // [n_token, n_head, DIM]
 };
 
+// One 16-wide step of scores: q is the rows' fragment of step i.
+template <int DIM>
+static __device__ __forceinline__ void scores_step(float s[2][4], const unsigned q[4],
+                                                   __nv_bfloat16 *keys, int i, int lane)
+{
+    unsigned k[4];
+    matrices(k, piece_of<DIM>(keys, lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
+    mma_bf16(s[0], q, k[0], k[1]);
+    mma_bf16(s[1], q, k[2], k[3]);
+}
+
 template <int DIM>
 static __device__ __forceinline__ void load_keys(__nv_bfloat16 (*to)[MANY_KEYS * DIM],
                                                  const struct flash_job &j, size_t base, int first,

@@ -57,6 +57,8 @@ static int choose_device(k_device *d, err *e)
                        prop.name, prop.major, prop.minor, HEARTH_CUDA_ARCHITECTURES, prop.major,
                        prop.minor);
     d->major = prop.major, d->minor = prop.minor, d->n_sm = prop.multiProcessorCount;
+    // A step leaves two sums of squares for each multiprocessor that it uses.
+    if (d->n_sm > SUMS_MAX / 2) d->n_sm = SUMS_MAX / 2;
     d->integrated = prop.integrated;
     d->shared_max = prop.sharedMemPerBlockOptin, d->shared_sm = prop.sharedMemPerMultiprocessor;
     snprintf(d->name, sizeof d->name, "cuda %.100s", prop.name);

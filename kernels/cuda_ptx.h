@@ -68,13 +68,6 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *global)
                  : "memory");
 }
 
-static __device__ __forceinline__ void copy_8(void *shared, const void *global)
-{
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
-}
-
 static __device__ __forceinline__ void copy_4(void *shared, const void *global)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),

@@ -23,7 +23,8 @@
 //   blocks of a row that the lanes hold, so that scales are applied to sums.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
 //   and squares, the split into pairs of short numbers.
-// - Nothing is spilled: what comes back from local memory waits behind the weights, too.
+// - Hardly anything is spilled (up to 48 bytes, mostly by kernels of FP4 with experts):
+//   what comes back from local memory waits behind the weights, too.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
 // block chooses for itself, and only then is the next weight known, so the warps that ask wait for
@@ -1284,7 +1285,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
     __shared__ struct stage_sync sync[depth];
     __shared__ float norm[WARPS * FEW_TOKENS];
-    __shared__ int calm; // others wait for memory
+    __shared__ volatile int calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
     const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
@@ -1334,7 +1335,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
             if constexpr (MIX)
                 if (chooses) {
                     run_choice(job.product, choice, (float *)room, warp, lane);
-                    if (threadIdx.x == 0) *(volatile int *)&calm = 0; // nothing has been asked for
+                    if (threadIdx.x == 0) calm = 0; // nothing has been asked for
                     prefetch_ends(job.product, choice, warp * 32 + lane);
                 }
             run_product<FORM, MODE>(job.product, choice, ring, sync, at, room, norm, warp, lane,

@@ -69,11 +69,6 @@ static inline void copy_16(void *shared, const void *global)
     emulated_copy(shared, global, 16);
 }
 
-static inline void copy_8(void *shared, const void *global)
-{
-    emulated_copy(shared, global, 8);
-}
-
 static inline void copy_4(void *shared, const void *global)
 {
     emulated_copy(shared, global, 4);

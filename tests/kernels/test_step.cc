@@ -77,7 +77,7 @@ struct k_matrix *arena::matrix(int form, int n_row, int n_col)
         w->data = data;
         return w;
     }
-    bool is_fp4 = unit<W_NVFP4>::is_fp4 && w->type != K_E4M3;
+    bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
     unsigned char *data = many<unsigned char>(n);
     for (size_t i = 0; i < n; i++)
         data[i] = is_fp4 ? (unsigned char)random()
