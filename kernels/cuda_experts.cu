@@ -17,17 +17,21 @@ enum { THREADS = 256, WARPS = THREADS / 32 };
 
 int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
 {
-    std::vector<struct k_matrix> all;
-    size_t n_bytes = (size_t)e->n_expert * EXPERT_MATRICES * sizeof(struct k_matrix);
+    size_t n_bytes = expert_list_bytes(e->n_expert);
+    std::vector<char> all(n_bytes + alignof(struct weight_maps)); // the device's, to be
+    char *to = (char *)(((uintptr_t)all.data() + alignof(struct weight_maps) - 1) /
+                        alignof(struct weight_maps) * alignof(struct weight_maps));
+    struct k_matrix *matrix = (struct k_matrix *)to;
     *list = NULL;
     if (cudaMalloc(list, n_bytes) != cudaSuccess) {
         cudaGetLastError();
         return -1;
     }
     for (int i = 0; i < e->n_expert; i++)
-        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i}) all.push_back(*w);
+        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i}) *matrix++ = *w;
+    cuda_step_map_experts(d, e, expert_maps(to, e->n_expert));
     // Copied before the call returns: `all` is pageable memory.
-    cuda_check(d, cudaMemcpyAsync(*list, all.data(), n_bytes, cudaMemcpyHostToDevice, d->stream),
+    cuda_check(d, cudaMemcpyAsync(*list, to, n_bytes, cudaMemcpyHostToDevice, d->stream),
                "list of experts");
     return 0;
 }

@@ -1,10 +1,33 @@
 // Which experts work for a token (k_experts), for the resident kernel and for launches alike, and
 // the list of a layer's experts that the device keeps.
 #pragma once
+#include "kernels/cuda_maps.h"
 #include "kernels/cuda_unpack.h"
 
-// A list is [n_expert][EXPERT_MATRICES] matrices.
+// A list is [n_expert][EXPERT_MATRICES] matrices, then as many maps of them, for the resident
+// kernel.
 enum { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_MATRICES };
+
+static constexpr __host__ __device__ size_t expert_maps_at(int n_expert)
+{
+    size_t n = (size_t)n_expert * EXPERT_MATRICES * sizeof(struct k_matrix);
+    return (n + alignof(struct weight_maps) - 1) / alignof(struct weight_maps) *
+           alignof(struct weight_maps);
+}
+
+static constexpr __host__ __device__ size_t expert_list_bytes(int n_expert)
+{
+    return expert_maps_at(n_expert) +
+           (size_t)n_expert * EXPERT_MATRICES * sizeof(struct weight_maps);
+}
+
+static inline struct weight_maps *expert_maps(void *list, int n_expert)
+{
+    return (struct weight_maps *)((char *)list + expert_maps_at(n_expert));
+}
+
+// Into host memory; zeros where the resident kernel does not take them.
+void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight_maps *maps);
 
 // Many tokens: (token, expert) pairs by expert, each expert's run of them cut into tiles. Pair p is
 // of token p / n_used.

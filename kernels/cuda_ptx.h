@@ -5,9 +5,11 @@
 #ifdef HEARTH_EMULATED
 #include "emulated_gpu.h"
 #else
+#include "kernels/cuda_maps.h"
+
 #include <cuda_runtime.h>
 
-#define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
 // A launch that may begin before the one before it has ended.
 
@@ -124,16 +126,40 @@ static __device__ __forceinline__ void sync_fence()
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 
-// Weights are read once: they must not drive out what is needed again in every layer, code too.
-static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n_bytes,
-                                                 unsigned long long *s)
+// Boxes of a matrix (cuda_maps.h) that begin at x, y, z, to shared memory; the barrier waits for
+// their bytes, those beyond the matrix too. Weights are read once: they must not drive out what is
+// needed again in every layer, code too.
+
+static __device__ __forceinline__ unsigned long long first_out()
 {
-    unsigned long long first_out;
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(first_out));
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
-                 "[%0], [%1], %2, [%3], %4;" ::"r"(shared_address(shared)),
-                 "l"(global), "r"(n_bytes), "r"(shared_address(s)), "l"(first_out)
+    unsigned long long policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    return policy;
+}
+
+static __device__ __forceinline__ void copy_box_2(void *shared, const struct tensor_map *map, int x,
+                                                  int y, unsigned long long *s)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared_address(shared)),
+                 "l"(map), "r"(x), "r"(y), "r"(shared_address(s)), "l"(first_out())
                  : "memory");
+}
+
+static __device__ __forceinline__ void copy_box_3(void *shared, const struct tensor_map *map, int x,
+                                                  int y, int z, unsigned long long *s)
+{
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(
+                     shared_address(shared)),
+                 "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(s)), "l"(first_out())
+                 : "memory");
+}
+
+// The map itself.
+static __device__ __forceinline__ void bring_map_near(const struct tensor_map *map)
+{
+    asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
 // Into the second-level cache: n_bytes, a multiple of 16; a line.

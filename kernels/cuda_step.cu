@@ -39,6 +39,7 @@
 // results repeat bit for bit.
 #include "kernels/cuda_attend.h"
 #include "kernels/cuda_experts.h"
+#include "kernels/cuda_maps.h"
 #include "kernels/cuda_unpack.h"
 
 #include <cassert>
@@ -47,17 +48,20 @@
 enum {
     WARPS = 8, // that multiply
     THREADS = 32 * WARPS,
-    ASKERS = 4, // warps that ask for weights
+    ASKERS = 2, // warps that ask for weights: each for half of a tile's rows
     BLOCK = THREADS + 32 * ASKERS,
-    ASKED_ROWS = 16 / ASKERS, // of a tile, by each of them
+    HALF_ROWS = 8,
     PARTS_MAX = 3,
     TILES = 4
 };
 
-// Units (cuda_unpack.h) of a row that a warp has in a stage, at most.
+// A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
+// stage, at most.
+enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
+
 static constexpr __host__ __device__ int units_of(bool small)
 {
-    return small ? 2 : 4;
+    return small ? 2 : 6;
 }
 
 constexpr int UNITS = units_of(IS_SMALL);
@@ -84,7 +88,7 @@ struct part {
 struct product_job {
     struct part part[PARTS_MAX];
     int n_part, n_row, n_col, n_token; // END_GATE: n_row of one part
-    int per_step, n_step;              // units of a row that each warp has in a step, and steps
+    int box, n_step;                   // units of a row that a step has, and steps
     unsigned inverse;                  // of the units of a row of one matrix, times 2^32
     int n_each, n_more;                // every block has n_each rows, the first n_more have another
     enum ending ending;
@@ -100,6 +104,9 @@ struct product_job {
     // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one; next
     // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
     const struct k_matrix *experts; // a list, or NULL
+    const struct weight_maps *expert_maps;
+    int side_each, side_max; // of what stands side by side: boxes of a row, of a step at most
+    unsigned box_inverse;    // of a box's units, times 2^32
     const float *scores;            // [n_token, n_expert]
     int n_expert, n_used;
     bool normalise;
@@ -135,40 +142,63 @@ struct step_sync {
 };
 
 struct step_list {
-    const struct step_job *jobs; // NULL: `only` is all
+    const struct step_job *jobs;    // NULL: `only` is all
+    const struct weight_maps *maps; // [n][PARTS_MAX], or NULL: `only_maps`
     int n;
     struct step_sync *sync;
     struct step_job only;
+    struct weight_maps only_maps[PARTS_MAX];
 };
 
-// Rows lie a little further apart than they are long, so that the eight lanes that are served
-// together (two rows) meet different banks.
-static constexpr __host__ __device__ int row_pitch(bool small)
+// The ring: what has been asked for and not been taken yet, one stage after another, each as long
+// as it has to be. A stage is one step of a tile: [half][piece][8 rows][128 bytes] as cuda_maps.h
+// says, then the scales of blocks [half][box][8 rows][pitch].
+static constexpr __host__ __device__ int ring_bytes(bool small)
 {
-    return WARPS * units_of(small) * UNIT_BYTES + 64;
+    return (small ? 38 : 132) << 10;
 }
 
-static constexpr __host__ __device__ int scale_pitch(int form, bool small)
-{
-    int bytes = form == W_NVFP4 ? 8 : form == W_MXFP4 ? 4 : 0;
-    return bytes ? WARPS * units_of(small) * bytes + 16 : 0;
-}
+constexpr unsigned RING = (unsigned)ring_bytes(IS_SMALL);
 
-static constexpr __host__ __device__ int stage_size(int form, bool small)
-{
-    return UNIT_ROWS * (row_pitch(small) + scale_pitch(form, small));
-}
+enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the ring, at most
 
-// Stages that are asked for and not there yet. More of them than the memory needs to be busy only
+// Bytes that are asked for and not there yet. More of them than the memory needs to be busy only
 // make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
-// there is one while others wait for something (CALM).
-enum { IN_FLIGHT = 2, IN_FLIGHT_CALM = 1 };
+// there are fewer while others wait for something (CALM).
+#ifndef FLY
+#define FLY 72
+#define CALMK 36
+#endif
+enum { IN_FLIGHT = IS_SMALL ? RING : FLY << 10, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : CALMK << 10 };
 
-// Stages ahead.
-static constexpr __host__ __device__ int depth_of(int form, bool small)
+// Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
+// scale of 8 rows is in different banks.
+static constexpr __host__ __device__ unsigned scale_pitch(int scale_bytes, int n_unit)
 {
-    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 3 : 4;
+    return scale_bytes ? ((unsigned)(n_unit * scale_bytes + 15) / 16 | 1) * 16 : 0;
 }
+
+struct stage_shape {
+    unsigned half, pitch, box_scales, half_scales, size; // bytes
+};
+
+static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes, int box,
+                                                                 int n_box)
+{
+    unsigned pitch = scale_pitch(scale_bytes, box), n = (unsigned)n_box,
+             half = (unsigned)box * n * HALF_ROWS * UNIT_BYTES,
+             size = 2 * half + 2 * n * HALF_ROWS * pitch;
+    return {half, pitch, HALF_ROWS * pitch, n * HALF_ROWS * pitch,
+            (size + STAGE_ALIGN - 1) / STAGE_ALIGN * STAGE_ALIGN};
+}
+
+// Half of the ring at most, so that there is room for a stage whatever is left at the end.
+static constexpr bool fits(bool small)
+{
+    int n = WARPS * units_of(small);
+    return 2 * shape_of(8, PIECE_UNITS, n / PIECE_UNITS).size <= (unsigned)ring_bytes(small);
+}
+static_assert(fits(false) && fits(true), "two stages fit the ring");
 
 struct stage_sync {
     unsigned long long full, empty;
@@ -176,7 +206,8 @@ struct stage_sync {
 
 // Where the matrices of an expert are.
 struct expert_place {
-    const unsigned char *data[EXPERT_MATRICES], *block[EXPERT_MATRICES];
+    const struct weight_maps *maps; // [EXPERT_MATRICES]
+    const void *block[EXPERT_MATRICES];
     const float *scale[EXPERT_MATRICES];
 };
 
@@ -187,6 +218,7 @@ template <> struct choice<false> {
 template <> struct choice<true> {
     struct stage_sync sync; // full: it is made; empty: the warp that asks does not need it any more
     int n;                  // experts that any token chose, in order of their indices
+    int n_box;              // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
     int index[FEW_TOKENS][USED_MAX];
@@ -249,35 +281,30 @@ static __device__ __forceinline__ struct group group_of(const struct product_job
         if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first;
         g.row = row - j.part[g.p].first;
     }
-    g.n_row = min(TILES * in_tile, min(end, last) - row);
+    // What does not fill a group comes first: the rows that a box has beyond it are the next
+    // group's, which asks for them at once.
+    int left = min(end, last) - row;
+    g.n_row = left % (TILES * in_tile);
+    if (!g.n_row) g.n_row = TILES * in_tile;
     g.n = (g.n_row + in_tile - 1) / in_tile;
     return g;
 }
 
-// Whether tile t of a group has row r of 16.
-static __device__ __forceinline__ bool has_row(const struct product_job &j, const struct group &g,
-                                               int t, int r)
+// A warp's units of a row. Pairs of them are neighbours where their sums have scales of their own:
+// a pair shares them.
+static constexpr __host__ __device__ int near_units(int form, bool mix)
 {
-    return j.ending == END_GATE ? t * 8 + r % 8 < g.n_row : t * 16 + r < g.n_row;
+    return mix || form == W_E4M3_BLOCK ? 2 : 1;
 }
 
-// A warp's units of a row. Pairs of them are neighbours, but in dense FP4 products, whose rows have
-// too few units to be divided evenly otherwise.
-static constexpr __host__ __device__ int near_units(bool is_fp4, bool mix)
+// Units of a step that a warp has at most.
+static constexpr __host__ __device__ int units_each(int step, int near)
 {
-    return is_fp4 && !mix ? 1 : 2;
-}
-
-// Units of a row that each warp has in a step, of n_unit of all warps and steps.
-static constexpr __host__ __device__ int units_per_step(int n_unit, int near, bool small)
-{
-    int each = (n_unit + WARPS * near - 1) / (WARPS * near) * near, most = units_of(small),
-        n_step = (each + most - 1) / most;
-    return (each + n_step * near - 1) / (n_step * near) * near;
+    return (step + WARPS * near - 1) / (WARPS * near) * near;
 }
 
 template <int FORM, bool MIX> struct units_of_warp {
-    static constexpr int near = near_units(unit<FORM>::is_fp4, MIX);
+    static constexpr int near = near_units(FORM, MIX);
     // Unit k of a warp in a step.
     static __device__ __forceinline__ int place(int k, int warp)
     {
@@ -315,44 +342,29 @@ static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned
 
 // Where in the ring a warp is.
 struct ring_at {
-    unsigned stage, phase;
+    unsigned at, n; // the next stage's place and number
 };
 
-template <int DEPTH> static __device__ __forceinline__ void ring_next(struct ring_at &at)
+// Where a stage of that many bytes stands: in one piece.
+static __device__ __forceinline__ unsigned ring_take(struct ring_at &r, unsigned size)
 {
-    if (++at.stage < DEPTH) return;
-    at.stage = 0, at.phase ^= 1;
-}
-
-// One lane's row of a tile: rows 0..15, of a gate's tile 8 of either part.
-struct row_place {
-    const unsigned char *data, *scales;
-};
-
-template <int FORM, bool MIX>
-static __device__ __forceinline__ struct row_place place_of(const struct product_job &j,
-                                                            const struct choice<MIX> &c,
-                                                            const struct group &g, int t, int r)
-{
-    bool gate = j.ending == END_GATE;
-    const struct part &p = j.part[gate ? r / 8 : g.p];
-    const unsigned char *data = p.data, *block = p.block;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j)) {
-            int i = gate ? r / 8 : (int)EXPERT_DOWN;
-            data = c.place[g.u].data[i], block = c.place[g.u].block[i];
-        }
-    unsigned row = (unsigned)(gate ? g.row + t * 8 + r % 8 : g.row + t * 16 + r);
-    constexpr unsigned per_byte = unit<FORM>::is_fp4 ? 2 : 1;
-    unsigned n_col = (unsigned)j.n_col, row_bytes = FORM == W_BF16 ? 2 * n_col : n_col / per_byte;
-    struct row_place at = {data + (size_t)row * row_bytes, nullptr};
-    if constexpr (FORM == W_NVFP4) at.scales = block + (size_t)row * (n_col / 16);
-    if constexpr (FORM == W_MXFP4) at.scales = block + (size_t)row * (n_col / 32);
+    unsigned at = r.at + size > RING ? 0 : r.at;
+    r.at = at + size, r.n++;
     return at;
 }
 
+static __device__ __forceinline__ unsigned stage_of(unsigned n)
+{
+    return n % STAGES;
+}
+
+static __device__ __forceinline__ unsigned phase_of(unsigned n)
+{
+    return n / STAGES % 2;
+}
+
 // Units of a row of one matrix, and of a row of the job.
-template <int FORM> static __device__ __forceinline__ int units_each(const struct product_job &j)
+template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
 {
     return j.n_col / unit<FORM>::columns;
 }
@@ -362,46 +374,31 @@ static __device__ __forceinline__ int units_all(const struct product_job &j,
                                                 const struct choice<MIX> &c)
 {
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) return c.n * units_each<FORM>(j);
-    return units_each<FORM>(j);
+        if (is_mixed<MIX>(j, END_ADD)) return c.n * units_of_row<FORM>(j);
+    return units_of_row<FORM>(j);
 }
 
-template <int FORM, bool MIX>
-static __device__ __forceinline__ int units_each_step(const struct product_job &j,
-                                                      const struct choice<MIX> &c)
+// Boxes of a step, and the units of each.
+template <bool MIX>
+static __device__ __forceinline__ int boxes_of_step(const struct product_job &j,
+                                                    const struct choice<MIX> &c)
 {
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD))
-            return units_per_step(units_all<FORM>(j, c), units_of_warp<FORM, MIX>::near, IS_SMALL);
-    return j.per_step;
+        if (is_mixed<MIX>(j, END_ADD)) return c.n_box;
+    return 1;
+}
+
+template <bool MIX>
+static __device__ __forceinline__ int units_of_step(const struct product_job &j,
+                                                    const struct choice<MIX> &c)
+{
+    return j.box * boxes_of_step(j, c);
 }
 
 // Which of the matrices that stand side by side has unit u.
 static __device__ __forceinline__ int matrix_of(const struct product_job &j, unsigned u)
 {
     return (int)__umulhi(u, j.inverse);
-}
-
-// A lane's row of a stage from the matrices whose units stand side by side in it.
-template <int FORM, bool MIX>
-static __device__ __forceinline__ void
-load_side_by_side(const struct product_job &j, const struct choice<MIX> &c, struct group g, int t,
-                  unsigned first, unsigned n, unsigned char *data, unsigned char *scales,
-                  unsigned long long *full, int r)
-{
-    constexpr unsigned scale_bytes = (unsigned)unit<FORM>::scale_bytes;
-    unsigned each = (unsigned)units_each<FORM>(j);
-    for (unsigned u = first, k; u < first + n; u += k) {
-        unsigned matrix = (unsigned)matrix_of(j, u), from = u - matrix * each;
-        k = min(each - from, first + n - u);
-        if (j.ending == END_ADD) g.u = (int)matrix;
-        struct row_place at = place_of<FORM, MIX>(j, c, g, t, r);
-        copy_bulk(data + (u - first) * UNIT_BYTES, at.data + (size_t)from * UNIT_BYTES,
-                  k * UNIT_BYTES, full);
-        if constexpr (scale_bytes > 0)
-            copy_bulk(scales + (u - first) * scale_bytes, at.scales + (size_t)from * scale_bytes,
-                      k * scale_bytes, full);
-    }
 }
 
 // While the next weights depend on a choice, memory would be idle: it brings what comes after the
@@ -412,9 +409,9 @@ enum { AHEAD_BYTES = IS_SMALL ? 32 << 10 : 160 << 10 };
 static __device__ __forceinline__ void bring_list_near(const struct product_job &j, int thread,
                                                        int n)
 {
-    constexpr int each = EXPERT_MATRICES * (int)sizeof(struct k_matrix);
     const char *list = (const char *)j.experts;
-    for (int i = thread * 128; i < j.n_expert * each; i += n * 128) bring_line_near(list + i);
+    int n_bytes = (int)expert_list_bytes(j.n_expert);
+    for (int i = thread * 128; i < n_bytes; i += n * 128) bring_line_near(list + i);
 }
 
 template <int FORM>
@@ -435,90 +432,156 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
             return;
         }
         if (j.experts) continue;
-        unsigned row_bytes = (unsigned)units_each<FORM>(j) * UNIT_BYTES;
-        int end = rows_before(j, c, blockIdx.x + 1);
+        unsigned row_bytes = (unsigned)units_of_row<FORM>(j) * UNIT_BYTES;
+        int end = rows_before(j, c, blockIdx.x + 1), n_part = j.ending == END_GATE ? 2 : 1;
         struct group g;
         for (int row = rows_before(j, c, blockIdx.x); row < end && left > 0; row += g.n_row) {
             g = group_of<true>(j, row, end);
-            for (int t = 0; t < g.n; t++) {
-                int r = asker * ASKED_ROWS + lane;
-                if (lane < ASKED_ROWS && has_row(j, g, t, r))
-                    bring_near(place_of<FORM>(j, c, g, t, r).data, row_bytes);
-                left -= (int)row_bytes * UNIT_ROWS;
-            }
+            for (int p = 0; p < n_part; p++)
+                for (int r = asker * 32 + lane; r < g.n_row; r += ASKERS * 32)
+                    bring_near(j.part[g.p + p].data + (size_t)(unsigned)(g.row + r) * row_bytes,
+                               row_bytes);
+            left -= (int)row_bytes * n_part * g.n_row;
         }
     }
 }
 
-// A warp that asks: its rows of everything that the others will take, in the same order.
-template <int FORM, bool MIX>
-static __device__ void run_loader(const struct step_job *jobs, int n_job, unsigned char *ring,
-                                  struct stage_sync *sync, struct choice<MIX> &c, int asker,
-                                  int lane, const volatile int *calm)
+// One lane of each warp that asks. Its half of every stage, in the order in which the others take
+// them.
+struct asker {
+    struct ring_at ring;
+    unsigned oldest, landed; // stages: the first that has not been taken, that has not arrived
+    unsigned free, flying;   // bytes
+    unsigned *sizes;         // [STAGES] in shared memory, with what was left over at the ring's end
+};
+
+static __device__ __forceinline__ void one_landed(struct asker &a)
 {
-    constexpr int depth = depth_of(FORM, IS_SMALL), pitch = row_pitch(IS_SMALL),
-                  scales_pitch = scale_pitch(FORM, IS_SMALL);
-    constexpr unsigned scale_bytes = (unsigned)unit<FORM>::scale_bytes;
-    struct ring_at at = {0, 0}, landed = {0, 0};
-    int flight = 0;       // stages
+    a.flying -= a.sizes[stage_of(a.landed)];
+    a.landed++;
+}
+
+// Waits until there is room for a stage; where it begins.
+static __device__ __forceinline__ unsigned make_room(struct asker &a, struct stage_sync *sync,
+                                                     unsigned size, const volatile int *calm)
+{
+    unsigned used = size + (a.ring.at + size > RING ? RING - a.ring.at : 0);
+    while (a.flying && a.flying + size > (unsigned)(*calm ? IN_FLIGHT_CALM : IN_FLIGHT)) {
+        sync_wait(&sync[stage_of(a.landed)].full, phase_of(a.landed));
+        one_landed(a);
+    }
+    while (a.free < used || a.ring.n - a.oldest == STAGES) {
+        sync_wait(&sync[stage_of(a.oldest)].empty, phase_of(a.oldest));
+        if (a.landed == a.oldest) one_landed(a);
+        a.free += a.sizes[stage_of(a.oldest)];
+        a.oldest++;
+    }
+    a.sizes[stage_of(a.ring.n)] = used;
+    a.free -= used, a.flying += used;
+    return ring_take(a.ring, size);
+}
+
+// A box of 8 rows and its scales.
+template <int FORM>
+static __device__ __forceinline__ void copy_box(unsigned char *data, unsigned char *scales,
+                                                const struct weight_maps *maps, int row,
+                                                unsigned first, unsigned long long *full)
+{
+    copy_box_3(data, &maps->data, 0, row, (int)first / PIECE_UNITS, full);
+    if constexpr (unit<FORM>::scale_bytes > 0)
+        copy_box_2(scales, &maps->scales, (int)first * unit<FORM>::scale_bytes / 2, row, full);
+}
+
+// One half of tile t of a group: the step that begins with unit `first`.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ void
+ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct weight_maps *maps,
+        const struct group &g, int t, int half, unsigned first, unsigned n_unit,
+        const struct stage_shape &shape, unsigned char *stage, unsigned long long *full)
+{
+    bool gate = j.ending == END_GATE;
+    unsigned char *data = stage + half * shape.half,
+                  *scales = stage + 2 * shape.half + half * shape.half_scales;
+    unsigned box = (unsigned)j.box,
+             box_bytes = box * HALF_ROWS * UNIT_BYTES; // whatever lies beyond the matrix
+    int row = g.row + (gate ? t * HALF_ROWS : (2 * t + half) * HALF_ROWS);
+    if (!gate && (2 * t + half) * HALF_ROWS >= g.n_row) {
+        sync_arrive(full);
+        return;
+    }
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) {
+            unsigned n = min((unsigned)c.n_box, (n_unit - first) / box),
+                     each = (unsigned)units_of_row<FORM>(j);
+            sync_expect(full, n * (box_bytes + shape.box_scales));
+            for (unsigned b = 0; b < n; b++) {
+                unsigned u = first + b * box, matrix = (unsigned)matrix_of(j, u);
+                copy_box<FORM>(data + b * box_bytes, scales + b * shape.box_scales,
+                               c.place[matrix].maps + EXPERT_DOWN, row, u - matrix * each, full);
+            }
+            return;
+        }
+    const struct weight_maps *map = maps + (gate ? half : g.p);
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j)) map = c.place[g.u].maps + (half ? EXPERT_UP : EXPERT_GATE);
+    sync_expect(full, box_bytes + shape.box_scales);
+    copy_box<FORM>(data, scales, map, row, first, full);
+}
+
+template <int FORM, bool MIX>
+static __device__ __forceinline__ void
+ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
+            const struct weight_maps *maps, struct asker &a, int half, unsigned char *ring,
+            struct stage_sync *sync, const volatile int *calm)
+{
+    int end = rows_before(j, c, blockIdx.x + 1);
+    unsigned n_unit = (unsigned)units_all<FORM>(j, c), step = (unsigned)units_of_step(j, c);
+    struct stage_shape shape =
+        shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    struct group g;
+    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
+        g = group_of<MIX>(j, row, end);
+        for (unsigned first = 0; first < n_unit; first += step)
+            for (int t = 0; t < g.n; t++) {
+                unsigned long long *full = &sync[stage_of(a.ring.n)].full;
+                unsigned at = make_room(a, sync, shape.size, calm);
+                ask_for<FORM>(j, c, maps, g, t, half, first, n_unit, shape, ring + at, full);
+            }
+    }
+}
+
+template <int FORM, bool MIX>
+static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
+                                  int n_job, unsigned char *ring, struct stage_sync *sync,
+                                  unsigned *sizes, struct choice<MIX> &c, int half, int lane,
+                                  const volatile int *calm)
+{
+    struct asker a = {{0, 0}, 0, 0, RING, 0, sizes};
     bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
+        __syncwarp(); // every lane is done with the job before
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
-                __syncwarp(); // every lane is done with the choice before
                 if (!is_first && lane == 0) sync_arrive(&c.sync.empty);
                 is_first = false;
-                ask_ahead<FORM>(jobs, i + 1, n_job, c, asker, lane);
+                ask_ahead<FORM>(jobs, i + 1, n_job, c, half, lane);
                 sync_wait(&c.sync.full, j.phase);
-            }
-        int end = rows_before(j, c, blockIdx.x + 1), in_tile = tile_rows(j),
-            r = asker * ASKED_ROWS + lane % ASKED_ROWS;
-        unsigned n_unit = (unsigned)units_all<FORM>(j, c),
-                 per = (unsigned)units_each_step<FORM>(j, c) * WARPS;
-        size_t tile_units = (size_t)in_tile * (unsigned)units_each<FORM>(j);
-        struct group g;
-        for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
-            g = group_of<MIX>(j, row, end);
-            struct row_place from;
-            if (!is_mixed<MIX>(j)) from = place_of<FORM>(j, c, g, 0, r);
-            for (unsigned first = 0; first < n_unit; first += per) {
-                unsigned n = min(per, n_unit - first);
-                for (int t = 0; t < g.n; t++) {
-                    int left = g.n_row - t * in_tile - r % in_tile; // rows from the lane's on
-                    bool mine = lane < ASKED_ROWS && left > 0;
-                    unsigned n_row = (unsigned)__popc(__ballot_sync(~0u, mine));
-                    struct stage_sync *s = sync + at.stage;
-                    unsigned char *to = ring + at.stage * stage_size(FORM, IS_SMALL);
-                    for (; flight >= (*calm ? IN_FLIGHT_CALM : IN_FLIGHT); flight--) {
-                        sync_wait(&sync[landed.stage].full, landed.phase);
-                        ring_next<depth>(landed);
-                    }
-                    flight++;
-                    sync_wait(&s->empty, at.phase ^ 1);
-                    // A stage without rows of this warp could be over before a lane that still
-                    // waits for the one before it in the same place has looked.
-                    __syncwarp();
-                    if (lane == 0) sync_expect(&s->full, n_row * n * (UNIT_BYTES + scale_bytes));
-                    __syncwarp();
-                    if (mine && is_mixed<MIX>(j)) {
-                        load_side_by_side<FORM>(j, c, g, t, first, n, to + r * pitch,
-                                                to + UNIT_ROWS * pitch + r * scales_pitch, &s->full,
-                                                r);
-                    } else if (mine) {
-                        size_t at_unit = (unsigned)t * tile_units + first;
-                        copy_bulk(to + r * pitch, from.data + at_unit * UNIT_BYTES, n * UNIT_BYTES,
-                                  &s->full);
-                        if constexpr (scale_bytes > 0)
-                            copy_bulk(to + UNIT_ROWS * pitch + r * scales_pitch,
-                                      from.scales + at_unit * scale_bytes, n * scale_bytes,
-                                      &s->full);
-                    }
-                    ring_next<depth>(at);
+                if (half == 0 && lane < c.n) { // the next job's
+                    bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
+                    if (unit<FORM>::is_fp4)
+                        bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
                 }
             }
-        }
+        // Maps of the next jobs. Attention has none.
+        for (int k = i + 1; half == 1 && k < n_job && k <= i + 2; k++)
+            if (jobs[k].kind == JOB_PRODUCT && lane < jobs[k].product.n_part) {
+                bring_map_near(&maps[k * PARTS_MAX + lane].data);
+                if (unit<FORM>::is_fp4) bring_map_near(&maps[k * PARTS_MAX + lane].scales);
+            }
+        if (lane == 0)
+            ask_for_job<FORM, MIX>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
     }
 }
 
@@ -552,7 +615,8 @@ template <int FORM, int MODE> struct x_ring {
     static constexpr int halves = MODE == WIDE ? 1 : 2;
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
-    int depth, n_step; // steps that it holds: 1, 2, 4 or 8; steps of a group of tiles
+    int per;           // units of a step
+    int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
     int from, to;      // the steps that come next
     int step;          // of the next load
     bool whole;        // all steps are there, or asked for
@@ -566,7 +630,7 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
     unsigned row = (unsigned)token;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) {
-            int each = units_each<FORM>(j), expert = matrix_of(j, (unsigned)u),
+            int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
             row = row * (unsigned)j.n_used + (unsigned)rank;
@@ -584,8 +648,8 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
 {
     // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece].
     constexpr int columns = unit<FORM>::columns, pieces = columns / 8;
-    int per = units_each_step<FORM>(j, c), first = r.step * per * WARPS;
-    unsigned char *to = r.at + r.to * per * j.n_token * r.token_bytes;
+    int step = units_of_step(j, c), first = r.step * step;
+    unsigned char *to = r.at + r.to * r.per * j.n_token * r.token_bytes;
 #pragma unroll 1
     for (int token = 0; token < j.n_token; token++)
 #pragma unroll
@@ -594,7 +658,7 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
                 k = (i + lane) / (pieces * r.halves);
             int u = first + units_of_warp<FORM, MIX>::place(k, warp);
             size_t from;
-            if (k >= per || u >= units_all<FORM>(j, c)) continue;
+            if (k >= r.per || u >= min(first + step, units_all<FORM>(j, c))) continue;
             if (!x_place<FORM>(j, c, u, token, &from)) continue;
             copy_16(to + ((k * j.n_token + token) * r.halves + half) * columns * 2 + piece * 16,
                     (half ? j.lo : j.hi) + from + piece * 8);
@@ -610,7 +674,9 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
         unsigned char *at, int warp, int lane)
 {
     r.at = at;
-    int per = units_each_step<FORM>(j, c), n_bytes = per * j.n_token * r.token_bytes;
+    int step = units_of_step(j, c);
+    r.per = units_each(step, units_of_warp<FORM, MIX>::near);
+    int n_bytes = r.per * j.n_token * r.token_bytes;
     r.depth = n_bytes <= X_RING / 16  ? 16
               : n_bytes <= X_RING / 8 ? 8
               : n_bytes <= X_RING / 4 ? 4
@@ -619,7 +685,7 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.n_step = j.n_step;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD))
-            r.n_step = (units_all<FORM>(j, c) + WARPS * per - 1) / (WARPS * per);
+            r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
     r.from = r.to = r.step = 0;
@@ -652,7 +718,7 @@ x_take(const struct x_ring<FORM, MODE> &r, struct fragment<FORM> &f, const struc
     int g = lane / 4, token = MODE == WIDE ? g : MODE == FEW ? g % 4 : 0;
     int row = MODE == WIDE ? g : MODE == FEW ? token * 2 + g / 4 : g % 2;
     const unsigned char *from =
-        r.at + (r.from * units_each_step<FORM>(j, c) + k) * j.n_token * r.token_bytes;
+        r.at + (r.from * r.per + k) * j.n_token * r.token_bytes;
     exists = exists && token < j.n_token;
     if (MODE == ONE) exists = exists && lane % 4 == g / 2; // a column has one lane's blocks
     if constexpr (MIX)
@@ -682,19 +748,30 @@ template <int FORM> struct raw_unit {
     unsigned scales[2];
 };
 
+// The row of its half that a lane has: those of the eight lanes that are served together, two rows,
+// are four apart, so that these lanes meet different banks.
+static __device__ __forceinline__ int row_of_lane(int lane)
+{
+    return lane / 4 % 2 * 4 + lane / 8;
+}
+
+// Unit `place` of a stage; `box`: which of the boxes that stand side by side has it.
 template <int FORM>
 static __device__ __forceinline__ void take_unit(struct raw_unit<FORM> &s,
-                                                 const unsigned char *stage, int place, int lane)
+                                                 const unsigned char *stage,
+                                                 const struct stage_shape &shape, int place,
+                                                 int box, int box_units, int lane)
 {
-    constexpr int pitch = row_pitch(IS_SMALL), scales_pitch = scale_pitch(FORM, IS_SMALL);
-    int g = lane / 4, t = lane % 4;
-    const unsigned char *row = stage + g * pitch + place * UNIT_BYTES + t * 16;
-    const unsigned char *scales =
-        stage + UNIT_ROWS * pitch + g * scales_pitch + place * unit<FORM>::scale_bytes;
+    int r = row_of_lane(lane), t = lane % 4;
+    const unsigned char *row = stage + place / PIECE_UNITS * (HALF_ROWS * PIECE_BYTES) +
+                               r * PIECE_BYTES + ((place % PIECE_UNITS * 4 + t) ^ r) * 16;
+    const unsigned char *scales = stage + 2 * shape.half + (unsigned)box * shape.box_scales +
+                                  (unsigned)r * shape.pitch +
+                                  (place - box * box_units) * unit<FORM>::scale_bytes;
 #pragma unroll
     for (int k = 0; k < 2; k++) {
-        s.row[k] = *(const uint4 *)(row + k * 8 * pitch);
-        s.scales[k] = lane_scales<FORM>(scales + k * 8 * scales_pitch, t);
+        s.row[k] = *(const uint4 *)(row + k * shape.half);
+        s.scales[k] = lane_scales<FORM>(scales + k * shape.half_scales, t);
     }
 }
 
@@ -745,19 +822,22 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
     }
 }
 
-// `block`: what the sums are multiplied with (SCALED), for the rows of either half.
+// One or both of a pair. `block`: what the sums are multiplied with (SCALED), for the rows of either
+// half.
 template <int FORM, int MODE, bool SCALED>
 static __device__ __forceinline__ void multiply_pair(float acc[4], const struct raw_unit<FORM> *raw,
-                                                     const struct fragment<FORM> *f,
+                                                     const struct fragment<FORM> *f, bool both,
                                                      const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
+        if (k && !both) break;
         if constexpr (MODE == ONE)
             multiply_blocks<FORM>(c[k], raw[k], f[k]);
         else
             multiply_unit<FORM>(c[k], raw[k], f[k]);
+    }
 #pragma unroll
     for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
         acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
@@ -772,9 +852,9 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
                                                    const struct group &g, int t, int u, int lane)
 {
     bool gate = j.ending == END_GATE, mixed = is_mixed<MIX>(j);
-    int r = lane / 4, row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
+    int r = row_of_lane(lane), row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
     unsigned across = (unsigned)(j.n_col + 127) / 128;
-    unsigned each = (unsigned)units_each<FORM>(j),
+    unsigned each = (unsigned)units_of_row<FORM>(j),
              expert = mixed && !gate ? (unsigned)matrix_of(j, (unsigned)u) : 0;
     unsigned column = ((unsigned)u - expert * each) * (unsigned)unit<FORM>::columns / 128;
     const float *from[2] = {(const float *)j.part[g.p].block,
@@ -864,7 +944,7 @@ static __device__ __forceinline__ float norm_factor(const JOB &j, const float *n
     if (!j.n_sum) return 1;
 #pragma unroll
     for (int w = 0; w < WARPS; w++) sum += norm[w * FEW_TOKENS + token];
-    return rsqrtf(sum / (float)j.norm_dim + j.eps);
+    return rsqrtf(__fdividef(sum, (float)j.norm_dim) + j.eps);
 }
 
 // Where sums of a tile meet: [warp][tile][row][token], of 8 tokens or of 4.
@@ -879,7 +959,7 @@ template <int MODE>
 static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
                                                   int lane)
 {
-    int g = lane / 4, token = lane % 4 * 2;
+    int r = row_of_lane(lane), token = lane % 4 * 2;
     float v[4];
     if constexpr (MODE == ONE) { // each lane has its blocks' sums of the rows g and g + 8
 #pragma unroll
@@ -888,15 +968,15 @@ static __device__ __forceinline__ void leave_sums(float *red, const float acc[4]
             v[i] += __shfl_xor_sync(~0u, v[i], 2);
         }
         if (token) return;
-        *red_at<MODE>(red, warp, t, g, 0) = v[0];
-        *red_at<MODE>(red, warp, t, g + 8, 0) = v[1];
+        *red_at<MODE>(red, warp, t, r, 0) = v[0];
+        *red_at<MODE>(red, warp, t, r + 8, 0) = v[1];
     } else {
 #pragma unroll
         for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
             v[i] = MODE == WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
         if (MODE != WIDE && token >= 4) return;
-        *(float2 *)red_at<MODE>(red, warp, t, g, token) = make_float2(v[0], v[1]);
-        *(float2 *)red_at<MODE>(red, warp, t, g + 8, token) = make_float2(v[2], v[3]);
+        *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
+        *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
     }
 }
 
@@ -977,7 +1057,7 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
         j.part[g.p].out[x.at] = y + x.other + x.old;
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
-        write_pair(j.next, x.at, y / (1 + __expf(-y)) * up);
+        write_pair(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up);
     } else {
         y += x.old;
         j.part[0].out[x.at] = y;
@@ -985,6 +1065,30 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
         return y * y;
     }
     return 0;
+}
+
+// Which of the boxes that stand side by side in a stage has unit u of it.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ int box_of(const struct product_job &j, int u)
+{
+    if constexpr (MIX && unit<FORM>::is_fp4)
+        if (is_mixed<MIX>(j, END_ADD)) return (int)__umulhi((unsigned)u, j.box_inverse);
+    return 0;
+}
+
+// Units k and k + 1 of the n that a warp has of a stage.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ void
+take_pair(struct raw_unit<FORM> raw[2], const struct product_job &j, const unsigned char *stage,
+          const struct stage_shape &shape, int k, int n, int warp, int lane)
+{
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        int place = units_of_warp<FORM, MIX>::place(k + i, warp);
+        raw[i] = {};
+        if (k + i < n)
+            take_unit<FORM>(raw[i], stage, shape, place, box_of<FORM, MIX>(j, place), j.box, lane);
+    }
 }
 
 // The warps that multiply meet among themselves.
@@ -1019,7 +1123,6 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *norm, int warp,
             int lane, volatile int *calm)
 {
-    constexpr int depth = depth_of(FORM, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
     static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
                   "every result has a thread");
@@ -1035,13 +1138,14 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     x_wait(xs);
     if (thread == 0) *calm = 0;
     sums_leave(sums, j.n_token, norm, warp, lane);
+    int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
+    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
         float acc[TILES][4] = {};
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
         for (int i = 0; i < n_mine; i++) mine[i] = result_of(j, c, g, thread + i * THREADS);
-        int n_unit = units_all<FORM>(j, c), step = units_each_step<FORM>(j, c) * WARPS;
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
@@ -1050,24 +1154,25 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
-                struct raw_unit<FORM> raw[UNITS];
+                struct raw_unit<FORM> raw[2][2]; // a pair, and the next
                 float block[UNITS / 2][2];
 #pragma unroll
                 for (int k = 0; scaled && k < UNITS; k += 2)
                     load_blocks<FORM, MIX>(block[k / 2], j, c, g, t,
                                            min(first + mine_of::place(k, warp), n_unit - 1), lane);
-                sync_wait(&sync[at.stage].full, at.phase);
-#pragma unroll
-                for (int k = 0; k < UNITS; k++) {
-                    raw[k] = {};
-                    if (k < n)
-                        take_unit<FORM>(raw[k], ring + at.stage * stage_size(FORM, IS_SMALL),
-                                        mine_of::place(k, warp), lane);
-                }
-                __syncwarp();
-                if (lane == 0) sync_arrive(&sync[at.stage].empty);
+                struct stage_sync *s = &sync[stage_of(at.n)];
+                sync_wait(&s->full, phase_of(at.n));
+                const unsigned char *stage = ring + ring_take(at, shape.size);
+                take_pair<FORM, MIX>(raw[0], j, stage, shape, 0, n, warp, lane);
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
+                    if (k + 2 < n) {
+                        take_pair<FORM, MIX>(raw[(k / 2 + 1) % 2], j, stage, shape, k + 2, n, warp,
+                                             lane);
+                    } else {
+                        __syncwarp();
+                        if (lane == 0) sync_arrive(&s->empty);
+                    }
                     if (k >= n) break;
                     struct fragment<FORM> x[2];
                     asm volatile("" ::: "memory"); // not all of x at once: there are no registers
@@ -1075,9 +1180,10 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                     for (int i = 0; i < 2; i++)
                         x_take(xs, x[i], j, c, k + i, first + mine_of::place(k + i, warp),
                                k + i < n, lane);
-                    multiply_pair<FORM, MODE, scaled>(acc[0], raw + k, x, block[k / 2]);
+                    multiply_pair<FORM, MODE, scaled>(acc[0], raw[k / 2 % 2], x, k + 1 < n,
+                                                      block[k / 2]);
+                    if (k + 2 >= n) break;
                 }
-                ring_next<depth>(at);
                 turn_sums(acc);
             }
             for (int t = g.n; t < TILES; t++) turn_sums(acc);
@@ -1216,15 +1322,16 @@ static __device__ __noinline__ void run_scores(const struct scores_job &j, struc
     }
 }
 
-static __device__ __forceinline__ struct expert_place expert_place_of(const struct k_matrix *list,
+static __device__ __forceinline__ struct expert_place expert_place_of(const struct product_job &j,
                                                                       int expert)
 {
+    const struct k_matrix *list = j.experts;
     struct expert_place at;
+    at.maps = j.expert_maps + expert * EXPERT_MATRICES;
 #pragma unroll
     for (int i = 0; i < EXPERT_MATRICES; i++) {
         const struct k_matrix *w = list + expert * EXPERT_MATRICES + i;
-        at.data[i] = (const unsigned char *)__ldg((const unsigned long long *)&w->data);
-        at.block[i] = (const unsigned char *)__ldg((const unsigned long long *)&w->block);
+        at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
     return at;
@@ -1254,7 +1361,7 @@ static __device__ __noinline__ void run_choice(const struct product_job &j, stru
         if (!(word >> e % 32 & 1)) continue;
         int u = __popc(word & ((1u << e % 32) - 1));
         for (int i = 0; i < e / 32; i++) u += __popc(c.used[i]);
-        c.place[u] = expert_place_of(j.experts, e);
+        c.place[u] = expert_place_of(j, e);
         for (int t = 0; t < FEW_TOKENS; t++) {
             int rank = NO_RANK;
             for (int k = 0; t < j.n_token && k < j.n_used; k++)
@@ -1265,7 +1372,10 @@ static __device__ __noinline__ void run_choice(const struct product_job &j, stru
     if (warp == 0) {
         unsigned n =
             __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(c.used[lane]) : 0u);
-        if (lane == 0) c.n = (int)n;
+        if (lane == 0) {
+            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
+            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
+        }
     }
     block_sync();
     if (thread < EXPERTS_MAX / 32) c.used[thread] = 0;
@@ -1280,23 +1390,25 @@ template <int FORM, int MODE, bool MIX, int DIM>
 __global__ void __launch_bounds__(BLOCK, 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
-    constexpr int depth = depth_of(FORM, IS_SMALL);
     DYNAMIC_SHARED(ring);
     __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
-    __shared__ struct stage_sync sync[depth];
+    __shared__ struct stage_sync sync[STAGES];
+    __shared__ unsigned sizes[ASKERS][STAGES];
     __shared__ float norm[WARPS * FEW_TOKENS];
     __shared__ volatile int calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
     const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    unsigned char *room = ring + depth * stage_size(FORM, IS_SMALL); // sums, or attention
+    const struct weight_maps *maps = list.maps ? list.maps : list.only_maps;
+    unsigned char *room = ring + RING; // sums, or attention
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
         ((uint4 *)near[0])[threadIdx.x] = ((const uint4 *)jobs)[threadIdx.x];
     if (threadIdx.x == 0) {
         calm = 0;
-        for (int i = 0; i < depth; i++) {
+        if (shared_address(ring) % STAGE_ALIGN) __trap(); // boxes would be laid out otherwise
+        for (int i = 0; i < STAGES; i++) {
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
         }
@@ -1310,7 +1422,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (threadIdx.x < EXPERTS_MAX / 32) choice.used[threadIdx.x] = 0;
     __syncthreads();
     if (warp >= WARPS) {
-        run_loader<FORM>(jobs, list.n, ring, sync, choice, warp - WARPS, lane, &calm);
+        run_loader<FORM>(jobs, maps, list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS,
+                         lane, &calm);
         return;
     }
     struct ring_at at = {0, 0};
@@ -1385,6 +1498,7 @@ static const step_function kernels[W_N_FORM][N_MODE][2][2] = {
 
 struct step_queue {
     std::vector<struct step_job> jobs;
+    std::vector<struct weight_maps> maps; // [jobs][PARTS_MAX]
     int form, mode, head_dim; // of the products among them, and of the attentions; 0: none
     bool has_form, mix;
     unsigned n_choice;
@@ -1398,10 +1512,10 @@ static bool is_small(const k_device *d) // as IS_SMALL
     return d->shared_max < 200 << 10;
 }
 
-static size_t shared_of(const k_device *d, int form)
+static size_t shared_of(const k_device *d)
 {
     bool small = is_small(d);
-    size_t ring = (size_t)depth_of(form, small) * (size_t)stage_size(form, small);
+    size_t ring = (size_t)ring_bytes(small);
     size_t product = (size_t)(room_for_sums(WIDE) + WARPS * x_ring_size(small));
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
@@ -1420,7 +1534,7 @@ bool cuda_steps_open(k_device *d)
                 d,
                 cudaFuncSetAttribute((const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
                                      cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                     (int)shared_of(d, form)),
+                                     (int)shared_of(d)),
                 "shared memory of a step");
     return ok;
 }
@@ -1440,41 +1554,137 @@ void cuda_steps_record(k_device *d, std::vector<void *> *lists)
     d->steps->lists = lists;
 }
 
-// The list in device memory, for as long as the recording lives.
-static const struct step_job *kept_list(k_device *d)
+// What is listed in device memory, for as long as the recording lives.
+template <typename T> static const T *kept(k_device *d, const std::vector<T> &all)
 {
     struct step_queue *q = d->steps;
-    size_t n_bytes = q->jobs.size() * sizeof q->jobs[0];
+    size_t n_bytes = all.size() * sizeof all[0];
     void *p = NULL;
     if (!cuda_check(d, cudaMalloc(&p, n_bytes), "a list of jobs")) return NULL;
     q->lists->push_back(p);
-    if (!cuda_check(d, cudaMemcpyAsync(p, q->jobs.data(), n_bytes, cudaMemcpyHostToDevice, q->side),
+    if (!cuda_check(d, cudaMemcpyAsync(p, all.data(), n_bytes, cudaMemcpyHostToDevice, q->side),
                     "a list of jobs") ||
         !cuda_check(d, cudaStreamSynchronize(q->side), "a list of jobs"))
         return NULL;
-    return (const struct step_job *)p;
+    return (const T *)p;
+}
+
+// How rows are taken apart.
+
+static const int form_scale_bytes[W_N_FORM] = {unit<W_BF16>::scale_bytes, unit<W_E4M3>::scale_bytes,
+                                               unit<W_E4M3_BLOCK>::scale_bytes,
+                                               unit<W_NVFP4>::scale_bytes,
+                                               unit<W_MXFP4>::scale_bytes};
+
+// Units of a step for each warp, at most: those whose x the ring of x holds.
+static int units_most(int form, int mode, int n_token, bool small)
+{
+    int halves = mode == WIDE ? 1 : 2, token_bytes = halves * form_columns[form] * 2,
+        n = x_ring_size(small) / (token_bytes * n_token);
+    return n < units_of(small) ? n : units_of(small);
+}
+
+// Units of a step of rows of n_unit: as few steps as possible, and these alike.
+static int dense_box(int n_unit, int most, int near)
+{
+    int each = units_each(n_unit, near), n_step;
+    most -= most % near;
+    n_step = (each + most - 1) / most;
+    int step = (each + n_step - 1) / n_step;
+    step = (step + near - 1) / near * near * WARPS;
+    return step < n_unit ? step : n_unit;
+}
+
+// Of an expert's down, several of which stand side by side: as many as divide it.
+static int side_box(int n_unit, int most)
+{
+    int box = WARPS * most < n_unit ? WARPS * most : n_unit;
+    while (n_unit % box || box % PIECE_UNITS) box--;
+    return box;
+}
+
+// The same for every number of tokens, since an expert has one map.
+static int expert_most(int form, bool small)
+{
+    return units_most(form, FEW, 4, small);
+}
+
+static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
+{
+    int n_unit = w->n_col / form_columns[form], most = expert_most(form, small);
+    return matrix == EXPERT_DOWN ? side_box(n_unit, most)
+                                 : dense_box(n_unit, most, near_units(form, true));
+}
+
+static bool make_maps(struct weight_maps *maps, int form, const void *data, const void *block,
+                      int n_row, int n_unit, int box)
+{
+    int scale_bytes = form_scale_bytes[form];
+    uint64_t rows = (uint64_t)n_row, units = (uint64_t)n_unit;
+    uint64_t size[] = {PIECE_BYTES, rows, units / PIECE_UNITS},
+             stride[] = {units * UNIT_BYTES, PIECE_BYTES};
+    uint32_t of_box[] = {PIECE_BYTES, HALF_ROWS, (uint32_t)(box / PIECE_UNITS)};
+    *maps = {};
+    if (!cuda_make_map(&maps->data, data, 1, 3, size, stride, of_box, true)) return false;
+    if (!scale_bytes) return true;
+    uint64_t row_bytes = units * (unsigned)scale_bytes, of_row[] = {row_bytes / 2, rows};
+    uint32_t scales[] = {scale_pitch(scale_bytes, box) / 2, HALF_ROWS};
+    return cuda_make_map(&maps->scales, block, 2, 2, of_row, &row_bytes, scales, false);
+}
+
+void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight_maps *maps)
+{
+    bool ok = true;
+    if (!cuda_step_mixes(e, 1)) return;
+    int form = weight_form(e->gate);
+    for (int i = 0; i < e->n_expert; i++) {
+        const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
+        for (int k = 0; k < EXPERT_MATRICES; k++)
+            ok = make_maps(&maps[i * EXPERT_MATRICES + k], form, w[k]->data, w[k]->block,
+                           w[k]->n_row, w[k]->n_col / form_columns[form],
+                           expert_box(form, k, w[k], is_small(d))) &&
+                 ok;
+    }
+    if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of experts");
+}
+
+// What depends on the whole list: its form, and whether it has experts.
+static bool complete(k_device *d, struct product_job *p, struct weight_maps *maps, int form,
+                     int mode)
+{
+    int n_unit = p->n_col / form_columns[form];
+    bool ok = true;
+    p->inverse = ~0u / (unsigned)n_unit + 1;
+    if (!p->experts)
+        p->box = dense_box(n_unit, units_most(form, mode, p->n_token, is_small(d)),
+                           near_units(form, d->steps->mix));
+    p->n_step = (n_unit + p->box - 1) / p->box;
+    for (int i = 0; !p->experts && i < p->n_part; i++)
+        ok = make_maps(&maps[i], form, p->part[i].data, p->part[i].block, p->part[i].n_row, n_unit,
+                       p->box) &&
+             ok;
+    return ok;
 }
 
 void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
     if (q->jobs.empty()) return;
-    struct step_list list = {NULL, (int)q->jobs.size(), q->sync, q->jobs[0]};
+    struct step_list list = {};
     int form = q->has_form ? q->form : W_E4M3, mode = q->has_form ? q->mode : FEW;
-    for (struct step_job &job : q->jobs) {
-        struct product_job &p = job.product;
-        if (job.kind != JOB_PRODUCT) continue;
-        int n_unit = p.n_col / form_columns[form];
-        bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
-        p.per_step = units_per_step(n_unit, near_units(is_fp4, q->mix), is_small(d));
-        p.n_step = (n_unit + WARPS * p.per_step - 1) / (WARPS * p.per_step);
-        p.inverse = ~0u / (unsigned)n_unit + 1;
-    }
-    list.only = q->jobs[0];
-    bool ok = list.n == 1 || (list.jobs = kept_list(d));
+    bool ok = true;
+    q->maps.assign(q->jobs.size() * PARTS_MAX, weight_maps());
+    for (size_t i = 0; i < q->jobs.size(); i++)
+        if (q->jobs[i].kind == JOB_PRODUCT)
+            ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
+    if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
+    list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
+    for (int i = 0; i < PARTS_MAX; i++) list.only_maps[i] = q->maps[(size_t)i];
+    if (ok && list.n > 1)
+        ok = (list.jobs = kept(d, q->jobs)) != NULL && (list.maps = kept(d, q->maps)) != NULL;
     if (ok)
         cuda_launch_early(d, "a step", kernels[form][mode][q->mix][q->head_dim != 64],
-                          dim3((unsigned)d->n_sm), BLOCK, shared_of(d, form), list);
+                          dim3((unsigned)d->n_sm), BLOCK, shared_of(d), list);
     q->jobs.clear();
     q->has_form = q->mix = false;
     q->head_dim = 0;
@@ -1513,7 +1723,8 @@ bool cuda_step_takes(const struct k_matrix *w)
     static const int steps[] = {64, 128, 128, 256,
                                 512}; // whole slots, scales in pieces of 16 bytes
     int form = weight_form(w), step = form < W_N_FORM ? steps[form] : 1;
-    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
+    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0 &&
+           (uintptr_t)w->block % 16 == 0;
 }
 
 static void set_part(struct product_job *j, const struct k_matrix *w, const float *bias, float *out,
@@ -1652,9 +1863,17 @@ bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router
     return true;
 }
 
-static void set_experts(struct product_job *j, const struct k_experts *e, const float *scores)
+static void set_experts(k_device *d, struct product_job *j, int matrix, const struct k_experts *e,
+                        const float *scores)
 {
+    int form = weight_form(e->gate), most = expert_most(form, is_small(d)),
+        side = expert_box(form, EXPERT_DOWN, e->down, is_small(d));
     j->experts = (const struct k_matrix *)e->list, j->scores = scores;
+    j->expert_maps = expert_maps(e->list, e->n_expert);
+    j->box = matrix == EXPERT_DOWN ? side : expert_box(form, matrix, e->gate, is_small(d));
+    j->side_each = e->down->n_col / form_columns[form] / side;
+    j->side_max = WARPS * (most - most % 2) / side;
+    j->box_inverse = ~0u / (unsigned)side + 1;
     j->n_expert = e->n_expert, j->n_used = e->n_used, j->normalise = e->normalise;
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own
 }
@@ -1668,12 +1887,12 @@ void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const flo
     set_part(&in, e->gate, nullptr, nullptr, false);
     set_part(&in, e->up, nullptr, nullptr, false);
     in.n_row = e->gate->n_row, in.chooses = true, in.next = *mid;
-    set_experts(&in, e, scores);
+    set_experts(d, &in, EXPERT_GATE, e, scores);
     enqueue_product(d, in, a->hi, a->lo, e->gate);
 
     out.n_col = e->down->n_col, out.n_token = n_token, out.ending = END_ADD;
     set_part(&out, e->down, nullptr, m->x, true);
-    set_experts(&out, e, scores);
+    set_experts(d, &out, EXPERT_DOWN, e, scores);
     if (m->next) set_norm(d, &out, m->next, m->gain, m->eps);
     enqueue_product(d, out, mid->hi, mid->lo, e->down);
 }

@@ -15,7 +15,7 @@ enum { ROUNDS_MAX = 600000 }; // in which nothing happens, before it is taken fo
 struct copy {
     void *to;
     const void *from;
-    size_t n;
+    size_t n, there; // bytes; those that `from` has, the rest is zero
     void *sync;
 };
 
@@ -46,7 +46,7 @@ struct block {
     struct meeting warps[WARPS_MAX], barriers[BARRIERS];
     char slots[WARPS_MAX][2][32][64]; // what a warp exchanges, by generation modulo 2
     std::unordered_map<void *, struct sync_state> syncs;
-    std::vector<copy> flying; // bulk copies
+    std::vector<copy> flying; // boxes, in parts
     int rest[WARPS_MAX];      // rounds that a warp leaves out
     unsigned char *shared;
     unsigned random;
@@ -161,13 +161,78 @@ bool sync_try(unsigned long long *s, unsigned phase)
     return here->syncs[s].phase != phase;
 }
 
-void copy_bulk(void *shared, const void *global, unsigned n_bytes, unsigned long long *s)
+// What a tensor_map holds here.
+struct box_map {
+    const unsigned char *base;
+    uint64_t size[3], stride[3]; // elements; bytes
+    uint32_t box[3];
+    int n_byte, swizzled, n_dim;
+};
+static_assert(sizeof(struct box_map) <= sizeof(struct tensor_map), "it fits");
+
+bool cuda_make_map(struct tensor_map *map, const void *base, int n_byte, int n_dim,
+                   const uint64_t *size, const uint64_t *stride, const uint32_t *box, bool swizzled)
 {
+    struct box_map m = {(const unsigned char *)base, {1, 1, 1}, {(uint64_t)n_byte, 0, 0},
+                        {1, 1, 1}, n_byte, swizzled, n_dim};
+    // What the driver asks for.
+    if ((size_t)base % 16 || (size_t)map % 64) return false;
+    for (int i = 0; i < n_dim; i++) {
+        m.size[i] = size[i], m.box[i] = box[i];
+        if (i) m.stride[i] = stride[i - 1];
+        if (!size[i] || size[i] >> 32 || !box[i] || box[i] > 256) return false;
+        if (i && (stride[i - 1] % 16 || stride[i - 1] >> 40)) return false;
+    }
+    if (box[0] * (unsigned)n_byte % 16 || (swizzled && box[0] * (unsigned)n_byte > 128))
+        return false;
+    *map = {};
+    memcpy(map, &m, sizeof m);
+    return true;
+}
+
+// Where byte `at` of a box goes: 16-byte parts change places with others of their 128 bytes, by the
+// number of these among eight.
+static size_t place_in_box(const struct box_map &m, size_t at)
+{
+    return m.swizzled ? at ^ (at >> 7 & 7) << 4 : at;
+}
+
+static void copy_box(void *shared, const struct tensor_map *map, const int from[3],
+                     unsigned long long *s)
+{
+    struct box_map m;
+    memcpy(&m, map, sizeof m);
+    size_t row = m.box[0] * (size_t)m.n_byte, n = row * m.box[1] * m.box[2];
     unsigned char *to = (unsigned char *)shared;
-    if (((size_t)shared | (size_t)global | n_bytes) % 16) fault("a bulk copy is not aligned");
-    if (to < here->shared || to + n_bytes > here->shared + EMULATED_SHARED)
-        fault("a bulk copy leaves shared memory");
-    here->flying.push_back({shared, global, n_bytes, s});
+    if ((size_t)map % 64 || !m.base) fault("no map");
+    if ((size_t)shared % (m.swizzled ? 1024 : 128)) fault("a box is not aligned");
+    if (to < here->shared || to + n > here->shared + EMULATED_SHARED)
+        fault("a box leaves shared memory");
+    // Its parts arrive in any order.
+    for (size_t at = 0; at < n; at += 16) {
+        size_t y = at / row % m.box[1], z = at / row / m.box[1], x = at % row;
+        size_t column = (size_t)from[0] * (size_t)m.n_byte + x, i = (size_t)from[1] + y,
+               k = (size_t)from[2] + z, width = m.size[0] * (size_t)m.n_byte;
+        struct copy c = {to + place_in_box(m, at), NULL, 16, 0, s};
+        if (column < width && i < m.size[1] && k < m.size[2]) {
+            c.from = m.base + column + i * m.stride[1] + k * m.stride[2];
+            c.there = width - column < 16 ? width - column : 16;
+        }
+        here->flying.push_back(c);
+    }
+}
+
+void copy_box_2(void *shared, const struct tensor_map *map, int x, int y, unsigned long long *s)
+{
+    const int from[] = {x, y, 0};
+    copy_box(shared, map, from, s);
+}
+
+void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
+                unsigned long long *s)
+{
+    const int from[] = {x, y, z};
+    copy_box(shared, map, from, s);
 }
 
 static void land_one()
@@ -177,7 +242,8 @@ static void land_one()
     copy c = here->flying[i];
     here->flying[i] = here->flying.back();
     here->flying.pop_back();
-    memcpy(c.to, c.from, c.n);
+    memset(c.to, 0, c.n);
+    if (c.there) memcpy(c.to, c.from, c.there);
     struct sync_state *s = &here->syncs[c.sync];
     s->bytes -= (long)c.n;
     advance(s);
@@ -186,7 +252,7 @@ static void land_one()
 void emulated_copy(void *shared, const void *global, size_t n_bytes)
 {
     if (((size_t)shared | (size_t)global) % n_bytes) fault("a copy is not aligned");
-    here->fibers[here->current].open.push_back({shared, global, n_bytes, NULL});
+    here->fibers[here->current].open.push_back({shared, global, n_bytes, n_bytes, NULL});
 }
 
 void copy_commit()
@@ -230,7 +296,7 @@ static int run_round()
             ended += here->fibers[i].done;
         }
     }
-    for (unsigned n = draw(3); n; n--) land_one();
+    for (unsigned n = draw(3) * 64; n; n--) land_one();
     if (++here->idle > 1000) // other blocks may be the slower ones
         std::this_thread::sleep_for(std::chrono::microseconds(100));
     if (here->idle > ROUNDS_MAX) fault("nobody moves any more");
@@ -241,7 +307,7 @@ static void run_block(struct block *b)
 {
     char *stacks = (char *)malloc((size_t)b->n * STACK);
     here = b;
-    b->shared = (unsigned char *)aligned_alloc(128, EMULATED_SHARED);
+    b->shared = (unsigned char *)aligned_alloc(1024, EMULATED_SHARED);
     memset(b->shared, 0xff, EMULATED_SHARED);
     for (int i = 0; i < b->n; i++) {
         ucontext_t *c = &b->fibers[i].context;

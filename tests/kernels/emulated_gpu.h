@@ -14,6 +14,8 @@
 #include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
+#include "kernels/cuda_maps.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -59,7 +61,9 @@ void sync_init(unsigned long long *s, unsigned n);
 void sync_expect(unsigned long long *s, unsigned n_bytes);
 void sync_arrive(unsigned long long *s);
 bool sync_try(unsigned long long *s, unsigned phase);
-void copy_bulk(void *shared, const void *global, unsigned n_bytes, unsigned long long *s);
+void copy_box_2(void *shared, const struct tensor_map *map, int x, int y, unsigned long long *s);
+void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
+                unsigned long long *s);
 void emulated_copy(void *shared, const void *global, size_t n_bytes);
 void copy_commit();
 void emulated_copy_wait(int n);
@@ -88,6 +92,13 @@ static inline void sync_fence() {}
 static inline void bring_near(const void *, unsigned) {}
 
 static inline void bring_line_near(const void *) {}
+
+static inline void bring_map_near(const struct tensor_map *) {}
+
+static inline size_t shared_address(const void *p)
+{
+    return (size_t)p;
+}
 
 static inline long long nanoseconds()
 {

@@ -256,10 +256,10 @@ static numbers mixture(const struct shape &s, const struct k_experts *e, const n
 
 // The kernel's jobs
 
-static struct k_experts *experts(arena &a, int form, const struct shape &s)
+static struct k_experts *experts(k_device *d, arena &a, int form, const struct shape &s)
 {
     struct k_experts *e = a.many<struct k_experts>(1);
-    struct k_matrix *list = a.many<struct k_matrix>(N_EXPERT * EXPERT_MATRICES),
+    struct k_matrix *list = (struct k_matrix *)a.bytes(expert_list_bytes(N_EXPERT)),
                     *of[EXPERT_MATRICES];
     for (int i = 0; i < EXPERT_MATRICES; i++) {
         of[i] = a.many<struct k_matrix>(N_EXPERT);
@@ -277,6 +277,7 @@ static struct k_experts *experts(arena &a, int form, const struct shape &s)
           N_USED,
           a.random() % 2 == 0,
           list};
+    cuda_step_map_experts(d, e, expert_maps(list, N_EXPERT));
     return e;
 }
 
@@ -368,7 +369,7 @@ static double error_of(int form, const struct shape &s, bool small)
                            s.n_token, w_o, nullptr));
         y = norm(exact, s.dim, gain_ffn);
         if (s.mixes) {
-            struct k_experts *e = experts(a, form, s);
+            struct k_experts *e = experts(d, a, form, s);
             struct k_mix mix = {e, x, nullptr, after, gain_next, 1e-5f};
             float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
             struct short_out room;
