@@ -61,7 +61,7 @@ enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
 
 static constexpr __host__ __device__ int units_of(bool small)
 {
-    return small ? 2 : 6;
+    return small ? 2 : 4;
 }
 
 constexpr int UNITS = units_of(IS_SMALL);
@@ -822,22 +822,19 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
     }
 }
 
-// One or both of a pair. `block`: what the sums are multiplied with (SCALED), for the rows of either
-// half.
+// `block`: what the sums are multiplied with (SCALED), for the rows of either half.
 template <int FORM, int MODE, bool SCALED>
 static __device__ __forceinline__ void multiply_pair(float acc[4], const struct raw_unit<FORM> *raw,
-                                                     const struct fragment<FORM> *f, bool both,
+                                                     const struct fragment<FORM> *f,
                                                      const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
-    for (int k = 0; k < 2; k++) {
-        if (k && !both) break;
+    for (int k = 0; k < 2; k++)
         if constexpr (MODE == ONE)
             multiply_blocks<FORM>(c[k], raw[k], f[k]);
         else
             multiply_unit<FORM>(c[k], raw[k], f[k]);
-    }
 #pragma unroll
     for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
         acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
@@ -1076,21 +1073,6 @@ static __device__ __forceinline__ int box_of(const struct product_job &j, int u)
     return 0;
 }
 
-// Units k and k + 1 of the n that a warp has of a stage.
-template <int FORM, bool MIX>
-static __device__ __forceinline__ void
-take_pair(struct raw_unit<FORM> raw[2], const struct product_job &j, const unsigned char *stage,
-          const struct stage_shape &shape, int k, int n, int warp, int lane)
-{
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        int place = units_of_warp<FORM, MIX>::place(k + i, warp);
-        raw[i] = {};
-        if (k + i < n)
-            take_unit<FORM>(raw[i], stage, shape, place, box_of<FORM, MIX>(j, place), j.box, lane);
-    }
-}
-
 // The warps that multiply meet among themselves.
 static __device__ __forceinline__ void block_sync()
 {
@@ -1154,7 +1136,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
-                struct raw_unit<FORM> raw[2][2]; // a pair, and the next
+                struct raw_unit<FORM> raw[UNITS];
                 float block[UNITS / 2][2];
 #pragma unroll
                 for (int k = 0; scaled && k < UNITS; k += 2)
@@ -1163,16 +1145,18 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                 struct stage_sync *s = &sync[stage_of(at.n)];
                 sync_wait(&s->full, phase_of(at.n));
                 const unsigned char *stage = ring + ring_take(at, shape.size);
-                take_pair<FORM, MIX>(raw[0], j, stage, shape, 0, n, warp, lane);
+#pragma unroll
+                for (int k = 0; k < UNITS; k++) {
+                    int place = mine_of::place(k, warp);
+                    raw[k] = {};
+                    if (k < n)
+                        take_unit<FORM>(raw[k], stage, shape, place, box_of<FORM, MIX>(j, place),
+                                        j.box, lane);
+                }
+                __syncwarp();
+                if (lane == 0) sync_arrive(&s->empty);
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
-                    if (k + 2 < n) {
-                        take_pair<FORM, MIX>(raw[(k / 2 + 1) % 2], j, stage, shape, k + 2, n, warp,
-                                             lane);
-                    } else {
-                        __syncwarp();
-                        if (lane == 0) sync_arrive(&s->empty);
-                    }
                     if (k >= n) break;
                     struct fragment<FORM> x[2];
                     asm volatile("" ::: "memory"); // not all of x at once: there are no registers
@@ -1180,9 +1164,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                     for (int i = 0; i < 2; i++)
                         x_take(xs, x[i], j, c, k + i, first + mine_of::place(k + i, warp),
                                k + i < n, lane);
-                    multiply_pair<FORM, MODE, scaled>(acc[0], raw[k / 2 % 2], x, k + 1 < n,
-                                                      block[k / 2]);
-                    if (k + 2 >= n) break;
+                    multiply_pair<FORM, MODE, scaled>(acc[0], raw + k, x, block[k / 2]);
                 }
                 turn_sums(acc);
             }
@@ -1397,14 +1379,13 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ float norm[WARPS * FEW_TOKENS];
     __shared__ volatile int calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
-    const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    const struct weight_maps *maps = list.maps ? list.maps : list.only_maps;
     unsigned char *room = ring + RING; // sums, or attention
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
-        ((uint4 *)near[0])[threadIdx.x] = ((const uint4 *)jobs)[threadIdx.x];
+        ((uint4 *)near[0])[threadIdx.x] =
+            ((const uint4 *)(list.jobs ? list.jobs : &list.only))[threadIdx.x];
     if (threadIdx.x == 0) {
         calm = 0;
         if (shared_address(ring) % STAGE_ALIGN) __trap(); // boxes would be laid out otherwise
@@ -1422,7 +1403,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (threadIdx.x < EXPERTS_MAX / 32) choice.used[threadIdx.x] = 0;
     __syncthreads();
     if (warp >= WARPS) {
-        run_loader<FORM>(jobs, maps, list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS,
+        run_loader<FORM>(list.jobs ? list.jobs : &list.only,
+                         list.maps ? list.maps : list.only_maps, list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS,
                          lane, &calm);
         return;
     }
@@ -1433,13 +1415,9 @@ __global__ void __launch_bounds__(BLOCK, 1)
         asm volatile("" : "+r"(warp), "+r"(lane));
         const struct step_job &job = *(const struct step_job *)near[i % 2];
         unsigned n_arrived = (unsigned)i * gridDim.x;
-        bool fetches = i + 1 < list.n && threadIdx.x < JOB_PIECES;
-        uint4 piece;
-        // MIX has no registers left to keep it in.
-        if (MIX && fetches)
+        if (i + 1 < list.n && threadIdx.x < JOB_PIECES)
             copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
-                    (const uint4 *)(jobs + i + 1) + threadIdx.x);
-        if (!MIX && fetches) piece = ((const uint4 *)(jobs + i + 1))[threadIdx.x];
+                    (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
@@ -1459,11 +1437,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         } else {
             run_attend<DIM>(room, &job.attend, list.sync, n_arrived, warp, lane);
         }
-        if (MIX) {
-            copy_commit();
-            copy_wait<0>();
-        }
-        if (!MIX && fetches) ((uint4 *)near[(i + 1) % 2])[threadIdx.x] = piece;
+        copy_commit();
+        copy_wait<0>(); // the next job's words
         if (i + 1 < list.n) meet_arrive(list.sync);
     }
     meet_last(list.sync);
