@@ -121,7 +121,10 @@ enum {
 };
 constexpr int FEW_STAGES = IS_SMALL ? 1 : 2;
 // Putting parts together has its price: few tiles are one part, and a part has two tiles per warp.
-enum { ONE_PART_TILES = 4 * FEW_PAIRS, PART_TILES = 2 * FEW_PAIRS };
+#ifndef ONEP
+#define ONEP 4
+#endif
+enum { ONE_PART_TILES = ONEP * FEW_PAIRS, PART_TILES = 2 * FEW_PAIRS };
 
 struct attend_job {
     const float *q, *k, *v, *q_norm, *k_norm, *rope;
@@ -253,14 +256,14 @@ take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
     float s[2][4] = {}, rest[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
     for (int i = 0; i < DIM / 16; i++) {
-        unsigned q[4], k[4];
+        unsigned q[2][4], k[4];
         matrices(k, piece_of<DIM>(tile[0], lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
-        matrices(q, &sh.q[0][lane % 16][i * 16 + lane / 16 * 8]);
-        mma_bf16(s[0], q, k[0], k[1]);
-        mma_bf16(s[1], q, k[2], k[3]);
-        matrices(q, &sh.q[1][lane % 16][i * 16 + lane / 16 * 8]);
-        mma_bf16(rest[0], q, k[0], k[1]);
-        mma_bf16(rest[1], q, k[2], k[3]);
+#pragma unroll
+        for (int h = 0; h < 2; h++) matrices(q[h], &sh.q[h][lane % 16][i * 16 + lane / 16 * 8]);
+        mma_bf16(s[0], q[0], k[0], k[1]);
+        mma_bf16(s[1], q[0], k[2], k[3]);
+        mma_bf16(rest[0], q[1], k[0], k[1]);
+        mma_bf16(rest[1], q[1], k[2], k[3]);
     }
     const float scale = 1.44269504f * rsqrtf((float)DIM);
 #pragma unroll
@@ -519,8 +522,6 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     for (int tile = a.first;; tile += FEW_PAIRS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
-        // Addresses are cheaper found anew for each tile than kept: there are not enough registers.
-        asm volatile("" : "+r"(lane));
         copy_wait<FEW_STAGES - 1>();
         pair_sync(pair);
         int row = a.row0 + lane / 4, first = is_old ? tile * KEYS : a.pos;

@@ -90,7 +90,7 @@ static __device__ __forceinline__ void choose_experts(float *score, int n_expert
     struct best_score best = best_of_lane(score, n_expert, lane);
     float top = score_of_order(__reduce_max_sync(~0u, best.order)), sum = 0, chosen = 0;
     for (int i = lane; i < n_expert; i += 32) sum += expf(score[i] - top);
-    float share = 1 / warp_sum(sum);
+    float share = __fdividef(1, warp_sum(sum));
     for (int k = 0; k < n_used; k++) {
         unsigned order = __reduce_max_sync(~0u, best.order),
                  at = __reduce_min_sync(~0u, best.order == order ? best.at : ~0u);
@@ -103,6 +103,6 @@ static __device__ __forceinline__ void choose_experts(float *score, int n_expert
         }
     }
     __syncwarp();
-    for (int k = lane; normalise && k < n_used; k += 32) weight[k] /= chosen;
+    for (int k = lane; normalise && k < n_used; k += 32) weight[k] = __fdividef(weight[k], chosen);
 }
 #endif

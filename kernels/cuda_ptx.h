@@ -29,6 +29,25 @@ static __device__ __forceinline__ void barrier(int id, int n)
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
 }
 
+// What each thread of four warps, a group of the block's, has from now on; those who take wait until
+// others have given.
+
+template <int N> static __device__ __forceinline__ void give_registers()
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
+}
+
+template <int N> static __device__ __forceinline__ void take_registers()
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
+}
+
+// The launch fails. (Where there is a trap, the compiler uses no register that was taken.)
+static __device__ __forceinline__ void give_up()
+{
+    asm volatile("st.global.u32 [%0], 0;" ::"l"(0ull) : "memory");
+}
+
 // Counters that all blocks see. What a thread and those that met it wrote before `release` is seen
 // by whoever finds the count with `acquire`, and by those that meet it then.
 
@@ -63,18 +82,19 @@ static __device__ __forceinline__ unsigned shared_address(const void *p)
     return (unsigned)__cvta_generic_to_shared(p);
 }
 
+// Copies that nobody may rely on, nor overwrite what they read, before copy_wait and a meeting:
+// these tell the compiler about memory, so that it may keep what it knows between copies.
+
 static __device__ __forceinline__ void copy_16(void *shared, const void *global)
 {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
+                 "l"(global));
 }
 
 static __device__ __forceinline__ void copy_4(void *shared, const void *global)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
-                 "l"(global)
-                 : "memory");
+                 "l"(global));
 }
 
 static __device__ __forceinline__ void copy_commit()
@@ -197,19 +217,19 @@ static __device__ __forceinline__ void matrices_turned(unsigned r[4], const void
 static __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0,
                                                 unsigned b1)
 {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], unsigned b0,
                                                unsigned b1)
 {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)

@@ -49,22 +49,30 @@ enum {
     WARPS = 8, // that multiply
     THREADS = 32 * WARPS,
     ASKERS = 2, // warps that ask for weights: each for half of a tile's rows
-    BLOCK = THREADS + 32 * ASKERS,
+    BLOCK = THREADS + 128, // registers move between groups of four warps
+    // Of a thread that multiplies and of one that does not; a launch gives 168 to each.
+    REGISTERS = 224,
+    REGISTERS_OF_ASKERS = 56,
     HALF_ROWS = 8,
     PARTS_MAX = 3,
     TILES = 4
 };
 
+#ifndef XUN
+#define XUN 1
+#endif
+constexpr int xun = XUN;
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
 // stage, at most.
 enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
 
-static constexpr __host__ __device__ int units_of(bool small)
+#ifndef NU8
+#define NU8 4
+#endif
+static constexpr __host__ __device__ int units_most(int form, bool small)
 {
-    return small ? 2 : 4;
+    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 5 : NU8;
 }
-
-constexpr int UNITS = units_of(IS_SMALL);
 
 // What the columns of a product's x are: the halves of one token for each of a lane's blocks of
 // FP4 weights; hi and lo of up to 4 tokens; hi of up to 8.
@@ -165,9 +173,12 @@ enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the rin
 // Bytes that are asked for and not there yet. More of them than the memory needs to be busy only
 // make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
 // there are fewer while others wait for something (CALM).
+#ifndef EARLY
+#define EARLY 0
+#endif
 #ifndef FLY
-#define FLY 72
-#define CALMK 36
+#define FLY 132
+#define CALMK 9
 #endif
 enum { IN_FLIGHT = IS_SMALL ? RING : FLY << 10, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : CALMK << 10 };
 
@@ -195,7 +206,7 @@ static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes
 // Half of the ring at most, so that there is room for a stage whatever is left at the end.
 static constexpr bool fits(bool small)
 {
-    int n = WARPS * units_of(small);
+    int n = WARPS * units_most(W_NVFP4, small);
     return 2 * shape_of(8, PIECE_UNITS, n / PIECE_UNITS).size <= (unsigned)ring_bytes(small);
 }
 static_assert(fits(false) && fits(true), "two stages fit the ring");
@@ -331,7 +342,7 @@ static __device__ __forceinline__ void be_patient(struct patience &p)
     if (++p.tries % 4096) return;
     long long now = nanoseconds();
     if (!p.start) p.start = now;
-    if (now - p.start > 20000000000ll) __trap();
+    if (now - p.start > 20000000000ll) give_up();
 }
 
 static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
@@ -590,18 +601,6 @@ template <int FORM> struct fragment {
     unsigned v[2 * unit<FORM>::steps];
 };
 
-template <int FORM>
-static __device__ __forceinline__ void take_columns(struct fragment<FORM> &f, const uint16_t *x,
-                                                    bool exists)
-{
-#pragma unroll
-    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
-        uint4 v = exists ? ((const uint4 *)x)[i] : make_uint4(0, 0, 0, 0);
-        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
-        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
-    }
-}
-
 // A warp's own ring of x, [unit][token][hi, lo][columns of a unit] for each step, WIDE without lo.
 // Where it holds all steps of a job they are copied once, for all groups of tiles.
 constexpr __host__ __device__ int x_ring_size(bool small)
@@ -620,7 +619,15 @@ template <int FORM, int MODE> struct x_ring {
     int from, to;      // the steps that come next
     int step;          // of the next load
     bool whole;        // all steps are there, or asked for
+    const unsigned char *lane_at; // a lane's columns of the first unit
+    bool lane_has;                // any
 };
+
+// Whose x a lane has columns of.
+template <int MODE> static __device__ __forceinline__ int lane_token(int lane)
+{
+    return MODE == WIDE ? lane / 4 : MODE == FEW ? lane / 4 % 4 : 0;
+}
 
 // Where unit u of a token's x begins, in columns; false: the token does not meet that expert.
 template <int FORM, bool MIX>
@@ -646,22 +653,23 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
                                               const struct product_job &j,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
-    // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece].
-    constexpr int columns = unit<FORM>::columns, pieces = columns / 8;
-    int step = units_of_step(j, c), first = r.step * step;
+    // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece]. Nothing is
+    // unrolled: code that runs once for a job has to come from far.
+    constexpr int columns = unit<FORM>::columns, pieces = columns / 8, of_unit = r.halves * pieces;
+    int step = units_of_step(j, c), first = r.step * step,
+        end = min(first + step, units_all<FORM>(j, c)), n = r.per * of_unit;
     unsigned char *to = r.at + r.to * r.per * j.n_token * r.token_bytes;
+    const uint16_t *x = lane / pieces % r.halves ? j.lo : j.hi;
 #pragma unroll 1
     for (int token = 0; token < j.n_token; token++)
-#pragma unroll
-        for (int i = 0; i < UNITS * r.halves * pieces; i += 32) {
-            int piece = (i + lane) % pieces, half = (i + lane) / pieces % r.halves,
-                k = (i + lane) / (pieces * r.halves);
-            int u = first + units_of_warp<FORM, MIX>::place(k, warp);
+#pragma unroll xun
+        for (int i = lane; i < n; i += 32) {
+            int k = i / of_unit, u = first + units_of_warp<FORM, MIX>::place(k, warp);
             size_t from;
-            if (k >= r.per || u >= min(first + step, units_all<FORM>(j, c))) continue;
+            if (u >= end) break; // so are those that follow
             if (!x_place<FORM>(j, c, u, token, &from)) continue;
-            copy_16(to + ((k * j.n_token + token) * r.halves + half) * columns * 2 + piece * 16,
-                    (half ? j.lo : j.hi) + from + piece * 8);
+            copy_16(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
+                    x + from + lane % pieces * 8);
         }
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
@@ -673,7 +681,12 @@ static __device__ __forceinline__ void
 x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct choice<MIX> &c,
         unsigned char *at, int warp, int lane)
 {
+    int token = lane_token<MODE>(lane), g = lane / 4;
+    int row = MODE == WIDE ? g : MODE == FEW ? token * 2 + g / 4 : g % 2;
+    bool exists = token < j.n_token && (MODE != ONE || lane % 4 == g / 2); // of its own blocks
     r.at = at;
+    r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
+    r.lane_has = exists;
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
     int n_bytes = r.per * j.n_token * r.token_bytes;
@@ -708,26 +721,27 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
     __syncwarp();
 }
 
-// Unit k of them, which is unit u of the job.
+// Unit k of them, which is unit u of the job. Lanes without columns keep what they have: zeros.
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 x_take(const struct x_ring<FORM, MODE> &r, struct fragment<FORM> &f, const struct product_job &j,
-       const struct choice<MIX> &c, int k, int u, bool exists, int lane)
+       const struct choice<MIX> &c, int k, int u, int lane)
 {
-    constexpr int columns = unit<FORM>::columns;
-    int g = lane / 4, token = MODE == WIDE ? g : MODE == FEW ? g % 4 : 0;
-    int row = MODE == WIDE ? g : MODE == FEW ? token * 2 + g / 4 : g % 2;
-    const unsigned char *from =
-        r.at + (r.from * r.per + k) * j.n_token * r.token_bytes;
-    exists = exists && token < j.n_token;
-    if (MODE == ONE) exists = exists && lane % 4 == g / 2; // a column has one lane's blocks
+    const unsigned char *from = r.lane_at + (r.from * r.per + k) * j.n_token * r.token_bytes;
+    bool exists = r.lane_has;
     if constexpr (MIX)
         if (j.n_token > 1) { // one token has chosen all
             size_t at;
-            exists = exists && x_place<FORM>(j, c, u, token, &at);
+            exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at);
+            if (!exists) f = {};
         }
-    take_columns<FORM>(
-        f, (const uint16_t *)from + row * columns + lane % 4 * unit<FORM>::lane_columns, exists);
+#pragma unroll
+    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+        if (!exists) continue;
+        uint4 v = ((const uint4 *)from)[i];
+        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
+        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
+    }
 }
 
 // They are not needed any more.
@@ -822,15 +836,16 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
     }
 }
 
-// `block`: what the sums are multiplied with (SCALED), for the rows of either half.
+// N units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either half.
 template <int FORM, int MODE, bool SCALED>
-static __device__ __forceinline__ void multiply_pair(float acc[4], const struct raw_unit<FORM> *raw,
-                                                     const struct fragment<FORM> *f,
-                                                     const float block[2])
+static __device__ __forceinline__ void multiply(int n, float acc[4],
+                                                const struct raw_unit<FORM> *raw,
+                                                const struct fragment<FORM> *f,
+                                                const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < n; k++)
         if constexpr (MODE == ONE)
             multiply_blocks<FORM>(c[k], raw[k], f[k]);
         else
@@ -1073,6 +1088,18 @@ static __device__ __forceinline__ int box_of(const struct product_job &j, int u)
     return 0;
 }
 
+// Unit k of the n that a warp has of the step that begins with unit `first`.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+take_x(struct fragment<FORM> &f, const struct x_ring<FORM, MODE> &xs, const struct product_job &j,
+       const struct choice<MIX> &c, int k, int n, int first, int warp, int lane)
+{
+    if (k < n)
+        x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
+    else
+        f = {};
+}
+
 // The warps that multiply meet among themselves.
 static __device__ __forceinline__ void block_sync()
 {
@@ -1105,6 +1132,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *norm, int warp,
             int lane, volatile int *calm)
 {
+    constexpr int UNITS = units_most(FORM, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
     static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
                   "every result has a thread");
@@ -1115,6 +1143,12 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     struct group g;
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
     float sums[n_norm][2];
+    // Where there are registers for it, x stays in them while tiles go by.
+#ifndef KEEP4
+#define KEEP4 0
+#endif
+    constexpr bool keeps_x = !IS_SMALL && (KEEP4 || !unit<FORM>::is_fp4);
+    struct fragment<FORM> x[keeps_x ? UNITS : 2] = {};
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
     x_wait(xs);
@@ -1132,12 +1166,16 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
             x_wait(xs);
+#pragma unroll
+            for (int k = 0; keeps_x && k < UNITS; k++)
+                take_x(x[k], xs, j, c, k, n, first, warp, lane);
+            if (EARLY && thread == 0 && row + g.n_row >= end && first + step >= n_unit) *calm = 1;
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
                 struct raw_unit<FORM> raw[UNITS];
-                float block[UNITS / 2][2];
+                float block[(UNITS + 1) / 2][2];
 #pragma unroll
                 for (int k = 0; scaled && k < UNITS; k += 2)
                     load_blocks<FORM, MIX>(block[k / 2], j, c, g, t,
@@ -1147,9 +1185,8 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                 const unsigned char *stage = ring + ring_take(at, shape.size);
 #pragma unroll
                 for (int k = 0; k < UNITS; k++) {
-                    int place = mine_of::place(k, warp);
-                    raw[k] = {};
-                    if (k < n)
+                    int i = k % 2 && k >= n ? k - 1 : k, place = mine_of::place(i, warp);
+                    if (i < n)
                         take_unit<FORM>(raw[k], stage, shape, place, box_of<FORM, MIX>(j, place),
                                         j.box, lane);
                 }
@@ -1158,13 +1195,14 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
                     if (k >= n) break;
-                    struct fragment<FORM> x[2];
-                    asm volatile("" ::: "memory"); // not all of x at once: there are no registers
+                    if (!keeps_x) {
+                        asm volatile("" ::: "memory"); // not all of x at once
 #pragma unroll
-                    for (int i = 0; i < 2; i++)
-                        x_take(xs, x[i], j, c, k + i, first + mine_of::place(k + i, warp),
-                               k + i < n, lane);
-                    multiply_pair<FORM, MODE, scaled>(acc[0], raw + k, x, block[k / 2]);
+                        for (int i = 0; i < 2 && k + i < UNITS; i++)
+                            take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
+                    }
+                    multiply<FORM, MODE, scaled>(k + 1 < UNITS ? 2 : 1, acc[0], raw + k,
+                                                 x + (keeps_x ? k : 0), block[k / 2]);
                 }
                 turn_sums(acc);
             }
@@ -1262,7 +1300,7 @@ static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
     return sum;
 }
 
-static __device__ __noinline__ void run_scores(const struct scores_job &j, struct step_sync *sync,
+static __device__ __forceinline__ void run_scores(const struct scores_job &j, struct step_sync *sync,
                                                unsigned n_arrived, float *room, int warp, int lane)
 {
     float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
@@ -1320,7 +1358,7 @@ static __device__ __forceinline__ struct expert_place expert_place_of(const stru
 }
 
 // Every block chooses for itself: that is shorter than to meet once more.
-static __device__ __noinline__ void run_choice(const struct product_job &j, struct choice<true> &c,
+static __device__ __forceinline__ void run_choice(const struct product_job &j, struct choice<true> &c,
                                                float *room, int warp, int lane)
 {
     int thread = warp * 32 + lane;
@@ -1328,7 +1366,15 @@ static __device__ __noinline__ void run_choice(const struct product_job &j, stru
     if (warp < j.n_token) {
         const float *from = j.scores + warp * j.n_expert;
         float *score = room + warp * j.n_expert;
-        for (int i = lane; i < j.n_expert; i += 32) score[i] = __ldcg(from + i);
+        for (int first = lane; first < j.n_expert; first += 128) { // four at a time
+            float v[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                v[i] = first + i * 32 < j.n_expert ? __ldcg(from + first + i * 32) : 0;
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (first + i * 32 < j.n_expert) score[first + i * 32] = v[i];
+        }
         choose_experts(score, j.n_expert, j.n_used, j.normalise, c.index[warp], c.weight[warp],
                        lane);
         __syncwarp();
@@ -1388,7 +1434,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
             ((const uint4 *)(list.jobs ? list.jobs : &list.only))[threadIdx.x];
     if (threadIdx.x == 0) {
         calm = 0;
-        if (shared_address(ring) % STAGE_ALIGN) __trap(); // boxes would be laid out otherwise
+        if (shared_address(ring) % STAGE_ALIGN) give_up(); // boxes would be laid out otherwise
         for (int i = 0; i < STAGES; i++) {
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
@@ -1403,11 +1449,14 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (threadIdx.x < EXPERTS_MAX / 32) choice.used[threadIdx.x] = 0;
     __syncthreads();
     if (warp >= WARPS) {
+        give_registers<REGISTERS_OF_ASKERS>();
+        if (warp >= WARPS + ASKERS) return;
         run_loader<FORM>(list.jobs ? list.jobs : &list.only,
                          list.maps ? list.maps : list.only_maps, list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS,
                          lane, &calm);
         return;
     }
+    take_registers<REGISTERS>();
     struct ring_at at = {0, 0};
     for (int i = 0; i < list.n; i++) {
         // What follows from these is to be found anew for each job: kept for the whole list, it
@@ -1552,11 +1601,11 @@ static const int form_scale_bytes[W_N_FORM] = {unit<W_BF16>::scale_bytes, unit<W
                                                unit<W_MXFP4>::scale_bytes};
 
 // Units of a step for each warp, at most: those whose x the ring of x holds.
-static int units_most(int form, int mode, int n_token, bool small)
+static int units_held(int form, int mode, int n_token, bool small)
 {
     int halves = mode == WIDE ? 1 : 2, token_bytes = halves * form_columns[form] * 2,
         n = x_ring_size(small) / (token_bytes * n_token);
-    return n < units_of(small) ? n : units_of(small);
+    return n < units_most(form, small) ? n : units_most(form, small);
 }
 
 // Units of a step of rows of n_unit: as few steps as possible, and these alike.
@@ -1581,7 +1630,7 @@ static int side_box(int n_unit, int most)
 // The same for every number of tokens, since an expert has one map.
 static int expert_most(int form, bool small)
 {
-    return units_most(form, FEW, 4, small);
+    return units_held(form, FEW, 4, small);
 }
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
@@ -1631,7 +1680,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     bool ok = true;
     p->inverse = ~0u / (unsigned)n_unit + 1;
     if (!p->experts)
-        p->box = dense_box(n_unit, units_most(form, mode, p->n_token, is_small(d)),
+        p->box = dense_box(n_unit, units_held(form, mode, p->n_token, is_small(d)),
                            near_units(form, d->steps->mix));
     p->n_step = (n_unit + p->box - 1) / p->box;
     for (int i = 0; !p->experts && i < p->n_part; i++)
