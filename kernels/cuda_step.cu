@@ -176,6 +176,13 @@ enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the rin
 #ifndef EARLY
 #define EARLY 0
 #endif
+#ifndef ROT
+#define ROT 1
+#endif
+#ifndef NSIDE
+#define NSIDE 1
+#endif
+constexpr int SIDE = NSIDE;
 #ifndef FLY
 #define FLY 132
 #define CALMK 9
@@ -232,9 +239,9 @@ template <> struct choice<true> {
     int n_box;              // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
-    int index[FEW_TOKENS][USED_MAX];
     float weight[FEW_TOKENS][USED_MAX];
-    unsigned used[EXPERTS_MAX / 32]; // a bit for each expert; zero between choices
+    float top[FEW_TOKENS];                               // the best score
+    unsigned chosen[FEW_TOKENS + 1][EXPERTS_MAX / 32]; // a bit for each expert; the last: by any
 };
 
 // Of all experts' products.
@@ -636,7 +643,7 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) {
+        if (is_mixed<MIX>(j, END_ADD) && j.n_token > 1) { // one token's are one after another
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
@@ -702,6 +709,9 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
     r.from = r.to = r.step = 0;
+#if ROT
+    if (r.whole) r.to = r.step = (int)(blockIdx.x % (unsigned)r.depth);
+#endif
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
 }
 
@@ -769,23 +779,47 @@ static __device__ __forceinline__ int row_of_lane(int lane)
     return lane / 4 % 2 * 4 + lane / 8;
 }
 
-// Unit `place` of a stage; `box`: which of the boxes that stand side by side has it.
-template <int FORM>
-static __device__ __forceinline__ void take_unit(struct raw_unit<FORM> &s,
-                                                 const unsigned char *stage,
-                                                 const struct stage_shape &shape, int place,
-                                                 int box, int box_units, int lane)
+// Where a lane's 16 bytes of a warp's units are in a stage, all but what is the same for all lanes:
+// the first unit's of its first row, or of a pair's second unit.
+struct lane_place {
+    unsigned data, scales;
+};
+
+template <int FORM, bool MIX>
+static __device__ __forceinline__ struct lane_place lane_place_of(const struct stage_shape &shape,
+                                                                  int warp, int lane)
 {
-    int r = row_of_lane(lane), t = lane % 4;
-    const unsigned char *row = stage + place / PIECE_UNITS * (HALF_ROWS * PIECE_BYTES) +
-                               r * PIECE_BYTES + ((place % PIECE_UNITS * 4 + t) ^ r) * 16;
-    const unsigned char *scales = stage + 2 * shape.half + (unsigned)box * shape.box_scales +
-                                  (unsigned)r * shape.pitch +
-                                  (place - box * box_units) * unit<FORM>::scale_bytes;
+    unsigned r = (unsigned)row_of_lane(lane), t = (unsigned)lane % 4;
+    struct lane_place at;
+    unsigned u = (unsigned)units_of_warp<FORM, MIX>::place(0, warp);
+    at.data = u / PIECE_UNITS * (HALF_ROWS * PIECE_BYTES) + r * PIECE_BYTES +
+              ((u % PIECE_UNITS * 4 + t) ^ r) * 16;
+    at.scales = 2 * shape.half + r * shape.pitch;
+    return at;
+}
+
+// Unit k of a warp.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ void
+take_unit(struct raw_unit<FORM> &s, const unsigned char *stage, const struct stage_shape &shape,
+          const struct lane_place &at, const struct product_job &j, int k, int warp, int lane)
+{
+    constexpr int near = units_of_warp<FORM, MIX>::near;
+    // Units k of a warp are as many pieces apart as pairs, or as all warps' units, take.
+    const unsigned char *row =
+        stage + (at.data ^ (near == 2 ? (unsigned)k % 2 * 64 : 0)) +
+        (near == 2 ? k / 2 * WARPS : k * (WARPS / PIECE_UNITS)) * HALF_ROWS * PIECE_BYTES;
+    int place = units_of_warp<FORM, MIX>::place(k, warp);
+    const unsigned char *scales = stage + at.scales + place * unit<FORM>::scale_bytes;
+    if constexpr (MIX && unit<FORM>::is_fp4)
+        if (is_mixed<MIX>(j, END_ADD)) {
+            int box = (int)__umulhi((unsigned)place, j.box_inverse); // of those side by side
+            scales += box * ((int)shape.box_scales - j.box * unit<FORM>::scale_bytes);
+        }
 #pragma unroll
-    for (int k = 0; k < 2; k++) {
-        s.row[k] = *(const uint4 *)(row + k * shape.half);
-        s.scales[k] = lane_scales<FORM>(scales + k * shape.half_scales, t);
+    for (int h = 0; h < 2; h++) {
+        s.row[h] = *(const uint4 *)(row + h * shape.half);
+        s.scales[h] = lane_scales<FORM>(scales + h * shape.half_scales, lane % 4);
     }
 }
 
@@ -1079,15 +1113,6 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     return 0;
 }
 
-// Which of the boxes that stand side by side in a stage has unit u of it.
-template <int FORM, bool MIX>
-static __device__ __forceinline__ int box_of(const struct product_job &j, int u)
-{
-    if constexpr (MIX && unit<FORM>::is_fp4)
-        if (is_mixed<MIX>(j, END_ADD)) return (int)__umulhi((unsigned)u, j.box_inverse);
-    return 0;
-}
-
 // Unit k of the n that a warp has of the step that begins with unit `first`.
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
@@ -1144,10 +1169,13 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
+#ifndef KEEP8
+#define KEEP8 1
+#endif
 #ifndef KEEP4
 #define KEEP4 0
 #endif
-    constexpr bool keeps_x = !IS_SMALL && (KEEP4 || !unit<FORM>::is_fp4);
+    constexpr bool keeps_x = !IS_SMALL && KEEP8 && (KEEP4 || !unit<FORM>::is_fp4);
     struct fragment<FORM> x[keeps_x ? UNITS : 2] = {};
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
@@ -1156,6 +1184,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     sums_leave(sums, j.n_token, norm, warp, lane);
     int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
     for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
         float acc[TILES][4] = {};
         g = group_of<MIX>(j, row, end);
@@ -1171,42 +1200,53 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                 take_x(x[k], xs, j, c, k, n, first, warp, lane);
             if (EARLY && thread == 0 && row + g.n_row >= end && first + step >= n_unit) *calm = 1;
             // One piece of code for all tiles, since what is not in the instruction cache costs
-            // more than the work; so their sums go round.
+            // more than the work; so their sums go round. Two tiles at a time wait for each other's
+            // products less than one; where there is no second, the first is taken twice.
 #pragma unroll 1
-            for (int t = 0; t < g.n; t++) {
-                struct raw_unit<FORM> raw[UNITS];
-                float block[(UNITS + 1) / 2][2];
+            for (int t = 0; t < g.n; t += SIDE) {
+                struct stage_sync *s[SIDE];
+                const unsigned char *stage[SIDE];
 #pragma unroll
-                for (int k = 0; scaled && k < UNITS; k += 2)
-                    load_blocks<FORM, MIX>(block[k / 2], j, c, g, t,
-                                           min(first + mine_of::place(k, warp), n_unit - 1), lane);
-                struct stage_sync *s = &sync[stage_of(at.n)];
-                sync_wait(&s->full, phase_of(at.n));
-                const unsigned char *stage = ring + ring_take(at, shape.size);
-#pragma unroll
-                for (int k = 0; k < UNITS; k++) {
-                    int i = k % 2 && k >= n ? k - 1 : k, place = mine_of::place(i, warp);
-                    if (i < n)
-                        take_unit<FORM>(raw[k], stage, shape, place, box_of<FORM, MIX>(j, place),
-                                        j.box, lane);
+                for (int i = 0; i < SIDE; i++) {
+                    bool exists = t + i < g.n;
+                    s[i] = &sync[stage_of(at.n)];
+                    if (exists) sync_wait(&s[i]->full, phase_of(at.n));
+                    stage[i] = exists ? ring + ring_take(at, shape.size) : stage[0];
                 }
-                __syncwarp();
-                if (lane == 0) sync_arrive(&s->empty);
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
                     if (k >= n) break;
-                    if (!keeps_x) {
-                        asm volatile("" ::: "memory"); // not all of x at once
+                    int n_unit_here = k + 1 < UNITS ? 2 : 1;
+                    struct raw_unit<FORM> raw[SIDE][2];
+                    float block[SIDE][2];
 #pragma unroll
-                        for (int i = 0; i < 2 && k + i < UNITS; i++)
-                            take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
-                    }
-                    multiply<FORM, MODE, scaled>(k + 1 < UNITS ? 2 : 1, acc[0], raw + k,
-                                                 x + (keeps_x ? k : 0), block[k / 2]);
+                    for (int i = 0; scaled && i < SIDE; i++)
+                        load_blocks<FORM, MIX>(block[i], j, c, g, min(t + i, g.n - 1),
+                                               min(first + mine_of::place(k, warp), n_unit - 1),
+                                               lane);
+#pragma unroll
+                    for (int i = 0; i < SIDE; i++)
+#pragma unroll
+                        for (int u = 0; u < n_unit_here; u++)
+                            take_unit<FORM, MIX>(raw[i][u], stage[i], shape, places, j,
+                                                 min(k + u, n - 1), warp, lane);
+                    if (!keeps_x)
+#pragma unroll
+                        for (int u = 0; u < n_unit_here; u++)
+                            take_x(x[u], xs, j, c, k + u, n, first, warp, lane);
+#pragma unroll
+                    for (int i = 0; i < SIDE; i++)
+                        multiply<FORM, MODE, scaled>(n_unit_here, acc[i], raw[i],
+                                                     x + (keeps_x ? k : 0), block[i]);
                 }
-                turn_sums(acc);
+                __syncwarp();
+#pragma unroll
+                for (int i = 0; i < SIDE; i++) {
+                    if (lane == 0 && t + i < g.n) sync_arrive(&s[i]->empty);
+                    turn_sums(acc);
+                }
             }
-            for (int t = g.n; t < TILES; t++) turn_sums(acc);
+            for (int t = (g.n + SIDE - 1) / SIDE * SIDE; t < TILES; t++) turn_sums(acc);
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
@@ -1357,56 +1397,83 @@ static __device__ __forceinline__ struct expert_place expert_place_of(const stru
     return at;
 }
 
-// Every block chooses for itself: that is shorter than to meet once more.
-static __device__ __forceinline__ void run_choice(const struct product_job &j, struct choice<true> &c,
-                                               float *room, int warp, int lane)
+// Bits of experts, a word of 32 after the other; how many come before an expert.
+static __device__ __forceinline__ bool has_bit(const unsigned *bits, int e)
 {
-    int thread = warp * 32 + lane;
+    return bits[e / 32] >> e % 32 & 1;
+}
+
+static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
+{
+    int n = __popc(bits[e / 32] & ((1u << e % 32) - 1));
+    for (int i = 0; i < e / 32; i++) n += __popc(bits[i]);
+    return n;
+}
+
+// Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
+// fewer than n_used are better, which two threads count for it. A token's own are numbered by their
+// indices, so those of one token as all are.
+static __device__ __forceinline__ void run_choice(const struct product_job &j,
+                                                  struct choice<true> &c, float *room, int warp,
+                                                  int lane)
+{
+    unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
+    int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.empty, j.phase ^ 1);
-    if (warp < j.n_token) {
-        const float *from = j.scores + warp * j.n_expert;
-        float *score = room + warp * j.n_expert;
-        for (int first = lane; first < j.n_expert; first += 128) { // four at a time
-            float v[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                v[i] = first + i * 32 < j.n_expert ? __ldcg(from + first + i * 32) : 0;
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                if (first + i * 32 < j.n_expert) score[first + i * 32] = v[i];
-        }
-        choose_experts(score, j.n_expert, j.n_used, j.normalise, c.index[warp], c.weight[warp],
-                       lane);
-        __syncwarp();
-        if (lane < j.n_used) {
-            int e = c.index[warp][lane];
-            atomicOr(&c.used[e / 32], 1u << e % 32);
-        }
-    }
+    for (int t = 0; t < j.n_token; t++)
+        for (int e = thread; e < pitch; e += THREADS)
+            order[t * pitch + e] =
+                e < n_expert ? score_order(__ldcg(j.scores + t * n_expert + e)) + 1 : 0;
+    for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
+        (&c.chosen[0][0])[i] = 0;
     block_sync();
-    for (int e = thread; e < j.n_expert; e += THREADS) {
-        unsigned word = c.used[e / 32];
-        if (!(word >> e % 32 & 1)) continue;
-        int u = __popc(word & ((1u << e % 32) - 1));
-        for (int i = 0; i < e / 32; i++) u += __popc(c.used[i]);
-        c.place[u] = expert_place_of(j, e);
-        for (int t = 0; t < FEW_TOKENS; t++) {
-            int rank = NO_RANK;
-            for (int k = 0; t < j.n_token && k < j.n_used; k++)
-                if (c.index[t][k] == e) rank = k;
-            c.rank[u][t] = (unsigned char)rank;
+    for (int t = 0; t < j.n_token; t++)
+        for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
+            int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
+            unsigned mine = order[t * pitch + min(e, n_expert - 1)];
+            for (int k = half; k < half + pitch / 2; k += 4) {
+                uint4 v = *(const uint4 *)(order + t * pitch + k);
+                better += (v.x > mine - (k < e)) + (v.y > mine - (k + 1 < e)) +
+                          (v.z > mine - (k + 2 < e)) + (v.w > mine - (k + 3 < e));
+            }
+            better += __shfl_xor_sync(~0u, better, 1);
+            if (e >= n_expert || thread % 2 || better >= j.n_used) continue;
+            atomicOr(&c.chosen[t][e / 32], 1u << e % 32);
+            atomicOr(&c.chosen[FEW_TOKENS][e / 32], 1u << e % 32);
+            if (!better) c.top[t] = score_of_order(mine - 1);
         }
+    block_sync();
+    const unsigned *any = c.chosen[FEW_TOKENS];
+    for (int e = thread; e < n_expert; e += THREADS) {
+        if (!has_bit(any, e)) continue;
+        int u = bits_before(any, e);
+        c.place[u] = expert_place_of(j, e);
+        for (int t = 0; t < j.n_token; t++)
+            c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
+                                                                   : (int)NO_RANK);
     }
-    if (warp == 0) {
+    if (warp < j.n_token) { // the token's weights
+        float all = 0, chosen = 0;
+        for (int e = lane; e < n_expert; e += 32) {
+            float w = expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
+            all += w;
+            if (has_bit(c.chosen[warp], e)) chosen += w;
+        }
+        float share = __fdividef(1, warp_sum(j.normalise ? chosen : all));
+        for (int e = lane; e < n_expert; e += 32)
+            if (has_bit(c.chosen[warp], e))
+                c.weight[warp][bits_before(c.chosen[warp], e)] =
+                    expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
+    }
+    if (warp == WARPS - 1) {
         unsigned n =
-            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(c.used[lane]) : 0u);
+            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
         if (lane == 0) {
             int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
             c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
         }
     }
     block_sync();
-    if (thread < EXPERTS_MAX / 32) c.used[thread] = 0;
     if (thread == 0) sync_arrive(&c.sync.full);
 }
 
@@ -1445,8 +1512,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
         }
         sync_fence();
     }
-    if constexpr (MIX)
-        if (threadIdx.x < EXPERTS_MAX / 32) choice.used[threadIdx.x] = 0;
     __syncthreads();
     if (warp >= WARPS) {
         give_registers<REGISTERS_OF_ASKERS>();
