@@ -111,20 +111,13 @@ template <int N> static __device__ __forceinline__ void rows_end(struct query_ro
 
 // Few tokens
 
-// Two warps share tiles of keys: both find the scores, each takes half of the values. So the state
-// fits the registers that a resident kernel leaves.
-enum {
-    FEW_PAIRS = 4,
-    FEW_WARPS = 2 * FEW_PAIRS,
-    FEW_THREADS = 32 * FEW_WARPS,
-    FEW_ITEMS_MAX = 4096
-};
-constexpr int FEW_STAGES = IS_SMALL ? 1 : 2;
-// Putting parts together has its price: few tiles are one part, and a part has two tiles per warp.
-#ifndef ONEP
-#define ONEP 4
-#endif
-enum { ONE_PART_TILES = ONEP * FEW_PAIRS, PART_TILES = 2 * FEW_PAIRS };
+// Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while the
+// scores are found the tile's values may still arrive, and then the next tile's keys do.
+enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
+constexpr int TAKERS = IS_SMALL ? 4 : 8;
+// Putting parts together has its price: few tiles are one part, and a part has at least two tiles
+// for each taker.
+enum { ONE_PART_TILES = 16, PART_TILES = 8 };
 
 struct attend_job {
     const float *q, *k, *v, *q_norm, *k_norm, *rope;
@@ -144,16 +137,11 @@ static __device__ __forceinline__ void few_sync()
     barrier(1, FEW_THREADS);
 }
 
-static __device__ __forceinline__ void pair_sync(int pair)
-{
-    barrier(pair + 3, 64);
-}
-
 template <int DIM> struct few_shared {
-    __nv_bfloat16 ring[FEW_PAIRS][FEW_STAGES][2][KEYS * DIM]; // keys, values
+    __nv_bfloat16 ring[TAKERS][2][KEYS * DIM]; // keys, values
     __nv_bfloat16 q[2][ROWS][DIM + 8];                        // hi, lo
     __nv_bfloat16 fresh[2][KEYS * DIM]; // keys and values of this call's tokens
-    float largest[FEW_PAIRS][ROWS], sum[FEW_PAIRS][ROWS];
+    float largest[TAKERS][ROWS], sum[TAKERS][ROWS];
     unsigned arrived;
 };
 
@@ -230,34 +218,33 @@ static __device__ __forceinline__ void norm_and_turn(struct head_vector<DIM> &h,
     }
 }
 
-// One warp's half of tile `tile` of old keys and values into a stage of a pair's ring; keys from
-// `n_key` on are not read (their scores are masked, their values must be finite: the last key
-// again).
+// Tile `tile` of a taker's old keys, or of their values; keys from `n_key` on are not read (their
+// scores are masked, their values must be finite: the last key again).
 template <int DIM>
-static __device__ __forceinline__ void load_tile(__nv_bfloat16 (*to)[KEYS * DIM],
-                                                 const struct attend_job &j, size_t base, int tile,
-                                                 int n_key, int half, int lane)
+static __device__ __forceinline__ void load_tile(__nv_bfloat16 *to, const void *from, size_t base,
+                                                 int tile, int n_key, int lane)
 {
     constexpr int pieces = DIM / 8;
-    for (int i = half * 32 + lane; i < KEYS * pieces; i += 64) {
-        int row = i / pieces, piece = i % pieces;
+#pragma unroll
+    for (int k = 0; k < KEYS * pieces / 32; k++) {
+        int i = k * 32 + lane, row = i / pieces, piece = i % pieces;
         size_t at = base + (size_t)min(tile * KEYS + row, n_key - 1) * DIM + piece * 8;
-        copy_16(piece_of<DIM>(to[0], row, piece), (const __nv_bfloat16 *)j.cache.k + at);
-        copy_16(piece_of<DIM>(to[1], row, piece), (const __nv_bfloat16 *)j.cache.v + at);
+        copy_16(piece_of<DIM>(to, row, piece), (const __nv_bfloat16 *)from + at);
     }
+    copy_commit();
 }
 
 // The scores of a tile: key `first + i` is seen by a row whose limit exceeds it.
 template <int DIM>
-static __device__ __forceinline__ void
-take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
-          __nv_bfloat16 (*tile)[KEYS * DIM], int first, const int limit[2], int half, int lane)
+static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shared<DIM> &sh,
+                                                  __nv_bfloat16 *keys, int first,
+                                                  const int limit[2], int lane)
 {
-    float s[2][4] = {}, rest[2][4] = {}; // two chains of products are shorter than one
+    float rest[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
     for (int i = 0; i < DIM / 16; i++) {
         unsigned q[2][4], k[4];
-        matrices(k, piece_of<DIM>(tile[0], lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
+        matrices(k, piece_of<DIM>(keys, lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
 #pragma unroll
         for (int h = 0; h < 2; h++) matrices(q[h], &sh.q[h][lane % 16][i * 16 + lane / 16 * 8]);
         mma_bf16(s[0], q[0], k[0], k[1]);
@@ -273,7 +260,6 @@ take_tile(struct query_rows<DIM / 2> &rows, struct few_shared<DIM> &sh,
             s[b][k] = first + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2]
                           ? (s[b][k] + rest[b][k]) * scale
                           : -INFINITY;
-    rows_take<DIM, DIM / 2, true>(rows, s, tile[1], half * (DIM / 2), lane);
 }
 
 // Columns c and c + 1 of a row.
@@ -286,40 +272,42 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
     write_pairs(j.out, (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c), y0, y1);
 }
 
-// The pairs' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or, when
-// there is one part only, to the output.
+// The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,
+// when there is one part only, to the output.
 template <int DIM>
 static __device__ void join_warps(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  struct query_rows<DIM / 2> &rows, float *part, int kv, int row0,
+                                  struct query_rows<DIM> &rows, float *part, int kv, int row0,
                                   int warp, int lane)
 {
-    // [FEW_PAIRS], over the tiles and the queries; rows are apart so that lanes meet other banks
+    // [TAKERS], over the tiles and the queries; rows are apart so that lanes meet other banks
     float(*acc)[ROWS][DIM + 8] = (float(*)[ROWS][DIM + 8]) sh.ring;
-    static_assert(sizeof(float) * ROWS * (DIM + 8) * FEW_PAIRS <= sizeof sh.ring + sizeof sh.q,
+    static_assert(sizeof(float) * ROWS * (DIM + 8) * TAKERS <= sizeof sh.ring + sizeof sh.q,
                   "there is room for all states");
-    int g = lane / 4, t = lane % 4, pair = warp / 2, half = warp % 2, thread = warp * 32 + lane;
+    int g = lane / 4, t = lane % 4, thread = warp * 32 + lane;
     int n_row = min((int)ROWS, j.n_row - row0);
     rows_end(rows);
     few_sync();
 #pragma unroll
     for (int k = 0; k < 2; k++) {
-        if (g + k * 8 >= n_row) break;
+        if (g + k * 8 >= n_row || warp >= TAKERS) break;
 #pragma unroll
-        for (int i = 0; i < DIM / 16; i++)
-            *(float2 *)&acc[pair][g + k * 8][half * (DIM / 2) + i * 8 + t * 2] =
+        for (int i = 0; i < DIM / 8; i++)
+            *(float2 *)&acc[warp][g + k * 8][i * 8 + t * 2] =
                 make_float2(rows.acc[i][2 * k], rows.acc[i][2 * k + 1]);
-        if (t == 0 && half == 0)
-            sh.largest[pair][g + k * 8] = rows.largest[k], sh.sum[pair][g + k * 8] = rows.sum[k];
+        if (t == 0) {
+            sh.largest[warp][g + k * 8] = rows.largest[k];
+            sh.sum[warp][g + k * 8] = rows.sum[k];
+        }
     }
     few_sync();
     for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
         int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
         float top = -INFINITY, y0 = 0, y1 = 0, sum = 0;
 #pragma unroll
-        for (int w = 0; w < FEW_PAIRS; w++) top = fmaxf(top, sh.largest[w][r]);
+        for (int w = 0; w < TAKERS; w++) top = fmaxf(top, sh.largest[w][r]);
         float from = top == -INFINITY ? 0 : top;
 #pragma unroll
-        for (int w = 0; w < FEW_PAIRS; w++) {
+        for (int w = 0; w < TAKERS; w++) {
             float keep = exp2f(sh.largest[w][r] - from);
             float2 v = *(float2 *)&acc[w][r][c];
             y0 += keep * v.x, y1 += keep * v.y;
@@ -375,7 +363,7 @@ static __device__ void join_parts(const struct attend_job &j, const float *parts
 // One head, part of the context and tile of query rows.
 struct attend_item {
     int kv, row0, part, n_part, pos;
-    int first, end; // of this pair's tiles, which are FEW_PAIRS apart
+    int first, end; // of this taker's tiles, which are TAKERS apart
     size_t base;
     bool exists; // a short context has fewer parts
 };
@@ -390,7 +378,7 @@ static __device__ __forceinline__ struct attend_item item_at(const struct attend
     a.part = item / n_kv % j.n_part_max;
     a.row0 = item / n_kv / j.n_part_max * ROWS;
     a.n_part = n_tile > ONE_PART_TILES ? min(j.n_part_max, n_tile / PART_TILES) : 1;
-    a.first = (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp / 2;
+    a.first = (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
     a.end = (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
     a.base = (size_t)a.kv * j.cache.ctx_max * j.cache.head_dim;
     a.exists = a.part < a.n_part;
@@ -472,12 +460,9 @@ static __device__ __forceinline__ void
 attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
              struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
 {
-#pragma unroll 1
-    for (int i = 0; i < FEW_STAGES; i++) {
-        int tile = a.first + i * FEW_PAIRS;
-        if (a.exists && tile < a.end)
-            load_tile<DIM>(sh.ring[warp / 2][i], j, a.base, tile, a.pos, warp % 2, lane);
-        copy_commit();
+    if (a.exists && warp < TAKERS && a.first < a.end) {
+        load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
+        load_tile<DIM>(sh.ring[warp][1], j.cache.v, a.base, a.first, a.pos, lane);
     }
     // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
     if (a.part == a.n_part - 1)
@@ -512,28 +497,37 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     }
     few_sync();
 
-    struct query_rows<DIM / 2> rows;
+    struct query_rows<DIM> rows;
     rows_start(rows);
-    int group = j.n_head / j.cache.n_kv_head, stage = 0, pair = warp / 2, half = warp % 2;
+    int group = j.n_head / j.cache.n_kv_head, first = a.first - warp;
     // The new keys and values are one tile more. Every row sees all old keys, and of the new ones
-    // those up to its own token's. It falls to the pair that has the fewest.
-    int last = is_last && pair == (a.end - a.first + pair) % FEW_PAIRS;
+    // those up to its own token's. It falls to the taker that has the fewest.
+    int last = is_last && warp == (a.end - first) % TAKERS;
 #pragma unroll 1
-    for (int tile = a.first;; tile += FEW_PAIRS) {
+    for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
-        copy_wait<FEW_STAGES - 1>();
-        pair_sync(pair);
-        int row = a.row0 + lane / 4, first = is_old ? tile * KEYS : a.pos;
+        __nv_bfloat16(*from)[KEYS * DIM] = is_old ? sh.ring[warp] : sh.fresh;
+        int row = a.row0 + lane / 4, key = is_old ? tile * KEYS : a.pos, next = tile + TAKERS;
         const int limit[2] = {is_old ? a.pos : a.pos + row / group + 1,
                               is_old ? a.pos : a.pos + (row + 8) / group + 1};
-        take_tile<DIM>(rows, sh, is_old ? sh.ring[pair][stage] : sh.fresh, first, limit, half,
-                       lane);
-        pair_sync(pair);
-        int next = tile + FEW_STAGES * FEW_PAIRS;
-        if (next < a.end) load_tile<DIM>(sh.ring[pair][stage], j, a.base, next, a.pos, half, lane);
-        copy_commit();
-        stage = stage + 1 == FEW_STAGES ? 0 : stage + 1;
+        float s[2][4] = {};
+        copy_wait<1>(); // keys
+        __syncwarp();
+        score_tile<DIM>(s, sh, from[0], key, limit, lane);
+        __syncwarp();
+        if (next < a.end)
+            load_tile<DIM>(from[0], j.cache.k, a.base, next, a.pos, lane);
+        else
+            copy_commit();
+        copy_wait<1>(); // values
+        __syncwarp();
+        rows_take<DIM, DIM, true>(rows, s, from[1], 0, lane);
+        __syncwarp();
+        if (next < a.end)
+            load_tile<DIM>(from[1], j.cache.v, a.base, next, a.pos, lane);
+        else
+            copy_commit();
     }
     copy_wait<0>();
     int n_kv = j.cache.n_kv_head, id = a.row0 / ROWS * n_kv + a.kv;

@@ -176,9 +176,6 @@ enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the rin
 #ifndef EARLY
 #define EARLY 0
 #endif
-#ifndef ROT
-#define ROT 1
-#endif
 #ifndef NSIDE
 #define NSIDE 1
 #endif
@@ -709,9 +706,6 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
     r.from = r.to = r.step = 0;
-#if ROT
-    if (r.whole) r.to = r.step = (int)(blockIdx.x % (unsigned)r.depth);
-#endif
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
 }
 
@@ -1606,7 +1600,7 @@ static size_t shared_of(const k_device *d)
     bool small = is_small(d);
     size_t ring = (size_t)ring_bytes(small);
     size_t product = (size_t)(room_for_sums(WIDE) + WARPS * x_ring_size(small));
-    size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / FEW_STAGES;
+    size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / 2; // half as many takers
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
     return ring + (attend > product ? attend : product);
 }
