@@ -58,20 +58,13 @@ enum {
     TILES = 4
 };
 
-#ifndef XUN
-#define XUN 1
-#endif
-constexpr int xun = XUN;
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
 // stage, at most.
 enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
 
-#ifndef NU8
-#define NU8 4
-#endif
 static constexpr __host__ __device__ int units_most(int form, bool small)
 {
-    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 5 : NU8;
+    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 5 : 4;
 }
 
 // What the columns of a product's x are: the halves of one token for each of a lane's blocks of
@@ -173,18 +166,7 @@ enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the rin
 // Bytes that are asked for and not there yet. More of them than the memory needs to be busy only
 // make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
 // there are fewer while others wait for something (CALM).
-#ifndef EARLY
-#define EARLY 0
-#endif
-#ifndef NSIDE
-#define NSIDE 1
-#endif
-constexpr int SIDE = NSIDE;
-#ifndef FLY
-#define FLY 132
-#define CALMK 9
-#endif
-enum { IN_FLIGHT = IS_SMALL ? RING : FLY << 10, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : CALMK << 10 };
+enum { IN_FLIGHT = IS_SMALL ? RING : 132 << 10, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : 9 << 10 };
 
 // Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
 // scale of 8 rows is in different banks.
@@ -666,7 +648,7 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
     const uint16_t *x = lane / pieces % r.halves ? j.lo : j.hi;
 #pragma unroll 1
     for (int token = 0; token < j.n_token; token++)
-#pragma unroll xun
+#pragma unroll 1
         for (int i = lane; i < n; i += 32) {
             int k = i / of_unit, u = first + units_of_warp<FORM, MIX>::place(k, warp);
             size_t from;
@@ -957,12 +939,13 @@ template <int N, typename JOB>
 static __device__ __forceinline__ void sums_load(float (&v)[N][2], const JOB &j, int thread)
 {
 #pragma unroll
-    for (int t = 0; t < N; t++)
-#pragma unroll
-        for (int k = 0; k < 2; k++) {
-            int i = thread + k * THREADS;
-            v[t][k] = t < j.n_token && i < j.n_sum ? __ldcg(j.sums + t * j.n_sum + i) : 0;
-        }
+    for (int t = 0; t < N; t++) {
+        v[t][0] = v[t][1] = 0;
+        if (t >= j.n_token || !j.n_sum) continue;
+        const float *from = j.sums + t * j.n_sum + thread;
+        if (thread < j.n_sum) v[t][0] = __ldcg(from);
+        if (thread + THREADS < j.n_sum) v[t][1] = __ldcg(from + THREADS);
+    }
 }
 
 template <int N>
@@ -1163,13 +1146,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
-#ifndef KEEP8
-#define KEEP8 1
-#endif
-#ifndef KEEP4
-#define KEEP4 0
-#endif
-    constexpr bool keeps_x = !IS_SMALL && KEEP8 && (KEEP4 || !unit<FORM>::is_fp4);
+    constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
     struct fragment<FORM> x[keeps_x ? UNITS : 2] = {};
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
@@ -1192,55 +1169,41 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
             for (int k = 0; keeps_x && k < UNITS; k++)
                 take_x(x[k], xs, j, c, k, n, first, warp, lane);
-            if (EARLY && thread == 0 && row + g.n_row >= end && first + step >= n_unit) *calm = 1;
             // One piece of code for all tiles, since what is not in the instruction cache costs
-            // more than the work; so their sums go round. Two tiles at a time wait for each other's
-            // products less than one; where there is no second, the first is taken twice.
+            // more than the work; so their sums go round.
 #pragma unroll 1
-            for (int t = 0; t < g.n; t += SIDE) {
-                struct stage_sync *s[SIDE];
-                const unsigned char *stage[SIDE];
-#pragma unroll
-                for (int i = 0; i < SIDE; i++) {
-                    bool exists = t + i < g.n;
-                    s[i] = &sync[stage_of(at.n)];
-                    if (exists) sync_wait(&s[i]->full, phase_of(at.n));
-                    stage[i] = exists ? ring + ring_take(at, shape.size) : stage[0];
-                }
+            for (int t = 0; t < g.n; t++) {
+                struct stage_sync *s = &sync[stage_of(at.n)];
+                sync_wait(&s->full, phase_of(at.n));
+                const unsigned char *stage = ring + ring_take(at, shape.size);
+                if (n == 0 && lane == 0) sync_arrive(&s->empty);
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
                     if (k >= n) break;
-                    int n_unit_here = k + 1 < UNITS ? 2 : 1;
-                    struct raw_unit<FORM> raw[SIDE][2];
-                    float block[SIDE][2];
-#pragma unroll
-                    for (int i = 0; scaled && i < SIDE; i++)
-                        load_blocks<FORM, MIX>(block[i], j, c, g, min(t + i, g.n - 1),
+                    int n_here = k + 1 < UNITS ? 2 : 1;
+                    struct raw_unit<FORM> raw[2];
+                    float block[2];
+                    if (scaled)
+                        load_blocks<FORM, MIX>(block, j, c, g, t,
                                                min(first + mine_of::place(k, warp), n_unit - 1),
                                                lane);
 #pragma unroll
-                    for (int i = 0; i < SIDE; i++)
-#pragma unroll
-                        for (int u = 0; u < n_unit_here; u++)
-                            take_unit<FORM, MIX>(raw[i][u], stage[i], shape, places, j,
-                                                 min(k + u, n - 1), warp, lane);
+                    for (int i = 0; i < n_here; i++)
+                        take_unit<FORM, MIX>(raw[i], stage, shape, places, j, min(k + i, n - 1),
+                                             warp, lane);
+                    if (k + 2 >= n) { // all is taken
+                        __syncwarp();
+                        if (lane == 0) sync_arrive(&s->empty);
+                    }
                     if (!keeps_x)
 #pragma unroll
-                        for (int u = 0; u < n_unit_here; u++)
-                            take_x(x[u], xs, j, c, k + u, n, first, warp, lane);
-#pragma unroll
-                    for (int i = 0; i < SIDE; i++)
-                        multiply<FORM, MODE, scaled>(n_unit_here, acc[i], raw[i],
-                                                     x + (keeps_x ? k : 0), block[i]);
+                        for (int i = 0; i < n_here; i++)
+                            take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
+                    multiply<FORM, MODE, scaled>(n_here, acc[0], raw, x + (keeps_x ? k : 0), block);
                 }
-                __syncwarp();
-#pragma unroll
-                for (int i = 0; i < SIDE; i++) {
-                    if (lane == 0 && t + i < g.n) sync_arrive(&s[i]->empty);
-                    turn_sums(acc);
-                }
+                turn_sums(acc);
             }
-            for (int t = (g.n + SIDE - 1) / SIDE * SIDE; t < TILES; t++) turn_sums(acc);
+            for (int t = g.n; t < TILES; t++) turn_sums(acc);
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
