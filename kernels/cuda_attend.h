@@ -111,8 +111,8 @@ template <int N> static __device__ __forceinline__ void rows_end(struct query_ro
 
 // Few tokens
 
-// Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while the
-// scores are found the tile's values may still arrive, and then the next tile's keys do.
+// Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while
+// the scores are found the tile's values may still arrive, and then the next tile's keys do.
 enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
 constexpr int TAKERS = IS_SMALL ? 4 : 8;
 // Putting parts together has its price: few tiles are one part, and a part has at least two tiles
@@ -139,8 +139,8 @@ static __device__ __forceinline__ void few_sync()
 
 template <int DIM> struct few_shared {
     __nv_bfloat16 ring[TAKERS][2][KEYS * DIM]; // keys, values
-    __nv_bfloat16 q[2][ROWS][DIM + 8];                        // hi, lo
-    __nv_bfloat16 fresh[2][KEYS * DIM]; // keys and values of this call's tokens
+    __nv_bfloat16 q[2][ROWS][DIM + 8];         // hi, lo
+    __nv_bfloat16 fresh[2][KEYS * DIM];        // keys and values of this call's tokens
     float largest[TAKERS][ROWS], sum[TAKERS][ROWS];
     unsigned arrived;
 };

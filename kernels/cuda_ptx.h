@@ -29,8 +29,8 @@ static __device__ __forceinline__ void barrier(int id, int n)
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
 }
 
-// What each thread of four warps, a group of the block's, has from now on; those who take wait until
-// others have given.
+// What each thread of four warps, a group of the block's, has from now on; those who take wait
+// until others have given.
 
 template <int N> static __device__ __forceinline__ void give_registers()
 {
@@ -169,11 +169,11 @@ static __device__ __forceinline__ void copy_box_2(void *shared, const struct ten
 static __device__ __forceinline__ void copy_box_3(void *shared, const struct tensor_map *map, int x,
                                                   int y, int z, unsigned long long *s)
 {
-    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-                 ".L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(
-                     shared_address(shared)),
-                 "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(s)), "l"(first_out())
-                 : "memory");
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+        ".L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(shared_address(shared)),
+        "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(s)), "l"(first_out())
+        : "memory");
 }
 
 // The map itself.

@@ -10,10 +10,12 @@
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
 //   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
-// - Four warps do nothing but ask for weights, whole pieces of rows at a time (cp.async.bulk); one
-//   would not be fast enough, since it issues the copies of its lanes one after another. A stage of
-//   the ring is one step of one tile: 256 bytes of each row for each of the other warps.
-// - Rows are divided evenly, to a row: a tile may be ragged, but every block has as many bytes.
+// - Two warps do nothing but ask for weights: one instruction brings what a step has of eight rows
+//   (cp.async.bulk.tensor, cuda_maps.h). A copy for each row would be asked for one after another,
+//   175 cycles each, and that alone was as slow as the memory. A stage of the ring is one step of
+//   one tile, and as long as it has to be.
+// - Rows are divided evenly, to a row: a tile may be ragged, but every block has as many bytes, up
+//   to the seven rows that a box brings too many and the second-level cache has.
 // - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
 //   (scales, the residual) is asked for before the product begins: whatever comes from the
 //   second-level cache waits behind the weights. While all wait for that, fewer are asked for.
@@ -23,8 +25,10 @@
 //   blocks of a row that the lanes hold, so that scales are applied to sums.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
 //   and squares, the split into pairs of short numbers.
-// - Hardly anything is spilled (up to 48 bytes, mostly by kernels of FP4 with experts):
-//   what comes back from local memory waits behind the weights, too.
+// - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
+//   spilled (on sm_90a nothing but some words of kernels with experts): what comes back from local
+//   memory waits behind the weights, too.
+// - x stays in registers while the tiles of a group go by, but for FP4, which has too much of it.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
 // block chooses for itself, and only then is the next weight known, so the warps that ask wait for
@@ -48,7 +52,7 @@
 enum {
     WARPS = 8, // that multiply
     THREADS = 32 * WARPS,
-    ASKERS = 2, // warps that ask for weights: each for half of a tile's rows
+    ASKERS = 2,            // warps that ask for weights: each for half of a tile's rows
     BLOCK = THREADS + 128, // registers move between groups of four warps
     // Of a thread that multiplies and of one that does not; a launch gives 168 to each.
     REGISTERS = 224,
@@ -108,7 +112,7 @@ struct product_job {
     const struct weight_maps *expert_maps;
     int side_each, side_max; // of what stands side by side: boxes of a row, of a step at most
     unsigned box_inverse;    // of a box's units, times 2^32
-    const float *scores;            // [n_token, n_expert]
+    const float *scores;     // [n_token, n_expert]
     int n_expert, n_used;
     bool normalise;
     bool chooses;   // else the job before has
@@ -161,7 +165,8 @@ static constexpr __host__ __device__ int ring_bytes(bool small)
 
 constexpr unsigned RING = (unsigned)ring_bytes(IS_SMALL);
 
-enum { STAGES = 8, STAGE_ALIGN = HALF_ROWS * PIECE_BYTES }; // stages in the ring, at most
+enum { STAGES = 8 }; // in the ring, at most
+constexpr unsigned STAGE_ALIGN = (unsigned)HALF_ROWS * (unsigned)PIECE_BYTES;
 
 // Bytes that are asked for and not there yet. More of them than the memory needs to be busy only
 // make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
@@ -219,7 +224,7 @@ template <> struct choice<true> {
     struct expert_place place[CHOSEN_MAX];
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
     float weight[FEW_TOKENS][USED_MAX];
-    float top[FEW_TOKENS];                               // the best score
+    float top[FEW_TOKENS];                             // the best score
     unsigned chosen[FEW_TOKENS + 1][EXPERTS_MAX / 32]; // a bit for each expert; the last: by any
 };
 
@@ -533,8 +538,7 @@ ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
 {
     int end = rows_before(j, c, blockIdx.x + 1);
     unsigned n_unit = (unsigned)units_all<FORM>(j, c), step = (unsigned)units_of_step(j, c);
-    struct stage_shape shape =
-        shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct group g;
     for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
         g = group_of<MIX>(j, row, end);
@@ -567,8 +571,7 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
                 sync_wait(&c.sync.full, j.phase);
                 if (half == 0 && lane < c.n) { // the next job's
                     bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
-                    if (unit<FORM>::is_fp4)
-                        bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
+                    if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
                 }
             }
         // Maps of the next jobs. Attention has none.
@@ -683,8 +686,7 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
                                       : 1;
     r.n_step = j.n_step;
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD))
-            r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
+        if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
     r.from = r.to = r.step = 0;
@@ -709,9 +711,9 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
 
 // Unit k of them, which is unit u of the job. Lanes without columns keep what they have: zeros.
 template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void
-x_take(const struct x_ring<FORM, MODE> &r, struct fragment<FORM> &f, const struct product_job &j,
-       const struct choice<MIX> &c, int k, int u, int lane)
+static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r,
+                                              struct fragment<FORM> &f, const struct product_job &j,
+                                              const struct choice<MIX> &c, int k, int u, int lane)
 {
     const unsigned char *from = r.lane_at + (r.from * r.per + k) * j.n_token * r.token_bytes;
     bool exists = r.lane_has;
@@ -846,12 +848,12 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
     }
 }
 
-// N units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either half.
+// N units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either
+// half.
 template <int FORM, int MODE, bool SCALED>
-static __device__ __forceinline__ void multiply(int n, float acc[4],
-                                                const struct raw_unit<FORM> *raw,
-                                                const struct fragment<FORM> *f,
-                                                const float block[2])
+static __device__ __forceinline__ void
+multiply(int n, float acc[4], const struct raw_unit<FORM> *raw, const struct fragment<FORM> *f,
+         const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
@@ -874,7 +876,8 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
                                                    const struct group &g, int t, int u, int lane)
 {
     bool gate = j.ending == END_GATE, mixed = is_mixed<MIX>(j);
-    int r = row_of_lane(lane), row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
+    int r = row_of_lane(lane),
+        row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
     unsigned across = (unsigned)(j.n_col + 127) / 128;
     unsigned each = (unsigned)units_of_row<FORM>(j),
              expert = mixed && !gate ? (unsigned)matrix_of(j, (unsigned)u) : 0;
@@ -1147,7 +1150,8 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
     constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
-    struct fragment<FORM> x[keeps_x ? UNITS : 2] = {};
+    struct fragment<FORM> x[keeps_x ? UNITS : 2] = {
+    };
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
     x_wait(xs);
@@ -1169,8 +1173,8 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
             for (int k = 0; keeps_x && k < UNITS; k++)
                 take_x(x[k], xs, j, c, k, n, first, warp, lane);
-            // One piece of code for all tiles, since what is not in the instruction cache costs
-            // more than the work; so their sums go round.
+                // One piece of code for all tiles, since what is not in the instruction cache costs
+                // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
                 struct stage_sync *s = &sync[stage_of(at.n)];
@@ -1297,8 +1301,9 @@ static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
     return sum;
 }
 
-static __device__ __forceinline__ void run_scores(const struct scores_job &j, struct step_sync *sync,
-                                               unsigned n_arrived, float *room, int warp, int lane)
+static __device__ __forceinline__ void run_scores(const struct scores_job &j,
+                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  float *room, int warp, int lane)
 {
     float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
     int thread = warp * 32 + lane, row = (int)blockIdx.x;
@@ -1370,9 +1375,8 @@ static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
 // Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
 // fewer than n_used are better, which two threads count for it. A token's own are numbered by their
 // indices, so those of one token as all are.
-static __device__ __forceinline__ void run_choice(const struct product_job &j,
-                                                  struct choice<true> &c, float *room, int warp,
-                                                  int lane)
+static __device__ __forceinline__ void
+run_choice(const struct product_job &j, struct choice<true> &c, float *room, int warp, int lane)
 {
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
@@ -1473,9 +1477,9 @@ __global__ void __launch_bounds__(BLOCK, 1)
     if (warp >= WARPS) {
         give_registers<REGISTERS_OF_ASKERS>();
         if (warp >= WARPS + ASKERS) return;
-        run_loader<FORM>(list.jobs ? list.jobs : &list.only,
-                         list.maps ? list.maps : list.only_maps, list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS,
-                         lane, &calm);
+        run_loader<FORM>(list.jobs ? list.jobs : &list.only, list.maps ? list.maps : list.only_maps,
+                         list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS, lane,
+                         &calm);
         return;
     }
     take_registers<REGISTERS>();
@@ -1576,12 +1580,11 @@ bool cuda_steps_open(k_device *d)
               cuda_check(d, cudaStreamCreateWithFlags(&q->side, cudaStreamNonBlocking), "stream");
     for (int form = 0; ok && form < W_N_FORM; form++)
         for (int i = 0; ok && i < 4 * N_MODE; i++)
-            ok = cuda_check(
-                d,
-                cudaFuncSetAttribute((const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
-                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                     (int)shared_of(d)),
-                "shared memory of a step");
+            ok = cuda_check(d,
+                            cudaFuncSetAttribute(
+                                (const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
+                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_of(d)),
+                            "shared memory of a step");
     return ok;
 }
 
@@ -1617,10 +1620,9 @@ template <typename T> static const T *kept(k_device *d, const std::vector<T> &al
 
 // How rows are taken apart.
 
-static const int form_scale_bytes[W_N_FORM] = {unit<W_BF16>::scale_bytes, unit<W_E4M3>::scale_bytes,
-                                               unit<W_E4M3_BLOCK>::scale_bytes,
-                                               unit<W_NVFP4>::scale_bytes,
-                                               unit<W_MXFP4>::scale_bytes};
+static const int form_scale_bytes[W_N_FORM] = {
+    unit<W_BF16>::scale_bytes, unit<W_E4M3>::scale_bytes, unit<W_E4M3_BLOCK>::scale_bytes,
+    unit<W_NVFP4>::scale_bytes, unit<W_MXFP4>::scale_bytes};
 
 // Units of a step for each warp, at most: those whose x the ring of x holds.
 static int units_held(int form, int mode, int n_token, bool small)

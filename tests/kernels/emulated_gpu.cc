@@ -173,8 +173,13 @@ static_assert(sizeof(struct box_map) <= sizeof(struct tensor_map), "it fits");
 bool cuda_make_map(struct tensor_map *map, const void *base, int n_byte, int n_dim,
                    const uint64_t *size, const uint64_t *stride, const uint32_t *box, bool swizzled)
 {
-    struct box_map m = {(const unsigned char *)base, {1, 1, 1}, {(uint64_t)n_byte, 0, 0},
-                        {1, 1, 1}, n_byte, swizzled, n_dim};
+    struct box_map m = {(const unsigned char *)base,
+                        {1, 1, 1},
+                        {(uint64_t)n_byte, 0, 0},
+                        {1, 1, 1},
+                        n_byte,
+                        swizzled,
+                        n_dim};
     // What the driver asks for.
     if ((size_t)base % 16 || (size_t)map % 64) return false;
     for (int i = 0; i < n_dim; i++) {

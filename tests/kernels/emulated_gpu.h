@@ -332,10 +332,6 @@ static inline void give_up()
     __builtin_trap();
 }
 
-template <int N> static inline void give_registers()
-{
-}
+template <int N> static inline void give_registers() {}
 
-template <int N> static inline void take_registers()
-{
-}
+template <int N> static inline void take_registers() {}
