@@ -1180,7 +1180,6 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                 struct stage_sync *s = &sync[stage_of(at.n)];
                 sync_wait(&s->full, phase_of(at.n));
                 const unsigned char *stage = ring + ring_take(at, shape.size);
-                if (n == 0 && lane == 0) sync_arrive(&s->empty);
 #pragma unroll
                 for (int k = 0; k < UNITS; k += 2) {
                     if (k >= n) break;
@@ -1195,16 +1194,14 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                     for (int i = 0; i < n_here; i++)
                         take_unit<FORM, MIX>(raw[i], stage, shape, places, j, min(k + i, n - 1),
                                              warp, lane);
-                    if (k + 2 >= n) { // all is taken
-                        __syncwarp();
-                        if (lane == 0) sync_arrive(&s->empty);
-                    }
                     if (!keeps_x)
 #pragma unroll
                         for (int i = 0; i < n_here; i++)
                             take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
                     multiply<FORM, MODE, scaled>(n_here, acc[0], raw, x + (keeps_x ? k : 0), block);
                 }
+                __syncwarp();
+                if (lane == 0) sync_arrive(&s->empty);
                 turn_sums(acc);
             }
             for (int t = g.n; t < TILES; t++) turn_sums(acc);
