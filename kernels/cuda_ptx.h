@@ -148,7 +148,8 @@ static __device__ __forceinline__ void sync_fence()
 
 // Boxes of a matrix (cuda_maps.h) that begin at x, y, z, to shared memory; the barrier waits for
 // their bytes, those beyond the matrix too. Weights are read once: they must not drive out what is
-// needed again in every layer, code too.
+// needed again in every layer, code too. (To shared::cluster a copy would be a call on sm_12x, and
+// registers could not be taken beside it.)
 
 static __device__ __forceinline__ unsigned long long first_out()
 {
@@ -160,7 +161,7 @@ static __device__ __forceinline__ unsigned long long first_out()
 static __device__ __forceinline__ void copy_box_2(void *shared, const struct tensor_map *map, int x,
                                                   int y, unsigned long long *s)
 {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    asm volatile("cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes"
                  ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared_address(shared)),
                  "l"(map), "r"(x), "r"(y), "r"(shared_address(s)), "l"(first_out())
                  : "memory");
@@ -170,7 +171,7 @@ static __device__ __forceinline__ void copy_box_3(void *shared, const struct ten
                                                   int y, int z, unsigned long long *s)
 {
     asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+        "cp.async.bulk.tensor.3d.shared::cta.global.tile.mbarrier::complete_tx::bytes"
         ".L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(shared_address(shared)),
         "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(s)), "l"(first_out())
         : "memory");
