@@ -404,7 +404,7 @@ static __device__ __forceinline__ int matrix_of(const struct product_job &j, uns
 }
 
 // While the next weights depend on a choice, memory would be idle: it brings what comes after the
-// experts near, and these, which are read once, do not drive it out again (copy_bulk).
+// experts near, and these, which are read once, do not drive it out again (first_out).
 enum { AHEAD_BYTES = IS_SMALL ? 32 << 10 : 160 << 10 };
 
 // One thread of n.
@@ -1150,8 +1150,8 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
     constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
-    struct fragment<FORM> x[keeps_x ? UNITS : 2] = {
-    };
+    constexpr int n_x = keeps_x ? UNITS : 2;
+    fragment<FORM> x[n_x] = {};
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
     x_wait(xs);
@@ -1170,11 +1170,12 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
             x_wait(xs);
+            if constexpr (keeps_x) {
 #pragma unroll
-            for (int k = 0; keeps_x && k < UNITS; k++)
-                take_x(x[k], xs, j, c, k, n, first, warp, lane);
-                // One piece of code for all tiles, since what is not in the instruction cache costs
-                // more than the work; so their sums go round.
+                for (int k = 0; k < UNITS; k++) take_x(x[k], xs, j, c, k, n, first, warp, lane);
+            }
+            // One piece of code for all tiles, since what is not in the instruction cache costs
+            // more than the work; so their sums go round.
 #pragma unroll 1
             for (int t = 0; t < g.n; t++) {
                 struct stage_sync *s = &sync[stage_of(at.n)];
