@@ -140,8 +140,7 @@ const char *decode_bench_shape(int i)
 
 static int check_options(const struct decode_bench_options *o, err *e)
 {
-    if (!k_ops_find(o->backend))
-        return err_set(e, ERR_USAGE, "backend: found unknown \"%s\"", o->backend);
+    if (!k_ops_known(o->backend, e)) return -1;
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
     if (o->activations && strcmp(o->activations, "fp8") && strcmp(o->activations, "16bit"))

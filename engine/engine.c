@@ -129,10 +129,7 @@ static void fill_info(engine *en)
 
 static int check_options(const struct engine_options *o, err *e)
 {
-    if (!k_ops_find(o->backend))
-        return err_set(e, ERR_USAGE,
-                       "backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found \"%s\"",
-                       o->backend);
+    if (!k_ops_known(o->backend, e)) return -1;
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
     if (o->ctx_max < 0)

@@ -87,9 +87,8 @@ static int measure_once(struct bench *b, const struct load_bench_options *o, int
 
 static int choose(struct bench *b, const struct load_bench_options *o, err *e)
 {
-    const struct k_ops *ops = k_ops_find(o->backend);
-    if (!ops) return err_set(e, ERR_USAGE, "backend: found unknown \"%s\"", o->backend);
-    b->ops = *ops;
+    if (!k_ops_known(o->backend, e)) return -1;
+    b->ops = *k_ops_find(o->backend);
     if (b->ops.reads_host && !o->copy)
         return err_set(e, ERR_USAGE,
                        "backend %s maps weights and loads nothing; --copy measures copying them "

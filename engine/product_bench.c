@@ -70,8 +70,8 @@ static int open_bench(struct bench *b, const struct product_bench_options *o, er
     struct k_matrix w = {.n_row = o->n_row, .n_col = o->n_col};
     size_t n_in = (size_t)o->n_token * (size_t)o->n_col;
     if (read_type(o->weights, &w, e)) return -1;
-    if (!(b->op = k_ops_find(o->backend)))
-        return err_set(e, ERR_USAGE, "backend: found unknown \"%s\"", o->backend);
+    if (!k_ops_known(o->backend, e)) return -1;
+    b->op = k_ops_find(o->backend);
     if (!(b->device = b->op->open(o->n_thread, e))) return -1;
     do {
         b->w[b->n_matrix] = w;

@@ -115,8 +115,7 @@ template <int N> static __device__ __forceinline__ void rows_end(struct query_ro
 // the scores are found the tile's values may still arrive, and then the next tile's keys do.
 enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
 constexpr int TAKERS = IS_SMALL ? 4 : 8;
-// Putting parts together has its price: few tiles are one part, and a part has at least two tiles
-// for each taker.
+// Putting parts together has its price: few tiles are one part, and a part has at least eight.
 enum { ONE_PART_TILES = 16, PART_TILES = 8 };
 
 struct attend_job {

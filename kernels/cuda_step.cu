@@ -168,10 +168,10 @@ constexpr unsigned RING = (unsigned)ring_bytes(IS_SMALL);
 enum { STAGES = 8 }; // in the ring, at most
 constexpr unsigned STAGE_ALIGN = (unsigned)HALF_ROWS * (unsigned)PIECE_BYTES;
 
-// Bytes that are asked for and not there yet. More of them than the memory needs to be busy only
-// make a queue in which everything else waits: x, results, and the counter at which blocks meet. So
-// there are fewer while others wait for something (CALM).
-enum { IN_FLIGHT = IS_SMALL ? RING : 132 << 10, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : 9 << 10 };
+// Bytes that are asked for and not there yet: all that the ring has room for. But that is a queue
+// in which everything else waits (x, results, and the counter at which blocks meet), so while
+// others wait for something (CALM) one stage is asked for at a time, or what is less than this.
+enum { IN_FLIGHT = RING, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : 9 << 10 };
 
 // Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
 // scale of 8 rows is in different banks.
@@ -603,7 +603,7 @@ template <int FORM, int MODE> struct x_ring {
     static constexpr int halves = MODE == WIDE ? 1 : 2;
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
-    int per;           // units of a step
+    int per;           // units of a step that a warp has
     int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
     int from, to;      // the steps that come next
     int step;          // of the next load
@@ -757,8 +757,8 @@ static __device__ __forceinline__ int row_of_lane(int lane)
     return lane / 4 % 2 * 4 + lane / 8;
 }
 
-// Where a lane's 16 bytes of a warp's units are in a stage, all but what is the same for all lanes:
-// the first unit's of its first row, or of a pair's second unit.
+// Where in a stage a lane finds its 16 bytes of the warp's first unit, in the first half's row, and
+// the scales of that row.
 struct lane_place {
     unsigned data, scales;
 };
@@ -783,7 +783,9 @@ take_unit(struct raw_unit<FORM> &s, const unsigned char *stage, const struct sta
           const struct lane_place &at, const struct product_job &j, int k, int warp, int lane)
 {
     constexpr int near = units_of_warp<FORM, MIX>::near;
-    // Units k of a warp are as many pieces apart as pairs, or as all warps' units, take.
+    // A pair is the two units of a piece, whose places differ in one bit; the next is behind those
+    // of all warps. Alone, a warp's next unit is behind one of each warp, in the same half of a
+    // piece.
     const unsigned char *row =
         stage + (at.data ^ (near == 2 ? (unsigned)k % 2 * 64 : 0)) +
         (near == 2 ? k / 2 * WARPS : k * (WARPS / PIECE_UNITS)) * HALF_ROWS * PIECE_BYTES;
@@ -848,7 +850,7 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
     }
 }
 
-// N units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either
+// n units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either
 // half.
 template <int FORM, int MODE, bool SCALED>
 static __device__ __forceinline__ void
@@ -1649,10 +1651,10 @@ static int side_box(int n_unit, int most)
     return box;
 }
 
-// The same for every number of tokens, since an expert has one map.
+// The same for every number of tokens, since an expert has one map; whole pairs.
 static int expert_most(int form, bool small)
 {
-    return units_held(form, FEW, 4, small);
+    return units_held(form, FEW, 4, small) / 2 * 2;
 }
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
@@ -1918,7 +1920,7 @@ static void set_experts(k_device *d, struct product_job *j, int matrix, const st
     j->expert_maps = expert_maps(e->list, e->n_expert);
     j->box = matrix == EXPERT_DOWN ? side : expert_box(form, matrix, e->gate, is_small(d));
     j->side_each = e->down->n_col / form_columns[form] / side;
-    j->side_max = WARPS * (most - most % 2) / side;
+    j->side_max = WARPS * most / side;
     j->box_inverse = ~0u / (unsigned)side + 1;
     j->n_expert = e->n_expert, j->n_used = e->n_used, j->normalise = e->normalise;
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own

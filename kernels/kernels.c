@@ -52,6 +52,20 @@ const struct k_ops *k_ops_find(const char *name)
     return NULL;
 }
 
+bool k_ops_known(const char *name, err *e)
+{
+    if (k_ops_find(name)) return true;
+    if (!strcmp(name, "cuda"))
+        err_set(
+            e, ERR_USAGE,
+            "backend: this build is without CUDA (the preset cuda makes one that has it); cpu and "
+            "ref work here");
+    else
+        err_set(e, ERR_USAGE,
+                "backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found \"%s\"", name);
+    return false;
+}
+
 uint64_t k_memory_available(void)
 {
     unsigned long long kb = 0;

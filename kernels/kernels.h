@@ -228,6 +228,7 @@ uint64_t k_memory_available(void);
 // By .name; NULL: k_cuda where this build has it and the machine has a GPU, else k_cpu. NULL when
 // unknown
 const struct k_ops *k_ops_find(const char *name);
+bool k_ops_known(const char *name, err *e); // else the error says which there are
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,11 @@ expect 3 '"code":3' "$hearth" run --json "$byte.lua"
 expect 2 '--temperature: expected a number, found `nan`' "$hearth" chat --temperature nan hello
 expect 2 '--steps: expected a whole number from 0 to 2147483647, found 4294967297' "$hearth" chat --steps 4294967297 hello
 expect 2 '--limit: expected 1 to 1000000, found -1' "$hearth" session ls --limit -1
+expect 2 'backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found "tpu"' "$hearth" chat --backend tpu hello
+expect 2 'backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found "tpu"' "$hearth" bench decode --backend tpu --shape llama-3.1-8b
+if ! nm "$hearth" 2>/dev/null | grep -q ' k_cuda$'; then
+    expect 2 'this build is without CUDA' "$hearth" chat --backend cuda hello
+fi
 expect 2 '--k: expected 1 to 1000000, found 4294967297' "$hearth" memory search --k 4294967297 x
 expect 2 '--model: expected DIR, found an empty text' "$hearth" chat --model '' hello
 expect 3 'policy: deny: there is no tool `write_fil`' "$hearth" chat --deny write_fil hello

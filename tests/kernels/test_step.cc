@@ -448,8 +448,8 @@ template <int FORM> static void test_form(void **)
         {8, 3, step, step * 2, 8, 4, 64, 21, false, 1},
         {1, 3, step * 2, step, 8, 1, 128, 90, true, 1},
         {4, 2, step, step, 8, 2, 128, 5, true, 1},
-        {1, 5, step, step * (is_fp4 ? 5 : 17), 4, 1, other, 0, false, 1},
-        {3, 2, step, step, 4, 1, 128, 290, false, 2}, // a context in two parts
+        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1}, // warps with 5 units
+        {3, 2, step, step, 4, 1, 128, 290, false, 2},                      // a context in two parts
         {7, 3, step, step, 8, 2, 64, 50, true, 1},
     };
 #ifdef HEARTH_EMULATED_SMALL
