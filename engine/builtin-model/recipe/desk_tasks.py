@@ -1345,7 +1345,7 @@ class Tasks:
                     break
         known = self.chance(.82)
         facts = others[:4] + ([fact.text] if known else [])
-        if self.chance(.7) and known:
+        if self.chance(.4) and known:
             facts = [fact.text] + [x for x in facts if x != fact.text]
         else:
             self.r.shuffle(facts)
@@ -1794,6 +1794,7 @@ class Tasks:
             raise NotNow
         self.messages += messages
 
+    AMONG = (1, 2, 3, 4, 6), (42, 22, 16, 12, 8)  # tasks in a conversation
     SCENES = .58  # of the conversations begin with one
 
     def attempt(self, name, *more):
@@ -1815,7 +1816,7 @@ class Tasks:
         self.desk = tools_twin.Desk(now=stamp)
         scene = only or (r.choice(scenes.SCENES) if r.random() < self.SCENES else None)
         self.choose_tools(scene)
-        wanted = r.choices((1, 2, 3, 4, 6), (42, 22, 16, 12, 8))[0]
+        wanted = r.choices(*self.AMONG)[0]
         done, tries = 0, 0
         if scene:
             done = self.attempt("scene", scene)

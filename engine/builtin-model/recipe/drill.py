@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from render import NONE, TARGET, calls_of
+from render import DECIDED, NONE, calls_of
 from unseen import style_name
 
 # Words of the tools' own results and of dates, which mean something.
@@ -306,6 +306,6 @@ def tokens(r):
         learned = np.zeros(len(s) + 1, np.uint16)
         if again:
             learned[2 if few is None else 3:len(s)] = 1
-        parts.append(np.append(s, mark[0]).astype(np.uint16) | np.where(learned > 0, TARGET, NONE).astype(np.uint16) << np.uint16(13))
+        parts.append(np.append(s, mark[0]).astype(np.uint16) | np.where(learned > 0, DECIDED, NONE).astype(np.uint16) << np.uint16(13))
     out = np.concatenate(parts)[:2000]
     return out

@@ -25,13 +25,13 @@ from tokenizers import Tokenizer
 
 import drill
 import values
-from render import TEXT, render
+from render import DECIDED, TARGET, decided, render
 
 CONTEXT_LENGTH = int(os.environ.get("HEARTH_CONTEXT", 4096))
 SHARD_ROWS = int(os.environ.get("HEARTH_SHARD_ROWS", 256))
 PAIRS_MAX = 320
 # Which shards a worker makes, in turn. The trainer's mix decides how often each is used.
-TURNS = "desk unseen dialogs service pairs drill desk unseen text desk dialogs unseen desk chat service desk dialogs unseen desk".split()
+TURNS = "desk lookup unseen desk dialogs service pairs lookup desk unseen drill desk unseen text desk lookup dialogs unseen desk chat unseen service desk lookup desk unseen".split()
 
 
 class Packer:
@@ -80,11 +80,22 @@ class Writer:
 
     def add(self, documents):
         """documents: lists of (text, class), or arrays of packed tokens."""
-        flat = [text for document in documents if isinstance(document, list) for text, _ in document]
-        encoded = iter(self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+        texts = [document for document in documents if isinstance(document, list)]
+        flat = lambda which: [text for document in texts for text, kind in document if (kind == TARGET) == which]
+        others = iter(self.tokenizer.encode_batch_fast(flat(False), add_special_tokens=False))
+        written = iter(self.tokenizer.encode_batch(flat(True), add_special_tokens=False))  # with places, which takes longer
         for document in documents:
             if isinstance(document, list):
-                document = np.concatenate([np.asarray(next(encoded).ids, np.uint16) | np.uint16(kind << 13) for _, kind in document])
+                parts = []
+                for (_, kind), spans in zip(document, decided(document)):
+                    piece = next(written if kind == TARGET else others)
+                    kinds = np.full(len(piece.ids), kind, np.uint16)
+                    if spans:
+                        places = np.asarray(piece.offsets).reshape(-1, 2)
+                        for begin, end in spans:
+                            kinds[(places[:, 0] < end) & (places[:, 1] > begin)] = DECIDED
+                    parts.append(np.asarray(piece.ids, np.uint16) | kinds << np.uint16(13))
+                document = np.concatenate(parts)
             tokens = document
             if 3 < len(tokens) <= CONTEXT_LENGTH:
                 tokens[0] |= 1 << 15
@@ -117,6 +128,7 @@ class Worker:
     def __init__(self, data, work, number, workers, seed):
         import desk_tasks
         import facts
+        import lookup
         import frames
         import service
         import unseen
@@ -125,6 +137,7 @@ class Worker:
         self.tokenizer = Tokenizer.from_file(f"{work}/tokenizer.json")
         self.unseen = unseen.Gen(self.r.random())
         self.desk = desk_tasks.Tasks(self.r, self.unseen)
+        self.lookups = lookup.Lookups(self.r, self.unseen)
         self.service = service.Service(self.r)
         self.frames = frames.Frames(self.r, self.unseen)
         self.facts = facts.Facts(self.r)
@@ -142,6 +155,9 @@ class Worker:
     def desk_batch(self):
         V = self.unseen.V
         return [render(drill.other_files(self.r, V, drill.rare_words(self.r, V, drill.scramble(self.r, V, self.desk.doc(), .08, 0)))) for _ in range(256)]
+
+    def lookup_batch(self):
+        return [render(drill.other_files(self.r, self.unseen.V, drill.scramble(self.r, self.unseen.V, self.lookups.doc(), .15, 0))) for _ in range(256)]
 
     def unseen_batch(self):
         makers = self.unseen, self.unseen, self.unseen, self.frames
@@ -171,7 +187,7 @@ class Worker:
         return out
 
     def text_batch(self):
-        return [[(row["text"].strip() + "<|endoftext|>", TEXT)] for row in self.mine("public_text")]
+        return [[(row["text"].strip() + "<|endoftext|>", TARGET)] for row in self.mine("public_text")]
 
     def pair(self):
         """(text, text, what it is about): facts, requests in two wordings, notes, intents, answers."""

@@ -4,13 +4,15 @@ Classes of segments (what a token is worth in training):
   NONE 0     nothing is learned from it
   CONTEXT 1  what others wrote: prompts, users, results
   TARGET 2   what the assistant writes, with its end token
-  TEXT 3     running text
+  DECIDED 3  of what the assistant writes, what the conversation decides: calls, whether it calls at all, the words that stand in a result
+             (`decided`). The rest is wording, which could be another as well
 `test_render.py` and the test `recipe_render` hold this against Hearth's own renderer.
 """
 import json
 import re
 
-NONE, CONTEXT, TARGET, TEXT = 0, 1, 2, 3
+NONE, CONTEXT, TARGET, DECIDED = 0, 1, 2, 3
+WORD = re.compile(r"[\w@#€$%]+(?:[.:/'_-][\w%]+)*")
 
 TOOLS_HEAD = ("# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
               "You are provided with function signatures within <tools></tools> XML tags:\n<tools>")
@@ -70,6 +72,25 @@ def render(doc, upto=None):
     if context and (context != "\n" or upto is None):
         segments.append((context, CONTEXT))
     return segments
+
+
+def decided(segments):
+    """For each segment the parts of its text that are DECIDED, as a list of (begin, end)."""
+    out, before = [], ""
+    for text, kind in segments:
+        spans = []
+        if kind == TARGET:
+            users = [m.group(1) for m in re.finditer(r"<\|im_start\|>user\n(?!<tool_response>)(.*?)<\|im_end\|>", before, re.S)]
+            results = re.findall(r"<tool_response>\n(.*?)\n</tool_response>", before, re.S)
+            asked = set(WORD.findall(users[-1])) if users else set()
+            known = {w for r in results for w in WORD.findall(r)} - asked if results else {w for u in users for w in WORD.findall(u)}
+            answer = text.find("<tool_call>")
+            answer = len(text) if answer < 0 else answer
+            spans = [(0, 1)] + [m.span() for m in WORD.finditer(text, 0, answer) if m.group(0) in known]
+            spans += [(answer, len(text))] if answer < len(text) else [(max(0, len(text) - len("<|im_end|>")), len(text))]
+        out.append(spans)
+        before += text
+    return out
 
 
 def read_calls(text):

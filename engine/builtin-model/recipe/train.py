@@ -31,10 +31,10 @@ from torch.nn.attention.flex_attention import create_block_mask
 
 import model as M
 
-KINDS = ("desk", "unseen", "service", "dialogs", "drill", "chat", "text", "pairs")
+KINDS = ("desk", "unseen", "lookup", "service", "dialogs", "drill", "chat", "text", "pairs")
 # Rows of each kind, at the start and in the decay: running text early, Hearth's own work late.
-MIX_EARLY = {"desk": .36, "unseen": .30, "service": .08, "dialogs": .08, "drill": .09, "chat": .01, "text": .02, "pairs": .06}
-MIX_LATE = {"desk": .44, "unseen": .30, "service": .07, "dialogs": .06, "drill": .05, "chat": .01, "text": .01, "pairs": .06}
+MIX_EARLY = {"desk": .36, "unseen": .24, "lookup": .19, "service": .04, "dialogs": .04, "drill": .04, "chat": .01, "text": .01, "pairs": .06}
+MIX_LATE = {"desk": .41, "unseen": .25, "lookup": .15, "service": .04, "dialogs": .04, "drill": .03, "chat": .01, "text": .01, "pairs": .06}
 PAIRS_MAX = 320  # texts in a row of pairs, at most (pack.py)
 SKIPPED_MAX, SKIPPED_AMONG = 20, 200
 
@@ -52,7 +52,8 @@ def arguments():
     add("--adam-lr", type=float, default=1.5e-3)
     add("--warmup", type=int, default=100)
     add("--decay", type=float, default=0.6, help="share of the time in which the rates fall to zero")
-    add("--context-weight", type=float, default=0.1)
+    add("--context-weight", type=float, default=0.0, help="what a token of prompts, users and results counts; from scratch 0.1 teaches the language")
+    add("--wording-weight", type=float, default=0.25, help="what a token of the assistant counts that could be another; what is decided counts 1")
     add("--pair-weight", type=float, default=0.08)
     add("--dropout", type=float, default=0.0, help="share of what each half of a layer adds that is left out, until the last tenth of the time")
     add("--save", type=float, default=75)
@@ -291,7 +292,7 @@ def main():
         packed = rows.to(device, non_blocking=True)
         token, kind, start = (packed & 0x1FFF).long(), (packed >> 13) & 3, packed >> 15
         documents.copy_(start.cumsum(1, dtype=torch.int32))
-        value = torch.tensor([0.0, a.context_weight * (1 - .6 * late), 1.0, 1.0 - .5 * late], device=device)[kind.long()]
+        value = torch.tensor([0.0, a.context_weight * (1 - .6 * late), a.wording_weight, 1.0], device=device)[kind.long()]
         value = torch.where(start > 0, 0.0, value)
         target, weight = torch.roll(token, -1, 1), torch.roll(value, -1, 1)
         weight[:, -1] = 0
@@ -302,7 +303,7 @@ def main():
             total = loss + a.pair_weight * close
         (total * backward_scale).backward()
         with torch.no_grad():
-            written = (torch.roll(kind, -1, 1) == 2) & (torch.roll(start, -1, 1) == 0)
+            written = (torch.roll(kind, -1, 1) == 3) & (torch.roll(start, -1, 1) == 0)
             written[:, -1] = False
             said = (each.view_as(kind) * written).sum() / written.sum().clamp(min=1)
         return loss.detach(), said, close.detach()
