@@ -2,7 +2,7 @@
 recall brings, in a tool's result; the value of an enumeration, the tool and the column that were named; what an error says is right.
 Keys and values are drawn at random, so neither what is likely nor where it stands helps, only what the request says.
 
-relations/*.txt hold what records may say, block by block:
+relations/*.txt (packed: xzcat shows them) hold what records may say, block by block:
   @ name ; k KIND ; v KIND    what the records are about, what each holds: a kind of KINDS, or values separated by |
   : line                      how a record is written down, with {k} and {v}
   ? question / = answer       for {v};  ?? question / == answer  for {k}, when that can be asked
@@ -11,6 +11,7 @@ relations/*.txt hold what records may say, block by block:
 """
 import glob
 import json
+import lzma
 import os
 import re
 import string
@@ -60,7 +61,7 @@ def values_of(text):
 
 def load(path):
     relations = []
-    with open(path) as file:
+    with (lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else open(path, encoding="utf-8")) as file:
         for number, line in enumerate(file, 1):
             sign, _, rest = line.strip().partition(" ")
             rest = rest.strip()
@@ -87,7 +88,7 @@ def load(path):
     return relations
 
 
-RELATIONS = [x for path in sorted(glob.glob(os.path.join(HERE, "relations", "*.txt"))) for x in load(path)]
+RELATIONS = [x for path in sorted(glob.glob(os.path.join(HERE, "relations", "*.txt*"))) for x in load(path)]
 
 
 def made(r, V):
