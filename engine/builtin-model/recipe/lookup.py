@@ -19,9 +19,9 @@ import string
 import desk_tasks
 import drill
 from desk_tasks import BUILTIN, NotNow, Tasks, content_words, sentence
-from phrase import say, split
+from phrase import say
 from unseen import plural, style_name
-from values import CITY, COLORS, FIRST, FOODS, MONTHS, ROOMS, Val
+from values import CITY, COLORS, FOODS, MONTHS, ROOMS, Val
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()

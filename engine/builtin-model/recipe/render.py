@@ -4,7 +4,7 @@ Classes of segments (what a token is worth in training):
   NONE 0     nothing is learned from it
   CONTEXT 1  what others wrote: prompts, users, results
   TARGET 2   what the assistant writes, with its end token
-  DECIDED 3  of what the assistant writes, what the conversation decides: calls, whether it calls at all, the words that stand in a result
+  DECIDED 3  of that, what the conversation decides: calls, whether it calls at all, the words that stand in a result
              (`decided`). The rest is wording, which could be another as well
 `test_render.py` and the test `recipe_render` hold this against Hearth's own renderer.
 """

@@ -288,7 +288,7 @@ def main():
         return (documents[:, :, None] == documents[:, None, :])[:, None] & causal
 
     def one_pass(rows, keys, late, backward_scale):
-        """(loss, mean loss over what the assistant writes, contrastive loss), with gradients added."""
+        """(loss, mean loss over what is decided of what the assistant writes, contrastive loss), with gradients added."""
         packed = rows.to(device, non_blocking=True)
         token, kind, start = (packed & 0x1FFF).long(), (packed >> 13) & 3, packed >> 15
         documents.copy_(start.cumsum(1, dtype=torch.int32))
