@@ -46,7 +46,7 @@ class Relation:
         missing = [n for n in ("k", "v", "answer", "title", "files", "tool") if not getattr(self, n)] + ([] if self.lines and self.asks else ["lines"])
         if missing or bool(self.backs) != bool(self.back_answer):
             return f"missing: {missing or 'one of ?? and =='}"
-        for texts, there, not_there in ((self.lines + [self.answer] + [self.back_answer or self.answer], "kv", ""), (self.asks, "k", "v"), (self.backs, "v", "k")):
+        for texts, there in ((self.lines + [self.answer] + [self.back_answer or self.answer], "kv"), (self.asks, "k"), (self.backs, "v")):
             for text in texts:
                 if {f for _, f, _, _ in string.Formatter().parse(text) if f is not None} != set(there):
                     return f"{text}: expected {there} in braces"
@@ -194,8 +194,9 @@ class Lookups(Tasks):
         text = capital(text) if self.chance(.55) else text
         return text + "?" if self.chance(.75) and text[-1] not in ".?!" else text
 
-    def file_of(self, relation, pairs, path=None):
-        path = path or self.new_path(relation.files if self.chance(.75) else [self.V.word()], ("txt", "md", "txt", "txt", "log", "lst"))
+    def file_of(self, relation, pairs):
+        """The path of a new file of the records; self.told: its sentences by key, where it holds sentences."""
+        path = self.new_path(relation.files if self.chance(.75) else [self.V.word()], ("txt", "md", "txt", "txt", "log", "lst"))
         self.told = {}
         text = laid_out(self.r, relation, pairs, self.words(relation), self.told)
         if self.chance(.15):
@@ -256,7 +257,7 @@ class Lookups(Tasks):
         self.follow(relation, pairs, at, self.told)
 
     def two_files(self):
-        """The same things in two files, or two things in two."""
+        """The same things in two files."""
         self.need("read_file")
         r = self.r
         relation = self.relation()
@@ -265,7 +266,8 @@ class Lookups(Tasks):
         if any(a[1] == b[1] for a, b in zip(one, other)):
             raise NotNow
         first = self.file_of(relation, one)
-        r.shuffle(other) if self.chance(.3) else None
+        if self.chance(.3):
+            r.shuffle(other)
         second = self.file_of(relation, other)
         at = r.randrange(len(one))
         k, v = one[at]
@@ -410,7 +412,7 @@ class Lookups(Tasks):
 
     # ---- tools of one's own ----
 
-    def offer(self, name, description, properties, optional=()):
+    def offer(self, name, description, properties):
         """A tool more; its final name. properties: {argument: schema or description}."""
         name = style_name(name.split("_"), self.r) if self.chance(.2) else name
         if name in BUILTIN or name in [s["name"] for s in self.extras] or name in [d[0] for d in self.disguise.values()]:
@@ -421,9 +423,8 @@ class Lookups(Tasks):
                 if "enum" not in schema and len(schema) > 1:
                     schema.pop("description", None)
         schema = {"name": name, "description": description, "parameters": {"type": "object", "properties": properties}}
-        needed = [k for k in properties if k not in optional]
-        if needed:
-            schema["parameters"]["required"] = needed
+        if properties:
+            schema["parameters"]["required"] = list(properties)
         self.extras.append(schema)
         return name
 

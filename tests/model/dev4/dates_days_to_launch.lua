@@ -11,7 +11,7 @@ local day_of = [[
       return d + (153 * mm + 2) // 5 + 365 * yy + yy // 4 - yy // 100 + yy // 400
     end
 ]]
-local noon = os.date "*t"
+local noon = os.date "!*t"
 local apart = math.floor((os.time { year = 2031, month = 3, day = 3, hour = 12 }
   - os.time { year = noon.year, month = noon.month, day = noon.day, hour = 12 }) / 86400 + 0.5)
 
@@ -29,6 +29,6 @@ return {
   turns = { "How many days are left from today until 2031-03-03? That's when the probe launches." },
   check = expect.answer(apart),
   replies = {
-    { "now", {} }, { "days_between", { from = os.date "%Y-%m-%d", to = "2031-03-03" } }, ("There are %d days left."):format(apart),
+    { "now", {} }, { "days_between", { from = os.date "!%Y-%m-%d", to = "2031-03-03" } }, ("There are %d days left."):format(apart),
   },
 }

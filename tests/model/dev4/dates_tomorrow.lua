@@ -1,6 +1,6 @@
 local expect = require "hearth.expect"
 
-local tomorrow = os.date("%A", os.time() + 86400)
+local tomorrow = os.date("!%A", os.time() + 86400)
 
 return {
   kind = "dates",
