@@ -63,11 +63,70 @@ static __device__ __forceinline__ unsigned load_acquire(const unsigned *p)
     return v;
 }
 
-static __device__ __forceinline__ unsigned add_acquire_release(unsigned *p) // the count before
+// One of n arrives: how many were there before. After the last there is none again.
+static __device__ __forceinline__ unsigned arrive_of(unsigned *p, unsigned n)
 {
     unsigned v;
-    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(v) : "l"(p) : "memory");
+    asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
+                 : "=r"(v)
+                 : "l"(p), "r"(n - 1)
+                 : "memory");
     return v;
+}
+
+// Numbers that other blocks see soon, and those that others may write meanwhile. One number is
+// whole: nobody sees a part of it.
+
+static __device__ __forceinline__ void store_seen(uint16_t *p, uint16_t x)
+{
+    asm volatile("st.relaxed.gpu.global.u16 [%0], %1;" ::"l"(p), "h"(x) : "memory");
+}
+
+static __device__ __forceinline__ void store_seen(unsigned *p, unsigned x)
+{
+    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory");
+}
+
+static __device__ __forceinline__ void store_seen(float *p, float x)
+{
+    asm volatile("st.relaxed.gpu.global.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
+}
+
+static __device__ __forceinline__ float load_seen(const float *p)
+{
+    float x;
+    asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(p) : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ uint4 load_seen(const uint4 *p)
+{
+    uint4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+                 : "l"(p)
+                 : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ float4 load_seen(const float4 *p)
+{
+    float4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                 : "l"(p)
+                 : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ float2 load_seen(const float2 *p)
+{
+    float2 x;
+    asm volatile("ld.relaxed.gpu.global.v2.f32 {%0, %1}, [%2];"
+                 : "=f"(x.x), "=f"(x.y)
+                 : "l"(p)
+                 : "memory");
+    return x;
 }
 
 static __device__ __forceinline__ long long nanoseconds()

@@ -117,6 +117,8 @@ struct product_job {
     bool normalise;
     bool chooses;   // else the job before has
     unsigned phase; // choices of the list before this one, modulo 2
+    // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
+    unsigned want, want_scores, leave;
 };
 
 // The scores of experts: a product of few rows, by all blocks.
@@ -129,10 +131,12 @@ struct scores_job {
     int n_sum, norm_dim;
     float eps;
     float *out; // [n_token, n_expert]
+    unsigned want, leave;
 };
 
 struct alignas(16) step_job {
     enum job_kind kind;
+    unsigned meeting; // all blocks meet before it, for the meeting-th time; 0: they do not
     union {
         struct product_job product;
         struct attend_job attend;
@@ -321,20 +325,6 @@ template <int FORM, bool MIX> struct units_of_warp {
 };
 
 // Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
-
-// A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
-struct patience {
-    unsigned tries;
-    long long start;
-};
-
-static __device__ __forceinline__ void be_patient(struct patience &p)
-{
-    if (++p.tries % 4096) return;
-    long long now = nanoseconds();
-    if (!p.start) p.start = now;
-    if (now - p.start > 20000000000ll) give_up();
-}
 
 static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
 {
@@ -636,18 +626,19 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
     return true;
 }
 
-// Asks for the next step; after a group's last comes the first of the next group, if there is one.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
-                                              const struct product_job &j,
-                                              const struct choice<MIX> &c, int warp, int lane)
+// A lane's pieces, of 16 bytes each, of step i of a group, which are or belong in the ring's place
+// `to`: each(in the ring, where they come from).
+template <int FORM, int MODE, bool MIX, typename EACH>
+static __device__ __forceinline__ void
+x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
+         const struct choice<MIX> &c, int i_step, int i_to, int warp, int lane, EACH each)
 {
-    // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece]. Nothing is
-    // unrolled: code that runs once for a job has to come from far.
+    // 32 pieces at a time, of [unit][half][piece]. Nothing is unrolled: code that runs once for a
+    // job has to come from far.
     constexpr int columns = unit<FORM>::columns, pieces = columns / 8, of_unit = r.halves * pieces;
-    int step = units_of_step(j, c), first = r.step * step,
+    int step = units_of_step(j, c), first = i_step * step,
         end = min(first + step, units_all<FORM>(j, c)), n = r.per * of_unit;
-    unsigned char *to = r.at + r.to * r.per * j.n_token * r.token_bytes;
+    unsigned char *to = r.at + i_to * r.per * j.n_token * r.token_bytes;
     const uint16_t *x = lane / pieces % r.halves ? j.lo : j.hi;
 #pragma unroll 1
     for (int token = 0; token < j.n_token; token++)
@@ -657,12 +648,58 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
             size_t from;
             if (u >= end) break; // so are those that follow
             if (!x_place<FORM>(j, c, u, token, &from)) continue;
-            copy_16(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
-                    x + from + lane % pieces * 8);
+            each(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
+                 x + from + lane % pieces * 8);
         }
+}
+
+// Asks for the next step; after a group's last comes the first of the next group, if there is one.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
+                                              const struct product_job &j,
+                                              const struct choice<MIX> &c, int warp, int lane)
+{
+    x_pieces(r, j, c, r.step, r.to, warp, lane,
+             [](unsigned char *to, const uint16_t *from) { copy_16(to, from); });
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
     if (++r.step == r.n_step) r.step = 0;
+}
+
+static __device__ __forceinline__ bool all_tagged(uint4 eight, unsigned tag)
+{
+    const unsigned both = 0x00010001u, tags = tag * both;
+    return !(((eight.x ^ tags) | (eight.y ^ tags) | (eight.z ^ tags) | (eight.w ^ tags)) & both);
+}
+
+// Asks again and again for what had not been written when it was read. Of a job that the ring does
+// not hold, what is read later must be there, too.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_settle(const struct x_ring<FORM, MODE> &r,
+                                                const struct product_job &j,
+                                                const struct choice<MIX> &c, int warp, int lane)
+{
+    struct patience p = {0, 0};
+    bool missing;
+    if (j.want == NO_TAG) return;
+#pragma unroll 1
+    for (int s = r.depth; s < r.n_step; s++)
+        x_pieces(r, j, c, s, 0, warp, lane, [&](unsigned char *, const uint16_t *from) {
+            while (!all_tagged(load_seen((const uint4 *)from), j.want)) be_patient(p);
+        });
+    do {
+        missing = false;
+        copy_wait<0>();
+#pragma unroll 1
+        for (int s = 0; s < r.depth; s++)
+            x_pieces(r, j, c, s, s, warp, lane, [&](unsigned char *to, const uint16_t *from) {
+                if (all_tagged(*(const uint4 *)to, j.want)) return;
+                missing = true;
+                copy_16(to, from);
+            });
+        copy_commit();
+        be_patient(p);
+    } while (__any_sync(~0u, missing));
 }
 
 template <int FORM, int MODE, bool MIX>
@@ -948,8 +985,28 @@ static __device__ __forceinline__ void sums_load(float (&v)[N][2], const JOB &j,
         v[t][0] = v[t][1] = 0;
         if (t >= j.n_token || !j.n_sum) continue;
         const float *from = j.sums + t * j.n_sum + thread;
-        if (thread < j.n_sum) v[t][0] = __ldcg(from);
-        if (thread + THREADS < j.n_sum) v[t][1] = __ldcg(from + THREADS);
+        if (thread < j.n_sum) v[t][0] = load_seen(from);
+        if (thread + THREADS < j.n_sum) v[t][1] = load_seen(from + THREADS);
+    }
+}
+
+// Until all of them are there.
+template <int N, typename JOB>
+static __device__ __forceinline__ void sums_settle(float (&v)[N][2], const JOB &j, int thread)
+{
+    struct patience p = {0, 0};
+    if (j.want == NO_TAG || !j.n_sum) return;
+    for (;;) {
+        bool missing = false;
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+            if (t >= j.n_token) break;
+            missing |= thread < j.n_sum && (__float_as_uint(v[t][0]) & 1) != j.want;
+            missing |= thread + THREADS < j.n_sum && (__float_as_uint(v[t][1]) & 1) != j.want;
+        }
+        if (!__any_sync(~0u, missing)) return;
+        sums_load(v, j, thread);
+        be_patient(p);
     }
 }
 
@@ -1082,14 +1139,14 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     float factor = norm_factor(j, norm, is.token) * (MODE == ONE ? one_factor : unit<FORM>::factor);
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        j.part[g.p].out[x.at] = y + x.other + x.old;
+        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
-        write_pair(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up);
+        write_tagged(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave);
     } else {
         y += x.old;
         j.part[0].out[x.at] = y;
-        if (j.gain) write_pair(j.next, x.at, y * x.other);
+        if (j.gain) write_tagged(j.next, x.at, y * x.other, j.leave);
         return y * y;
     }
     return 0;
@@ -1154,8 +1211,12 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
+    // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
+    if (rows_before(j, c, blockIdx.x) == end && !(j.ending == END_ADD && j.gain)) return;
     x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
+    x_settle(xs, j, c, warp, lane);
+    sums_settle(sums, j, thread);
     x_wait(xs);
     if (thread == 0) *calm = 0;
     sums_leave(sums, j.n_token, norm, warp, lane);
@@ -1228,8 +1289,9 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             float sum = warp_sum(squares[i]);
             int token = (warp + i * WARPS) / TOKEN_WARPS;
             if (lane == 0 && token < j.n_token)
-                j.next_sums[((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
-                            (unsigned)warp % TOKEN_WARPS] = sum;
+                store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
+                               (unsigned)warp % TOKEN_WARPS,
+                           tagged(sum, j.leave));
         }
     }
     copy_wait<0>();
@@ -1239,15 +1301,15 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 {
-    block_sync();
-    if (threadIdx.x == 0) add_release(&s->arrived);
+    if (threadIdx.x == 0) add_release(&s->arrived); // after a block_sync
 }
 
-static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned n)
+static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned meeting)
 {
+    if (!meeting) return;
     if (threadIdx.x == 0) {
         struct patience p = {0, 0};
-        while (load_acquire(&s->arrived) < n) be_patient(p);
+        while (load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
     }
     block_sync();
 }
@@ -1260,7 +1322,7 @@ static __device__ __forceinline__ void meet_last(struct step_sync *s)
 
 template <int DIM>
 static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
-                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  struct step_sync *sync, unsigned meeting,
                                                   int warp, int lane)
 {
     struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
@@ -1274,7 +1336,7 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
         a = item_of(j, item, warp);
         attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
     }
-    meet_wait(sync, n_arrived);
+    meet_wait(sync, meeting);
     while (mine) {
         attend_end<DIM>(sh, j, a, at, vector, warp, lane);
         item += (int)gridDim.x;
@@ -1302,7 +1364,7 @@ static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
 }
 
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
-                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
 {
     float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
@@ -1314,9 +1376,11 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     float scale = 1;
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
-    meet_wait(sync, n_arrived);
+    meet_wait(sync, meeting);
+    if (row >= j.n_expert) return;
     float sums[FEW_TOKENS][2];
     sums_load(sums, j, thread);
+    sums_settle(sums, j, thread);
     sums_leave(sums, j.n_token, norm, warp, lane);
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
@@ -1326,8 +1390,15 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                 bool has = row == (int)blockIdx.x && c == thread * 8;
                 uint4 w = has ? early : __ldg((const uint4 *)(of_row + c));
                 size_t at = (size_t)(unsigned)t * n_col + (unsigned)c;
-                sum += dot_8(w, __ldcg((const uint4 *)(j.hi + at)),
-                             __ldcg((const uint4 *)(j.lo + at)));
+                uint4 hi = load_seen((const uint4 *)(j.hi + at)),
+                      lo = load_seen((const uint4 *)(j.lo + at));
+                struct patience p = {0, 0};
+                while (j.want != NO_TAG && !(all_tagged(hi, j.want) && all_tagged(lo, j.want))) {
+                    hi = load_seen((const uint4 *)(j.hi + at));
+                    lo = load_seen((const uint4 *)(j.lo + at));
+                    be_patient(p);
+                }
+                sum += dot_8(w, hi, lo);
             }
             sum = warp_sum(sum);
             if (lane == 0) part[warp][t] = sum;
@@ -1337,8 +1408,9 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
-            j.out[(size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row] =
-                y * norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
+            y *= norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
+            store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
+                       tagged(y, j.leave));
         }
         block_sync();
     }
@@ -1381,10 +1453,16 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.empty, j.phase ^ 1);
+    struct patience p = {0, 0};
     for (int t = 0; t < j.n_token; t++)
-        for (int e = thread; e < pitch; e += THREADS)
-            order[t * pitch + e] =
-                e < n_expert ? score_order(__ldcg(j.scores + t * n_expert + e)) + 1 : 0;
+        for (int e = thread; e < pitch; e += THREADS) {
+            float score = 0;
+            if (e < n_expert) do {
+                    score = load_seen(j.scores + t * n_expert + e);
+                    be_patient(p);
+                } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
+            order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
+        }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
         (&c.chosen[0][0])[i] = 0;
     block_sync();
@@ -1489,7 +1567,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
         // would not fit the registers.
         asm volatile("" : "+r"(warp), "+r"(lane));
         const struct step_job &job = *(const struct step_job *)near[i % 2];
-        unsigned n_arrived = (unsigned)i * gridDim.x;
         if (i + 1 < list.n && threadIdx.x < JOB_PIECES)
             copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
                     (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
@@ -1497,7 +1574,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (job.kind == JOB_PRODUCT) {
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
             if (!chooses) prefetch_ends(job.product, choice, warp * 32 + lane);
-            meet_wait(list.sync, n_arrived);
+            meet_wait(list.sync, job.meeting);
             if constexpr (MIX)
                 if (chooses) {
                     run_choice(job.product, choice, (float *)room, warp, lane);
@@ -1508,13 +1585,15 @@ __global__ void __launch_bounds__(BLOCK, 1)
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores(job.scores, list.sync, n_arrived, (float *)room, warp, lane);
+                run_scores(job.scores, list.sync, job.meeting, (float *)room, warp, lane);
         } else {
-            run_attend<DIM>(room, &job.attend, list.sync, n_arrived, warp, lane);
+            run_attend<DIM>(room, &job.attend, list.sync, job.meeting, warp, lane);
         }
         copy_commit();
         copy_wait<0>(); // the next job's words
-        if (i + 1 < list.n) meet_arrive(list.sync);
+        block_sync();
+        if (i + 1 < list.n && ((const struct step_job *)near[(i + 1) % 2])->meeting)
+            meet_arrive(list.sync);
     }
     meet_last(list.sync);
 }
@@ -1714,6 +1793,141 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     return ok;
 }
 
+// How the jobs of a list wait for each other
+
+// What a job of this list has written: from where on, how many numbers, with which tag.
+struct written {
+    const void *at;
+    size_t n;
+    unsigned tag;
+    int job, reader; // the last that has read it
+    bool in_turn;    // what was there before has the other tag, all of it
+};
+
+struct job_reads {
+    const void *at;
+    unsigned *want;
+};
+
+struct job_uses {
+    std::vector<struct job_reads> reads;
+    std::vector<struct written> writes;
+    const float *old; // of rows that the job adds to
+    unsigned *leave;
+};
+
+static void writes_numbers(struct job_uses &u, const void *at, size_t n)
+{
+    u.writes.push_back({at, n, NO_TAG, 0, -1, false});
+}
+
+static void writes_act(struct job_uses &u, const struct short_out &o, size_t n)
+{
+    for (const uint16_t *at : o.hi) writes_numbers(u, at, n);
+}
+
+static void uses_of_product(struct job_uses &u, struct product_job *p)
+{
+    size_t n_token = (size_t)p->n_token, n_row = (size_t)p->part[0].n_row;
+    u.leave = &p->leave;
+    u.reads.push_back({p->hi, &p->want});
+    if (p->experts && p->ending == END_GATE) u.reads.push_back({p->scores, &p->want_scores});
+    if (p->ending == END_GATE) {
+        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used : 1) * n_row);
+        return;
+    }
+    for (int i = 0; i < p->n_part; i++) {
+        if (p->part[i].add) u.old = p->part[i].out;
+        writes_numbers(u, p->part[i].out, n_token * (size_t)p->part[i].n_row);
+    }
+    if (p->ending == END_ADD && p->gain) writes_act(u, p->next, n_token * n_row); // and its sums
+}
+
+static struct job_uses uses_of(struct step_job *job)
+{
+    struct job_uses u = {};
+    if (job->kind == JOB_PRODUCT) {
+        uses_of_product(u, &job->product);
+    } else if (job->kind == JOB_SCORES) {
+        struct scores_job *s = &job->scores;
+        u.leave = &s->leave;
+        u.reads.push_back({s->hi, &s->want});
+        writes_numbers(u, s->out, (size_t)(s->n_token * s->n_expert));
+    } else {
+        struct attend_job *a = &job->attend;
+        u.leave = &a->leave;
+        for (const float *p : {a->q, a->k, a->v}) u.reads.push_back({p, &a->want});
+        writes_act(u, a->out, (size_t)(a->n_token * a->n_head * a->cache.head_dim));
+        writes_numbers(u, a->cache.k, 0);
+    }
+    return u;
+}
+
+static struct written *find(std::vector<struct written> &all, const void *at)
+{
+    for (struct written &w : all)
+        if (w.at == at) return &w;
+    return NULL;
+}
+
+// Whether job i may begin before all blocks have ended the job before, since it waits for every
+// number that it takes. When it writes its first number, all blocks have then ended the jobs that
+// it waits for; attention, which waits for what its head takes only, those before.
+static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
+                              const struct job_uses &u, std::vector<struct written> &all)
+{
+    const struct step_job &job = jobs[(size_t)i];
+    bool follows = false, attends = job.kind == JOB_ATTEND;
+    unsigned tag = NO_TAG;
+    for (const struct job_reads &r : u.reads) {
+        const struct written *w = find(all, r.at);
+        if (!w) continue;
+        if (!w->in_turn || (attends && tag != NO_TAG && tag != w->tag)) return false;
+        follows |= w->job == i - 1;
+        tag = w->tag;
+    }
+    for (const struct written &w : u.writes) {
+        const struct written *was = find(all, w.at);
+        if (attends && was && (w.at == job.attend.cache.k || was->reader == i - 1)) return false;
+    }
+    if (!u.old || !follows) return follows;
+    // The block that adds to a row must have written it itself: as many rows are divided alike.
+    const struct written *w = find(all, u.old);
+    if (!w) return true;
+    const struct product_job &was = jobs[(size_t)w->job].product, &is = job.product;
+    return jobs[(size_t)w->job].kind == JOB_PRODUCT && was.n_part == 1 && is.n_part == 1 &&
+           was.n_row == is.n_row && was.ending == is.ending;
+}
+
+// Tags, and where blocks must meet.
+static void synchronise(std::vector<struct step_job> &jobs)
+{
+    std::vector<struct written> all;
+    unsigned n_meeting = 0;
+    for (int i = 0; i < (int)jobs.size(); i++) {
+        struct job_uses u = uses_of(&jobs[(size_t)i]);
+        bool waits = i && waits_for_numbers(jobs, i, u, all);
+        if (i && !waits) jobs[(size_t)i].meeting = ++n_meeting;
+        for (const struct job_reads &r : u.reads) *r.want = NO_TAG;
+        for (const struct job_reads &r : u.reads)
+            if (struct written *w = find(all, r.at)) {
+                w->reader = i;
+                if (waits) *r.want = w->tag;
+            }
+        const struct written *first = find(all, u.writes[0].at);
+        *u.leave = first ? first->tag ^ 1 : 0;
+        for (struct written &w : u.writes) {
+            struct written *was = find(all, w.at);
+            w.tag = *u.leave, w.job = i;
+            w.in_turn = was && was->n == w.n && was->tag != w.tag;
+            if (was)
+                *was = w;
+            else
+                all.push_back(w);
+        }
+    }
+}
+
 void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
@@ -1726,6 +1940,7 @@ void cuda_steps_flush(k_device *d)
         if (q->jobs[i].kind == JOB_PRODUCT)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
+    synchronise(q->jobs);
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
     for (int i = 0; i < PARTS_MAX; i++) list.only_maps[i] = q->maps[(size_t)i];
     if (ok && list.n > 1)

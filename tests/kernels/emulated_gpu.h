@@ -56,7 +56,8 @@ void barrier(int id, int n);
 void emulated_sync_threads();
 void add_release(unsigned *p);
 unsigned load_acquire(const unsigned *p);
-unsigned add_acquire_release(unsigned *p);
+unsigned arrive_of(unsigned *p, unsigned n);
+void emulated_yield();
 void sync_init(unsigned long long *s, unsigned n);
 void sync_expect(unsigned long long *s, unsigned n_bytes);
 void sync_arrive(unsigned long long *s);
@@ -81,6 +82,20 @@ static inline void copy_4(void *shared, const void *global)
 template <int N> static inline void copy_wait()
 {
     emulated_copy_wait(N);
+}
+
+template <typename T> static inline void store_seen(T *p, T x)
+{
+    *(volatile T *)p = x;
+}
+
+// Others may go on, since whoever loads may wait for what they write.
+template <typename T> static inline T load_seen(const T *p)
+{
+    T x;
+    emulated_yield();
+    memcpy(&x, p, sizeof x);
+    return x;
 }
 
 static inline void early_trigger() {}
@@ -126,6 +141,11 @@ static inline unsigned __ballot_sync(unsigned, bool v)
     emulated_exchange(&v, all, sizeof v);
     for (int i = 0; i < 32; i++) bits |= (unsigned)all[i] << i;
     return bits;
+}
+
+static inline bool __any_sync(unsigned mask, bool v)
+{
+    return __ballot_sync(mask, v) != 0;
 }
 
 static inline unsigned __reduce_max_sync(unsigned, unsigned v)
