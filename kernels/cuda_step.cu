@@ -596,8 +596,9 @@ template <int FORM, int MODE> struct x_ring {
     int per;           // units of a step that a warp has
     int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
     int from, to;      // the steps that come next
-    int step;          // of the next load
+    int step, taken;   // of the next load; that have been taken of a group of tiles
     bool whole;        // all steps are there, or asked for
+    bool fresh;        // what was read may not have been written yet
     const unsigned char *lane_at; // a lane's columns of the first unit
     bool lane_has;                // any
 };
@@ -672,36 +673,6 @@ static __device__ __forceinline__ bool all_tagged(uint4 eight, unsigned tag)
     return !(((eight.x ^ tags) | (eight.y ^ tags) | (eight.z ^ tags) | (eight.w ^ tags)) & both);
 }
 
-// Asks again and again for what had not been written when it was read. Of a job that the ring does
-// not hold, what is read later must be there, too.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void x_settle(const struct x_ring<FORM, MODE> &r,
-                                                const struct product_job &j,
-                                                const struct choice<MIX> &c, int warp, int lane)
-{
-    struct patience p = {0, 0};
-    bool missing;
-    if (j.want == NO_TAG) return;
-#pragma unroll 1
-    for (int s = r.depth; s < r.n_step; s++)
-        x_pieces(r, j, c, s, 0, warp, lane, [&](unsigned char *, const uint16_t *from) {
-            while (!all_tagged(load_seen((const uint4 *)from), j.want)) be_patient(p);
-        });
-    do {
-        missing = false;
-        copy_wait<0>();
-#pragma unroll 1
-        for (int s = 0; s < r.depth; s++)
-            x_pieces(r, j, c, s, s, warp, lane, [&](unsigned char *to, const uint16_t *from) {
-                if (all_tagged(*(const uint4 *)to, j.want)) return;
-                missing = true;
-                copy_16(to, from);
-            });
-        copy_commit();
-        be_patient(p);
-    } while (__any_sync(~0u, missing));
-}
-
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct choice<MIX> &c,
@@ -726,13 +697,17 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
         if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
-    r.from = r.to = r.step = 0;
+    r.from = r.to = r.step = r.taken = 0;
+    r.fresh = j.want != NO_TAG;
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
 }
 
-// Waits for the next step's columns.
-template <int FORM, int MODE>
-static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r)
+// Waits for the next step's columns. Of those that had not been written when they were read a lane
+// asks again and again for its own pieces.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r,
+                                              const struct product_job &j,
+                                              const struct choice<MIX> &c, int warp, int lane)
 {
     if (r.whole) {
         copy_wait<0>(); // all were asked for together
@@ -742,6 +717,20 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
         if (r.depth == 4) copy_wait<3>();
         if (r.depth == 2) copy_wait<1>();
         if (r.depth == 1) copy_wait<0>();
+    }
+    struct patience p = {0, 0};
+    while (r.fresh) {
+        bool missing = false;
+        x_pieces(r, j, c, r.taken, r.from, warp, lane,
+                 [&](unsigned char *to, const uint16_t *from) {
+                     if (all_tagged(*(const uint4 *)to, j.want)) return;
+                     missing = true;
+                     copy_16(to, from);
+                 });
+        if (!__any_sync(~0u, missing)) break;
+        copy_commit();
+        copy_wait<0>();
+        be_patient(p);
     }
     __syncwarp();
 }
@@ -776,6 +765,7 @@ static __device__ __forceinline__ void x_done(struct x_ring<FORM, MODE> &r,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
     if (++r.from == r.depth) r.from = 0;
+    if (++r.taken == r.n_step) r.taken = 0, r.fresh = false;
     if (r.whole) return;
     __syncwarp();
     x_load(r, j, c, warp, lane);
@@ -1170,10 +1160,13 @@ static __device__ __forceinline__ void block_sync()
     barrier(2, THREADS);
 }
 
-static constexpr __host__ __device__ int room_for_sums(int mode)
+// Bytes of the sums of a group. There is room for two of them, but for those of 8 tokens.
+static constexpr __host__ __device__ int sums_bytes(int mode)
 {
     return WARPS * TILES * 16 * (mode == WIDE ? 8 : 4) * (int)sizeof(float);
 }
+
+constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
 
 static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
 {
@@ -1201,6 +1194,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
                   "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
+    constexpr int n_red = ROOM_FOR_SUMS / sums_bytes(MODE);
     int end = rows_before(j, c, blockIdx.x + 1), thread = warp * 32 + lane;
     float *red = (float *)room, squares[n_mine] = {};
     struct x_ring<FORM, MODE> xs;
@@ -1211,19 +1205,20 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
+    int row = rows_before(j, c, blockIdx.x);
+    bool leaves_squares = j.ending == END_ADD && j.gain;
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
-    if (rows_before(j, c, blockIdx.x) == end && !(j.ending == END_ADD && j.gain)) return;
-    x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
+    if (row == end && !leaves_squares) return;
+    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
-    x_settle(xs, j, c, warp, lane);
-    sums_settle(sums, j, thread);
-    x_wait(xs);
-    if (thread == 0) *calm = 0;
-    sums_leave(sums, j.n_token, norm, warp, lane);
+    for (int i = 0; row == end && i < xs.n_step; i++) {
+        x_wait(xs, j, c, warp, lane);
+        x_done(xs, j, c, warp, lane);
+    }
     int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
-    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
+    for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
         float acc[TILES][4] = {};
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
@@ -1232,7 +1227,8 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
-            x_wait(xs);
+            x_wait(xs, j, c, warp, lane);
+            if (thread == 0) *calm = 0;
             if constexpr (keeps_x) {
 #pragma unroll
                 for (int k = 0; k < UNITS; k++) take_x(x[k], xs, j, c, k, n, first, warp, lane);
@@ -1274,7 +1270,11 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
         if (row + g.n_row >= end) {
             if (thread == 0) *calm = 1;
         }
-        block_sync(); // the sums of the group before have been read
+        if (is_first) {
+            sums_settle(sums, j, thread);
+            sums_leave(sums, j.n_token, norm, warp, lane);
+        }
+        if (n_red == 1) block_sync(); // the sums of the group before have been read
 #pragma unroll
         for (int t = 0; t < TILES; t++)
             if (t < g.n) leave_sums<MODE>(red, acc[t], t, warp, lane);
@@ -1282,8 +1282,11 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             squares[i] += finish<FORM, MODE>(j, g, red, norm, mine[i], thread + i * THREADS);
+        // When all have met again, these have been read.
+        if (n_red == 2)
+            red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));
     }
-    if (j.ending == END_ADD && j.gain) {
+    if (leaves_squares) {
 #pragma unroll
         for (int i = 0; i < n_mine; i++) {
             float sum = warp_sum(squares[i]);
@@ -1645,7 +1648,7 @@ static size_t shared_of(const k_device *d)
 {
     bool small = is_small(d);
     size_t ring = (size_t)ring_bytes(small);
-    size_t product = (size_t)(room_for_sums(WIDE) + WARPS * x_ring_size(small));
+    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_size(small));
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / 2; // half as many takers
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
     return ring + (attend > product ? attend : product);
