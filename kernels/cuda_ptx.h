@@ -136,6 +136,18 @@ static __device__ __forceinline__ long long nanoseconds()
     return now;
 }
 
+// A number stays in its register, and what it is, is not known any more.
+static __device__ __forceinline__ void keep_number(unsigned &x)
+{
+    asm volatile("" : "+r"(x));
+}
+
+// The same of a pointer.
+template <typename T> static __device__ __forceinline__ void keep_pointer(T *&p)
+{
+    asm volatile("" : "+l"(p));
+}
+
 static __device__ __forceinline__ unsigned shared_address(const void *p)
 {
     return (unsigned)__cvta_generic_to_shared(p);
@@ -290,6 +302,26 @@ static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], 
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// D = A B: whoever begins with zeros need not make them.
+
+static __device__ __forceinline__ void mma_bf16_first(float d[4], const unsigned a[4], unsigned b0,
+                                                      unsigned b1)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+}
+
+static __device__ __forceinline__ void mma_f16_first(float d[4], const unsigned a[4], unsigned b0,
+                                                     unsigned b1)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
 }
 
 static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)

@@ -594,6 +594,7 @@ template <int FORM, int MODE> struct x_ring {
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
     int per;           // units of a step that a warp has
+    int unit_bytes;    // of all tokens
     int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
     int from, to;      // the steps that come next
     int step, taken;   // of the next load; that have been taken of a group of tiles
@@ -686,7 +687,8 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.lane_has = exists;
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
-    int n_bytes = r.per * j.n_token * r.token_bytes;
+    r.unit_bytes = j.n_token * r.token_bytes;
+    int n_bytes = r.per * r.unit_bytes;
     r.depth = n_bytes <= X_RING / 16  ? 16
               : n_bytes <= X_RING / 8 ? 8
               : n_bytes <= X_RING / 4 ? 4
@@ -735,13 +737,30 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
     __syncwarp();
 }
 
+template <int FORM> static __device__ __forceinline__ void keep_fragment(struct fragment<FORM> &f)
+{
+#pragma unroll
+    for (unsigned &v : f.v) keep_number(v);
+}
+
+// A lane's columns of one unit.
+template <int FORM>
+static __device__ __forceinline__ void x_read(struct fragment<FORM> &f, const unsigned char *from)
+{
+#pragma unroll
+    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+        uint4 v = ((const uint4 *)from)[i];
+        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
+        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
+    }
+}
+
 // Unit k of them, which is unit u of the job. Lanes without columns keep what they have: zeros.
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r,
                                               struct fragment<FORM> &f, const struct product_job &j,
                                               const struct choice<MIX> &c, int k, int u, int lane)
 {
-    const unsigned char *from = r.lane_at + (r.from * r.per + k) * j.n_token * r.token_bytes;
     bool exists = r.lane_has;
     if constexpr (MIX)
         if (j.n_token > 1) { // one token has chosen all
@@ -749,13 +768,7 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
             exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at);
             if (!exists) f = {};
         }
-#pragma unroll
-    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
-        if (!exists) continue;
-        uint4 v = ((const uint4 *)from)[i];
-        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
-        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
-    }
+    if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes);
 }
 
 // They are not needed any more.
@@ -842,7 +855,7 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
     lane_block_scales<FORM>(raw.scales[1], scale[1]);
 #pragma unroll
     for (int b = 0; b < n_block; b++) {
-        float c[4] = {0, 0, 0, 0};
+        float c[4];
 #pragma unroll
         for (int i = b * words; i < (b + 1) * words; i++) {
             const unsigned w[2][4] = {{raw.row[0].x, raw.row[0].y, raw.row[0].z, raw.row[0].w},
@@ -854,7 +867,8 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
             for (int s = 0; s < 2; s++) {
                 const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1],
                                        bottom[2 * s + 1]};
-                mma_unit<FORM>(c, a, f.v[4 * i + 2 * s], f.v[4 * i + 2 * s + 1]);
+                mma_unit<FORM>(i == b * words && s == 0, c, a, f.v[4 * i + 2 * s],
+                               f.v[4 * i + 2 * s + 1]);
             }
         }
         sum[0] += (c[0] + c[1]) * scale[0][b];
@@ -873,7 +887,7 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
 #pragma unroll
     for (int s = 0; s < n / 2; s++) {
         const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
-        mma_unit<FORM>(sum, a, f.v[2 * s], f.v[2 * s + 1]);
+        mma_unit<FORM>(s == 0, sum, a, f.v[2 * s], f.v[2 * s + 1]);
     }
 }
 
@@ -1148,10 +1162,12 @@ static __device__ __forceinline__ void
 take_x(struct fragment<FORM> &f, const struct x_ring<FORM, MODE> &xs, const struct product_job &j,
        const struct choice<MIX> &c, int k, int n, int first, int warp, int lane)
 {
-    if (k < n)
+    if (k < n) {
         x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
-    else
+    } else {
         f = {};
+        keep_fragment(f); // made here only
+    }
 }
 
 // The warps that multiply meet among themselves.
@@ -1230,8 +1246,15 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             x_wait(xs, j, c, warp, lane);
             if (thread == 0) *calm = 0;
             if constexpr (keeps_x) {
+                // Nearly always: without a branch between them.
+                bool at_once = n == UNITS && (!MIX || j.n_token == 1);
+                if (at_once && xs.lane_has)
 #pragma unroll
-                for (int k = 0; k < UNITS; k++) take_x(x[k], xs, j, c, k, n, first, warp, lane);
+                    for (int k = 0; k < UNITS; k++)
+                        x_read<FORM>(x[k], xs.lane_at + (xs.from * xs.per + k) * xs.unit_bytes);
+#pragma unroll
+                for (int k = 0; k < UNITS && !at_once; k++)
+                    take_x(x[k], xs, j, c, k, n, first, warp, lane);
             }
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
@@ -1259,6 +1282,10 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                         for (int i = 0; i < n_here; i++)
                             take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
                     multiply<FORM, MODE, scaled>(n_here, acc[0], raw, x + (keeps_x ? k : 0), block);
+                    // Otherwise the zeros of lanes without columns would be made again each time.
+                    if (!keeps_x)
+#pragma unroll
+                        for (int i = 0; i < n_here; i++) keep_fragment(x[i]);
                 }
                 __syncwarp();
                 if (lane == 0) sync_arrive(&s->empty);
@@ -1565,6 +1592,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     take_registers<REGISTERS>();
     struct ring_at at = {0, 0};
+    struct stage_sync *stages = sync; // in a register, not found anew at each use
+    keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
         // What follows from these is to be found anew for each job: kept for the whole list, it
         // would not fit the registers.
@@ -1584,7 +1613,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
                     if (threadIdx.x == 0) calm = 0; // nothing has been asked for
                     prefetch_ends(job.product, choice, warp * 32 + lane);
                 }
-            run_product<FORM, MODE>(job.product, choice, ring, sync, at, room, norm, warp, lane,
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)

@@ -110,6 +110,10 @@ static inline void bring_line_near(const void *) {}
 
 static inline void bring_map_near(const struct tensor_map *) {}
 
+static inline void keep_number(unsigned &) {}
+
+template <typename T> static inline void keep_pointer(T *&) {}
+
 static inline size_t shared_address(const void *p)
 {
     return (size_t)p;
@@ -221,6 +225,18 @@ static inline void mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsign
 
 static inline void mma_f16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
+    emulated_mma(d, a, b0, b1, false);
+}
+
+static inline void mma_bf16_first(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    for (int i = 0; i < 4; i++) d[i] = 0;
+    emulated_mma(d, a, b0, b1, true);
+}
+
+static inline void mma_f16_first(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    for (int i = 0; i < 4; i++) d[i] = 0;
     emulated_mma(d, a, b0, b1, false);
 }
 
