@@ -1446,19 +1446,16 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     }
 }
 
-static __device__ __forceinline__ struct expert_place expert_place_of(const struct product_job &j,
-                                                                      int expert)
+// But for the maps, which others may be reading.
+static __device__ __forceinline__ void place_expert(struct expert_place &at,
+                                                    const struct product_job &j, int expert)
 {
-    const struct k_matrix *list = j.experts;
-    struct expert_place at;
-    at.maps = j.expert_maps + expert * EXPERT_MATRICES;
 #pragma unroll
     for (int i = 0; i < EXPERT_MATRICES; i++) {
-        const struct k_matrix *w = list + expert * EXPERT_MATRICES + i;
+        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
         at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
-    return at;
 }
 
 // Bits of experts, a word of 32 after the other; how many come before an expert.
@@ -1512,11 +1509,25 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
             if (!better) c.top[t] = score_of_order(mine - 1);
         }
     block_sync();
+    // What the warps that ask wait for first.
     const unsigned *any = c.chosen[FEW_TOKENS];
+    for (int e = thread; e < n_expert; e += THREADS)
+        if (has_bit(any, e))
+            c.place[bits_before(any, e)].maps = j.expert_maps + e * EXPERT_MATRICES;
+    if (warp == WARPS - 1) {
+        unsigned n =
+            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
+        if (lane == 0) {
+            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
+            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
+        }
+    }
+    block_sync();
+    if (thread == 0) sync_arrive(&c.sync.full);
     for (int e = thread; e < n_expert; e += THREADS) {
         if (!has_bit(any, e)) continue;
         int u = bits_before(any, e);
-        c.place[u] = expert_place_of(j, e);
+        place_expert(c.place[u], j, e);
         for (int t = 0; t < j.n_token; t++)
             c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
                                                                    : (int)NO_RANK);
@@ -1534,16 +1545,7 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
                 c.weight[warp][bits_before(c.chosen[warp], e)] =
                     expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
     }
-    if (warp == WARPS - 1) {
-        unsigned n =
-            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
-        if (lane == 0) {
-            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
-            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
-        }
-    }
     block_sync();
-    if (thread == 0) sync_arrive(&c.sync.full);
 }
 
 // A job's words, from where they are kept to shared memory.
