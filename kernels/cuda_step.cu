@@ -877,7 +877,8 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
 }
 
 template <int FORM>
-static __device__ __forceinline__ void multiply_unit(float sum[4], const struct raw_unit<FORM> &raw,
+static __device__ __forceinline__ void multiply_unit(bool is_first, float sum[4],
+                                                     const struct raw_unit<FORM> &raw,
                                                      const struct fragment<FORM> &f)
 {
     constexpr int n = 2 * unit<FORM>::steps;
@@ -887,7 +888,7 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
 #pragma unroll
     for (int s = 0; s < n / 2; s++) {
         const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
-        mma_unit<FORM>(s == 0, sum, a, f.v[2 * s], f.v[2 * s + 1]);
+        mma_unit<FORM>(is_first && s == 0, sum, a, f.v[2 * s], f.v[2 * s + 1]);
     }
 }
 
@@ -904,7 +905,7 @@ multiply(int n, float acc[4], const struct raw_unit<FORM> *raw, const struct fra
         if constexpr (MODE == ONE)
             multiply_blocks<FORM>(c[k], raw[k], f[k]);
         else
-            multiply_unit<FORM>(c[k], raw[k], f[k]);
+            multiply_unit<FORM>(true, c[k], raw[k], f[k]);
 #pragma unroll
     for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
         acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
@@ -1184,10 +1185,10 @@ static constexpr __host__ __device__ int sums_bytes(int mode)
 
 constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
 
-static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
+template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[TILES][N])
 {
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N; i++) {
         float first = acc[0][i];
 #pragma unroll
         for (int t = 0; t + 1 < TILES; t++) acc[t][i] = acc[t + 1][i];
@@ -1218,7 +1219,11 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
-    constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
+    constexpr bool keeps_x = !IS_SMALL;
+    constexpr bool turns = unit<FORM>::is_fp4;
+    // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
+    // are shorter than one.
+    constexpr int n_chain = turns || scaled ? 1 : 2;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
     int row = rows_before(j, c, blockIdx.x);
@@ -1235,7 +1240,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
     for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
-        float acc[TILES][4] = {};
+        float acc[TILES][4 * n_chain] = {};
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
@@ -1258,8 +1263,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
             }
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
-#pragma unroll 1
-            for (int t = 0; t < g.n; t++) {
+            auto take_tile = [&](int t, float *sum) {
                 struct stage_sync *s = &sync[stage_of(at.n)];
                 sync_wait(&s->full, phase_of(at.n));
                 const unsigned char *stage = ring + ring_take(at, shape.size);
@@ -1281,7 +1285,14 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
                         for (int i = 0; i < n_here; i++)
                             take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
-                    multiply<FORM, MODE, scaled>(n_here, acc[0], raw, x + (keeps_x ? k : 0), block);
+                    if constexpr (n_chain == 2)
+#pragma unroll
+                        for (int i = 0; i < n_here; i++)
+                            multiply_unit<FORM>(false, sum + 4 * i, raw[i],
+                                                x[(keeps_x ? k : 0) + i]);
+                    else
+                        multiply<FORM, MODE, scaled>(n_here, sum, raw, x + (keeps_x ? k : 0),
+                                                     block);
                     // Otherwise the zeros of lanes without columns would be made again each time.
                     if (!keeps_x)
 #pragma unroll
@@ -1289,9 +1300,19 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                 }
                 __syncwarp();
                 if (lane == 0) sync_arrive(&s->empty);
-                turn_sums(acc);
+            };
+            if constexpr (turns) {
+#pragma unroll 1
+                for (int t = 0; t < g.n; t++) {
+                    take_tile(t, acc[0]);
+                    turn_sums(acc);
+                }
+                for (int t = g.n; t < TILES; t++) turn_sums(acc);
+            } else {
+#pragma unroll
+                for (int t = 0; t < TILES; t++)
+                    if (t < g.n) take_tile(t, acc[t]);
             }
-            for (int t = g.n; t < TILES; t++) turn_sums(acc);
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
@@ -1303,8 +1324,12 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
         }
         if (n_red == 1) block_sync(); // the sums of the group before have been read
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
-            if (t < g.n) leave_sums<MODE>(red, acc[t], t, warp, lane);
+        for (int t = 0; t < TILES; t++) {
+            if (t >= g.n) break;
+#pragma unroll
+            for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
+            leave_sums<MODE>(red, acc[t], t, warp, lane);
+        }
         block_sync();
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
