@@ -70,13 +70,11 @@ static void device_close(k_device *d)
     if (!d) return;
     cuda_steps_close(d);
     cuda_lt_close(d);
+    cuda_sample_close(d);
     if (d->stream) cudaStreamDestroy(d->stream);
     for (int i = 0; i < 3; i++) cudaFree(d->scratch[i]);
     cudaFree(d->parts);
     cudaFree(d->counters);
-    cudaFree(d->argmax_mask);
-    cudaFree(d->argmax_best);
-    cudaFreeHost(d->argmax_host);
     cudaFree(d->read_sum);
     delete d;
 }
@@ -94,11 +92,8 @@ static k_device *device_open(int n_thread, err *e)
         cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
         cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
         cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
-        cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
-        cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
-        cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
         cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
-        cuda_steps_open(d) && cuda_lt_open(d);
+        cuda_sample_open(d) && cuda_steps_open(d) && cuda_lt_open(d);
     if (ok) return d;
     err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
     device_close(d);
@@ -460,6 +455,7 @@ extern const struct k_ops k_cuda = {
     .mix_room = cuda_mix_room,
     .mix = locked<cuda_mix>::list,
     .argmax = locked<cuda_argmax>::call,
+    .sample = locked<cuda_sample>::call,
     .fill = locked<cuda_fill>::call,
     .read_all = locked<cuda_read_all>::call,
 };

@@ -577,6 +577,76 @@ static void test_argmax(struct pair *x)
     }
 }
 
+// Rows of logits of every kind that a draw may meet.
+static void random_logits(struct pair *x, int kind, float *in, int n)
+{
+    double scale = kind % 3 == 0 ? 0.01 : kind % 3 == 1 ? 3 : 30;
+    for (int k = 0; k < n; k++) {
+        in[k] = (float)(rng_normal(&x->random) * scale);
+        if (kind % 5 == 1) in[k] = (float)pick(x, 0, 3) - 2; // many equals
+        if (kind % 7 == 2 && pick(x, 0, 3) == 0) in[k] = NAN;
+        if (kind % 7 == 3 && pick(x, 0, 3)) in[k] = -INFINITY;
+        if (kind % 11 == 4) in[k] = k % 2 ? -0.0f : 0.0f;
+        if (kind % 13 == 5) in[k] = 5 + (float)k * 0x1p-21f; // all but equal
+        if (kind % 31 == 6) in[k] = -INFINITY;
+        if (kind % 31 == 7 && pick(x, 0, 2 * (size_t)n) == 0) in[k] = INFINITY;
+    }
+}
+
+static struct k_sampling random_sampling(struct pair *x, int n)
+{
+    static const float temperatures[] = {1, 0.6f, 0.05f, 1e-30f, 3, 1e30f, 0, 1};
+    static const float top_p[] = {1, 0.9f, 0.5f, 0.999f, 1e-30f, 0};
+    static const float min_p[] = {0, 0.05f, 1e-6f, 1};
+    static const int top_k[] = {1, 2, 20, 64, 1000, 1500};
+    struct k_sampling how = {
+        .temperature = temperatures[pick(x, 0, 7)], .top_p = 1, .word = rng_u64(&x->random)};
+    if (pick(x, 0, 1)) how.top_p = top_p[pick(x, 0, 5)];
+    if (pick(x, 0, 2) == 0) how.min_p = min_p[pick(x, 0, 3)];
+    if (pick(x, 0, 2) == 0)
+        how.top_k = pick(x, 0, 3) ? top_k[pick(x, 0, 5)] : (int)pick(x, 1, (size_t)n + 2);
+    if (pick(x, 0, 15) == 0) how.word = UINT64_MAX;
+    if (pick(x, 0, 15) == 0) how.word = 0;
+    return how;
+}
+
+// The same index, whatever the logits, the mask and the settings are.
+static void check_sample(struct pair *x, int kind, int n)
+{
+    float *in = floats(x, (size_t)n, 1);
+    uint64_t *mask = mem_new(((size_t)n + 63) / 64 * sizeof *mask);
+    uint64_t *room = mem_new((size_t)n * sizeof *room);
+    static const size_t rarity[] = {0, 1, 9, 1000};
+    size_t one_in = rarity[pick(x, 0, 3)];
+    const uint64_t *m = pick(x, 0, 2) ? NULL : mask;
+    random_logits(x, kind, in, n);
+    for (int k = 0; k < n; k++)
+        if (pick(x, 0, one_in) == 0) mask[k / 64] |= (uint64_t)1 << k % 64;
+    if (kind % 17 == 3) memset(mask, 0, ((size_t)n + 63) / 64 * sizeof *mask);
+    float *sent_in = sent(x, in, (size_t)n);
+    for (int i = 0; i < 8; i++) {
+        struct k_sampling how = random_sampling(x, n);
+        int32_t fast = x->fast->sample(x->fast_device, sent_in, n, m, &how, room);
+        int32_t ref = k_ref.sample(x->ref_device, in, n, m, &how, room);
+        if (fast != ref)
+            fail_msg("%s sample %d of %d: %d, reference %d (temperature %g, top-p %g, min-p %g, "
+                     "top-k %d, word %llx)",
+                     x->fast->name, kind, n, fast, ref, (double)how.temperature, (double)how.top_p,
+                     (double)how.min_p, how.top_k, (unsigned long long)how.word);
+    }
+    dropped(x, sent_in);
+    free(in);
+    free(mask);
+    free(room);
+}
+
+static void test_sample(struct pair *x)
+{
+    for (int i = 0; i < 200; i++) check_sample(x, i, (int)pick(x, 1, i % 4 ? 3000 : 100));
+    for (int i = 0; i < 8; i++) check_sample(x, i, i % 2 ? 151936 : 128256 + i);
+    check_sample(x, 1, 1 << 20);
+}
+
 static void test_fill(struct pair *x)
 {
     size_t n = 1003;
@@ -1158,6 +1228,7 @@ static void test_instance(void **state)
         test_swiglu,
         test_sum_rows,
         test_argmax,
+        test_sample,
         test_fill,
         test_fused,
         test_mix,
