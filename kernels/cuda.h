@@ -158,6 +158,10 @@ void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_to
 bool cuda_lt_open(k_device *d);
 void cuda_lt_close(k_device *d);
 bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n_token);
+// Why a product of that many tokens is not taken, "" when nobody would expect it to be; NULL: it
+// is.
+const char *cuda_lt_refuses(k_device *d, const struct k_product *p, int n_token);
+bool cuda_lt_scales_rows(k_device *d, const struct k_matrix *w, int n_token); // of one it takes
 void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
 
 // Jobs for few tokens, x in FORM_PAIR.

@@ -207,6 +207,10 @@ struct k_ops {
                  float eps); // a = rms_norm(x)
     void (*project)(k_device *d, const k_act *a, int n_token, const struct k_product *p,
                     int n_product); // matmul of an act
+    // How n_token tokens meet p->w, in words for people; `runs`: as experts do. Neither p->out nor
+    // the weights' values are looked at. NULL: there is nothing to choose from.
+    void (*explain)(k_device *d, const struct k_product *p, int n_token, bool runs, char *text,
+                    size_t n);
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);

@@ -1,15 +1,17 @@
 // If this fails, the model that runs on the GPU is not the one that runs on the CPU: greedy
 // continuations of the built-in model differ where the CPU's logits leave no doubt, a run is not
-// repeated bit for bit, or steps of several tokens give other logits than steps of one. The same
-// for small mixtures of experts with random weights, of each kind of weights that has a fast
-// kernel, and of a shape that has none.
+// repeated bit for bit, steps of several tokens give other logits than steps of one, or tokens are
+// drawn otherwise than by definition. The same for small mixtures of experts with random weights,
+// of each kind of weights that has a fast kernel, and of a shape that has none.
 //
 // Keys, values and the input of products are shorter on the GPU (bf16 and pairs of bf16), so logits
 // differ by a little; a token may differ only where the CPU's two best are nearer than that.
 #include "test.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/products.h"
 #include "engine/session.h"
 
 #include <math.h>
@@ -196,6 +198,53 @@ static void test_runs_repeat(void **state)
     free(first);
 }
 
+// A draw on the GPU is the one that the definition makes from the same logits and seed.
+static void test_draws_are_those_of_the_definition(void **state)
+{
+    static const struct sample_options sets[] = {
+        {.temperature = 1, .top_p = 1},
+        {.temperature = 0.8f, .top_p = 0.95f, .top_k = 40},
+        {.temperature = 1.3f, .top_p = 0.9f, .min_p = 0.02f},
+        {.temperature = 100, .top_p = 0.99f},
+    };
+    err e = {0};
+    struct side gpu = open_side(*state, "cuda");
+    int n = gpu.en ? tokenizer_size(engine_tokenizer(gpu.en)) : gpu.n_vocab;
+    k_device *ref = k_ref.open(0, &e);
+    uint64_t *room = mem_new((size_t)n * sizeof *room);
+    rng r = rng_seed(3);
+    session_seed(gpu.s, 3);
+    start(&gpu, texts[1]);
+    for (int i = 0; i < N_STEP / 2; i++) {
+        const struct sample_options *o = &sets[i % 4];
+        const struct k_sampling how = {o->temperature, o->top_p, o->min_p, o->top_k, rng_u64(&r)};
+        int32_t token = session_sample(gpu.s, o, NULL);
+        assert_int_equal(token, k_ref.sample(ref, session_logits(gpu.s), n, NULL, &how, room));
+        step(&gpu, token);
+    }
+    k_ref.close(ref);
+    free(room);
+    close_side(&gpu);
+}
+
+static void count_ways(void *context, const struct product_kind *k)
+{
+    print_message("prefill: %s%s [%d, %d]: %s\n", k->weights, k->blocks ? " in blocks" : "",
+                  k->n_row, k->n_col, k->how);
+    assert_true(*k->how);
+    ++*(int *)context;
+}
+
+// Five kinds of weights, four shapes.
+static void test_ways_of_products(void **state)
+{
+    (void)state;
+    int n = 0;
+    err e = {0};
+    if (products_typical(count_ways, &n, &e)) fail_msg("%s", e.msg);
+    assert_int_equal(n, 20);
+}
+
 static void test_rows_are_steps(void **state)
 {
     struct side one = open_side(*state, "cuda"), many = open_side(*state, "cuda");
@@ -244,7 +293,15 @@ int main(int argc, char **argv)
                                 mxfp4 = {K_MXFP4, 512, 512, 12, 3, true},
                                 odd = {K_E4M3, 192, 40, 9, 3, true};
     const struct CMUnitTest tests[] = {
-        WITH(NULL), WITH(&fp8), WITH(&bf16), WITH(&nvfp4), WITH(&mxfp4), WITH(&odd),
+        WITH(NULL),
+        WITH(&fp8),
+        WITH(&bf16),
+        WITH(&nvfp4),
+        WITH(&mxfp4),
+        WITH(&odd),
+        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, NULL),
+        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, (void *)&fp8),
+        cmocka_unit_test(test_ways_of_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "engine/decode_bench.h"
 #include "engine/engine.h"
 #include "engine/product_bench.h"
+#include "engine/products.h"
 #include "engine/session.h"
 #include "tiny_model.h"
 
@@ -538,6 +539,44 @@ static void test_decode_bench(void **state)
     assert_non_null(strstr(e.msg, "colossus"));
 }
 
+// Every shape of a layer's products once, and nothing to say about them: a CPU has one way.
+struct shapes {
+    int n, shape[16][2];
+};
+
+static void add_shape(void *context, const struct product_kind *k)
+{
+    struct shapes *s = context;
+    assert_true(s->n < 16);
+    assert_string_equal(k->how, "");
+    assert_string_equal(k->weights, engine_info(en)->weight_type);
+    assert_false(k->experts);
+    s->shape[s->n][0] = k->n_row;
+    s->shape[s->n++][1] = k->n_col;
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    const struct engine_info *i = engine_info(en);
+    int q = i->n_head * i->head_dim, kv = i->n_kv_head * i->head_dim;
+    const int want[][2] = {
+        {q, i->dim}, {kv, i->dim}, {i->dim, q}, {i->ffn_dim, i->dim}, {i->dim, i->ffn_dim}};
+    struct shapes s = {0};
+    products_of_engine(en, add_shape, &s);
+    for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
+        int n_found = 0;
+        for (int j = 0; j < s.n; j++) n_found += !memcmp(s.shape[j], want[k], sizeof want[k]);
+        assert_int_equal(n_found, 1);
+    }
+    for (int j = 0; j < s.n; j++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof want / sizeof *want; k++)
+            known |= !memcmp(s.shape[j], want[k], sizeof want[k]);
+        assert_true(known);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_shipped_model_says_what_it_said),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_product_bench),
         cmocka_unit_test(test_steps_of_several),
         cmocka_unit_test(test_appending_many),
