@@ -43,6 +43,10 @@ enum {
     PLACE_BITS = 32 + INDEX_BITS,
     ROOMS = 3
 };
+
+// After which a block that waits for the others gives up.
+constexpr long long PATIENCE_NS = 20000000000ll;
+
 static_assert(K_SAMPLE_MAX == 1 << INDEX_BITS, "an index fits a place");
 static_assert((PLACE_BITS - 4 * DIGIT) <= 10, "after four digits what is left fits the list");
 
@@ -168,8 +172,13 @@ static __device__ void meet(struct drawing *d)
     d->n_met++;
     __syncthreads();
     if (threadIdx.x == 0) {
+        long long start = 0;
         add_release(&s->arrived);
-        while (load_acquire(&s->arrived) < d->n_met * gridDim.x) continue;
+        for (unsigned tries = 1; load_acquire(&s->arrived) < d->n_met * gridDim.x; tries++) {
+            if (tries % 4096) continue;
+            if (!start) start = nanoseconds();
+            if (nanoseconds() - start > PATIENCE_NS) give_up();
+        }
     }
     __syncthreads();
 }

@@ -19,8 +19,8 @@
 enum { N_STEP = 120 };
 static const double logit_limit = 0.25;
 // Where two experts' scores are as good as equal, CPU and GPU may choose different ones, and then
-// all logits of the step differ: so many steps of a mixture may.
-static const int far_limit = N_STEP / 10;
+// all logits of the step differ: one in so many steps of a mixture may.
+enum { FAR_ONE_IN = 10 };
 
 static const char *model_dir = HEARTH_SOURCE_DIR "/engine/builtin-model";
 static const char *const texts[] = {
@@ -30,6 +30,7 @@ static const char *const texts[] = {
     "file called sum.txt and tell me what you did.<|im_end|>\n<|im_start|>assistant\n",
 };
 enum { N_TEXT = sizeof texts / sizeof *texts };
+static int n_step = N_STEP, n_text = N_TEXT; // fewer under a checker of memory or races
 
 // A mixture of experts; without one it is the built-in model.
 struct mixture {
@@ -145,10 +146,10 @@ static void test_greedy_as_on_the_cpu(void **state)
     struct side gpu = open_side(*state, "cuda"), cpu = open_side(*state, "cpu");
     double worst = 0;
     int n_differ = 0, n_far = 0;
-    for (int t = 0; t < N_TEXT; t++) {
+    for (int t = 0; t < n_text; t++) {
         start(&gpu, texts[t]);
         start(&cpu, texts[t]);
-        for (int i = 0; i < N_STEP; i++) {
+        for (int i = 0; i < n_step; i++) {
             double differ = largest_difference(&gpu, &cpu);
             if (!(differ <= worst)) worst = differ;
             n_far += !(differ <= logit_limit);
@@ -166,8 +167,8 @@ static void test_greedy_as_on_the_cpu(void **state)
     }
     print_message("largest difference of a logit %.3g, over %g in %d steps; %d of %d greedy tokens "
                   "differ\n",
-                  worst, logit_limit, n_far, n_differ, N_TEXT * N_STEP);
-    assert_true(n_far <= (*state ? far_limit : 0));
+                  worst, logit_limit, n_far, n_differ, n_text * n_step);
+    assert_true(n_far <= (*state ? n_step / FAR_ONE_IN : 0));
     close_side(&gpu);
     close_side(&cpu);
 }
@@ -182,7 +183,7 @@ static void test_runs_repeat(void **state)
         n_vocab = gpu.n_vocab;
         if (!first) first = mem_new((size_t)n_vocab * N_STEP * sizeof *first);
         start(&gpu, texts[2]);
-        for (int i = 0; i < N_STEP; i++) {
+        for (int i = 0; i < n_step; i++) {
             float *at = first + (size_t)i * (size_t)n_vocab;
             int32_t token = greedy(&gpu);
             if (run == 0) {
@@ -215,7 +216,7 @@ static void test_draws_are_those_of_the_definition(void **state)
     rng r = rng_seed(3);
     session_seed(gpu.s, 3);
     start(&gpu, texts[1]);
-    for (int i = 0; i < N_STEP / 2; i++) {
+    for (int i = 0; i < n_step / 2; i++) {
         const struct sample_options *o = &sets[i % 4];
         const struct k_sampling how = {o->temperature, o->top_p, o->min_p, o->top_k, rng_u64(&r)};
         int32_t token = session_sample(gpu.s, o, NULL);
@@ -271,6 +272,7 @@ int main(int argc, char **argv)
 {
     err e = {0};
     if (argc > 1) model_dir = argv[1];
+    if (argc > 2 && !strcmp(argv[2], "small")) n_step = 12, n_text = 1;
 #ifdef HEARTH_CUDA
     k_device *d = k_cuda.open(0, &e);
     if (!d) {
