@@ -170,6 +170,7 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
         bench kernel-$weights-28672x8192 kernel --weights $weights --n 28672 --k 8192 --repeat 9
         bench kernel-$weights-4096x14336 kernel --weights $weights --n 4096 --k 14336 --repeat 9
     done
+    bench sample sample
     decode() { # SHAPE WEIGHTS PROMPT DECODE [ROWS]
         bench "decode-$1-$2-$3-$4${5:+-rows-$5}" decode --shape "$1" --weights "$2" --prompt "$3" \
             --decode "$4" ${5:+--rows "$5"}
