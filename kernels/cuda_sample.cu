@@ -18,8 +18,8 @@
 // All blocks meet after each step, and what they gathered leads all of them to the same next one,
 // because sums are whole numbers. They can meet, because all of them are on the GPU at the same
 // time: there is at most one for each multiprocessor, and what was launched before ends without
-// them. Usually a draw is three meetings. What a step gathers is in one of three rooms, so that the
-// next but one can be cleared while the last is read.
+// them. Usually a draw is three meetings. What a step gathers is in one of three rooms: one is
+// being filled, the one before it still being read, and the one after it cleared.
 #include "kernels/cuda.h"
 #include "kernels/sample.h"
 
