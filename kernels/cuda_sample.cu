@@ -348,11 +348,7 @@ static __device__ void list_bound(struct drawing *d, const struct bins *all, boo
     struct block_room *r = d->room;
     struct crossing at = find(r, all, by_count, bound);
     struct window w = {at.bin, at.bin, PLACE_BITS, 0};
-    if (at.count_before + at.count <= LIST) {
-        w.bin_low = 0;
-        take_list(d, w, 0, 0);
-        return;
-    }
+    if (at.count_before + at.count <= LIST) w.bin_low = 0, at.weight_before = at.count_before = 0;
     for (int shift = PLACE_BITS - DIGIT; at.count > LIST; shift -= DIGIT) {
         bins_clear(r);
         each(d, w, [&](word64 place, unsigned, word64 weight, float) {
@@ -412,21 +408,30 @@ static __device__ struct bins measure(struct drawing *d, word64 *near)
     return bins_get(r, to);
 }
 
+// The questions in turn. One after another in one place: three copies of the code would have to
+// come from memory, which takes longer than to run them.
 static __device__ unsigned draw(struct drawing *d)
 {
+    enum { TOP_K, TOP_P, DRAW };
     const struct sample_rule *rule = &d->job->rule;
-    word64 near, nucleus, kept;
+    word64 near, nucleus = ~0ull, through;
+    unsigned index = 0;
     struct bins all = measure(d, &near);
     word64 mass = d->room->total_weight;
-    if (rule->top_k < d->room->total_count) {
-        select_bound(d, &all, true, rule->top_k, &mass);
+    bool cuts_number = rule->top_k < d->room->total_count;
+#pragma unroll 1
+    for (int question = TOP_K; question <= DRAW; question++) {
+        if (question == TOP_K && !cuts_number) continue;
+        if (question == TOP_P && !rule->top_p) continue;
+        word64 kept = min(min(mass, near), nucleus);
+        word64 bound = question == TOP_K   ? rule->top_k
+                       : question == TOP_P ? sample_limit(mass, rule->top_p)
+                                           : sample_target(kept, rule->word) + 1;
+        index = select_bound(d, &all, question == TOP_K, bound, &through);
+        if (question == TOP_K) mass = through;
+        if (question == TOP_P) nucleus = through;
     }
-    kept = min(mass, near);
-    if (rule->top_p) {
-        select_bound(d, &all, false, sample_limit(mass, rule->top_p), &nucleus);
-        kept = min(kept, nucleus);
-    }
-    return select_bound(d, &all, false, sample_target(kept, rule->word) + 1, &mass);
+    return index;
 }
 
 __global__ void __launch_bounds__(THREADS) sample_kernel(struct sample_job job)
