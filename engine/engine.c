@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/model.h"
+#include "engine/products.h"
 #include "engine/session.h"
 #include "engine/vocab.h"
 
@@ -178,6 +179,11 @@ void engine_close(engine *en)
 const struct engine_info *engine_info(const engine *en)
 {
     return &en->info;
+}
+
+void products_of_engine(const engine *en, product_listener *tell, void *context)
+{
+    products_of_model(en->model, tell, context);
 }
 
 const tokenizer *engine_tokenizer(const engine *en)

@@ -84,7 +84,8 @@ int work_open(struct work *w, const struct model *m, int ctx_max, err *e)
               w->logits && w->pooled;
     if (!ok) {
         work_close(w, m);
-        return err_set(e, ERR_SYSTEM, "no memory for a context of %d tokens", ctx_max);
+        return err_set(e, ERR_SYSTEM,
+                       "no memory for a context of %d tokens; a smaller --ctx takes less", ctx_max);
     }
     m->ops->upload(m->device, w->inv_freq, c->inv_freq, freq_bytes);
     if (m->ops->reserve(m->device, n, max_int(max_int(c->dim, n_q), c->ffn_dim), e)) {

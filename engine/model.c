@@ -122,7 +122,10 @@ static void *own_alloc(struct model *m, size_t n_bytes, err *e)
     if (p)
         own(m, p);
     else
-        err_set(e, ERR_SYSTEM, "no memory for %zu bytes of weights", n_bytes);
+        err_set(e, ERR_SYSTEM,
+                "no memory for %zu bytes of weights: end what else takes memory, or take a smaller "
+                "model",
+                n_bytes);
     return p;
 }
 

@@ -1,12 +1,12 @@
 // A timeline is the list of tokens whose keys and values the cache holds, and nothing else: to go
 // back is to shorten the list, and a call that fails half-way leaves the list as long as what was
 // computed. `has_logits` says whether the device's logits belong to the last token of the list,
-// `is_fetched` whether the host's copy does: a greedy choice is made on the device and needs none.
+// `is_fetched` whether the host's copy does: tokens are chosen on the device and need none.
 #include "engine/session.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "engine/forward.h"
-#include "engine/sample.h"
 
 #include <assert.h>
 #include <math.h>
@@ -25,7 +25,7 @@ struct session {
     size_t n_before; // tokens before those
     int last_row;    // of the device's logits that belongs to the last token
     int n_usable;
-    struct candidate *room; // [n_vocab] for sampling
+    uint64_t *room; // [n_vocab] for sampling
     rng random;
 };
 
@@ -204,8 +204,9 @@ int32_t session_sample(session *s, const struct sample_options *o, const uint64_
 {
     const struct model *m = s->model;
     assert(!s->is_issued);
-    if (o->temperature <= 0) return m->ops->argmax(m->device, last_logits(s), s->n_usable, mask);
-    return sample_token(session_logits(s), s->n_usable, mask, o, &s->random, s->room);
+    struct k_sampling how = {o->temperature, o->top_p, o->min_p, o->top_k, 0};
+    if (how.temperature > 0) how.word = rng_u64(&s->random);
+    return m->ops->sample(m->device, last_logits(s), s->n_usable, mask, &how, s->room);
 }
 
 static int pool_tokens(session *s, const int32_t *tokens, size_t n, float *out, err *e)

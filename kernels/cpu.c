@@ -568,6 +568,12 @@ static int32_t cpu_argmax(k_device *d, const float *x, int n, const uint64_t *ma
     return best;
 }
 
+static int32_t cpu_sample(k_device *d, const float *x, int n, const uint64_t *mask,
+                          const struct k_sampling *how, uint64_t *room)
+{
+    return how->temperature > 0 ? cpu_draw(x, n, mask, how, room) : cpu_argmax(d, x, n, mask);
+}
+
 DEFINE_COMPOSED(k_cpu)
 
 #define CPU_OPERATIONS                                                                             \
@@ -576,7 +582,8 @@ DEFINE_COMPOSED(k_cpu)
     .download = cpu_copy, .place = cpu_place, .reserve = cpu_reserve, .embed = cpu_embed,          \
     .rms_norm = cpu_rms_norm, .matmul = cpu_matmul, .rope_table = cpu_rope_table,                  \
     .rope = cpu_rope, .kv_store = cpu_kv_store, .attention = cpu_attention, .swiglu = cpu_swiglu,  \
-    .sum_rows = cpu_sum_rows, .argmax = cpu_argmax, .read_all = cpu_read_all, COMPOSED_OPERATIONS
+    .sum_rows = cpu_sum_rows, .argmax = cpu_argmax, .sample = cpu_sample,                          \
+    .read_all = cpu_read_all, COMPOSED_OPERATIONS
 
 const struct k_ops k_cpu = {.name = "cpu", .open = cpu_open, CPU_OPERATIONS};
 const struct k_ops k_cpu_avx2 = {.name = "cpu-avx2", .open = avx2_open, CPU_OPERATIONS};

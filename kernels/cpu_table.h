@@ -61,3 +61,7 @@ struct cpu_table {
 static_assert((int)PANEL_MAX <= (int)K_GROUP_MAX, "largest and total serve both");
 
 extern const struct cpu_table simd_plain, simd_avx2, simd_avx2_amd, simd_avx512, simd_neon;
+
+// cpu_sample.c: the operation sample with a temperature above 0.
+int32_t cpu_draw(const float *x, int n, const uint64_t *mask, const struct k_sampling *how,
+                 uint64_t *room);

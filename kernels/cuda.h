@@ -76,12 +76,12 @@ struct k_device {
 
     float *scratch[3]; // [n_token, n_col] each, for the forms in between
     size_t scratch_size;
-    float *parts;         // attention: what the parts of a context found
-    unsigned *counters;   // attention: how many parts have arrived; zero between launches
-    void *argmax_mask;    // a mask's copy
-    size_t argmax_mask_n; // its bytes
-    unsigned long long *argmax_best; // the best so far, and how many blocks have had their say
-    unsigned long long *argmax_host; // mapped host memory: the result
+    float *parts;                // attention: what the parts of a context found
+    unsigned *counters;          // attention: how many parts have arrived; zero between launches
+    struct sample_state *sample; // what the blocks that choose a token share
+    unsigned long long *sample_result; // mapped host memory
+    void *sample_mask;                 // a mask's copy
+    size_t sample_mask_n;              // its bytes
     unsigned *read_sum;
     struct step_queue *steps; // jobs that are not launched yet
     struct cuda_lt *lt;
@@ -125,9 +125,15 @@ void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half
 void cuda_rope(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
 void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim);
 void cuda_sum_rows(k_device *d, float *out, const float *x, int n_row, int dim);
-int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask);
 uint64_t cuda_read_all(k_device *d, const void *p, size_t n_bytes);
 void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);
+
+// The choice of a token.
+bool cuda_sample_open(k_device *d);
+void cuda_sample_close(k_device *d);
+int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask);
+int32_t cuda_sample(k_device *d, const float *x, int n, const uint64_t *mask,
+                    const struct k_sampling *how, uint64_t *room);
 
 void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_token, int dim,
                float eps);
@@ -152,6 +158,10 @@ void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_to
 bool cuda_lt_open(k_device *d);
 void cuda_lt_close(k_device *d);
 bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n_token);
+// Why a product of that many tokens is not taken, "" when nobody would expect it to be; NULL: it
+// is.
+const char *cuda_lt_refuses(k_device *d, const struct k_product *p, int n_token);
+bool cuda_lt_scales_rows(k_device *d, const struct k_matrix *w, int n_token); // of one it takes
 void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
 
 // Jobs for few tokens, x in FORM_PAIR.

@@ -28,34 +28,22 @@ static int choose_device(k_device *d, err *e)
 {
     cudaDeviceProp prop;
     cudaFuncAttributes code;
-    int count = 0, driver = 0, runtime = 0;
+    char why[400];
+    int count = 0;
     cudaError_t rc = cudaGetDeviceCount(&count);
-    cudaDriverGetVersion(&driver);
-    cudaRuntimeGetVersion(&runtime);
-    if (rc == cudaErrorInsufficientDriver && !driver)
-        return err_set(
-            e, ERR_SYSTEM,
-            "backend cuda: no NVIDIA driver (this build needs one for CUDA %d.%d); --backend cpu "
-            "works without",
-            runtime / 1000, runtime % 1000 / 10);
-    if (rc == cudaErrorInsufficientDriver)
-        return err_set(e, ERR_SYSTEM,
-                       "backend cuda: the NVIDIA driver supports CUDA %d.%d, this build needs "
-                       "%d.%d: update the "
-                       "driver, or use --backend cpu",
-                       driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
-    if (rc == cudaErrorNoDevice || (rc == cudaSuccess && count == 0))
-        return err_set(e, ERR_SYSTEM,
-                       "backend cuda: this machine has no NVIDIA GPU; --backend cpu works without");
-    if (rc != cudaSuccess || (rc = cudaGetDeviceProperties(&prop, 0)) != cudaSuccess ||
-        (rc = cudaSetDevice(0)) != cudaSuccess)
-        return err_set(e, ERR_SYSTEM, "backend cuda: %s", cudaGetErrorString(rc));
-    if (cudaFuncGetAttributes(&code, nothing_kernel) != cudaSuccess)
-        return err_set(e, ERR_SYSTEM,
-                       "backend cuda: %s is sm_%d%d, this build has code for %s: build with "
-                       "-DHEARTH_CUDA_ARCHITECTURES=%d%d-real, or use --backend cpu",
-                       prop.name, prop.major, prop.minor, HEARTH_CUDA_ARCHITECTURES, prop.major,
-                       prop.minor);
+    if (rc != cudaSuccess || count == 0) {
+        cuda_why_none(rc, why, sizeof why);
+        return err_set(e, ERR_SYSTEM, "backend cuda: %s; or use --backend cpu", why);
+    }
+    if ((rc = cudaGetDeviceProperties(&prop, 0)) != cudaSuccess ||
+        (rc = cudaSetDevice(0)) != cudaSuccess) {
+        cuda_why_failed(rc, "opening the GPU", why, sizeof why);
+        return err_set(e, ERR_SYSTEM, "backend cuda: %s", why);
+    }
+    if (cudaFuncGetAttributes(&code, nothing_kernel) != cudaSuccess) {
+        cuda_why_no_code(prop.name, prop.major, prop.minor, why, sizeof why);
+        return err_set(e, ERR_SYSTEM, "backend cuda: %s; or use --backend cpu", why);
+    }
     d->major = prop.major, d->minor = prop.minor, d->n_sm = prop.multiProcessorCount;
     // A step leaves two sums of squares for each multiprocessor that it uses.
     if (d->n_sm > SUMS_MAX / 2) d->n_sm = SUMS_MAX / 2;
@@ -65,18 +53,23 @@ static int choose_device(k_device *d, err *e)
     return 0;
 }
 
+static int device_failed(const k_device *d, err *e)
+{
+    char why[400];
+    cuda_why_failed(d->failed, d->failed_at, why, sizeof why);
+    return err_set(e, ERR_SYSTEM, "backend cuda: %s", why);
+}
+
 static void device_close(k_device *d)
 {
     if (!d) return;
     cuda_steps_close(d);
     cuda_lt_close(d);
+    cuda_sample_close(d);
     if (d->stream) cudaStreamDestroy(d->stream);
     for (int i = 0; i < 3; i++) cudaFree(d->scratch[i]);
     cudaFree(d->parts);
     cudaFree(d->counters);
-    cudaFree(d->argmax_mask);
-    cudaFree(d->argmax_best);
-    cudaFreeHost(d->argmax_host);
     cudaFree(d->read_sum);
     delete d;
 }
@@ -94,13 +87,10 @@ static k_device *device_open(int n_thread, err *e)
         cuda_check(d, cudaMalloc(&d->parts, PARTS_BYTES), "scratch") &&
         cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
         cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
-        cuda_check(d, cudaMalloc(&d->argmax_best, 2 * sizeof *d->argmax_best), "scratch") &&
-        cuda_check(d, cudaMemset(d->argmax_best, 0, 2 * sizeof *d->argmax_best), "scratch") &&
-        cuda_check(d, cudaMallocHost(&d->argmax_host, sizeof *d->argmax_host), "scratch") &&
         cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
-        cuda_steps_open(d) && cuda_lt_open(d);
+        cuda_sample_open(d) && cuda_steps_open(d) && cuda_lt_open(d);
     if (ok) return d;
-    err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at, cudaGetErrorString(d->failed));
+    device_failed(d, e);
     device_close(d);
     return NULL;
 }
@@ -227,9 +217,7 @@ static int device_reserve(k_device *d, int n_token, int n_col, err *e)
 static int device_finish(k_device *d, err *e)
 {
     cuda_check(d, cudaStreamSynchronize(d->stream), "waiting for the GPU");
-    if (d->failed == cudaSuccess) return 0;
-    return err_set(e, ERR_SYSTEM, "backend cuda: %s: %s", d->failed_at,
-                   cudaGetErrorString(d->failed));
+    return d->failed == cudaSuccess ? 0 : device_failed(d, e);
 }
 
 // Recordings
@@ -353,6 +341,32 @@ void cuda_project(k_device *d, const k_act *a, int n_token, const struct k_produ
         cuda_matmul(d, cuda_act_read(d, a, n_token), n_token, p, n_product);
 }
 
+// What cuda_project, or cuda_mix with its runs, does with an act of that many tokens.
+static void explain(k_device *d, const struct k_product *p, int n_token, bool runs, char *text,
+                    size_t n)
+{
+    enum form form = act_form(n_token, p->w->n_col);
+    if (form == FORM_PAIR && cuda_step_takes(p->w)) {
+        snprintf(text, n, "a job of the resident kernel");
+        return;
+    }
+    if (form != FORM_SHORT || !cuda_gemm_takes(p->w)) {
+        snprintf(text, n, "the plain kernel, slow: %s",
+                 p->w->type == K_F32 || p->w->type == K_F16
+                     ? "there is no fast one for this type of weights"
+                     : "the columns are no multiple of what the fast one takes");
+        return;
+    }
+    const char *why = runs ? "" : cuda_lt_refuses(d, p, n_token);
+    if (!why)
+        snprintf(text, n, "cuBLASLt with FP8 activations, %s",
+                 cuda_lt_scales_rows(d, p->w, n_token) ? "scales within the product"
+                                                       : "scales in a pass behind the product");
+    else
+        snprintf(text, n, "own kernel on tensor cores, 16-bit activations%s%s%s", *why ? " (" : "",
+                 why, *why ? ")" : "");
+}
+
 static void fused_attend(k_device *d, k_act *a, const struct k_attend *at, int n_token)
 {
     if (cuda_step_attends(at, n_token)) {
@@ -453,6 +467,7 @@ extern const struct k_ops k_cuda = {
     .act_free = locked<act_free>::call,
     .norm = locked<cuda_norm>::call,
     .project = locked<cuda_project>::list,
+    .explain = locked<explain>::call,
     .attend = locked<fused_attend>::list,
     .gate = locked<fused_gate>::list,
     .add = locked<fused_add>::list,
@@ -460,6 +475,7 @@ extern const struct k_ops k_cuda = {
     .mix_room = cuda_mix_room,
     .mix = locked<cuda_mix>::list,
     .argmax = locked<cuda_argmax>::call,
+    .sample = locked<cuda_sample>::call,
     .fill = locked<cuda_fill>::call,
     .read_all = locked<cuda_read_all>::call,
 };

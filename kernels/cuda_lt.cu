@@ -27,7 +27,8 @@ struct plan {
 
 struct cuda_lt {
     void *library;
-    cublasLtHandle_t handle;
+    cublasLtHandle_t handle; // NULL: cannot be used
+    char why[128];           // then
     void *workspace;
     float *one;                                      // 1, in device memory
     std::map<std::tuple<int, int, int>, plan> plans; // by rows, columns, tokens
@@ -76,8 +77,14 @@ bool cuda_lt_open(k_device *d)
     char name[64];
     snprintf(name, sizeof name, "libcublasLt.so.%d", CUBLAS_VER_MAJOR);
     t->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (!t->library) return true; // then without
-    if (!find_all(t) || t->create(&t->handle) != CUBLAS_STATUS_SUCCESS) {
+    if (!t->library) {
+        snprintf(t->why, sizeof t->why, "%s is not installed", name);
+        return true; // then without
+    }
+    bool complete = find_all(t);
+    if (!complete || t->create(&t->handle) != CUBLAS_STATUS_SUCCESS) {
+        snprintf(t->why, sizeof t->why, complete ? "%s cannot be used here" : "%s lacks functions",
+                 name);
         t->handle = NULL;
         return true;
     }
@@ -166,12 +173,26 @@ static struct plan *plan_of(k_device *d, const struct k_matrix *w, int n_token)
     return &(t->plans[key] = p);
 }
 
-bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n_token)
+const char *cuda_lt_refuses(k_device *d, const struct k_product *p, int n_token)
 {
     const struct k_matrix *w = p->w;
-    return d->lt->handle && w->short_x && w->type == K_E4M3 && !w->block && w->scale && !p->bias &&
-           a->form == FORM_SHORT && a->q && w->n_row % 16 == 0 && w->n_col % 16 == 0 &&
-           plan_of(d, w, n_token)->works;
+    if (w->type != K_E4M3) return "";
+    if (w->block) return "cuBLASLt is not asked about blocks";
+    if (!w->short_x) return "the model wants longer activations than FP8";
+    if (!w->scale || p->bias) return "cuBLASLt is not asked without scales, or with a bias";
+    if (!d->lt->handle) return d->lt->why;
+    if (w->n_row % 16 || w->n_col % 16) return "cuBLASLt needs multiples of 16";
+    return plan_of(d, w, n_token)->works ? NULL : "cuBLASLt refuses the shape";
+}
+
+bool cuda_lt_scales_rows(k_device *d, const struct k_matrix *w, int n_token)
+{
+    return plan_of(d, w, n_token)->row_scales;
+}
+
+bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n_token)
+{
+    return a->form == FORM_SHORT && a->q && !cuda_lt_refuses(d, p, n_token);
 }
 
 // One block per token: its largest value becomes 448, the largest e4m3.
@@ -237,10 +258,15 @@ void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_tok
     if (plan->row_scales)
         ok = set(t, plan->op, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, (const void *)w->scale) &&
              set(t, plan->op, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, (const void *)a->q_scale);
-    ok = ok && t->matmul(t->handle, plan->op, &one, w->data, plan->w, a->q, plan->x, &beta, y,
-                         plan->y, y, plan->y, &plan->algo, t->workspace, WORKSPACE_BYTES,
-                         d->stream) == CUBLAS_STATUS_SUCCESS;
-    if (!ok) cuda_check(d, cudaErrorUnknown, "cuBLASLt");
+    cublasStatus_t rc = CUBLAS_STATUS_INVALID_VALUE;
+    if (ok)
+        rc = t->matmul(t->handle, plan->op, &one, w->data, plan->w, a->q, plan->x, &beta, y,
+                       plan->y, y, plan->y, &plan->algo, t->workspace, WORKSPACE_BYTES, d->stream);
+    if (rc != CUBLAS_STATUS_SUCCESS) {
+        char where[64];
+        snprintf(where, sizeof where, "cuBLASLt, status %d", (int)rc);
+        cuda_check(d, cudaErrorUnknown, where);
+    }
     if (plan->row_scales) return;
     size_t n = (size_t)n_token * (size_t)w->n_row;
     scale_kernel<<<(unsigned)((n + TURN_THREADS - 1) / TURN_THREADS), TURN_THREADS, 0, d->stream>>>(

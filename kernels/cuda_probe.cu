@@ -61,6 +61,98 @@ static double measure_read(int n_sm, uint64_t free_bytes)
     return best;
 }
 
+extern "C" void cuda_why_none(int rc, char *out, size_t n)
+{
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    const char *what;
+    if (rc == cudaErrorInsufficientDriver && !driver) {
+        snprintf(out, n, "no NVIDIA driver: install one for CUDA %d.%d or later", runtime / 1000,
+                 runtime % 1000 / 10);
+        return;
+    }
+    if (rc == cudaErrorInsufficientDriver) {
+        snprintf(out, n,
+                 "the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: update the driver",
+                 driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+        return;
+    }
+    if (rc == cudaErrorNoDevice || rc == cudaSuccess) {
+        snprintf(out, n, "this machine has no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it");
+        return;
+    }
+    switch (rc) {
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
+        what =
+            "the driver's parts have different versions: restart the machine, as after an update";
+        break;
+    case cudaErrorSystemNotReady:
+        what = "a service that the GPU needs does not run: nvidia-smi tells more, and with several "
+               "GPUs nvidia-fabricmanager must run";
+        break;
+    case cudaErrorDevicesUnavailable:
+        what = "another process has the GPU for itself: wait for it, or end it";
+        break;
+    case cudaErrorInitializationError:
+    case cudaErrorUnknown:
+        what =
+            "the NVIDIA driver does not start: nvidia-smi tells more; in a container /dev/nvidia* "
+            "must be there";
+        break;
+    default: what = "the NVIDIA driver refuses"; break;
+    }
+    snprintf(out, n, "%s (%s)", what, cudaGetErrorString((cudaError_t)rc));
+}
+
+extern "C" void cuda_why_no_code(const char *name, int major, int minor, char *out, size_t n)
+{
+    if (major < 9)
+        snprintf(out, n, "%s is sm_%d%d, and Hearth's kernels need sm_90 or later", name, major,
+                 minor);
+    else
+        snprintf(out, n,
+                 "%s is sm_%d%d, this build has code for %s: build with "
+                 "-DHEARTH_CUDA_ARCHITECTURES=%d%da-real",
+                 name, major, minor, HEARTH_CUDA_ARCHITECTURES, major, minor);
+}
+
+extern "C" void cuda_why_failed(int rc, const char *where, char *out, size_t n)
+{
+    const char *todo;
+    switch (rc) {
+    case cudaErrorMemoryAllocation:
+        todo = ": end what else uses the GPU, or take a smaller context or model";
+        break;
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorHardwareStackError:
+    case cudaErrorLaunchFailure:
+    case cudaErrorAssert:
+        todo = ": a kernel is at fault, or the GPU; start again, with --backend cpu where it comes "
+               "back, and report it";
+        break;
+    case cudaErrorLaunchTimeout:
+        todo = ": this GPU drives a display, and a kernel kept it waiting; use a GPU without one, "
+               "or --backend cpu";
+        break;
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+        todo = ": the GPU's hardware reports an error; nvidia-smi -q tells more";
+        break;
+    case cudaErrorNoKernelImageForDevice:
+        todo = ": this build has no code for the GPU; hearth doctor says what to build with";
+        break;
+    default: todo = ""; break;
+    }
+    snprintf(out, n, "%s: %s%s", where, cudaGetErrorString((cudaError_t)rc), todo);
+}
+
 static int probe_one(int i, struct cuda_device *d)
 {
     cudaDeviceProp prop;
@@ -88,12 +180,14 @@ extern "C" int cuda_probe(struct cuda_device *out, int max, char *why, size_t n)
     cudaError_t rc = cudaGetDeviceCount(&count);
     if (rc == cudaErrorNoDevice) return 0;
     if (rc != cudaSuccess) {
-        snprintf(why, n, "%s", cudaGetErrorString(rc));
+        cuda_why_none(rc, why, n);
         return -1;
     }
     for (int i = 0; i < count && i < max; i++) {
         if (probe_one(i, &out[i])) {
-            snprintf(why, n, "device %d: %s", i, cudaGetErrorString(cudaGetLastError()));
+            char which[32];
+            snprintf(which, sizeof which, "device %d", i);
+            cuda_why_failed(cudaGetLastError(), which, why, n);
             return -1;
         }
     }

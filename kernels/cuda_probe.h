@@ -20,6 +20,11 @@ struct cuda_device {
                       // 0 when it failed
 };
 
+// Texts for people, of what the runtime said (rc, a cudaError_t): what is wrong, and what to do.
+void cuda_why_none(int rc, char *out, size_t n); // no device can be asked
+void cuda_why_no_code(const char *name, int major, int minor, char *out, size_t n);
+void cuda_why_failed(int rc, const char *where, char *out, size_t n); // at work
+
 // Fills at most `max` devices and returns how many there are; -1 with a text in `why` (of n bytes)
 // when the driver or a device does not answer.
 int cuda_probe(struct cuda_device *out, int max, char *why, size_t n);

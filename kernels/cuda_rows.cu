@@ -232,59 +232,6 @@ void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, in
     cuda_check(d, cudaGetLastError(), "gate");
 }
 
-// The choice of a token. A logit and its index make one number whose largest is the choice, so the
-// order in which blocks arrive does not matter.
-
-static __device__ __forceinline__ unsigned long long choice(float x, unsigned i)
-{
-    if (x != x) x = -INFINITY;
-    unsigned bits = __float_as_uint(x + 0.0f); // -0 equals 0
-    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return (unsigned long long)bits << 32 | (0xffffffffu - i);
-}
-
-enum { CHOICE_BLOCKS = 64 };
-
-// The last block to arrive hands the result to the host (best[2] is mapped host memory) and leaves
-// the two words of the device as it found them.
-__global__ void argmax_kernel(unsigned long long *best, unsigned long long *host, const float *x,
-                              int n, const unsigned *mask)
-{
-    unsigned long long mine = 0;
-    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n;
-         i += gridDim.x * blockDim.x)
-        if (!mask || mask[i / 32] >> i % 32 & 1) mine = max(mine, choice(x[i], i));
-#pragma unroll
-    for (int i = 16; i; i /= 2) mine = max(mine, __shfl_xor_sync(~0u, mine, i));
-    if (threadIdx.x % 32 == 0 && mine) atomicMax(best, mine);
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x || atomicAdd(best + 1, 1ull) + 1 < gridDim.x) return;
-    __threadfence();
-    *host = atomicExch(best, 0ull);
-    best[1] = 0;
-}
-
-int32_t cuda_argmax(k_device *d, const float *x, int n, const uint64_t *mask)
-{
-    size_t mask_bytes = ((size_t)n + 63) / 64 * 8;
-    if (mask && mask_bytes > d->argmax_mask_n) {
-        cudaFree(d->argmax_mask);
-        d->argmax_mask_n =
-            cuda_check(d, cudaMalloc(&d->argmax_mask, mask_bytes), "mask") ? mask_bytes : 0;
-        if (!d->argmax_mask_n) return -1;
-    }
-    if (mask)
-        cuda_check(
-            d, cudaMemcpyAsync(d->argmax_mask, mask, mask_bytes, cudaMemcpyHostToDevice, d->stream),
-            "mask");
-    argmax_kernel<<<CHOICE_BLOCKS, THREADS, 0, d->stream>>>(
-        d->argmax_best, d->argmax_host, x, n, mask ? (const unsigned *)d->argmax_mask : nullptr);
-    cuda_check(d, cudaGetLastError(), "argmax");
-    if (!cuda_check(d, cudaStreamSynchronize(d->stream), "argmax") || !*d->argmax_host) return -1;
-    return (int32_t)(0xffffffffu - (unsigned)*d->argmax_host);
-}
-
 // Plain reading and filling
 
 enum { READ_UNROLL = 8 };

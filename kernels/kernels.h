@@ -120,6 +120,18 @@ struct k_mix {
     float eps;
 };
 
+// How an index is drawn from a row of logits. Each filter keeps a first part of the order, which is
+// larger logit first, then lower index, and renormalises for the next: top-k, top-p, min-p.
+struct k_sampling {
+    float temperature; // 0: the largest, the rest is ignored
+    float top_p;       // the fewest whose weights sum up to this; 1: off
+    float min_p;       // those of at least this, relative to the first; 0: off
+    int top_k;         // 0: off
+    uint64_t word;     // uniformly random
+};
+
+enum { K_SAMPLE_MAX = 1 << 22 }; // logits in a row
+
 struct k_ops {
     const char *name;
     enum k_type kv_type;
@@ -195,6 +207,10 @@ struct k_ops {
                  float eps); // a = rms_norm(x)
     void (*project)(k_device *d, const k_act *a, int n_token, const struct k_product *p,
                     int n_product); // matmul of an act
+    // How n_token tokens meet p->w, in words for people; `runs`: as experts do. Neither p->out nor
+    // the weights' values are looked at. NULL: there is nothing to choose from.
+    void (*explain)(k_device *d, const struct k_product *p, int n_token, bool runs, char *text,
+                    size_t n);
     void (*attend)(k_device *d, k_act *a, const struct k_attend *at, int n_token);
     void (*gate)(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
     void (*add)(k_device *d, const k_act *a, const struct k_add *p, int n_token);
@@ -208,6 +224,11 @@ struct k_ops {
     // The index of the largest of x[0..n), the lowest among equals; NaN counts as -infinity. `mask`
     // is host memory, a bit for each index that may be chosen, or NULL. -1 when there is none.
     int32_t (*argmax)(k_device *d, const float *x, int n, const uint64_t *mask);
+    // An index of x[0..n), drawn with softmax(x / temperature) as `how` says; -1 when mask allows
+    // none, and the first in order when the largest is infinite. Every instance gives the same for
+    // the same x (sample.h). `room` [n] of host memory is for the instance's use.
+    int32_t (*sample)(k_device *d, const float *x, int n, const uint64_t *mask,
+                      const struct k_sampling *how, uint64_t *room);
 
     // Word i of 8 bytes becomes (k_random_word(seed, i) & keep) | set: weights for measuring speed.
     void (*fill)(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);

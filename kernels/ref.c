@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "kernels/composed.h"
 #include "kernels/number.h"
+#include "kernels/sample.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -271,6 +272,45 @@ static int32_t ref_argmax(k_device *d, const float *x, int n, const uint64_t *ma
     return best;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// All that are allowed, in order; each filter ends what is kept.
+static int32_t ref_sample(k_device *d, const float *x, int n, const uint64_t *mask,
+                          const struct k_sampling *how, uint64_t *room)
+{
+    if (!(how->temperature > 0)) return ref_argmax(d, x, n, mask);
+    const struct sample_rule rule = sample_rule(how);
+    uint64_t mass = 0, kept = 0;
+    uint32_t n_kept = 0;
+    assert(n <= K_SAMPLE_MAX);
+    for (int i = 0; i < n; i++)
+        if (!mask || mask[i / 64] >> i % 64 & 1) room[n_kept++] = sample_key(x[i], (uint32_t)i);
+    if (n_kept == 0) return -1;
+    qsort(room, n_kept, sizeof *room, by_key);
+    float largest = sample_logit(room[0]);
+    if (isinf(largest)) return (int32_t)room[0];
+
+    if (n_kept > rule.top_k) n_kept = rule.top_k;
+    for (uint32_t i = 0; i < n_kept; i++)
+        mass += sample_weight(
+            sample_steps(sample_distance(largest, sample_logit(room[i]), rule.temperature)));
+    for (uint32_t i = 0; i < n_kept && kept < sample_limit(mass, rule.top_p); i++) {
+        float distance = sample_distance(largest, sample_logit(room[i]), rule.temperature);
+        if (distance > rule.far_off) break;
+        kept += sample_weight(sample_steps(distance));
+    }
+    uint64_t target = sample_target(kept, rule.word), sum = 0;
+    for (uint32_t i = 0;; i++) {
+        sum += sample_weight(
+            sample_steps(sample_distance(largest, sample_logit(room[i]), rule.temperature)));
+        if (sum > target) return (int32_t)room[i];
+    }
+}
+
 static uint64_t ref_read_all(k_device *d, const void *p, size_t n_bytes)
 {
     (void)d;
@@ -305,6 +345,7 @@ const struct k_ops k_ref = {
     .swiglu = ref_swiglu,
     .sum_rows = ref_sum_rows,
     .argmax = ref_argmax,
+    .sample = ref_sample,
     .read_all = ref_read_all,
     COMPOSED_OPERATIONS,
 };

@@ -27,6 +27,7 @@ static const struct verb *const verbs[] = {
     &verb_bench_prefill,
     &verb_bench_load,
     &verb_bench_kernel,
+    &verb_bench_sample,
     &verb_bench_tool,
     &verb_bench_mask,
     &verb_bench_agent,

@@ -1,10 +1,11 @@
-// hearth bench decode|prefill|load|kernel|tool: the measurements, each printed by itself and as
-// JSON. What is measured is in the parts themselves
+// hearth bench decode|prefill|load|kernel|sample|tool: the measurements, each printed by itself and
+// as JSON. What is measured is in the parts themselves
 #include "app.h"
 #include "base/mem.h"
 #include "engine/decode_bench.h"
 #include "engine/load_bench.h"
 #include "engine/product_bench.h"
+#include "engine/sample_bench.h"
 #include "paths.h"
 #include "tools/tool_bench.h"
 #include "verbs.h"
@@ -245,6 +246,47 @@ const struct verb verb_bench_kernel = {
     .help = "one product for a few tokens, and how near the memory's speed",
     .options = kernel_options,
     .run = bench_kernel,
+};
+
+// ---- sample ----
+
+static const struct option_row sample_options[] = {
+    {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"n", OPTION_INT, "N", "tokens of the vocabulary", "151936"},
+    {"repeat", OPTION_INT, "N", "repetitions; the median counts", "200"},
+    {0},
+};
+
+static int bench_sample(struct command *c, err *e)
+{
+    struct sample_bench_options o = {.backend = cli_text(c, "backend")};
+    struct sample_bench_result r;
+    if (in_range(c, "n", 1, 1 << 22, &o.n_vocab, e) ||
+        in_range(c, "repeat", 1, 100000, &o.repeat, e) || sample_bench(&o, &r, e))
+        return -1;
+    if (c->json) {
+        json_t *rows = json_array();
+        for (int i = 0; i < SAMPLE_BENCH_ROWS; i++)
+            json_array_append_new(rows,
+                                  json_pack("{s:s, s:f, s:f}", "settings", r.rows[i].what, "us",
+                                            r.rows[i].us, "masked_us", r.rows[i].masked_us));
+        return print_json(json_pack("{s:s, s:i, s:o, s:f}", "backend", r.backend, "n", o.n_vocab,
+                                    "choices", rows, "download_us", r.download_us));
+    }
+    printf("a choice from %d logits on %s, with a mask of half of them in brackets\n", o.n_vocab,
+           r.backend);
+    for (int i = 0; i < SAMPLE_BENCH_ROWS; i++)
+        printf("  %-20s %8.0f us  (%.0f us)\n", r.rows[i].what, r.rows[i].us, r.rows[i].masked_us);
+    printf("  %-20s %8.0f us\n", "all to the host", r.download_us);
+    return 0;
+}
+
+const struct verb verb_bench_sample = {
+    .name = "bench sample",
+    .arguments = "",
+    .help = "the choice of a token from logits on the device",
+    .options = sample_options,
+    .run = bench_sample,
 };
 
 // ---- tool ----

@@ -3,6 +3,7 @@
 #include "app.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "engine/products.h"
 #include "kernels/cuda_probe.h"
 #include "paths.h"
 #include "verbs.h"
@@ -84,16 +85,18 @@ static void check_gpu(struct report *r)
 {
 #ifdef HEARTH_CUDA
     struct cuda_device devices[8];
-    char why[200];
+    char why[400];
     int n = has_nvidia_driver() ? cuda_probe(devices, 8, why, sizeof why) : 0;
     if (n < 0) line(r, NOTE, "gpu", "not usable: %s", why);
     for (int i = 0; i < n && i < 8; i++) {
         const struct cuda_device *d = &devices[i];
         line(r, d->code_present ? FINE : NOTE, "gpu",
-             "%s, sm_%d%d, %d SMs, %.1f GB (%.1f free)%s, reads %.0f GB/s%s", d->name, d->major,
+             "%s, sm_%d%d, %d SMs, %.1f GB (%.1f free)%s, reads %.0f GB/s", d->name, d->major,
              d->minor, d->n_sm, (double)d->total_bytes / 1e9, (double)d->free_bytes / 1e9,
-             d->integrated ? ", shared with the host" : "", d->read_gb_s,
-             d->code_present ? "" : " (this build has no code for it)");
+             d->integrated ? ", shared with the host" : "", d->read_gb_s);
+        if (d->code_present) continue;
+        cuda_why_no_code(d->name, d->major, d->minor, why, sizeof why);
+        line(r, NOTE, "gpu", "not usable: %s", why);
     }
     if (n == 0) line(r, FINE, "gpu", "none; the CPU is used");
 #else
@@ -177,6 +180,48 @@ static void check_libraries(struct report *r)
     line(r, FINE, "libraries", "Jansson %s, PCRE2 %s", jansson_version_str(), pcre);
 }
 
+// Products of prefill that are done alike are one line.
+struct products {
+    struct report *report;
+    char weights[80], how[256], shapes[240];
+};
+
+static void products_end(struct products *p)
+{
+    if (*p->shapes) line(p->report, FINE, "prefill", "%s: %s: %s", p->weights, p->how, p->shapes);
+    *p->shapes = 0;
+}
+
+static void products_add(void *context, const struct product_kind *k)
+{
+    struct products *p = context;
+    char weights[sizeof p->weights], shape[40];
+    if (!*k->how) return; // nothing to choose from
+    snprintf(weights, sizeof weights, "%s%s%s", k->weights, k->blocks ? " in blocks" : "",
+             k->experts ? " of experts" : "");
+    snprintf(shape, sizeof shape, "%s[%d, %d]", *p->shapes ? " " : "", k->n_row, k->n_col);
+    if (strcmp(weights, p->weights) || strcmp(k->how, p->how) ||
+        strlen(p->shapes) + strlen(shape) >= sizeof p->shapes) {
+        products_end(p);
+        snprintf(p->weights, sizeof p->weights, "%s", weights);
+        snprintf(p->how, sizeof p->how, "%s", k->how);
+        snprintf(shape, sizeof shape, "[%d, %d]", k->n_row, k->n_col);
+    }
+    strcat(p->shapes, shape);
+}
+
+// Of the model, when it was named; else of those that people have.
+static void check_products(struct report *r, const engine *en)
+{
+    struct products p = {.report = r};
+    err e = {0};
+    if (en)
+        products_of_engine(en, products_add, &p);
+    else if (products_typical(products_add, &p, &e))
+        line(r, NOTE, "prefill", "%s", e.msg);
+    products_end(&p);
+}
+
 static void check_model(struct report *r, const struct command *c)
 {
     err e = {0};
@@ -188,6 +233,7 @@ static void check_model(struct report *r, const struct command *c)
         line(r, FINE, "backend", "%s, %d threads", i->backend, i->n_thread);
         line(r, FINE, "model", "%s: %s, %.1f M parameters, %s, context %d", dir, i->architecture,
              (double)i->n_parameter / 1e6, i->weight_type, i->ctx_max);
+        check_products(r, cli_text(c, "model") ? en : NULL);
     } else {
         line(r, BROKEN, "model", "%s", e.msg);
     }

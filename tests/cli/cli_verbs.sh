@@ -5,7 +5,7 @@ export HOME="$T"
 
 for v in run chat eval 'tool ls' 'tool run' 'tool new' 'tool test' 'session ls' 'session show' 'memory search' inspect 'model info' \
     'model quantize' 'model render' 'schema check' 'schema validate' 'schema sample' doctor \
-    'bench decode' 'bench prefill' 'bench load' 'bench tool' 'bench mask' 'bench agent'; do
+    'bench decode' 'bench prefill' 'bench load' 'bench kernel' 'bench sample' 'bench tool' 'bench mask' 'bench agent'; do
     expect 0 "usage: hearth $v" "$hearth" $v --help
 done
 expect 0 'usage: hearth VERB' "$hearth" --help
@@ -47,6 +47,8 @@ expect 2 'expected 1 to 1000' "$hearth" bench load --repeat 0
 
 # Forced tokens are taken without the model. Where it would have spelt a word in other tokens, an answer may differ; in the
 # quickstart none does.
+expect 0 '"download_us":' "$hearth" bench sample --backend cpu --n 1000 --repeat 3 --json
+expect 2 'expected 1 to 4194304' "$hearth" bench sample --n 0
 expect 0 '"passes_forced":' "$hearth" bench agent --repeat 1 --json
 expect 0 '"same_text": true' "$hearth" bench agent --script "$root/examples/quickstart.lua" --repeat 1 --json
 expect 3 'nothere.lua' "$hearth" bench agent --script "$T/nothere.lua"

@@ -1,15 +1,17 @@
 // If this fails, the model that runs on the GPU is not the one that runs on the CPU: greedy
 // continuations of the built-in model differ where the CPU's logits leave no doubt, a run is not
-// repeated bit for bit, or steps of several tokens give other logits than steps of one. The same
-// for small mixtures of experts with random weights, of each kind of weights that has a fast
-// kernel, and of a shape that has none.
+// repeated bit for bit, steps of several tokens give other logits than steps of one, or tokens are
+// drawn otherwise than by definition. The same for small mixtures of experts with random weights,
+// of each kind of weights that has a fast kernel, and of a shape that has none.
 //
 // Keys, values and the input of products are shorter on the GPU (bf16 and pairs of bf16), so logits
 // differ by a little; a token may differ only where the CPU's two best are nearer than that.
 #include "test.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/products.h"
 #include "engine/session.h"
 
 #include <math.h>
@@ -17,8 +19,8 @@
 enum { N_STEP = 120 };
 static const double logit_limit = 0.25;
 // Where two experts' scores are as good as equal, CPU and GPU may choose different ones, and then
-// all logits of the step differ: so many steps of a mixture may.
-static const int far_limit = N_STEP / 10;
+// all logits of the step differ: one in so many steps of a mixture may.
+enum { FAR_ONE_IN = 10 };
 
 static const char *model_dir = HEARTH_SOURCE_DIR "/engine/builtin-model";
 static const char *const texts[] = {
@@ -28,6 +30,7 @@ static const char *const texts[] = {
     "file called sum.txt and tell me what you did.<|im_end|>\n<|im_start|>assistant\n",
 };
 enum { N_TEXT = sizeof texts / sizeof *texts };
+static int n_step = N_STEP, n_text = N_TEXT; // fewer under a checker of memory or races
 
 // A mixture of experts; without one it is the built-in model.
 struct mixture {
@@ -143,10 +146,10 @@ static void test_greedy_as_on_the_cpu(void **state)
     struct side gpu = open_side(*state, "cuda"), cpu = open_side(*state, "cpu");
     double worst = 0;
     int n_differ = 0, n_far = 0;
-    for (int t = 0; t < N_TEXT; t++) {
+    for (int t = 0; t < n_text; t++) {
         start(&gpu, texts[t]);
         start(&cpu, texts[t]);
-        for (int i = 0; i < N_STEP; i++) {
+        for (int i = 0; i < n_step; i++) {
             double differ = largest_difference(&gpu, &cpu);
             if (!(differ <= worst)) worst = differ;
             n_far += !(differ <= logit_limit);
@@ -164,8 +167,8 @@ static void test_greedy_as_on_the_cpu(void **state)
     }
     print_message("largest difference of a logit %.3g, over %g in %d steps; %d of %d greedy tokens "
                   "differ\n",
-                  worst, logit_limit, n_far, n_differ, N_TEXT * N_STEP);
-    assert_true(n_far <= (*state ? far_limit : 0));
+                  worst, logit_limit, n_far, n_differ, n_text * n_step);
+    assert_true(n_far <= (*state ? n_step / FAR_ONE_IN : 0));
     close_side(&gpu);
     close_side(&cpu);
 }
@@ -180,7 +183,7 @@ static void test_runs_repeat(void **state)
         n_vocab = gpu.n_vocab;
         if (!first) first = mem_new((size_t)n_vocab * N_STEP * sizeof *first);
         start(&gpu, texts[2]);
-        for (int i = 0; i < N_STEP; i++) {
+        for (int i = 0; i < n_step; i++) {
             float *at = first + (size_t)i * (size_t)n_vocab;
             int32_t token = greedy(&gpu);
             if (run == 0) {
@@ -194,6 +197,53 @@ static void test_runs_repeat(void **state)
         close_side(&gpu);
     }
     free(first);
+}
+
+// A draw on the GPU is the one that the definition makes from the same logits and seed.
+static void test_draws_are_those_of_the_definition(void **state)
+{
+    static const struct sample_options sets[] = {
+        {.temperature = 1, .top_p = 1},
+        {.temperature = 0.8f, .top_p = 0.95f, .top_k = 40},
+        {.temperature = 1.3f, .top_p = 0.9f, .min_p = 0.02f},
+        {.temperature = 100, .top_p = 0.99f},
+    };
+    err e = {0};
+    struct side gpu = open_side(*state, "cuda");
+    int n = gpu.en ? tokenizer_size(engine_tokenizer(gpu.en)) : gpu.n_vocab;
+    k_device *ref = k_ref.open(0, &e);
+    uint64_t *room = mem_new((size_t)n * sizeof *room);
+    rng r = rng_seed(3);
+    session_seed(gpu.s, 3);
+    start(&gpu, texts[1]);
+    for (int i = 0; i < n_step / 2; i++) {
+        const struct sample_options *o = &sets[i % 4];
+        const struct k_sampling how = {o->temperature, o->top_p, o->min_p, o->top_k, rng_u64(&r)};
+        int32_t token = session_sample(gpu.s, o, NULL);
+        assert_int_equal(token, k_ref.sample(ref, session_logits(gpu.s), n, NULL, &how, room));
+        step(&gpu, token);
+    }
+    k_ref.close(ref);
+    free(room);
+    close_side(&gpu);
+}
+
+static void count_ways(void *context, const struct product_kind *k)
+{
+    print_message("prefill: %s%s [%d, %d]: %s\n", k->weights, k->blocks ? " in blocks" : "",
+                  k->n_row, k->n_col, k->how);
+    assert_true(*k->how);
+    ++*(int *)context;
+}
+
+// Five kinds of weights, four shapes.
+static void test_ways_of_products(void **state)
+{
+    (void)state;
+    int n = 0;
+    err e = {0};
+    if (products_typical(count_ways, &n, &e)) fail_msg("%s", e.msg);
+    assert_int_equal(n, 20);
 }
 
 static void test_rows_are_steps(void **state)
@@ -222,6 +272,7 @@ int main(int argc, char **argv)
 {
     err e = {0};
     if (argc > 1) model_dir = argv[1];
+    if (argc > 2 && !strcmp(argv[2], "small")) n_step = 12, n_text = 1;
 #ifdef HEARTH_CUDA
     k_device *d = k_cuda.open(0, &e);
     if (!d) {
@@ -244,7 +295,15 @@ int main(int argc, char **argv)
                                 mxfp4 = {K_MXFP4, 512, 512, 12, 3, true},
                                 odd = {K_E4M3, 192, 40, 9, 3, true};
     const struct CMUnitTest tests[] = {
-        WITH(NULL), WITH(&fp8), WITH(&bf16), WITH(&nvfp4), WITH(&mxfp4), WITH(&odd),
+        WITH(NULL),
+        WITH(&fp8),
+        WITH(&bf16),
+        WITH(&nvfp4),
+        WITH(&mxfp4),
+        WITH(&odd),
+        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, NULL),
+        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, (void *)&fp8),
+        cmocka_unit_test(test_ways_of_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // If this fails, what the cache holds depends on how the tokens came, a cancelled or refused call
-// leaves a timeline that lies, sampling draws from another distribution than it says, or the
-// shipped model no longer says what it said when it was made.
+// leaves a timeline that lies, seeds do not repeat, or the shipped model no longer says what it
+// said when it was made.
 #include "test.h"
 
 #include "base/mem.h"
@@ -9,7 +9,7 @@
 #include "engine/decode_bench.h"
 #include "engine/engine.h"
 #include "engine/product_bench.h"
-#include "engine/sample.h"
+#include "engine/products.h"
 #include "engine/session.h"
 #include "tiny_model.h"
 
@@ -220,107 +220,7 @@ static void test_embedding(void **state)
     session_free(s);
 }
 
-// Sampling
-
-enum { N_DRAW_VOCAB = 70 };
-
-static void test_greedy_and_mask(void **state)
-{
-    (void)state;
-    struct candidate room[N_DRAW_VOCAB];
-    float logits[N_DRAW_VOCAB] = {0};
-    uint64_t mask[2] = {0};
-    struct sample_options greedy = {0};
-    rng r = rng_seed(1);
-    logits[5] = logits[9] = logits[66] = 3;
-    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, NULL, &greedy, &r, room), 5);
-    mask[0] = ~(uint64_t)0 & ~((uint64_t)1 << 5);
-    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 9);
-    mask[0] = 0;
-    mask[1] = 6; // 65 and 66
-    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 66);
-    assert_int_equal(sample_token(logits, 66, mask, &greedy, &r, room), 65); // 66 is not usable
-    logits[65] = NAN;
-    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 66);
-    logits[65] = logits[66] = -INFINITY;
-    assert_int_equal(sample_token(logits, N_DRAW_VOCAB, mask, &greedy, &r, room), 65);
-    struct sample_options warm = {.temperature = 1, .top_p = 1};
-    for (int i = 0; i < 200; i++) {
-        int32_t id = sample_token(logits, N_DRAW_VOCAB, mask, &warm, &r, room);
-        assert_true(id == 65 || id == 66);
-    }
-}
-
-struct weight {
-    double p;
-    int id;
-};
-
-static int larger_first(const void *a, const void *b)
-{
-    const struct weight *x = a, *y = b;
-    if (x->p != y->p) return x->p > y->p ? -1 : 1;
-    return x->id - y->id;
-}
-
-// The distribution by its definition: sort, cut, renormalise.
-static void define(const float *logits, const uint64_t *mask, const struct sample_options *o,
-                   double *p)
-{
-    struct weight w[N_DRAW_VOCAB];
-    int n = 0;
-    for (int i = 0; i < N_DRAW_VOCAB; i++) {
-        p[i] = 0;
-        if (mask[i / 64] >> i % 64 & 1)
-            w[n++] = (struct weight){exp((double)logits[i] / (double)o->temperature), i};
-    }
-    qsort(w, (size_t)n, sizeof *w, larger_first);
-    if (o->top_k > 0 && o->top_k < n) n = o->top_k;
-    double mass = 0, kept = 0, total = 0;
-    int n_kept = 0;
-    for (int i = 0; i < n; i++) mass += w[i].p;
-    while (n_kept < n && (o->top_p <= 0 || o->top_p >= 1 || kept < (double)o->top_p * mass))
-        kept += w[n_kept++].p;
-    for (int i = 0; i < n_kept; i++)
-        if (w[i].p >= (double)o->min_p * w[0].p) total += p[w[i].id] = w[i].p;
-    for (int i = 0; i < N_DRAW_VOCAB; i++) p[i] /= total;
-}
-
-// 20,000 draws for each of many option sets: nothing outside the set, and every count within
-// five standard deviations and five draws (the tail of rare tokens is not a normal one).
-static void test_draws_follow_the_distribution(void **state)
-{
-    (void)state;
-    static const struct sample_options sets[] = {
-        {.temperature = 1, .top_p = 1},
-        {.temperature = 0.3f, .top_p = 1},
-        {.temperature = 2, .top_p = 0.5f},
-        {.temperature = 1, .top_p = 1, .top_k = 1},
-        {.temperature = 1, .top_p = 1, .top_k = 7},
-        {.temperature = 1, .top_p = 0.9f, .top_k = 30},
-        {.temperature = 1.5f, .top_p = 1, .min_p = 0.1f},
-        {.temperature = 1, .top_p = 0.8f, .top_k = 20, .min_p = 0.05f},
-        {.temperature = 1, .top_p = 0.0001f},
-    };
-    enum { N = 20000 };
-    struct candidate room[N_DRAW_VOCAB];
-    float logits[N_DRAW_VOCAB];
-    double p[N_DRAW_VOCAB];
-    rng r = rng_seed(9);
-    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
-        int count[N_DRAW_VOCAB] = {0};
-        uint64_t mask[2] = {rng_u64(&r) | 1, rng_u64(&r)};
-        for (int i = 0; i < N_DRAW_VOCAB; i++) logits[i] = (float)(2 * rng_normal(&r));
-        define(logits, mask, &sets[k], p);
-        for (int i = 0; i < N; i++)
-            count[sample_token(logits, N_DRAW_VOCAB, mask, &sets[k], &r, room)]++;
-        for (int i = 0; i < N_DRAW_VOCAB; i++) {
-            double deviation = sqrt(N * p[i] * (1 - p[i]));
-            if (fabs(count[i] - N * p[i]) > 5 * deviation + 5 || (p[i] == 0 && count[i]))
-                fail_msg("set %zu, token %d: %d draws, expected %.1f", k, i, count[i], N * p[i]);
-        }
-    }
-}
+// Sampling, by the table's operation (tests/kernels/test_sample.c)
 
 static void test_seeds_repeat(void **state)
 {
@@ -639,6 +539,44 @@ static void test_decode_bench(void **state)
     assert_non_null(strstr(e.msg, "colossus"));
 }
 
+// Every shape of a layer's products once, and nothing to say about them: a CPU has one way.
+struct shapes {
+    int n, shape[16][2];
+};
+
+static void add_shape(void *context, const struct product_kind *k)
+{
+    struct shapes *s = context;
+    assert_true(s->n < 16);
+    assert_string_equal(k->how, "");
+    assert_string_equal(k->weights, engine_info(en)->weight_type);
+    assert_false(k->experts);
+    s->shape[s->n][0] = k->n_row;
+    s->shape[s->n++][1] = k->n_col;
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    const struct engine_info *i = engine_info(en);
+    int q = i->n_head * i->head_dim, kv = i->n_kv_head * i->head_dim;
+    const int want[][2] = {
+        {q, i->dim}, {kv, i->dim}, {i->dim, q}, {i->ffn_dim, i->dim}, {i->dim, i->ffn_dim}};
+    struct shapes s = {0};
+    products_of_engine(en, add_shape, &s);
+    for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
+        int n_found = 0;
+        for (int j = 0; j < s.n; j++) n_found += !memcmp(s.shape[j], want[k], sizeof want[k]);
+        assert_int_equal(n_found, 1);
+    }
+    for (int j = 0; j < s.n; j++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof want / sizeof *want; k++)
+            known |= !memcmp(s.shape[j], want[k], sizeof want[k]);
+        assert_true(known);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -646,13 +584,12 @@ int main(void)
         cmocka_unit_test(test_cancel_leaves_a_true_timeline),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_embedding),
-        cmocka_unit_test(test_greedy_and_mask),
-        cmocka_unit_test(test_draws_follow_the_distribution),
         cmocka_unit_test(test_seeds_repeat),
         cmocka_unit_test(test_sessions_in_threads),
         cmocka_unit_test(test_shipped_model_says_what_it_said),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_product_bench),
         cmocka_unit_test(test_steps_of_several),
         cmocka_unit_test(test_appending_many),

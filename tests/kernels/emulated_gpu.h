@@ -138,6 +138,13 @@ template <typename T> static inline T __shfl_xor_sync(unsigned, T v, int mask)
     return all[emulated_lane() ^ (unsigned)mask];
 }
 
+template <typename T> static inline T __shfl_up_sync(unsigned, T v, unsigned by)
+{
+    T all[32];
+    emulated_exchange(&v, all, sizeof v);
+    return all[emulated_lane() < by ? emulated_lane() : emulated_lane() - by];
+}
+
 static inline unsigned __ballot_sync(unsigned, bool v)
 {
     bool all[32];
@@ -309,6 +316,22 @@ static inline unsigned atomicAdd(unsigned *p, unsigned v)
 {
     return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
 }
+
+static inline unsigned long long atomicAdd(unsigned long long *p, unsigned long long v)
+{
+    return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+
+static inline unsigned long long atomicMax(unsigned long long *p, unsigned long long v)
+{
+    unsigned long long old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+    while (old < v &&
+           !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        continue;
+    return old;
+}
+
+static inline void __threadfence() {}
 
 static inline unsigned atomicOr(unsigned *p, unsigned v)
 {
