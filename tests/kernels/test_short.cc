@@ -2,8 +2,8 @@
 // rounded to something else than NVFP4 or e4m3, or codes meet the wrong codes or the wrong scales.
 // The kernels' own code runs on the CPU (emulated_gpu.h), and is compared
 //
-//   - with plain loops in double precision over x rounded by the definitions below: but for the
-//     order of sums nothing may differ, 1e-5 of the sum of the terms' sizes
+//   - with plain loops in double precision over x rounded by the definition (short_x.h): but for
+//     the order of sums nothing may differ, 1e-5 of the sum of the terms' sizes
 //   - with the same loops over x itself: what rounding may cost. The largest value of a block of 16
 //     or 128 becomes 6 or 448 (6.4, when its scale is rounded down), where codes are 2 or 32 apart:
 //     of it a value is off by at most 0.18 or 0.037.
@@ -13,8 +13,9 @@
 #define HEARTH_EMULATED
 #include "kernels/cuda_short.cu"
 
-#include "kernels/number.h"
+#include "short_x.h"
 
+#include <algorithm>
 #include <random>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,37 +113,6 @@ static struct k_act act(arena &a, const float *x, int n_token, int n_col)
     return act;
 }
 
-// The definitions
-
-// The e2m1 nearest to x times `by`, and what it stands for.
-static void round_nvfp4(double *out, const uint16_t *x, int n_col)
-{
-    float top = 0;
-    for (int c = 0; c < n_col; c++) top = fmaxf(top, fabsf(f16_to_f32(x[c])));
-    float unit = top > 0 ? top / (6 * 448) : 1;
-    for (int c = 0; c < n_col; c += 16) {
-        float of_block = 0;
-        for (int i = 0; i < 16; i++) of_block = fmaxf(of_block, fabsf(f16_to_f32(x[c + i])));
-        float scale = e4m3_to_f32(f32_to_e4m3(of_block / (6 * unit))) * unit,
-              by = scale > 0 ? 1 / scale : 0;
-        for (int i = 0; i < 16; i++)
-            out[c + i] = (double)e2m1_to_f32(f32_to_e2m1(f16_to_f32(x[c + i]) * by)) *
-                         (double)scale / (double)F16_UNIT;
-    }
-}
-
-static void round_e4m3(double *out, const uint16_t *x, int n_col)
-{
-    for (int c = 0; c < n_col; c += 128) {
-        float top = 0;
-        for (int i = 0; i < 128; i++) top = fmaxf(top, fabsf(f16_to_f32(x[c + i])));
-        float unit = top > 0 ? top / 448 : 1, by = 1 / unit;
-        for (int i = 0; i < 128; i++)
-            out[c + i] = (double)e4m3_to_f32(f32_to_e4m3(f16_to_f32(x[c + i]) * by)) *
-                         (double)unit / (double)F16_UNIT;
-    }
-}
-
 struct product_case {
     enum kind kind;
     int n_row, n_col, n_token;
@@ -167,10 +137,16 @@ static void check_product(const struct product_case &s, unsigned seed)
     assert_true(cuda_short_takes(d, &in, &w));
     cuda_short_product(d, &in, &p, s.n_token);
 
-    numbers rounded(n_token * n_col), row(n_col);
+    std::vector<float> rounded(n_token * n_col);
+    numbers row(n_col);
     for (size_t t = 0; t < n_token; t++)
-        (s.kind == NVFP4 ? round_nvfp4 : round_e4m3)(&rounded[t * n_col], in.hi[X_F16] + t * n_col,
-                                                     s.n_col);
+        (s.kind == NVFP4 ? short_x_nvfp4 : short_x_e4m3)(&rounded[t * n_col], x + t * n_col,
+                                                         s.n_col);
+    // The scales of blocks use all that e4m3 has.
+    for (size_t t = 0; s.kind == NVFP4 && t < n_token; t++) {
+        const unsigned char *scales = in.q + n_token * n_col / 2 + t * n_col / 16;
+        assert_int_equal(*std::max_element(scales, scales + n_col / 16), 0x7e);
+    }
     // The largest value of each block, which what rounding costs is relative to.
     size_t block = s.kind == NVFP4 ? 16 : 128;
     numbers largest(n_token * n_col);
@@ -185,7 +161,7 @@ static void check_product(const struct product_case &s, unsigned seed)
             double same = (bias ? (double)bias[r] : 0) + (add ? (double)old[t * n_row + r] : 0);
             double exact = same, size = fabs(same), room = size, y = (double)out[t * n_row + r];
             for (size_t c = 0; c < n_col; c++) {
-                same += row[c] * rounded[t * n_col + c];
+                same += row[c] * (double)rounded[t * n_col + c];
                 exact += row[c] * (double)x[t * n_col + c];
                 size += fabs(row[c] * (double)x[t * n_col + c]);
                 room += fabs(row[c] * largest[t * n_col + c]);
