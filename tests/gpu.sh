@@ -42,6 +42,12 @@ done
 for weights in fp8 nvfp4 bf16; do
     bench decode --shape llama-3.1-8b --weights $weights --prompt 128 --decode 128
 done
+for activations in 16bit fp8; do
+    bench prefill --shape llama-3.1-8b --weights fp8 --activations $activations
+done
+for activations in 16bit fp4; do
+    bench prefill --shape llama-3.1-8b --weights nvfp4 --activations $activations
+done
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 128 --decode 128 --rows 8
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 2048 --decode 64
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 32768 --decode 64
