@@ -165,6 +165,9 @@ void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_tok
 bool cuda_short_open(k_device *d);
 bool cuda_short_takes(const k_device *d, const k_act *a, const struct k_matrix *w);
 void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
+bool cuda_short_gates(const k_device *d, const k_act *out, const k_act *a, const struct k_gate *g,
+                      int n_token);
+void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, int n_token);
 
 // Jobs for few tokens, x in FORM_PAIR.
 bool cuda_steps_open(k_device *d);

@@ -387,6 +387,11 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
         cuda_step_gate(d, out, a, g, n_token);
         return;
     }
+    if (cuda_short_gates(d, out, a, g, n_token)) {
+        cuda_steps_flush(d);
+        cuda_short_gate(d, out, (k_act *)a, g, n_token);
+        return;
+    }
     cuda_project(d, a, n_token, both, 2);
     cuda_steps_flush(d);
     cuda_gate_act(d, out, g->room[0], g->room[1], n_token);

@@ -27,6 +27,11 @@ enum { SHORT_NVFP4, SHORT_E4M3, N_SHORT };
 
 // A block of 8 warps makes 256 rows by 128 tokens, a warp 32 rows of it, so that every code of W is
 // unpacked once. Stages of 128 columns come through shared memory, as many as 99 KB hold.
+//
+// SHORT_GATE: of the 256 rows every other 8 are of gate and of up, so that one lane has both of a
+// result, and what is written is silu(gate) * up, as short numbers. As f32 the two would go to
+// memory and back: four times the bytes, and as much time as the products themselves.
+enum short_kind { SHORT_ALL, SHORT_GATE };
 enum { ROWS = 256, TOKENS = 128, COLUMNS = 128, SHORT_THREADS = 256, WARP_ROWS = 32 };
 
 template <int FORM> struct short_stage {
@@ -43,15 +48,29 @@ static_assert(short_stage<SHORT_NVFP4>::all <= 99 << 10 && short_stage<SHORT_E4M
               "what sm_89 and sm_12x have for a block");
 
 struct short_job {
-    struct k_matrix w;
+    struct k_matrix w[2];   // SHORT_GATE: gate and up
     const unsigned char *x; // codes [n_token, n_col], e2m1 in the order of straighten
     const void *blocks;     // SHORT_NVFP4: e4m3 [n_token, n_col / 16]
     const float *scale;     // SHORT_NVFP4 [n_token], SHORT_E4M3 [n_token, n_col / 128]
     const float *bias;
     float *out;
+    struct short_out gated; // SHORT_GATE
     int n_token, n_token_tile;
     bool add;
 };
+
+// Which of the matrices row r of a block's is of, and which row of it.
+template <int KIND> static __device__ __forceinline__ int matrix_of(int r)
+{
+    return KIND == SHORT_GATE ? r / 8 % 2 : 0;
+}
+
+template <int KIND>
+static __device__ __forceinline__ size_t row_of(const struct short_job &j, int row0, int r)
+{
+    int row = KIND == SHORT_GATE ? row0 + r / 16 * 8 + r % 8 : row0 + r;
+    return (size_t)min(row, j.w[0].n_row - 1);
+}
 
 // Where piece c of 16 bytes of a row lies, so that eight rows' pieces c are in different banks.
 template <int PIECES> static __device__ __forceinline__ int piece_at(int row, int c)
@@ -59,45 +78,45 @@ template <int PIECES> static __device__ __forceinline__ int piece_at(int row, in
     return (row * PIECES + (c ^ (PIECES == 4 ? row / 2 & 3 : row & 7))) * 16;
 }
 
-template <int FORM>
+template <int FORM, int KIND>
 static __device__ __forceinline__ void load_stage(const struct short_job &j, unsigned char *to,
                                                   int row0, int token0, int u)
 {
     using stage = struct short_stage<FORM>;
     constexpr int pieces = stage::pieces;
-    int thread = (int)threadIdx.x, n_row = j.w.n_row;
-    size_t n_unit = (size_t)(j.w.n_col / COLUMNS), row_bytes = n_unit * stage::row_bytes;
-    const unsigned char *w = (const unsigned char *)j.w.data + (size_t)u * stage::row_bytes,
-                        *x = j.x + (size_t)u * stage::row_bytes;
+    int thread = (int)threadIdx.x, last = j.n_token - 1;
+    size_t n_unit = (size_t)(j.w[0].n_col / COLUMNS), row_bytes = n_unit * stage::row_bytes;
+    size_t from = (size_t)u * stage::row_bytes;
 #pragma unroll
     for (int k = 0; k < ROWS * pieces / SHORT_THREADS; k++) {
-        int i = k * SHORT_THREADS + thread;
-        copy_16(to + piece_at<pieces>(i / pieces, i % pieces),
-                w + (size_t)min(row0 + i / pieces, n_row - 1) * row_bytes + i % pieces * 16);
+        int i = k * SHORT_THREADS + thread, r = i / pieces, c = i % pieces;
+        copy_16(to + piece_at<pieces>(r, c), (const unsigned char *)j.w[matrix_of<KIND>(r)].data +
+                                                 row_of<KIND>(j, row0, r) * row_bytes + from +
+                                                 c * 16);
     }
 #pragma unroll
     for (int k = 0; k < TOKENS * pieces / SHORT_THREADS; k++) {
-        int i = k * SHORT_THREADS + thread;
-        copy_16(to + stage::x + piece_at<pieces>(i / pieces, i % pieces),
-                x + (size_t)min(token0 + i / pieces, j.n_token - 1) * row_bytes + i % pieces * 16);
+        int i = k * SHORT_THREADS + thread, r = i / pieces, c = i % pieces;
+        copy_16(to + stage::x + piece_at<pieces>(r, c),
+                j.x + (size_t)min(token0 + r, last) * row_bytes + from + c * 16);
     }
     if constexpr (FORM == SHORT_NVFP4) {
         copy_8(to + stage::w_scales + thread * 8,
-               (const uint2 *)j.w.block + (size_t)min(row0 + thread, n_row - 1) * n_unit + u);
+               (const uint2 *)j.w[matrix_of<KIND>(thread)].block +
+                   row_of<KIND>(j, row0, thread) * n_unit + u);
         if (thread < TOKENS)
             copy_8(to + stage::x_scales + thread * 8,
-                   (const uint2 *)j.blocks + (size_t)min(token0 + thread, j.n_token - 1) * n_unit +
-                       u);
+                   (const uint2 *)j.blocks + (size_t)min(token0 + thread, last) * n_unit + u);
     } else {
         if (thread < TOKENS)
             copy_4(to + stage::x_scales + thread * 4,
-                   j.scale + (size_t)min(token0 + thread, j.n_token - 1) * n_unit + u);
-        if (j.w.block && thread < ROWS / K_E4M3_BLOCK)
+                   j.scale + (size_t)min(token0 + thread, last) * n_unit + u);
+        if (j.w[0].block && thread < 2) { // of rows below 128 and the others, of gate and up
+            size_t row = row_of<SHORT_ALL>(j, row0, KIND == SHORT_GATE ? 0 : thread * K_E4M3_BLOCK);
             copy_4(to + stage::w_scales + thread * 4,
-                   (const float *)j.w.block +
-                       (size_t)min(row0 / K_E4M3_BLOCK + thread, (n_row - 1) / K_E4M3_BLOCK) *
-                           n_unit +
-                       u);
+                   (const float *)j.w[KIND == SHORT_GATE ? thread : 0].block +
+                       row / K_E4M3_BLOCK * n_unit + u);
+        }
     }
 }
 
@@ -114,14 +133,15 @@ template <int FORM> static __device__ __forceinline__ unsigned straighten(unsign
 
 // What a warp multiplies with in a stage: fragments of its 32 rows, and their scales. Of NVFP4 lane
 // 4 g + t has those of row 8 t + g, 64 columns in a register, so that either pair of lanes gives
-// one of the two fragments its own; of e4m3 all rows of a warp have one.
+// one of the two fragments its own; of e4m3 there is one for all of a fragment's rows g, and one
+// for its rows g + 8.
 template <int FORM> struct warp_rows {
     unsigned a[2][short_stage<FORM>::steps][4];
     uint2 scales;
-    float scale;
+    float scale[2];
 };
 
-template <int FORM>
+template <int FORM, int KIND>
 static __device__ __forceinline__ void
 take_rows(struct warp_rows<FORM> &r, const unsigned char *from, bool in_blocks, int warp, int lane)
 {
@@ -140,7 +160,11 @@ take_rows(struct warp_rows<FORM> &r, const unsigned char *from, bool in_blocks, 
     if constexpr (FORM == SHORT_NVFP4)
         r.scales = ((const uint2 *)scales)[row + lane % 4 * 8 + lane / 4];
     else
-        r.scale = in_blocks ? ((const float *)scales)[row / K_E4M3_BLOCK] : 1;
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+            r.scale[h] = in_blocks
+                             ? ((const float *)scales)[KIND == SHORT_GATE ? h : row / K_E4M3_BLOCK]
+                             : 1;
 }
 
 // 8 tokens from `token` on, number FROM of four such.
@@ -168,23 +192,23 @@ multiply_tokens(float sum0[4], float sum1[4], const struct warp_rows<FORM> &r,
             mma_e4m3(c[1], r.a[1][s], v[2 * s], v[2 * s + 1]);
         }
         float2 scale = ((const float2 *)(from + stage::x_scales))[token / 2 + lane % 4];
-        scale.x *= r.scale, scale.y *= r.scale;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            sum0[i] += c[0][i] * (i % 2 ? scale.y : scale.x);
-            sum1[i] += c[1][i] * (i % 2 ? scale.y : scale.x);
+            float both = (i % 2 ? scale.y : scale.x) * r.scale[i / 2];
+            sum0[i] += c[0][i] * both;
+            sum1[i] += c[1][i] * both;
         }
     }
 }
 
-template <int FORM>
+template <int FORM, int KIND>
 static __device__ __forceinline__ void multiply_stage(float sum[2][TOKENS / 8][4],
                                                       const unsigned char *from, bool in_blocks,
                                                       int n_token, int warp, int lane)
 {
     using stage = struct short_stage<FORM>;
     struct warp_rows<FORM> r;
-    take_rows<FORM>(r, from, in_blocks, warp, lane);
+    take_rows<FORM, KIND>(r, from, in_blocks, warp, lane);
 #pragma unroll
     for (int i = 0; i < TOKENS / 32; i++) {
         if (i * 32 >= n_token) break;
@@ -202,19 +226,72 @@ static __device__ __forceinline__ void multiply_stage(float sum[2][TOKENS / 8][4
     }
 }
 
-template <int FORM> static __device__ __forceinline__ void multiply_all(const struct short_job &j)
+template <int FORM>
+static __device__ __forceinline__ void write_sums(const struct short_job &j,
+                                                  const float sum[2][TOKENS / 8][4], int row0,
+                                                  int token0, int lane)
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        int m = i / 2, h = i % 2, row = row0 + i * 8 + lane / 4;
+        if (row >= j.w[0].n_row) continue;
+        float scale = j.w[0].scale ? j.w[0].scale[row] : 1, bias = j.bias ? j.bias[row] : 0;
+#pragma unroll
+        for (int b = 0; b < TOKENS / 8; b++)
+#pragma unroll
+            for (int k = 0; k < 2; k++) {
+                int token = token0 + b * 8 + lane % 4 * 2 + k;
+                if (token >= j.n_token) continue;
+                float *out = j.out + (size_t)token * (size_t)j.w[0].n_row + row;
+                float y = sum[m][b][2 * h + k] * scale;
+                if constexpr (FORM == SHORT_NVFP4) y *= j.scale[token];
+                y += bias;
+                *out = j.add ? *out + y : y;
+            }
+    }
+}
+
+template <int FORM>
+static __device__ __forceinline__ void write_gated(const struct short_job &j,
+                                                   const float sum[2][TOKENS / 8][4], int row0,
+                                                   int token0, int lane)
+{
+#pragma unroll
+    for (int m = 0; m < 2; m++) {
+        int row = row0 + m * 8 + lane / 4;
+        if (row >= j.w[0].n_row) continue;
+        float scale[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) scale[i] = j.w[i].scale ? j.w[i].scale[row] : 1;
+#pragma unroll
+        for (int b = 0; b < TOKENS / 8; b++)
+#pragma unroll
+            for (int k = 0; k < 2; k++) {
+                int token = token0 + b * 8 + lane % 4 * 2 + k;
+                if (token >= j.n_token) continue;
+                float of_token = FORM == SHORT_NVFP4 ? j.scale[token] : 1;
+                float gate = sum[m][b][k] * scale[0] * of_token,
+                      up = sum[m][b][2 + k] * scale[1] * of_token;
+                write_short(j.gated, (size_t)token * (size_t)j.w[0].n_row + (size_t)row,
+                            gate / (1 + __expf(-gate)) * up);
+            }
+    }
+}
+
+template <int FORM, int KIND>
+static __device__ __forceinline__ void multiply_all(const struct short_job &j)
 {
     using stage = struct short_stage<FORM>;
-    constexpr int n_stage = stage::n_stage;
+    constexpr int n_stage = stage::n_stage, rows = KIND == SHORT_GATE ? ROWS / 2 : ROWS;
     DYNAMIC_SHARED(shared);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int row0 = (int)blockIdx.x / j.n_token_tile * ROWS,
+    int row0 = (int)blockIdx.x / j.n_token_tile * rows,
         token0 = (int)blockIdx.x % j.n_token_tile * TOKENS;
-    int n_unit = j.w.n_col / COLUMNS, n_token = j.n_token - token0;
+    int n_unit = j.w[0].n_col / COLUMNS, n_token = j.n_token - token0;
     float sum[2][TOKENS / 8][4] = {};
 #pragma unroll
     for (int i = 0; i < n_stage - 1; i++) {
-        if (i < n_unit) load_stage<FORM>(j, shared + i * stage::size, row0, token0, i);
+        if (i < n_unit) load_stage<FORM, KIND>(j, shared + i * stage::size, row0, token0, i);
         copy_commit();
     }
     for (int u = 0; u < n_unit; u++) {
@@ -222,47 +299,33 @@ template <int FORM> static __device__ __forceinline__ void multiply_all(const st
         __syncthreads();
         int next = u + n_stage - 1;
         if (next < n_unit)
-            load_stage<FORM>(j, shared + next % n_stage * stage::size, row0, token0, next);
+            load_stage<FORM, KIND>(j, shared + next % n_stage * stage::size, row0, token0, next);
         copy_commit();
-        multiply_stage<FORM>(sum, shared + u % n_stage * stage::size, j.w.block, n_token, warp,
-                             lane);
+        multiply_stage<FORM, KIND>(sum, shared + u % n_stage * stage::size, j.w[0].block, n_token,
+                                   warp, lane);
     }
-    int g = lane / 4, t = lane % 4;
-#pragma unroll
-    for (int m = 0; m < 2; m++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            int row = row0 + warp * WARP_ROWS + m * 16 + h * 8 + g;
-            if (row >= j.w.n_row) continue;
-            float scale = j.w.scale ? j.w.scale[row] : 1, bias = j.bias ? j.bias[row] : 0;
-#pragma unroll
-            for (int b = 0; b < TOKENS / 8; b++)
-#pragma unroll
-                for (int k = 0; k < 2; k++) {
-                    int token = token0 + b * 8 + t * 2 + k;
-                    if (token >= j.n_token) continue;
-                    float *out = j.out + (size_t)token * (size_t)j.w.n_row + row;
-                    float y = sum[m][b][2 * h + k] * scale;
-                    if constexpr (FORM == SHORT_NVFP4) y *= j.scale[token];
-                    y += bias;
-                    *out = j.add ? *out + y : y;
-                }
-        }
+    row0 += warp * (rows / 8);
+    if constexpr (KIND == SHORT_GATE)
+        write_gated<FORM>(j, sum, row0, token0, lane);
+    else
+        write_sums<FORM>(j, sum, row0, token0, lane);
 }
 
+template <int KIND>
 __global__ void __launch_bounds__(SHORT_THREADS, 1)
     short_nvfp4_kernel(const __grid_constant__ struct short_job j)
 {
 #if HAS_MMA_NVFP4
-    multiply_all<SHORT_NVFP4>(j);
+    multiply_all<SHORT_NVFP4, KIND>(j);
 #endif
 }
 
+template <int KIND>
 __global__ void __launch_bounds__(SHORT_THREADS, 1)
     short_e4m3_kernel(const __grid_constant__ struct short_job j)
 {
 #if HAS_MMA_E4M3
-    multiply_all<SHORT_E4M3>(j);
+    multiply_all<SHORT_E4M3, KIND>(j);
 #endif
 }
 
@@ -403,36 +466,69 @@ bool cuda_short_takes(const k_device *d, const k_act *a, const struct k_matrix *
            w->n_col % COLUMNS == 0 && (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 8 == 0;
 }
 
-void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_token)
+// x in the form's codes, unless an earlier product left it so.
+static void round_x(k_device *d, k_act *a, int form, int n_token)
+{
+    enum q_form q_form = form == SHORT_NVFP4 ? Q_NVFP4 : Q_BLOCK;
+    size_t n = (size_t)n_token * (size_t)a->n_col;
+    constexpr size_t n_warp = SHORT_THREADS / 32;
+    const struct round_job j = {a->hi[X_F16], a->q, a->q + n / 2, a->q_scale, n_token, a->n_col};
+    if (a->q_form == q_form) return;
+    if (form == SHORT_NVFP4)
+        launch(d, "rounding activations", round_nvfp4_kernel, (size_t)n_token, 0, j);
+    else
+        launch(d, "rounding activations", round_e4m3_kernel, (n / COLUMNS + n_warp - 1) / n_warp, 0,
+               j);
+    a->q_form = q_form;
+}
+
+static void multiply(k_device *d, k_act *a, int kind, struct short_job *j)
 {
     static const struct {
-        void (*kernel)(struct short_job);
+        void (*kernel[2])(struct short_job);
         int shared;
-    } products[N_SHORT] = {{short_nvfp4_kernel, short_stage<SHORT_NVFP4>::all},
-                           {short_e4m3_kernel, short_stage<SHORT_E4M3>::all}};
-    int form = short_form(p->w), n_col = p->w->n_col;
-    size_t n = (size_t)n_token * (size_t)n_col;
-    unsigned char *blocks = form == SHORT_NVFP4 ? a->q + n / 2 : NULL;
-    enum q_form q_form = form == SHORT_NVFP4 ? Q_NVFP4 : Q_BLOCK;
-    if (a->q_form != q_form) {
-        const struct round_job round = {a->hi[X_F16], a->q, blocks, a->q_scale, n_token, n_col};
-        if (form == SHORT_NVFP4)
-            launch(d, "rounding activations", round_nvfp4_kernel, (size_t)n_token, 0, round);
-        else
-            launch(d, "rounding activations", round_e4m3_kernel,
-                   (n / COLUMNS + SHORT_THREADS / 32 - 1) / (SHORT_THREADS / 32), 0, round);
-        a->q_form = q_form;
-    }
-    size_t n_token_tile = ((size_t)n_token + TOKENS - 1) / TOKENS,
-           n_row_tile = ((size_t)p->w->n_row + ROWS - 1) / ROWS;
-    const struct short_job j = {
-        *p->w, a->q, blocks, a->q_scale, p->bias, p->out, n_token, (int)n_token_tile, p->add};
+    } products[N_SHORT] = {
+        {{short_nvfp4_kernel<SHORT_ALL>, short_nvfp4_kernel<SHORT_GATE>},
+         short_stage<SHORT_NVFP4>::all},
+        {{short_e4m3_kernel<SHORT_ALL>, short_e4m3_kernel<SHORT_GATE>},
+         short_stage<SHORT_E4M3>::all},
+    };
+    int form = short_form(&j->w[0]), shared = products[form].shared;
+    void (*kernel)(struct short_job) = products[form].kernel[kind];
+    size_t n_token_tile = (size_t)(j->n_token + TOKENS - 1) / TOKENS,
+           rows = kind == SHORT_GATE ? ROWS / 2 : ROWS,
+           n_row_tile = ((size_t)j->w[0].n_row + rows - 1) / rows;
+    round_x(d, a, form, j->n_token);
+    j->x = a->q, j->blocks = a->q + (size_t)j->n_token * (size_t)a->n_col / 2;
+    j->scale = a->q_scale, j->n_token_tile = (int)n_token_tile;
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,
-               cudaFuncSetAttribute((const void *)products[form].kernel,
-                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    products[form].shared),
+               cudaFuncSetAttribute((const void *)kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
                "shared memory of a product");
-    launch(d, "a product of short numbers", products[form].kernel, n_row_tile * n_token_tile,
-           products[form].shared, j);
+    launch(d, "a product of short numbers", kernel, n_row_tile * n_token_tile, shared, *j);
+}
+
+void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_token)
+{
+    struct short_job j = {};
+    j.w[0] = *p->w, j.bias = p->bias, j.out = p->out, j.n_token = n_token, j.add = p->add;
+    multiply(d, a, SHORT_ALL, &j);
+}
+
+bool cuda_short_gates(const k_device *d, const k_act *out, const k_act *a, const struct k_gate *g,
+                      int n_token)
+{
+    return act_form(n_token, out->n_col) == FORM_SHORT && g->gate->type == g->up->type &&
+           !g->gate->block == !g->up->block && cuda_short_takes(d, a, g->gate) &&
+           cuda_short_takes(d, a, g->up);
+}
+
+void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, int n_token)
+{
+    struct short_job j = {};
+    j.w[0] = *g->gate, j.w[1] = *g->up, j.n_token = n_token;
+    for (int i = 0; i < X_N_KIND; i++) j.gated.hi[i] = out->hi[i];
+    multiply(d, a, SHORT_GATE, &j);
+    out->form = FORM_SHORT, out->n_sum = 0, out->q_form = Q_NONE;
 }

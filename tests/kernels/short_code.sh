@@ -20,14 +20,15 @@ trap 'rm -rf "$work"' EXIT
     { cat "$work/log"; exit 1; }
 $dump -sass "$work/short.cubin" >"$work/sass"
 
-# What a stage takes: two fragments of rows by 16 of tokens, by 2 steps of e2m1 or 4 of e4m3.
+# What a stage takes: two fragments of rows by 16 of tokens, by 2 steps of e2m1 or 4 of e4m3; with and
+# without a gate.
 expect() { # COUNT PATTERN
     n=$(grep -c "$2" "$work/sass") || true
     echo "$n $2"
     [ "$n" -eq "$1" ] || { echo "expected $1"; exit 1; }
 }
-expect 64 'OMMA\.SF\.16864\.F32\.E2M1\.E2M1\.UE4M3\.4X'
-expect 128 'QMMA\.16832\.F32\.E4M3\.E4M3'
+expect 128 'OMMA\.SF\.16864\.F32\.E2M1\.E2M1\.UE4M3\.4X'
+expect 256 'QMMA\.16832\.F32\.E4M3\.E4M3'
 expect 0 'HMMA'
 grep 'spill' "$work/log" | sort | uniq -c
 if grep 'spill' "$work/log" | grep -qv ' 0 bytes spill stores, 0 bytes spill loads'; then

@@ -1196,11 +1196,113 @@ static bool check_short_x(struct pair *x, const struct short_case *s)
     return is_rounded;
 }
 
+// What an act holds, by f16: e4m3 weights that are 1 on the diagonal.
+static float *act_values_f16(struct pair *x, const k_act *a, size_t n_token, size_t dim)
+{
+    err e = {0};
+    float *out = poisoned(n_token * dim);
+    unsigned char *codes = mem_new(dim * dim);
+    for (size_t i = 0; i < dim; i++) codes[i * dim + i] = 0x38;
+    struct k_matrix w = {.type = K_E4M3, .n_row = (int)dim, .n_col = (int)dim, .data = codes};
+    struct k_matrix sent_w = sent_matrix(x, &w);
+    struct k_product p = {.w = &sent_w, .out = sent(x, out, n_token * dim + GUARD)};
+    assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, (int)dim, &e), 0);
+    x->fast->project(x->fast_device, a, (int)n_token, &p, 1);
+    fetched(x, out, p.out, n_token * dim + GUARD);
+    drop_matrix(x, &sent_w);
+    free(codes);
+    return out;
+}
+
+// silu(gate) * up of such weights, in place of [n_token, n_row] gate; and what an error is relative
+// to: the terms of the one times the value of the other.
+static float *gated_sizes(struct pair *x, float *gate, const float *up, const float *const size[2],
+                          size_t n)
+{
+    float *out = mem_new(n * sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        double g = (double)gate[i], silu = g / (1 + exp(-g)), u = (double)up[i];
+        out[i] = (float)(fabs(silu) * (double)size[1][i] + fabs(u) * (double)size[0][i] +
+                         1e-3 * (double)size[0][i] * (double)size[1][i]);
+    }
+    k_ref.swiglu(x->ref_device, gate, up, 1, (int)n);
+    return out;
+}
+
+static bool check_short_gate(struct pair *x, const struct short_case *s)
+{
+    err e = {0};
+    size_t n_token = s->n_token, n_row = s->n_row, n_col = s->n_col, n_out = n_token * n_row;
+    struct k_matrix w[2], sent_w[2];
+    for (int i = 0; i < 2; i++) {
+        do w[i] = random_matrix(x, s->type, n_row, n_col);
+        while (s->type == K_E4M3 && !w[i].block == s->in_blocks && (free_matrix(&w[i]), true));
+        free((void *)w[i].scale);
+        w[i].scale = floats(x, n_row, 1e-3);
+        w[i].short_x = true;
+        sent_w[i] = sent_matrix(x, &w[i]);
+    }
+    float *in = floats(x, n_token * n_col, 2), *gain = floats(x, n_col, 1);
+    float *room = mem_new(n_out * sizeof *room), *up = mem_new(n_out * sizeof *up);
+    float *exact = mem_new(n_out * sizeof *exact), *rounded = mem_new(n_out * sizeof *rounded);
+    float *normed = mem_new(n_token * n_col * sizeof *normed);
+    float *short_x = mem_new(n_token * n_col * sizeof *short_x);
+    float *sent_in = sent(x, in, n_token * n_col), *sent_gain = sent(x, gain, n_col);
+    k_act *a = x->fast->act_new(x->fast_device, (int)n_token, (int)n_col);
+    k_act *b = x->fast->act_new(x->fast_device, (int)n_token, (int)n_row);
+    struct k_gate g = {&sent_w[0], &sent_w[1], {sent(x, room, n_out), sent(x, room, n_out)}};
+    int wide = (int)(n_col > n_row ? n_col : n_row);
+    assert_int_equal(x->fast->reserve(x->fast_device, (int)n_token, wide, &e), 0);
+    assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, wide, &e), 0);
+    x->fast->norm(x->fast_device, a, sent_in, sent_gain, (int)n_token, (int)n_col, 1e-6f);
+    x->fast->gate(x->fast_device, b, a, &g, (int)n_token);
+    float *fast = act_values_f16(x, b, n_token, n_row);
+
+    k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)n_col, 1e-6f);
+    for (size_t t = 0; t < n_token; t++)
+        (s->type == K_NVFP4 ? short_x_nvfp4 : short_x_e4m3)(short_x + t * n_col, normed + t * n_col,
+                                                            (int)n_col);
+    float *size[2] = {term_sizes(x, &w[0], normed, n_token, NULL, NULL),
+                      term_sizes(x, &w[1], normed, n_token, NULL, NULL)};
+    struct k_product both[] = {{.w = &w[0], .out = exact}, {.w = &w[1], .out = up}};
+    k_ref.matmul(x->ref_device, normed, (int)n_token, both, 2);
+    float *size_exact = gated_sizes(x, exact, up, (const float *const *)size, n_out);
+    both[0].out = rounded;
+    k_ref.matmul(x->ref_device, short_x, (int)n_token, both, 2);
+    float *size_rounded = gated_sizes(x, rounded, up, (const float *const *)size, n_out);
+    double of_exact = worst_of(fast, exact, size_exact, n_out);
+    double of_rounded = worst_of(fast, rounded, size_rounded, n_out);
+    bool is_rounded = of_rounded <= 1.5e-3;
+    // By rows it may be cuBLASLt's, as in test_short_x.
+    double limit = x->fast->kv_type == K_F32            ? 1e-5
+                   : s->type == K_E4M3 && !s->in_blocks ? 4e-2
+                                                        : 1e-2;
+    if (!(of_exact <= limit) && !is_rounded)
+        fail_msg("%s short gate, %s%s [%zu, %zu] x %zu: off by %g, by %g from the rounded",
+                 x->fast->name, k_type_name(s->type), w[0].block ? " in blocks" : "", n_row, n_col,
+                 n_token, of_exact, of_rounded);
+    x->fast->act_free(x->fast_device, a);
+    x->fast->act_free(x->fast_device, b);
+    for (int i = 0; i < 2; i++) {
+        drop_matrix(x, &sent_w[i]);
+        free_matrix(&w[i]);
+        dropped(x, g.room[i]);
+        free(size[i]);
+    }
+    dropped(x, sent_in);
+    dropped(x, sent_gain);
+    float *all[] = {in,      gain, room,   up,         exact,       rounded,
+                    short_x, fast, normed, size_exact, size_rounded};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+    return is_rounded;
+}
+
 static void test_short_x_of_weights(struct pair *x)
 {
     static const size_t shapes[][3] = {{9, 40, 128},    {16, 256, 256}, {128, 300, 384},
                                        {130, 257, 640}, {200, 1, 256},  {300, 700, 512},
                                        {40, 64, 192},   {4, 64, 256}};
+    static const size_t gates[][3] = {{9, 64, 256}, {33, 192, 256}, {140, 320, 384}};
     static const struct {
         enum k_type type;
         bool in_blocks;
@@ -1220,6 +1322,15 @@ static void test_short_x_of_weights(struct pair *x)
                 bool fits = s.n_token > 8 && s.n_col % 128 == 0, rounded = check_short_x(x, &s);
                 n += fits, n_rounded += fits && rounded;
             }
+        for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
+            struct short_case s = {.type = kinds[k].type,
+                                   .in_blocks = kinds[k].in_blocks,
+                                   .n_token = gates[i][0],
+                                   .n_row = gates[i][1],
+                                   .n_col = gates[i][2]};
+            if (x->fast->reads_host && s.n_token > 40) continue;
+            n++, n_rounded += check_short_gate(x, &s);
+        }
         if (n_rounded)
             print_message("%s%s: activations are rounded like the weights\n",
                           k_type_name(kinds[k].type), kinds[k].in_blocks ? " in blocks" : "");

@@ -195,6 +195,75 @@ template <int KIND> static void test_products(void **)
                       (unsigned)random());
 }
 
+// silu(gate) * up as short numbers. What the two are off by, 1e-5 of their terms, the gate hands
+// on.
+static void check_gate(const struct product_case &s, unsigned seed)
+{
+    arena a(seed);
+    k_device device = {}, *d = &device;
+    d->read_sum = a.many<unsigned>(1);
+    assert_true(cuda_short_open(d));
+    size_t n_row = (size_t)s.n_row, n_col = (size_t)s.n_col, n_token = (size_t)s.n_token,
+           n_out = n_token * n_row;
+    struct k_matrix w[2] = {matrix(a, s.kind, s.n_row, s.n_col),
+                            matrix(a, s.kind, s.n_row, s.n_col)};
+    float *x = a.normals(n_token * n_col, 1);
+    struct k_act in = act(a, x, s.n_token, s.n_col), out = {};
+    out.n_col = s.n_row, out.form = FORM_F32, out.n_sum = 3, out.q_form = Q_TOKEN;
+    for (int i = 0; i < X_N_KIND; i++) out.hi[i] = a.many<uint16_t>(n_out);
+    struct k_gate g = {&w[0], &w[1], {nullptr, nullptr}};
+    assert_true(cuda_short_gates(d, &out, &in, &g, s.n_token));
+    cuda_short_gate(d, &out, &in, &g, s.n_token);
+    assert_true(out.form == FORM_SHORT && out.n_sum == 0 && out.q_form == Q_NONE);
+
+    std::vector<float> rounded(n_token * n_col);
+    for (size_t t = 0; t < n_token; t++)
+        (s.kind == NVFP4 ? short_x_nvfp4 : short_x_e4m3)(&rounded[t * n_col], x + t * n_col,
+                                                         s.n_col);
+    numbers row[2] = {numbers(n_col), numbers(n_col)};
+    size_t n_checked = 0;
+    for (size_t r = 0; r < n_row; r++) {
+        for (int i = 0; i < 2; i++)
+            for (size_t c = 0; c < n_col; c++)
+                row[i][c] =
+                    (double)weight_value(w[i], r, c) * (double)(w[i].scale ? w[i].scale[r] : 1);
+        for (size_t t = 0; t < n_token; t++) {
+            double v[2] = {0, 0}, size[2] = {0, 0};
+            for (int i = 0; i < 2; i++)
+                for (size_t c = 0; c < n_col; c++) {
+                    double term = row[i][c] * (double)rounded[t * n_col + c];
+                    v[i] += term, size[i] += fabs(term);
+                }
+            double silu = v[0] / (1 + exp(-v[0])), want = silu * v[1];
+            double room = 1e-5 * (fabs(silu) * size[1] + 1.2 * size[0] * fabs(v[1]) +
+                                  1e-5 * size[0] * size[1]);
+            if (fabs(want) + room > 5e5) continue; // f16 ends at 2^20
+            double f16 = (double)f16_value(out.hi[X_F16][t * n_row + r]) / (double)F16_UNIT,
+                   bf16 = (double)bf16_value(out.hi[X_BF16][t * n_row + r]);
+            if (!(fabs(f16 - want) <= room + fabs(want) / 2000 + 0x1p-20) ||
+                !(fabs(bf16 - want) <= room + fabs(want) / 250))
+                fail_msg("kind %d [%d, %d] x %d: row %zu, token %zu: %g, %g instead of %g", s.kind,
+                         s.n_row, s.n_col, s.n_token, r, t, f16, bf16, want);
+            n_checked++;
+        }
+    }
+    assert_true(n_checked > n_out / 2);
+    for (int i = 0; i < X_N_KIND; i++)
+        for (size_t k = n_out; k < n_out + 64; k++) assert_int_equal(out.hi[i][k], 0xffff);
+}
+
+template <int KIND> static void test_gates(void **)
+{
+    enum kind kind = (enum kind)KIND;
+    std::mt19937 random(KIND + 100);
+    check_gate({kind, 128, 128, 9}, (unsigned)random());
+    check_gate({kind, 192, 384, 150}, (unsigned)random());
+    for (int i = 0; i < 3; i++)
+        check_gate({kind, 64 * (1 + (int)(random() % 5)), 128 * (1 + (int)(random() % 4)),
+                    9 + (int)(random() % 150)},
+                   (unsigned)random());
+}
+
 // Three products of one act: what an earlier one left rounded is not taken for something else.
 static void test_one_act_for_all(void **)
 {
@@ -262,7 +331,22 @@ static void test_takes(void **)
         if (i == 4) x.form = FORM_PAIR;
         if (i == 5) x.q = nullptr;
         assert_false(cuda_short_takes(d, &x, &m));
+        if (i > 3) continue;
+        struct k_act out = in;
+        struct k_gate gate = {&m, &w, {nullptr, nullptr}}, up = {&w, &m, {nullptr, nullptr}};
+        assert_false(cuda_short_gates(d, &out, &x, &gate, 16));
+        assert_false(cuda_short_gates(d, &out, &x, &up, 16));
     }
+    struct k_act out = in, uneven = in;
+    struct k_matrix rows = v;
+    struct k_gate good = {&w, &w, {nullptr, nullptr}}, mixed = {&w, &v, {nullptr, nullptr}},
+                  other = {&v, &rows, {nullptr, nullptr}};
+    rows.block = nullptr, uneven.n_col = 40;
+    assert_true(cuda_short_gates(d, &out, &in, &good, 16));
+    assert_false(cuda_short_gates(d, &out, &in, &good, 8));
+    assert_false(cuda_short_gates(d, &uneven, &in, &good, 16));
+    assert_false(cuda_short_gates(d, &out, &in, &mixed, 16));
+    assert_false(cuda_short_gates(d, &out, &in, &other, 16));
 }
 
 // The instructions' tables: of value i of a lane's registers, counted from the lowest bits of the
@@ -376,7 +460,10 @@ static void test_every_code(void **)
 
 static void call(const void *kernel, void *argument)
 {
-    if (kernel == (const void *)short_nvfp4_kernel || kernel == (const void *)short_e4m3_kernel)
+    const void *products[] = {
+        (const void *)short_nvfp4_kernel<SHORT_ALL>, (const void *)short_nvfp4_kernel<SHORT_GATE>,
+        (const void *)short_e4m3_kernel<SHORT_ALL>, (const void *)short_e4m3_kernel<SHORT_GATE>};
+    if (std::count(products, products + 4, kernel))
         ((void (*)(struct short_job))kernel)(*(const struct short_job *)argument);
     else if (kernel == (const void *)round_nvfp4_kernel ||
              kernel == (const void *)round_e4m3_kernel)
@@ -396,6 +483,9 @@ int main(int n_arg, char **args)
         {"nvfp4", test_products<NVFP4>, NULL, NULL, NULL},
         {"fp8 in blocks", test_products<E4M3_BLOCKS>, NULL, NULL, NULL},
         {"fp8 by rows", test_products<E4M3_ROWS>, NULL, NULL, NULL},
+        {"nvfp4 gate", test_gates<NVFP4>, NULL, NULL, NULL},
+        {"fp8 gate in blocks", test_gates<E4M3_BLOCKS>, NULL, NULL, NULL},
+        {"fp8 gate by rows", test_gates<E4M3_ROWS>, NULL, NULL, NULL},
         {"one act", test_one_act_for_all, NULL, NULL, NULL},
         {"not a number", test_not_a_number, NULL, NULL, NULL},
     };
