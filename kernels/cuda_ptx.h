@@ -239,28 +239,38 @@ static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], 
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// Only sm_12x has tensor cores that take scales of blocks, and only code for this one family (121a,
+// 120f and their like) may use them.
+#define HAS_MMA_NVFP4                                                                              \
+    (__CUDA_ARCH_FAMILY_SPECIFIC__ >= 1200 && __CUDA_ARCH_FAMILY_SPECIFIC__ < 1300)
+
 // Of e4m3, A [16, 32] and B [32, 8]: columns 4t to 4t + 3 and 16 more take the places of 2t, 2t + 1
 // and 8 more. Every architecture from sm_89 on compiles it, but on Hopper and data-centre Blackwell
-// it is a row of conversions and products of f16.
-#define HAS_MMA_E4M3         (__CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+// it is a row of conversions and products of f16. GeForce parts do it at half their speed when sums
+// are f32, but not with scales of blocks: so those are there, and all 1.
+#define HAS_MMA_E4M3 (__CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
 
 static __device__ __forceinline__ void mma_e4m3(float d[4], const unsigned a[4], unsigned b0,
                                                 unsigned b1)
 {
+#if HAS_MMA_NVFP4
+    asm("mma.sync.aligned.m16n8k32.row.col.kind::mxf8f6f4.block_scale.scale_vec::1X"
+        ".f32.e4m3.e4m3.f32.ue8m0 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, "
+        "%10, {0, 0}, %10, {0, 0};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(0x7f7f7f7f));
+#else
     asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 "
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
 }
 
 // Of e2m1, A [16, 64] and B [64, 8], eight in a register: columns 8t to 8t + 7 and 32 more. Each
 // row of A and column of B has four scales, unsigned e4m3, of 16 columns each; byte i is that of
 // the i-th 16. Of four lanes 4 g + t two give those of A's rows g and g + 8, t = 2 PAIR and the
-// next; one, t = FROM, those of B's column g. Only sm_12x has it, and only code for this one family
-// (121a, 120f and their like) may use it.
-#define HAS_MMA_NVFP4                                                                              \
-    (__CUDA_ARCH_FAMILY_SPECIFIC__ >= 1200 && __CUDA_ARCH_FAMILY_SPECIFIC__ < 1300)
-
+// next; one, t = FROM, those of B's column g.
 template <int PAIR, int FROM>
 static __device__ __forceinline__ void mma_nvfp4(float d[4], const unsigned a[4], unsigned b0,
                                                  unsigned b1, unsigned a_scales, unsigned b_scales)

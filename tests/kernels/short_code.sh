@@ -28,7 +28,7 @@ expect() { # COUNT PATTERN
     [ "$n" -eq "$1" ] || { echo "expected $1"; exit 1; }
 }
 expect 128 'OMMA\.SF\.16864\.F32\.E2M1\.E2M1\.UE4M3\.4X'
-expect 256 'QMMA\.16832\.F32\.E4M3\.E4M3'
+expect 256 'QMMA\.SF\.16832\.F32\.E4M3\.E4M3\.E8'
 expect 0 'HMMA'
 grep 'spill' "$work/log" | sort | uniq -c
 if grep 'spill' "$work/log" | grep -qv ' 0 bytes spill stores, 0 bytes spill loads'; then
