@@ -21,7 +21,7 @@
 // tests/kernels/short_code.sh that compiled code has the instructions and keeps its sums in
 // registers. test_kernels compares it with ref on a GPU that has them; no such run has been made
 // yet, and no time was measured.
-#include "kernels/cuda.h"
+#include "kernels/cuda_experts.h"
 
 enum { SHORT_NVFP4, SHORT_E4M3, N_SHORT };
 
@@ -31,45 +31,77 @@ enum { SHORT_NVFP4, SHORT_E4M3, N_SHORT };
 // SHORT_GATE: of the 256 rows every other 8 are of gate and of up, so that one lane has both of a
 // result, and what is written is silu(gate) * up, as short numbers: 4 bytes. To write both as f32
 // and read them again is 16 more, which at 2048 tokens takes GB10 longer than the products.
-enum short_kind { SHORT_ALL, SHORT_GATE };
+//
+// SHORT_RUN_GATE and SHORT_RUN_DOWN: of one tile of an expert's run (cuda_experts.h), with half as
+// many tokens. Gate and up read x of a place's token and write to the place; down reads and writes
+// places.
+enum short_kind { SHORT_ALL, SHORT_GATE, SHORT_RUN_GATE, SHORT_RUN_DOWN, N_SHORT_KIND };
 enum { ROWS = 256, TOKENS = 128, COLUMNS = 128, SHORT_THREADS = 256, WARP_ROWS = 32 };
 
-template <int FORM> struct short_stage {
+static constexpr __host__ __device__ bool is_gate(int kind)
+{
+    return kind == SHORT_GATE || kind == SHORT_RUN_GATE;
+}
+
+static constexpr __host__ __device__ int tokens_of(int kind)
+{
+    return kind >= SHORT_RUN_GATE ? (int)RUN_TILE : (int)TOKENS;
+}
+
+template <int FORM, int KIND> struct short_stage {
+    static constexpr int tokens = tokens_of(KIND);
     static constexpr bool is_fp4 = FORM == SHORT_NVFP4;
     static constexpr int row_bytes = is_fp4 ? COLUMNS / 2 : COLUMNS, pieces = row_bytes / 16;
     static constexpr int steps = row_bytes / 32; // of 32 bytes, what one instruction takes of a row
     static constexpr int w_scale_bytes = is_fp4 ? ROWS * COLUMNS / K_NVFP4_BLOCK : 16;
-    static constexpr int x_scale_bytes = is_fp4 ? TOKENS * COLUMNS / K_NVFP4_BLOCK : TOKENS * 4;
-    static constexpr int x = ROWS * row_bytes, w_scales = x + TOKENS * row_bytes,
+    static constexpr int x_scale_bytes = is_fp4 ? tokens * COLUMNS / K_NVFP4_BLOCK : tokens * 4;
+    static constexpr int x = ROWS * row_bytes, w_scales = x + tokens * row_bytes,
                          x_scales = w_scales + w_scale_bytes, size = x_scales + x_scale_bytes;
     static constexpr int n_stage = is_fp4 ? 3 : 2, all = n_stage * size;
 };
-static_assert(short_stage<SHORT_NVFP4>::all <= 99 << 10 && short_stage<SHORT_E4M3>::all <= 99 << 10,
+static_assert(short_stage<SHORT_NVFP4, SHORT_ALL>::all <= 99 << 10 &&
+                  short_stage<SHORT_E4M3, SHORT_ALL>::all <= 99 << 10,
               "what sm_89 and sm_12x have for a block");
 
 struct short_job {
     struct k_matrix w[2];   // SHORT_GATE: gate and up
-    const unsigned char *x; // codes [n_token, n_col], e2m1 in the order of straighten
-    const void *blocks;     // SHORT_NVFP4: e4m3 [n_token, n_col / 16]
-    const float *scale;     // SHORT_NVFP4 [n_token], SHORT_E4M3 [n_token, n_col / 128]
+    const unsigned char *x; // codes [n_token or pairs, n_col], e2m1 in the order of straighten
+    const void *blocks;     // SHORT_NVFP4: e4m3 [.., n_col / 16]
+    const float *scale;     // SHORT_NVFP4 [..], SHORT_E4M3 [.., n_col / 128]
     const float *bias;
     float *out;
-    struct short_out gated; // SHORT_GATE
-    int n_token, n_token_tile;
+    struct short_out gated; // SHORT_GATE; SHORT_RUN_GATE: f16 alone
+    int n_token;
+    int n_tile; // of tokens
     bool add;
+    const struct k_matrix *list; // runs
+    struct expert_runs runs;
 };
 
 // Which of the matrices row r of a block's is of, and which row of it.
 template <int KIND> static __device__ __forceinline__ int matrix_of(int r)
 {
-    return KIND == SHORT_GATE ? r / 8 % 2 : 0;
+    return is_gate(KIND) ? r / 8 % 2 : 0;
 }
 
 template <int KIND>
-static __device__ __forceinline__ size_t row_of(const struct short_job &j, int row0, int r)
+static __device__ __forceinline__ size_t row_of(const struct k_matrix *w, int row0, int r)
 {
-    int row = KIND == SHORT_GATE ? row0 + r / 16 * 8 + r % 8 : row0 + r;
-    return (size_t)min(row, j.w[0].n_row - 1);
+    int row = is_gate(KIND) ? row0 + r / 16 * 8 + r % 8 : row0 + r;
+    return (size_t)min(row, w->n_row - 1);
+}
+
+// A block's tokens: rows first .. first + n - 1 of what is written, and those of x, too, or as
+// `row` says.
+struct tile_tokens {
+    int first, n;
+    const int *row; // SHORT_RUN_GATE
+};
+
+template <int KIND>
+static __device__ __forceinline__ size_t x_row(const struct tile_tokens &t, int i)
+{
+    return KIND == SHORT_RUN_GATE ? (size_t)t.row[i] : (size_t)(t.first + min(i, t.n - 1));
 }
 
 // Where piece c of 16 bytes of a row lies, so that eight rows' pieces c are in different banks.
@@ -79,42 +111,42 @@ template <int PIECES> static __device__ __forceinline__ int piece_at(int row, in
 }
 
 template <int FORM, int KIND>
-static __device__ __forceinline__ void load_stage(const struct short_job &j, unsigned char *to,
-                                                  int row0, int token0, int u)
+static __device__ __forceinline__ void
+load_stage(const struct short_job &j, const struct k_matrix *w, const struct tile_tokens &t,
+           unsigned char *to, int row0, int u)
 {
-    using stage = struct short_stage<FORM>;
-    constexpr int pieces = stage::pieces;
-    int thread = (int)threadIdx.x, last = j.n_token - 1;
-    size_t n_unit = (size_t)(j.w[0].n_col / COLUMNS), row_bytes = n_unit * stage::row_bytes;
+    using stage = struct short_stage<FORM, KIND>;
+    constexpr int pieces = stage::pieces, tokens = stage::tokens;
+    int thread = (int)threadIdx.x;
+    size_t n_unit = (size_t)(w->n_col / COLUMNS), row_bytes = n_unit * stage::row_bytes;
     size_t from = (size_t)u * stage::row_bytes;
 #pragma unroll
     for (int k = 0; k < ROWS * pieces / SHORT_THREADS; k++) {
         int i = k * SHORT_THREADS + thread, r = i / pieces, c = i % pieces;
-        copy_16(to + piece_at<pieces>(r, c), (const unsigned char *)j.w[matrix_of<KIND>(r)].data +
-                                                 row_of<KIND>(j, row0, r) * row_bytes + from +
-                                                 c * 16);
+        const unsigned char *data = (const unsigned char *)w[matrix_of<KIND>(r)].data;
+        copy_16(to + piece_at<pieces>(r, c),
+                data + row_of<KIND>(w, row0, r) * row_bytes + from + c * 16);
     }
 #pragma unroll
-    for (int k = 0; k < TOKENS * pieces / SHORT_THREADS; k++) {
+    for (int k = 0; k < tokens * pieces / SHORT_THREADS; k++) {
         int i = k * SHORT_THREADS + thread, r = i / pieces, c = i % pieces;
         copy_16(to + stage::x + piece_at<pieces>(r, c),
-                j.x + (size_t)min(token0 + r, last) * row_bytes + from + c * 16);
+                j.x + x_row<KIND>(t, r) * row_bytes + from + c * 16);
     }
     if constexpr (FORM == SHORT_NVFP4) {
-        copy_8(to + stage::w_scales + thread * 8,
-               (const uint2 *)j.w[matrix_of<KIND>(thread)].block +
-                   row_of<KIND>(j, row0, thread) * n_unit + u);
-        if (thread < TOKENS)
+        copy_8(to + stage::w_scales + thread * 8, (const uint2 *)w[matrix_of<KIND>(thread)].block +
+                                                      row_of<KIND>(w, row0, thread) * n_unit + u);
+        if (thread < tokens)
             copy_8(to + stage::x_scales + thread * 8,
-                   (const uint2 *)j.blocks + (size_t)min(token0 + thread, last) * n_unit + u);
+                   (const uint2 *)j.blocks + x_row<KIND>(t, thread) * n_unit + u);
     } else {
-        if (thread < TOKENS)
+        if (thread < tokens)
             copy_4(to + stage::x_scales + thread * 4,
-                   j.scale + (size_t)min(token0 + thread, last) * n_unit + u);
-        if (j.w[0].block && thread < 2) { // of rows below 128 and the others, of gate and up
-            size_t row = row_of<SHORT_ALL>(j, row0, KIND == SHORT_GATE ? 0 : thread * K_E4M3_BLOCK);
+                   j.scale + x_row<KIND>(t, thread) * n_unit + u);
+        if (w->block && thread < 2) { // of rows below 128 and the others, of gate and up
+            size_t row = row_of<SHORT_ALL>(w, row0, is_gate(KIND) ? 0 : thread * K_E4M3_BLOCK);
             copy_4(to + stage::w_scales + thread * 4,
-                   (const float *)j.w[KIND == SHORT_GATE ? thread : 0].block +
+                   (const float *)w[is_gate(KIND) ? thread : 0].block +
                        row / K_E4M3_BLOCK * n_unit + u);
         }
     }
@@ -136,7 +168,7 @@ template <int FORM> static __device__ __forceinline__ unsigned straighten(unsign
 // one of the two fragments its own; of e4m3 there is one for all of a fragment's rows g, and one
 // for its rows g + 8.
 template <int FORM> struct warp_rows {
-    unsigned a[2][short_stage<FORM>::steps][4];
+    unsigned a[2][short_stage<FORM, SHORT_ALL>::steps][4];
     uint2 scales;
     float scale[2];
 };
@@ -145,7 +177,7 @@ template <int FORM, int KIND>
 static __device__ __forceinline__ void
 take_rows(struct warp_rows<FORM> &r, const unsigned char *from, bool in_blocks, int warp, int lane)
 {
-    using stage = struct short_stage<FORM>;
+    using stage = struct short_stage<FORM, KIND>;
     int row = warp * WARP_ROWS;
 #pragma unroll
     for (int m = 0; m < 2; m++)
@@ -162,18 +194,17 @@ take_rows(struct warp_rows<FORM> &r, const unsigned char *from, bool in_blocks, 
     else
 #pragma unroll
         for (int h = 0; h < 2; h++)
-            r.scale[h] = in_blocks
-                             ? ((const float *)scales)[KIND == SHORT_GATE ? h : row / K_E4M3_BLOCK]
-                             : 1;
+            r.scale[h] =
+                in_blocks ? ((const float *)scales)[is_gate(KIND) ? h : row / K_E4M3_BLOCK] : 1;
 }
 
 // 8 tokens from `token` on, number FROM of four such.
-template <int FORM, int FROM>
+template <int FORM, int KIND, int FROM>
 static __device__ __forceinline__ void
 multiply_tokens(float sum0[4], float sum1[4], const struct warp_rows<FORM> &r,
                 const unsigned char *from, int token, uint2 x_scales, int lane)
 {
-    using stage = struct short_stage<FORM>;
+    using stage = struct short_stage<FORM, KIND>;
     const unsigned char *x = from + stage::x;
     unsigned v[stage::pieces];
 #pragma unroll
@@ -202,96 +233,101 @@ multiply_tokens(float sum0[4], float sum1[4], const struct warp_rows<FORM> &r,
 }
 
 template <int FORM, int KIND>
-static __device__ __forceinline__ void multiply_stage(float sum[2][TOKENS / 8][4],
+static __device__ __forceinline__ void multiply_stage(float sum[2][tokens_of(KIND) / 8][4],
                                                       const unsigned char *from, bool in_blocks,
                                                       int n_token, int warp, int lane)
 {
-    using stage = struct short_stage<FORM>;
+    using stage = struct short_stage<FORM, KIND>;
     struct warp_rows<FORM> r;
     take_rows<FORM, KIND>(r, from, in_blocks, warp, lane);
 #pragma unroll
-    for (int i = 0; i < TOKENS / 32; i++) {
+    for (int i = 0; i < stage::tokens / 32; i++) {
         if (i * 32 >= n_token) break;
         uint2 s = {};
         // Lane 4 g + t has the scales of token g of the t-th 8.
         if constexpr (FORM == SHORT_NVFP4)
             s = ((const uint2 *)(from + stage::x_scales))[i * 32 + lane % 4 * 8 + lane / 4];
-        multiply_tokens<FORM, 0>(sum[0][4 * i], sum[1][4 * i], r, from, i * 32, s, lane);
-        multiply_tokens<FORM, 1>(sum[0][4 * i + 1], sum[1][4 * i + 1], r, from, i * 32 + 8, s,
-                                 lane);
-        multiply_tokens<FORM, 2>(sum[0][4 * i + 2], sum[1][4 * i + 2], r, from, i * 32 + 16, s,
-                                 lane);
-        multiply_tokens<FORM, 3>(sum[0][4 * i + 3], sum[1][4 * i + 3], r, from, i * 32 + 24, s,
-                                 lane);
+        float(*sum0)[4] = sum[0] + 4 * i, (*sum1)[4] = sum[1] + 4 * i;
+        multiply_tokens<FORM, KIND, 0>(sum0[0], sum1[0], r, from, i * 32, s, lane);
+        multiply_tokens<FORM, KIND, 1>(sum0[1], sum1[1], r, from, i * 32 + 8, s, lane);
+        multiply_tokens<FORM, KIND, 2>(sum0[2], sum1[2], r, from, i * 32 + 16, s, lane);
+        multiply_tokens<FORM, KIND, 3>(sum0[3], sum1[3], r, from, i * 32 + 24, s, lane);
     }
 }
 
-template <int FORM>
+template <int FORM, int KIND>
 static __device__ __forceinline__ void write_sums(const struct short_job &j,
-                                                  const float sum[2][TOKENS / 8][4], int row0,
-                                                  int token0, int lane)
+                                                  const struct k_matrix *w,
+                                                  const float sum[2][tokens_of(KIND) / 8][4],
+                                                  const struct tile_tokens &t, int row0, int lane)
 {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         int m = i / 2, h = i % 2, row = row0 + i * 8 + lane / 4;
-        if (row >= j.w[0].n_row) continue;
-        float scale = j.w[0].scale ? j.w[0].scale[row] : 1, bias = j.bias ? j.bias[row] : 0;
+        if (row >= w->n_row) continue;
+        float scale = w->scale ? w->scale[row] : 1, bias = j.bias ? j.bias[row] : 0;
 #pragma unroll
-        for (int b = 0; b < TOKENS / 8; b++)
+        for (int b = 0; b < tokens_of(KIND) / 8; b++)
 #pragma unroll
             for (int k = 0; k < 2; k++) {
-                int token = token0 + b * 8 + lane % 4 * 2 + k;
-                if (token >= j.n_token) continue;
-                float *out = j.out + (size_t)token * (size_t)j.w[0].n_row + row;
+                int token = b * 8 + lane % 4 * 2 + k;
+                if (token >= t.n) continue;
+                float *out = j.out + (size_t)(t.first + token) * (size_t)w->n_row + row;
                 float y = sum[m][b][2 * h + k] * scale;
-                if constexpr (FORM == SHORT_NVFP4) y *= j.scale[token];
+                if constexpr (FORM == SHORT_NVFP4) y *= j.scale[x_row<KIND>(t, token)];
                 y += bias;
                 *out = j.add ? *out + y : y;
             }
     }
 }
 
-template <int FORM>
+template <int FORM, int KIND>
 static __device__ __forceinline__ void write_gated(const struct short_job &j,
-                                                   const float sum[2][TOKENS / 8][4], int row0,
-                                                   int token0, int lane)
+                                                   const struct k_matrix *w,
+                                                   const float sum[2][tokens_of(KIND) / 8][4],
+                                                   const struct tile_tokens &t, int row0, int lane)
 {
 #pragma unroll
     for (int m = 0; m < 2; m++) {
         int row = row0 + m * 8 + lane / 4;
-        if (row >= j.w[0].n_row) continue;
+        if (row >= w->n_row) continue;
         float scale[2];
 #pragma unroll
-        for (int i = 0; i < 2; i++) scale[i] = j.w[i].scale ? j.w[i].scale[row] : 1;
+        for (int i = 0; i < 2; i++) scale[i] = w[i].scale ? w[i].scale[row] : 1;
 #pragma unroll
-        for (int b = 0; b < TOKENS / 8; b++)
+        for (int b = 0; b < tokens_of(KIND) / 8; b++)
 #pragma unroll
             for (int k = 0; k < 2; k++) {
-                int token = token0 + b * 8 + lane % 4 * 2 + k;
-                if (token >= j.n_token) continue;
-                float of_token = FORM == SHORT_NVFP4 ? j.scale[token] : 1;
+                int token = b * 8 + lane % 4 * 2 + k;
+                if (token >= t.n) continue;
+                size_t at = (size_t)(t.first + token) * (size_t)w->n_row + (size_t)row;
+                float of_token = FORM == SHORT_NVFP4 ? j.scale[x_row<KIND>(t, token)] : 1;
                 float gate = sum[m][b][k] * scale[0] * of_token,
-                      up = sum[m][b][2 + k] * scale[1] * of_token;
-                write_short(j.gated, (size_t)token * (size_t)j.w[0].n_row + (size_t)row,
-                            gate / (1 + __expf(-gate)) * up);
+                      up = sum[m][b][2 + k] * scale[1] * of_token,
+                      y = gate / (1 + __expf(-gate)) * up;
+                if constexpr (KIND == SHORT_GATE)
+                    write_short(j.gated, at, y);
+                else
+                    j.gated.hi[X_F16][at] = f16_bits(y * F16_UNIT);
             }
     }
 }
 
+// All columns of a block's rows and tokens. w: one matrix, or gate and up.
 template <int FORM, int KIND>
-static __device__ __forceinline__ void multiply_all(const struct short_job &j)
+static __device__ __forceinline__ void multiply_all(const struct short_job &j,
+                                                    const struct k_matrix *w,
+                                                    const struct tile_tokens &t, int row0)
 {
-    using stage = struct short_stage<FORM>;
-    constexpr int n_stage = stage::n_stage, rows = KIND == SHORT_GATE ? ROWS / 2 : ROWS;
+    using stage = struct short_stage<FORM, KIND>;
+    constexpr int n_stage = stage::n_stage;
     DYNAMIC_SHARED(shared);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int row0 = (int)blockIdx.x / j.n_token_tile * rows,
-        token0 = (int)blockIdx.x % j.n_token_tile * TOKENS;
-    int n_unit = j.w[0].n_col / COLUMNS, n_token = j.n_token - token0;
-    float sum[2][TOKENS / 8][4] = {};
+    int n_unit = w->n_col / COLUMNS;
+    float sum[2][stage::tokens / 8][4] = {};
 #pragma unroll
     for (int i = 0; i < n_stage - 1; i++) {
-        if (i < n_unit) load_stage<FORM, KIND>(j, shared + i * stage::size, row0, token0, i);
+        if (i < n_unit) load_stage<FORM, KIND>(j, w, t, shared + i * stage::size, row0, i);
         copy_commit();
     }
     for (int u = 0; u < n_unit; u++) {
@@ -299,16 +335,39 @@ static __device__ __forceinline__ void multiply_all(const struct short_job &j)
         __syncthreads();
         int next = u + n_stage - 1;
         if (next < n_unit)
-            load_stage<FORM, KIND>(j, shared + next % n_stage * stage::size, row0, token0, next);
+            load_stage<FORM, KIND>(j, w, t, shared + next % n_stage * stage::size, row0, next);
         copy_commit();
-        multiply_stage<FORM, KIND>(sum, shared + u % n_stage * stage::size, j.w[0].block, n_token,
-                                   warp, lane);
+        multiply_stage<FORM, KIND>(sum, shared + u % n_stage * stage::size, w->block, t.n, warp,
+                                   lane);
     }
-    row0 += warp * (rows / 8);
-    if constexpr (KIND == SHORT_GATE)
-        write_gated<FORM>(j, sum, row0, token0, lane);
+    if constexpr (is_gate(KIND))
+        write_gated<FORM, KIND>(j, w, sum, t, row0 + warp * (WARP_ROWS / 2), lane);
     else
-        write_sums<FORM>(j, sum, row0, token0, lane);
+        write_sums<FORM, KIND>(j, w, sum, t, row0 + warp * WARP_ROWS, lane);
+}
+
+template <int FORM, int KIND>
+static __device__ __forceinline__ void multiply_tile(const struct short_job &j)
+{
+    int at = (int)blockIdx.x % j.n_tile,
+        row0 = (int)blockIdx.x / j.n_tile * (is_gate(KIND) ? ROWS / 2 : ROWS);
+    if constexpr (KIND < SHORT_RUN_GATE) {
+        int first = at * TOKENS;
+        multiply_all<FORM, KIND>(j, j.w, {first, j.n_token - first, nullptr}, row0);
+    } else {
+        __shared__ int row[RUN_TILE];
+        __shared__ struct k_matrix w[2];
+        int thread = (int)threadIdx.x;
+        if (at >= *j.runs.n_tile) return;
+        struct run_tile tile = j.runs.tiles[at];
+        if (KIND == SHORT_RUN_GATE && thread < RUN_TILE)
+            row[thread] = j.runs.order[tile.first + min(thread, tile.n - 1)] / j.runs.n_used;
+        if (thread < 2)
+            w[thread] = j.list[tile.expert * EXPERT_MATRICES +
+                               (is_gate(KIND) ? (int)EXPERT_GATE + thread : (int)EXPERT_DOWN)];
+        __syncthreads();
+        multiply_all<FORM, KIND>(j, w, {tile.first, tile.n, row}, row0);
+    }
 }
 
 template <int KIND>
@@ -316,7 +375,7 @@ __global__ void __launch_bounds__(SHORT_THREADS, 1)
     short_nvfp4_kernel(const __grid_constant__ struct short_job j)
 {
 #if HAS_MMA_NVFP4
-    multiply_all<SHORT_NVFP4, KIND>(j);
+    multiply_tile<SHORT_NVFP4, KIND>(j);
 #endif
 }
 
@@ -325,7 +384,7 @@ __global__ void __launch_bounds__(SHORT_THREADS, 1)
     short_e4m3_kernel(const __grid_constant__ struct short_job j)
 {
 #if HAS_MMA_E4M3
-    multiply_all<SHORT_E4M3, KIND>(j);
+    multiply_tile<SHORT_E4M3, KIND>(j);
 #endif
 }
 
@@ -333,7 +392,7 @@ __global__ void __launch_bounds__(SHORT_THREADS, 1)
 // NaN above everything: then a scale or the codes say so.
 
 struct round_job {
-    const uint16_t *x; // [n_token, n_col]
+    const uint16_t *x; // [n_token, n_col], or pairs in place of tokens
     unsigned char *q, *blocks;
     float *scale;
     int n_token, n_col;
@@ -460,75 +519,115 @@ static int short_form(const struct k_matrix *w) // N_SHORT: none
     return w->type == K_NVFP4 ? SHORT_NVFP4 : w->type == K_E4M3 ? SHORT_E4M3 : N_SHORT;
 }
 
+static bool takes_matrix(const k_device *d, const struct k_matrix *w)
+{
+    return w->short_x && d->short_forms >> short_form(w) & 1 && w->n_col % COLUMNS == 0 &&
+           (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 8 == 0;
+}
+
+static bool are_alike(const struct k_matrix *w, const struct k_matrix *v)
+{
+    return w->type == v->type && !w->block == !v->block;
+}
+
 bool cuda_short_takes(const k_device *d, const k_act *a, const struct k_matrix *w)
 {
-    return w->short_x && d->short_forms >> short_form(w) & 1 && a->form == FORM_SHORT && a->q &&
-           w->n_col % COLUMNS == 0 && (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 8 == 0;
+    return a->form == FORM_SHORT && a->q && takes_matrix(d, w);
+}
+
+static void round_rows(k_device *d, int form, const struct round_job &j)
+{
+    constexpr size_t n_warp = SHORT_THREADS / 32;
+    size_t n_piece = (size_t)j.n_token * (size_t)(j.n_col / COLUMNS);
+    if (form == SHORT_NVFP4)
+        launch(d, "rounding activations", round_nvfp4_kernel, (size_t)j.n_token, 0, j);
+    else
+        launch(d, "rounding activations", round_e4m3_kernel, (n_piece + n_warp - 1) / n_warp, 0, j);
+}
+
+// Behind the codes of n rows.
+static unsigned char *blocks_of(unsigned char *q, int n, int n_col)
+{
+    return q + (size_t)n * (size_t)n_col / 2;
 }
 
 // x in the form's codes, unless an earlier product left it so.
-static void round_x(k_device *d, k_act *a, int form, int n_token)
+static void take_x(k_device *d, struct short_job *j, k_act *a, int form, int n_token)
 {
     enum q_form q_form = form == SHORT_NVFP4 ? Q_NVFP4 : Q_BLOCK;
-    size_t n = (size_t)n_token * (size_t)a->n_col;
-    constexpr size_t n_warp = SHORT_THREADS / 32;
-    const struct round_job j = {a->hi[X_F16], a->q, a->q + n / 2, a->q_scale, n_token, a->n_col};
-    if (a->q_form == q_form) return;
-    if (form == SHORT_NVFP4)
-        launch(d, "rounding activations", round_nvfp4_kernel, (size_t)n_token, 0, j);
-    else
-        launch(d, "rounding activations", round_e4m3_kernel, (n / COLUMNS + n_warp - 1) / n_warp, 0,
-               j);
+    unsigned char *blocks = blocks_of(a->q, n_token, a->n_col);
+    if (a->q_form != q_form)
+        round_rows(d, form, {a->hi[X_F16], a->q, blocks, a->q_scale, n_token, a->n_col});
     a->q_form = q_form;
+    j->x = a->q, j->blocks = blocks, j->scale = a->q_scale;
 }
 
-static void multiply(k_device *d, k_act *a, int kind, struct short_job *j)
+template <int KIND>
+static void multiply(k_device *d, int form, int n_row, const struct short_job &j)
 {
-    static const struct {
-        void (*kernel[2])(struct short_job);
-        int shared;
-    } products[N_SHORT] = {
-        {{short_nvfp4_kernel<SHORT_ALL>, short_nvfp4_kernel<SHORT_GATE>},
-         short_stage<SHORT_NVFP4>::all},
-        {{short_e4m3_kernel<SHORT_ALL>, short_e4m3_kernel<SHORT_GATE>},
-         short_stage<SHORT_E4M3>::all},
-    };
-    int form = short_form(&j->w[0]), shared = products[form].shared;
-    void (*kernel)(struct short_job) = products[form].kernel[kind];
-    size_t n_token_tile = (size_t)(j->n_token + TOKENS - 1) / TOKENS,
-           rows = kind == SHORT_GATE ? ROWS / 2 : ROWS,
-           n_row_tile = ((size_t)j->w[0].n_row + rows - 1) / rows;
-    round_x(d, a, form, j->n_token);
-    j->x = a->q, j->blocks = a->q + (size_t)j->n_token * (size_t)a->n_col / 2;
-    j->scale = a->q_scale, j->n_token_tile = (int)n_token_tile;
+    constexpr int rows = is_gate(KIND) ? ROWS / 2 : ROWS;
+    void (*kernel)(struct short_job) =
+        form == SHORT_NVFP4 ? short_nvfp4_kernel<KIND> : short_e4m3_kernel<KIND>;
+    int shared = form == SHORT_NVFP4 ? (int)short_stage<SHORT_NVFP4, KIND>::all
+                                     : (int)short_stage<SHORT_E4M3, KIND>::all;
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,
                cudaFuncSetAttribute((const void *)kernel,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
                "shared memory of a product");
-    launch(d, "a product of short numbers", kernel, n_row_tile * n_token_tile, shared, *j);
+    launch(d, "a product of short numbers", kernel,
+           (size_t)((n_row + rows - 1) / rows) * (size_t)j.n_tile, shared, j);
 }
 
 void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_token)
 {
     struct short_job j = {};
-    j.w[0] = *p->w, j.bias = p->bias, j.out = p->out, j.n_token = n_token, j.add = p->add;
-    multiply(d, a, SHORT_ALL, &j);
+    int form = short_form(p->w);
+    j.w[0] = *p->w, j.bias = p->bias, j.out = p->out, j.add = p->add;
+    j.n_token = n_token, j.n_tile = (n_token + TOKENS - 1) / TOKENS;
+    take_x(d, &j, a, form, n_token);
+    multiply<SHORT_ALL>(d, form, p->w->n_row, j);
 }
 
 bool cuda_short_gates(const k_device *d, const k_act *out, const k_act *a, const struct k_gate *g,
                       int n_token)
 {
-    return act_form(n_token, out->n_col) == FORM_SHORT && g->gate->type == g->up->type &&
-           !g->gate->block == !g->up->block && cuda_short_takes(d, a, g->gate) &&
-           cuda_short_takes(d, a, g->up);
+    return act_form(n_token, out->n_col) == FORM_SHORT && are_alike(g->gate, g->up) &&
+           cuda_short_takes(d, a, g->gate) && cuda_short_takes(d, a, g->up);
 }
 
 void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, int n_token)
 {
     struct short_job j = {};
-    j.w[0] = *g->gate, j.w[1] = *g->up, j.n_token = n_token;
+    int form = short_form(g->gate);
+    j.w[0] = *g->gate, j.w[1] = *g->up;
+    j.n_token = n_token, j.n_tile = (n_token + TOKENS - 1) / TOKENS;
     for (int i = 0; i < X_N_KIND; i++) j.gated.hi[i] = out->hi[i];
-    multiply(d, a, SHORT_GATE, &j);
+    take_x(d, &j, a, form, n_token);
+    multiply<SHORT_GATE>(d, form, g->gate->n_row, j);
     out->form = FORM_SHORT, out->n_sum = 0, out->q_form = Q_NONE;
+}
+
+bool cuda_short_mixes(const k_device *d, const k_act *a, const struct k_experts *e)
+{
+    if (a->form != FORM_SHORT || !a->q) return false;
+    for (int i = 0; i < e->n_expert; i++)
+        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i})
+            if (!takes_matrix(d, w) || !are_alike(w, e->gate)) return false;
+    return true;
+}
+
+void cuda_short_mix(k_device *d, k_act *a, const struct k_experts *e,
+                    const struct expert_runs &runs, const struct short_mid &mid, float *out,
+                    int n_token)
+{
+    struct short_job j = {};
+    int form = short_form(e->gate), n_pair = n_token * runs.n_used, ffn = e->gate->n_row;
+    j.list = (const struct k_matrix *)e->list, j.runs = runs, j.n_tile = runs.tile_max;
+    j.gated.hi[X_F16] = mid.f16, j.out = out;
+    take_x(d, &j, a, form, n_token);
+    multiply<SHORT_RUN_GATE>(d, form, ffn, j);
+    j.x = mid.q, j.blocks = blocks_of(mid.q, n_pair, ffn), j.scale = mid.scale;
+    round_rows(d, form, {mid.f16, mid.q, blocks_of(mid.q, n_pair, ffn), mid.scale, n_pair, ffn});
+    multiply<SHORT_RUN_DOWN>(d, form, e->down->n_row, j);
 }

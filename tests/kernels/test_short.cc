@@ -264,6 +264,104 @@ template <int KIND> static void test_gates(void **)
                    (unsigned)random());
 }
 
+// Runs of experts: places as kernels/cuda_experts.cu makes them, tiles that are not full, experts
+// that nobody chose, more tiles than there are. Gate and up are judged by what they leave, down by
+// the product with that rounded.
+static void check_experts(enum kind kind, int n_token, int dim, int ffn, unsigned seed)
+{
+    enum { N_EXPERT = 5, N_USED = 2 };
+    arena a(seed);
+    k_device device = {}, *d = &device;
+    d->read_sum = a.many<unsigned>(1);
+    assert_true(cuda_short_open(d));
+    size_t n_pair = (size_t)(n_token * N_USED), cols = (size_t)dim, rows = (size_t)ffn;
+    struct k_matrix *list = a.many<struct k_matrix>(N_EXPERT * EXPERT_MATRICES), w[3][N_EXPERT];
+    for (int i = 0; i < N_EXPERT; i++) {
+        for (int k = 0; k < 3; k++) {
+            w[k][i] = matrix(a, kind, k == EXPERT_DOWN ? dim : ffn, k == EXPERT_DOWN ? ffn : dim);
+            // Sums that stay near 1.
+            int n_row = w[k][i].n_row;
+            w[k][i].scale = a.normals((size_t)n_row, 0.1f / sqrtf((float)w[k][i].n_col));
+            list[i * EXPERT_MATRICES + k] = w[k][i];
+        }
+    }
+    struct expert_runs runs = {};
+    runs.n_used = N_USED, runs.tile_max = (int)n_pair / RUN_TILE + N_EXPERT;
+    runs.order = a.many<int>(n_pair), runs.n_tile = a.many<int>(1);
+    runs.tiles = a.many<struct run_tile>((size_t)runs.tile_max);
+    std::vector<int> expert(n_pair), of_place(n_pair);
+    for (size_t i = 0; i < n_pair; i++) { // two different ones for a token, never the last
+        expert[i] = a.between(0, N_EXPERT - 2);
+        if (i % 2 && expert[i] == expert[i - 1]) expert[i] = (expert[i] + 1) % (N_EXPERT - 1);
+    }
+    int n_place = 0;
+    *runs.n_tile = 0;
+    for (int e = 0; e < N_EXPERT; e++) {
+        int first = n_place;
+        for (size_t i = 0; i < n_pair; i++)
+            if (expert[i] == e) of_place[(size_t)n_place] = e, runs.order[n_place++] = (int)i;
+        for (int at = first; at < n_place; at += RUN_TILE)
+            runs.tiles[(*runs.n_tile)++] = {e, at, min(n_place - at, (int)RUN_TILE)};
+    }
+    float *x = a.normals((size_t)n_token * cols, 1), *out = a.many<float>(n_pair * cols);
+    struct k_act in = act(a, x, n_token, dim);
+    struct k_experts e = {nullptr, w[0], w[1], w[2], N_EXPERT, N_USED, true, list};
+    struct short_mid mid = {a.many<uint16_t>(n_pair * rows), a.many<unsigned char>(n_pair * rows),
+                            a.many<float>(n_pair * (rows / 128))};
+    assert_true(cuda_short_mixes(d, &in, &e));
+    cuda_short_mix(d, &in, &e, runs, mid, out, n_token);
+
+    std::vector<float> rounded(std::max(cols, rows)), left(rows);
+    auto round = kind == NVFP4 ? short_x_nvfp4 : short_x_e4m3;
+    auto dot = [&](const struct k_matrix &m, size_t r, double *size) {
+        double sum = 0;
+        *size = 0;
+        for (size_t c = 0; c < (size_t)m.n_col; c++) {
+            double term = (double)weight_value(m, r, c) * (double)rounded[c];
+            sum += term, *size += fabs(term);
+        }
+        *size *= fabs((double)m.scale[r]);
+        return sum * (double)m.scale[r];
+    };
+    for (size_t p = 0; p < n_pair; p++) {
+        int who = of_place[p];
+        double size[2];
+        round(rounded.data(), x + (size_t)(runs.order[p] / N_USED) * cols, dim);
+        for (size_t r = 0; r < rows; r++) {
+            double gate = dot(w[0][who], r, &size[0]), up = dot(w[1][who], r, &size[1]);
+            double silu = gate / (1 + exp(-gate)), want = silu * up;
+            double room =
+                1e-5 * (fabs(silu) * size[1] + 1.2 * size[0] * fabs(up) + 1e-5 * size[0] * size[1]);
+            left[r] = f16_value(mid.f16[p * rows + r]) / F16_UNIT;
+            if (!(fabs((double)left[r] - want) <= room + fabs(want) / 2000 + 0x1p-20))
+                fail_msg("kind %d [%d, %d] x %d: place %zu, row %zu: %g instead of %g", kind, ffn,
+                         dim, n_token, p, r, (double)left[r], want);
+        }
+        round(rounded.data(), left.data(), ffn);
+        for (size_t r = 0; r < cols; r++) {
+            double want = dot(w[2][who], r, &size[0]), y = (double)out[p * cols + r];
+            if (!(fabs(y - want) <= 1e-5 * size[0] + 1e-30))
+                fail_msg("kind %d down [%d, %d] x %d: place %zu, row %zu: %g instead of %g", kind,
+                         dim, ffn, n_token, p, r, y, want);
+        }
+    }
+    for (size_t k = 0; k < 64; k++) {
+        assert_int_equal(mid.f16[n_pair * rows + k], 0xffff);
+        assert_true(isnan(out[n_pair * cols + k]));
+    }
+    struct k_matrix other = w[1][3];
+    w[1][3].short_x = false;
+    assert_false(cuda_short_mixes(d, &in, &e));
+    w[1][3] = other, w[2][1].type = kind == NVFP4 ? K_E4M3 : K_NVFP4;
+    assert_false(cuda_short_mixes(d, &in, &e));
+}
+
+template <int KIND> static void test_experts(void **)
+{
+    check_experts((enum kind)KIND, 9, 256, 128, KIND + 1);
+    check_experts((enum kind)KIND, 150, 384, 256, KIND + 10);
+}
+
 // Three products of one act: what an earlier one left rounded is not taken for something else.
 static void test_one_act_for_all(void **)
 {
@@ -460,10 +558,15 @@ static void test_every_code(void **)
 
 static void call(const void *kernel, void *argument)
 {
-    const void *products[] = {
-        (const void *)short_nvfp4_kernel<SHORT_ALL>, (const void *)short_nvfp4_kernel<SHORT_GATE>,
-        (const void *)short_e4m3_kernel<SHORT_ALL>, (const void *)short_e4m3_kernel<SHORT_GATE>};
-    if (std::count(products, products + 4, kernel))
+    const void *products[] = {(const void *)short_nvfp4_kernel<SHORT_ALL>,
+                              (const void *)short_nvfp4_kernel<SHORT_GATE>,
+                              (const void *)short_nvfp4_kernel<SHORT_RUN_GATE>,
+                              (const void *)short_nvfp4_kernel<SHORT_RUN_DOWN>,
+                              (const void *)short_e4m3_kernel<SHORT_ALL>,
+                              (const void *)short_e4m3_kernel<SHORT_GATE>,
+                              (const void *)short_e4m3_kernel<SHORT_RUN_GATE>,
+                              (const void *)short_e4m3_kernel<SHORT_RUN_DOWN>};
+    if (std::count(products, products + 8, kernel))
         ((void (*)(struct short_job))kernel)(*(const struct short_job *)argument);
     else if (kernel == (const void *)round_nvfp4_kernel ||
              kernel == (const void *)round_e4m3_kernel)
@@ -486,6 +589,9 @@ int main(int n_arg, char **args)
         {"nvfp4 gate", test_gates<NVFP4>, NULL, NULL, NULL},
         {"fp8 gate in blocks", test_gates<E4M3_BLOCKS>, NULL, NULL, NULL},
         {"fp8 gate by rows", test_gates<E4M3_ROWS>, NULL, NULL, NULL},
+        {"nvfp4 experts", test_experts<NVFP4>, NULL, NULL, NULL},
+        {"fp8 experts in blocks", test_experts<E4M3_BLOCKS>, NULL, NULL, NULL},
+        {"fp8 experts by rows", test_experts<E4M3_ROWS>, NULL, NULL, NULL},
         {"one act", test_one_act_for_all, NULL, NULL, NULL},
         {"not a number", test_not_a_number, NULL, NULL, NULL},
     };
