@@ -58,5 +58,8 @@ bench decode --shape llama-3.3-70b --weights nvfp4 --prompt 128 --decode 128
 for weights in fp8 nvfp4; do
     bench decode --shape qwen3-30b-a3b --weights $weights --prompt 128 --decode 128
 done
+for activations in 16bit fp4; do
+    bench prefill --shape qwen3-30b-a3b --weights nvfp4 --activations $activations
+done
 bench decode --shape qwen3-30b-a3b --weights fp8 --prompt 2048 --decode 64 --rows 8
 exit $failed
