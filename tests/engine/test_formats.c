@@ -391,10 +391,12 @@ static void test_wrong_checkpoints(void **state)
     "{\"weights\": " weights ", \"input_activations\": " x "}}}"
 #define NV4                                                                                        \
     "{\"num_bits\": 4, \"type\": \"float\", \"strategy\": \"tensor_group\", \"group_size\": 16}"
-#define MX4             "{\"num_bits\": 4, \"type\": \"float\", \"strategy\": \"group\", \"group_size\": 32}"
-#define FP8             "{\"num_bits\": 8, \"type\": \"float\", \"strategy\": \"channel\"}"
-#define ALGO(name)      "{\"quant_method\": \"modelopt\", \"quant_algo\": \"" name "\"}"
-#define FILE_ALGO(name) "{\"quantization\": {\"quant_algo\": \"" name "\"}}"
+#define MX4                                                                                        \
+    "{\"num_bits\": 4, \"type\": \"float\", "                                                      \
+    "\"strategy\": \"group\", \"group_size\": 32}"
+#define FP8         "{\"num_bits\": 8, \"type\": \"float\", \"strategy\": \"channel\"}"
+#define ALGO(name)  "{\"quant_method\": \"modelopt\", \"quant_algo\": \"" name "\"}"
+#define FILED(name) "{\"quantization\": {\"quant_algo\": \"" name "\"}}"
 
 enum { NONE, EACH, ALL_BUT_UP };
 
@@ -406,9 +408,9 @@ static const struct {
     {MODELOPT, NULL, NULL, NONE},
     {MODELOPT, ALGO("NVFP4"), NULL, EACH},
     {MODELOPT, ALGO("W4A16_NVFP4"), NULL, NONE},
-    {MODELOPT, NULL, FILE_ALGO("NVFP4"), EACH},
-    {MODELOPT, NULL, FILE_ALGO("W4A16_NVFP4"), NONE},
-    {MODELOPT, ALGO("W4A16_NVFP4"), FILE_ALGO("NVFP4"), NONE}, // config.json says it
+    {MODELOPT, NULL, FILED("NVFP4"), EACH},
+    {MODELOPT, NULL, FILED("W4A16_NVFP4"), NONE},
+    {MODELOPT, ALGO("W4A16_NVFP4"), FILED("NVFP4"), NONE}, // config.json says it
     {MODELOPT,
      "{\"quant_method\": \"modelopt\", \"config_groups\": {\"group_0\": {\"weights\": "
      "{\"num_bits\": 4, "
@@ -437,7 +439,7 @@ static const struct {
     {MXFP4_PACKED, GROUP(MX4, MX4), NULL, NONE},
     {FP8_CHANNEL, GROUP(FP8, FP8), NULL, EACH},
     {FP8_CHANNEL, GROUP(FP8, "null"), NULL, NONE},
-    {FP8_CHANNEL, NULL, FILE_ALGO("FP8"), EACH},
+    {FP8_CHANNEL, NULL, FILED("FP8"), EACH},
     {FP8_BLOCK, "{\"quant_method\": \"fp8\", \"activation_scheme\": \"dynamic\"}", NULL, EACH},
     {FP8_BLOCK, "{\"quant_method\": \"fp8\"}", NULL, NONE},
 };
@@ -472,7 +474,7 @@ static void test_wrong_configs(void **state)
         const char *quantization, *modelopt, *says;
     } cases[] = {
         {ALGO("NVFP4_SVD"), NULL, "config.json: quantization_config: quant_algo: expected"},
-        {NULL, FILE_ALGO("NVFP4_SVD"),
+        {NULL, FILED("NVFP4_SVD"),
          "hf_quant_config.json: quantization: quant_algo: expected \"FP8\""},
         {NULL, "{\"quantization\": {\"quantized_layers\": {\"a.b\": {\"quant_algo\": 4}}}}",
          "quantization: quantized_layers: a.b: quant_algo: expected"},
