@@ -214,37 +214,74 @@ static bool is_square(const json_t *block) // [128, 128]
            json_integer_value(json_array_get(block, 1)) == K_E4M3_BLOCK;
 }
 
-// The `weights` of a group of compressed-tensors.
-static bool is_known_group(const json_t *w)
+static bool is_float(const json_t *x, int n_bit)
+{
+    const char *type = json_string_value(json_object_get(x, "type"));
+    return json_integer_value(json_object_get(x, "num_bits")) == n_bit && type &&
+           !strcmp(type, "float");
+}
+
+static bool is_nvfp4(const json_t *x)
+{
+    return is_float(x, 4) && json_integer_value(json_object_get(x, "group_size")) == K_NVFP4_BLOCK;
+}
+
+// The `weights` of a group. ModelOpt leaves out the strategy where its own algorithms have but one.
+static bool is_known_group(const json_t *w, bool is_modelopt)
 {
     static const char *const whole[] = {"channel", "tensor", NULL};
     static const char *const grouped[] = {"group", "tensor_group", NULL};
-    const char *type = json_string_value(json_object_get(w, "type"));
     const char *strategy = json_string_value(json_object_get(w, "strategy"));
-    json_int_t n_bit = json_integer_value(json_object_get(w, "num_bits"));
-    json_int_t size = json_integer_value(json_object_get(w, "group_size"));
-    if (!type || strcmp(type, "float") || !strategy) return false;
-    if (n_bit == 4)
-        return is_one_of(strategy, grouped) && (size == K_NVFP4_BLOCK || size == K_MXFP4_BLOCK);
-    if (n_bit != 8) return false;
+    json_t *group_size = json_object_get(w, "group_size");
+    json_int_t size = json_integer_value(group_size);
+    bool has_size = size == K_NVFP4_BLOCK || size == K_MXFP4_BLOCK;
+    if (is_modelopt && !json_object_get(w, "strategy"))
+        return is_float(w, 4) ? has_size : is_float(w, 8) && !group_size;
+    if (!strategy) return false;
+    if (is_float(w, 4)) return is_one_of(strategy, grouped) && has_size;
+    if (!is_float(w, 8)) return false;
     return is_one_of(strategy, whole) ||
            (!strcmp(strategy, "block") && is_square(json_object_get(w, "block_structure")));
 }
 
-static bool is_8_bit_float(const json_t *x)
+// ModelOpt's name of what it did to all matrices, or to those that `place` names.
+static int read_algorithm(const struct reader *r, struct config *c, const char *place,
+                          const json_t *algo)
 {
-    const char *type = json_string_value(json_object_get(x, "type"));
-    return json_integer_value(json_object_get(x, "num_bits")) == 8 && type &&
-           !strcmp(type, "float");
+    static const char *const known[] = {"FP8", "NVFP4", "W4A16_NVFP4", "MIXED_PRECISION", NULL};
+    char shown[64];
+    const char *name = json_string_value(algo);
+    if (!is_one_of(name, known))
+        return err_set(r->e, ERR_INPUT,
+                       "%s: %s: quant_algo: expected \"FP8\", \"NVFP4\", \"W4A16_NVFP4\" or "
+                       "\"MIXED_PRECISION\", found %s",
+                       r->where, place, show(algo, shown));
+    c->fp8_x |= !strcmp(name, "FP8");
+    c->nvfp4_x |= !strcmp(name, "NVFP4");
+    return 0;
+}
+
+static int read_modelopt(const struct reader *r, struct config *c, const char *field,
+                         const json_t *q)
+{
+    char place[192];
+    const char *key;
+    json_t *layer, *algo = json_object_get(q, "quant_algo");
+    if (algo && !json_is_null(algo) && read_algorithm(r, c, field, algo)) return -1;
+    json_object_foreach(json_object_get(q, "quantized_layers"), key, layer)
+    {
+        snprintf(place, sizeof place, "%s: quantized_layers: %.120s", field, key);
+        if (read_algorithm(r, c, place, json_object_get(layer, "quant_algo"))) return -1;
+    }
+    return 0;
 }
 
 // The kinds of quantisation are recognised by the tensors themselves; here only those are refused
-// whose tensors could be taken for something else. And whether activations are meant to be FP8,
-// too.
+// whose tensors could be taken for something else. And whether activations are meant to be rounded
+// like the weights they meet.
 static int read_quantization(const struct reader *r, struct config *c)
 {
     static const char *const known[] = {"compressed-tensors", "fp8", "modelopt", NULL};
-    static const char *const algos[] = {"FP8", "NVFP4", "W4A16_NVFP4", "MIXED_PRECISION", NULL};
     char shown[64];
     json_t *q = json_object_get(r->doc, "quantization_config");
     if (!q || json_is_null(q)) return 0;
@@ -259,27 +296,30 @@ static int read_quantization(const struct reader *r, struct config *c)
         return err_set(r->e, ERR_INPUT,
                        "%s: quantization_config: weight_block_size: expected [128, 128], found %s",
                        r->where, show(block, shown));
-    json_t *algo = json_object_get(q, "quant_algo");
-    if (algo && !is_one_of(json_string_value(algo), algos))
-        return err_set(r->e, ERR_INPUT,
-                       "%s: quantization_config: quant_algo: expected \"FP8\", \"NVFP4\", "
-                       "\"W4A16_NVFP4\" or \"MIXED_PRECISION\", found %s",
-                       r->where, show(algo, shown));
+    if (read_modelopt(r, c, "quantization_config", q)) return -1;
+    bool is_modelopt = !strcmp(method, "modelopt");
     const char *key;
     json_t *group;
     json_object_foreach(json_object_get(q, "config_groups"), key, group)
     {
-        json_t *w = json_object_get(group, "weights");
-        if (!is_known_group(w))
+        json_t *w = json_object_get(group, "weights"), *x;
+        // What it has no other words for ModelOpt calls by its name.
+        json_t *algo = w || !is_modelopt ? NULL : json_object_get(group, "quant_algo");
+        if (algo) {
+            if (read_algorithm(r, c, "quantization_config: config_groups", algo)) return -1;
+            continue;
+        }
+        if (!is_known_group(w, is_modelopt))
             return err_set(r->e, ERR_INPUT,
                            "%s: quantization_config: config_groups: %s: weights: expected floats "
                            "of 8 bits with strategy \"channel\", \"tensor\" or \"block\" "
                            "[128, 128], or of 4 bits in groups of 16 or 32, found %s",
                            r->where, key, show(w, shown));
-        c->short_x |= is_8_bit_float(json_object_get(group, "input_activations"));
+        x = json_object_get(group, "input_activations");
+        c->fp8_x |= is_float(w, 8) && is_float(x, 8);
+        c->nvfp4_x |= is_nvfp4(w) && is_nvfp4(x);
     }
-    c->short_x |= json_is_string(json_object_get(q, "activation_scheme")) ||
-                  (json_is_string(algo) && !strcmp(json_string_value(algo), "FP8"));
+    c->fp8_x |= json_is_string(json_object_get(q, "activation_scheme"));
     return 0;
 }
 
@@ -364,6 +404,7 @@ int config_parse(struct config *c, const char *text, size_t n, const char *where
     if (load_json(&r.doc, text, n, where, e)) return -1;
     bool experts = false;
     int rc = -1;
+    c->has_quantization = json_is_object(json_object_get(r.doc, "quantization_config"));
     if (!read_architecture(&r, c, &experts) && !check_refused(&r, c, experts) &&
         !read_quantization(&r, c) && !read_shape(&r, c) && (!experts || !read_experts(&r, c)) &&
         !read_rope(&r, c) && !read_eos(&r, c))
@@ -387,14 +428,43 @@ static int load_generation(struct config *c, const char *path, err *e)
     return rc;
 }
 
+int config_parse_modelopt(struct config *c, const char *text, size_t n, const char *where, err *e)
+{
+    struct reader r = {.where = where, .e = e};
+    char shown[64];
+    if (load_json(&r.doc, text, n, where, e)) return -1;
+    json_t *q = json_object_get(r.doc, "quantization");
+    int rc = json_is_object(q)
+                 ? read_modelopt(&r, c, "quantization", q)
+                 : err_set(e, ERR_INPUT, "%s: quantization: expected an object, found %s", where,
+                           show(q, shown));
+    json_decref(r.doc);
+    return rc;
+}
+
+static int load_modelopt(struct config *c, const char *path, err *e)
+{
+    size_t n;
+    if (c->has_quantization || !file_exists(path)) return 0;
+    char *text = file_read(path, CONFIG_BYTES_MAX, &n, e);
+    int rc = text ? config_parse_modelopt(c, text, n, path, e) : -1;
+    free(text);
+    return rc;
+}
+
 int config_load(struct config *c, const char *dir, err *e)
 {
     size_t n;
     char *path = path_join(dir, "config.json"), *more = path_join(dir, "generation_config.json");
+    char *modelopt = path_join(dir, "hf_quant_config.json");
     char *text = file_read(path, CONFIG_BYTES_MAX, &n, e);
-    int rc = text && !config_parse(c, text, n, path, e) ? load_generation(c, more, e) : -1;
+    int rc = !text || config_parse(c, text, n, path, e) || load_generation(c, more, e) ||
+                     load_modelopt(c, modelopt, e)
+                 ? -1
+                 : 0;
     free(text);
     free(path);
     free(more);
+    free(modelopt);
     return rc;
 }

@@ -1,5 +1,5 @@
-// A model's shape, from config.json and generation_config.json. Everything in config.json that
-// would change the arithmetic and is not implemented is refused by its name.
+// A model's shape, from config.json, generation_config.json and hf_quant_config.json. Everything in
+// config.json that would change the arithmetic and is not implemented is refused by its name.
 #pragma once
 #include "base/err.h"
 #include <stdbool.h>
@@ -12,7 +12,9 @@ struct config {
     const char *architecture; // "qwen3", "qwen2", "llama", "qwen3_moe"
     bool qk_norm;             // RMS norm on each head of q and k
     bool qkv_bias;
-    bool short_x; // of an FP8 checkpoint whose activations are meant to be FP8, too
+    bool has_quantization; // config.json says how weights are quantised
+    bool fp8_x;   // of FP8 weights in a checkpoint whose activations are meant to be FP8, too
+    bool nvfp4_x; // of NVFP4 weights, the same; those of which the weights alone are stay false
     bool tied;    // the output head is the embedding
     int n_layer, dim, n_head, n_kv_head, head_dim, ffn_dim, n_vocab, ctx_max;
     int n_expert, n_expert_used; // 0: feed-forward blocks have none; else ffn_dim is an expert's
@@ -23,8 +25,12 @@ struct config {
     int n_eos;
 };
 
-// `dir` holds config.json and, if the model has one, generation_config.json.
+// `dir` holds config.json and, if the model has them, generation_config.json, and
+// hf_quant_config.json, where ModelOpt said what config.json does not.
 int config_load(struct config *c, const char *dir, err *e);
 
 // The same from the text of a config.json; `where` names it in errors.
 int config_parse(struct config *c, const char *text, size_t n, const char *where, err *e);
+
+// Adds to c what the text of a hf_quant_config.json says.
+int config_parse_modelopt(struct config *c, const char *text, size_t n, const char *where, err *e);

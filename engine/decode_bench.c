@@ -143,8 +143,9 @@ static int check_options(const struct decode_bench_options *o, err *e)
     if (!k_ops_known(o->backend, e)) return -1;
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
-    if (o->activations && strcmp(o->activations, "fp8") && strcmp(o->activations, "16bit"))
-        return err_set(e, ERR_USAGE, "activations: expected fp8 or 16bit, found \"%s\"",
+    if (o->activations && strcmp(o->activations, "fp8") && strcmp(o->activations, "fp4") &&
+        strcmp(o->activations, "16bit"))
+        return err_set(e, ERR_USAGE, "activations: expected fp8, fp4 or 16bit, found \"%s\"",
                        o->activations);
     if (o->n_prompt < 1 || o->n_decode < 0 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
         return err_set(e, ERR_USAGE, "tokens: expected 1 to %d, found %d and %d", TOKENS_MAX,
@@ -181,7 +182,8 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
         if (strcmp(o->shape, shapes[i].name)) continue;
         struct config c = shapes[i].config;
         c.norm_eps = 1e-6f;
-        c.short_x = !o->activations || !strcmp(o->activations, "fp8");
+        c.nvfp4_x = o->activations && !strcmp(o->activations, "fp4");
+        c.fp8_x = c.nvfp4_x || !o->activations || !strcmp(o->activations, "fp8");
         c.ctx_max = 2 * TOKENS_MAX;
         for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
         return model_synthetic(&c, type, head, k_ops_find(o->backend), o->n_thread, 1, e);

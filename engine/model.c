@@ -66,9 +66,9 @@ enum { STORE_ALIGN = 256 }; // of a tensor in device memory
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
-// Ends of names that may be there without being read. Activations are not quantised here, so their
-// scales change nothing; the rotary table is computed; a head beside tied embeddings is what the
-// reference implementation ignores, too.
+// Ends of names that may be there without being read. Where activations are rounded, their scales
+// are found for each token, and those of the checkpoint change nothing; the rotary table is
+// computed; a head beside tied embeddings is what the reference implementation ignores, too.
 static const struct {
     const char *ending;
     bool only_tied;
@@ -209,6 +209,7 @@ static int bind_vector(struct model *m, float **out, const char *name, int n, er
 //   MXFP4    P.weight_packed U8 P.weight_scale U8 [N, K / 32]
 struct matrix_names {
     char weight[192], packed[192], scale[192], scale_inv[192], scale_2[192], global[192];
+    char x_scale[192], x_global[192]; // of the activations that it meets
 };
 
 static struct matrix_names names_of(const char *weight)
@@ -220,6 +221,10 @@ static struct matrix_names names_of(const char *weight)
     snprintf(n.scale_inv, sizeof n.scale_inv, "%.160s_scale_inv", weight);
     snprintf(n.scale_2, sizeof n.scale_2, "%.160s_scale_2", weight);
     snprintf(n.global, sizeof n.global, "%.160s_global_scale", weight);
+    int stem = (int)strlen(n.weight) - (int)strlen("weight");
+    snprintf(n.x_scale, sizeof n.x_scale, "%.*sinput_scale", stem > 0 ? stem : 0, n.weight);
+    snprintf(n.x_global, sizeof n.x_global, "%.*sinput_global_scale", stem > 0 ? stem : 0,
+             n.weight);
     return n;
 }
 
@@ -407,6 +412,9 @@ static int bind_fp4(struct model *m, struct k_matrix *w, struct tensor *t, int n
                        s->name, n_row, n_col / block, tensor_shape_text(s, shape));
     *w = (struct k_matrix){.type = is_nv ? K_NVFP4 : K_MXFP4, .n_row = n_row, .n_col = n_col};
     t->used = s->used = true;
+    // A checkpoint may mix matrices that are meant to meet FP4 with others: the first have a scale.
+    w->short_x = is_nv && m->config.nvfp4_x &&
+                 weights_find(m->weights, is_packed ? names->x_global : names->x_scale);
     if ((is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
         place_tensor(m, &w->block, s, is_nv ? &nvfp4_scale : &mxfp4_scale, e) ||
         place_tensor(m, &w->data, t, &any_code, e))
@@ -437,7 +445,7 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
     *w = (struct k_matrix){.type = k_types[t->type], .n_row = n_row, .n_col = n_col};
     bool is_e4m3 = t->type == TENSOR_F8_E4M3;
     if (is_e4m3 && bind_scale(m, w, t, &names, e)) return -1;
-    w->short_x = w->type == K_E4M3 && m->config.short_x;
+    w->short_x = w->type == K_E4M3 && m->config.fp8_x;
     if (place_tensor(m, &w->data, t, is_e4m3 ? &no_nan : &any_code, e)) return -1;
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, t->n_bytes);
     return 0;
@@ -488,7 +496,8 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
                            .data = data,
                            .block = block,
                            .scale = own_floats(m, scale, (size_t)n_row, e),
-                           .short_x = type == K_E4M3 && m->config.short_x};
+                           .short_x = (type == K_E4M3 && m->config.fp8_x) ||
+                                      (type == K_NVFP4 && m->config.nvfp4_x)};
     free(scale);
     m->ops->arrange(m->device, w);
     count_bytes(m, (uint64_t)n_row * (uint64_t)n_col, n_bytes + (size_t)n_row * sizeof *scale);

@@ -36,6 +36,7 @@ enum {
 
 enum form { FORM_PAIR, FORM_SHORT, FORM_F32 };
 enum { X_BF16, X_F16, X_N_KIND };
+enum q_form { Q_NONE, Q_TOKEN, Q_BLOCK, Q_NVFP4 };
 #define F16_UNIT 0x1p-4f
 
 struct k_act {
@@ -44,9 +45,14 @@ struct k_act {
     float *x;               // FORM_F32 [n_token, n_col]
     uint16_t *hi[X_N_KIND]; // FORM_PAIR and FORM_SHORT [n_token, n_col] each
     uint16_t *lo[X_N_KIND]; // FORM_PAIR [FEW_TOKENS, n_col] each
-    unsigned char *q;       // FORM_SHORT [n_token, n_col] the same in e4m3, made when first read
-    float *q_scale;         // [n_token]
-    bool has_q;
+    // FORM_SHORT: the same rounded further, made when a product wants it so.
+    //   Q_TOKEN  e4m3 [n_token, n_col], a scale for each token
+    //   Q_BLOCK  e4m3 [n_token, n_col], a scale for each token and 128 columns
+    //   Q_NVFP4  e2m1 [n_token, n_col], behind it e4m3 [n_token, n_col / 16]; a scale for each
+    //   token
+    enum q_form q_form;
+    unsigned char *q;
+    float *q_scale;
     float *sums;  // FORM_PAIR [token, n_sum] sums of squares
     int n_sum;    // 0: no norm
     int norm_dim; // of which the sums are
@@ -85,6 +91,7 @@ struct k_device {
     unsigned *read_sum;
     struct step_queue *steps; // jobs that are not launched yet
     struct cuda_lt *lt;
+    unsigned short_forms; // which forms of cuda_short.cu the device has tensor cores for
 };
 
 // Remembers the first failure; true when there is none now.
@@ -163,6 +170,14 @@ bool cuda_lt_takes(k_device *d, const k_act *a, const struct k_product *p, int n
 const char *cuda_lt_refuses(k_device *d, const struct k_product *p, int n_token);
 bool cuda_lt_scales_rows(k_device *d, const struct k_matrix *w, int n_token); // of one it takes
 void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
+
+// Products with x in what the weights are, e4m3 or NVFP4, FORM_SHORT.
+bool cuda_short_open(k_device *d);
+bool cuda_short_takes(const k_device *d, const k_act *a, const struct k_matrix *w);
+void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_token);
+bool cuda_short_gates(const k_device *d, const k_act *out, const k_act *a, const struct k_gate *g,
+                      int n_token);
+void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, int n_token);
 
 // Jobs for few tokens, x in FORM_PAIR.
 bool cuda_steps_open(k_device *d);

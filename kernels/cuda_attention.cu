@@ -221,7 +221,7 @@ void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_to
 {
     struct flash_job j = {at->q,      *at->cache, at->pos,
                           at->n_head, n_token,    {{a->hi[0], a->hi[1]}, {}}};
-    a->form = FORM_SHORT, a->n_sum = 0, a->has_q = false;
+    a->form = FORM_SHORT, a->n_sum = 0, a->q_form = Q_NONE;
     if (at->cache->head_dim == 64)
         launch_many<64>(d, &j);
     else

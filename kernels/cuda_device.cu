@@ -88,7 +88,7 @@ static k_device *device_open(int n_thread, err *e)
         cuda_check(d, cudaMalloc(&d->counters, COUNTERS * sizeof(unsigned)), "scratch") &&
         cuda_check(d, cudaMemset(d->counters, 0, COUNTERS * sizeof(unsigned)), "scratch") &&
         cuda_check(d, cudaMalloc(&d->read_sum, sizeof *d->read_sum), "scratch") &&
-        cuda_sample_open(d) && cuda_steps_open(d) && cuda_lt_open(d);
+        cuda_sample_open(d) && cuda_steps_open(d) && cuda_lt_open(d) && cuda_short_open(d);
     if (ok) return d;
     device_failed(d, e);
     device_close(d);
@@ -284,13 +284,19 @@ static void act_free(k_device *d, k_act *a)
     free(a);
 }
 
+// Of a token's columns, for any q_form.
+static size_t q_scales(int n_col)
+{
+    return n_col < K_E4M3_BLOCK ? 1 : (size_t)(n_col / K_E4M3_BLOCK);
+}
+
 static size_t act_bytes(int n_token, int n_col)
 {
     size_t cols = (size_t)n_col, rows = (size_t)(n_token > FEW_TOKENS ? n_token : FEW_TOKENS);
     if (n_col % COLUMNS_STEP) return (size_t)n_token * cols * sizeof(float);
     size_t n = X_N_KIND * (rows + FEW_TOKENS) * cols * sizeof(uint16_t) +
                (size_t)SUMS_MAX * FEW_TOKENS * sizeof(float);
-    return n_token > FEW_TOKENS ? n + rows * (cols + sizeof(float)) : n;
+    return n_token > FEW_TOKENS ? n + rows * (cols + q_scales(n_col) * sizeof(float)) : n;
 }
 
 static k_act *act_new(k_device *d, int n_token, int n_col)
@@ -308,7 +314,7 @@ static k_act *act_new(k_device *d, int n_token, int n_col)
         }
         if (n_token > FEW_TOKENS) {
             a->q = (unsigned char *)device_alloc(d, rows * cols);
-            a->q_scale = (float *)device_alloc(d, rows * sizeof *a->q_scale);
+            a->q_scale = (float *)device_alloc(d, rows * q_scales(n_col) * sizeof *a->q_scale);
         }
         a->sums = (float *)device_alloc(d, (size_t)SUMS_MAX * FEW_TOKENS * sizeof *a->sums);
     }
@@ -335,6 +341,8 @@ void cuda_project(k_device *d, const k_act *a, int n_token, const struct k_produ
         for (int i = 0; i < n_product; i++)
             if (cuda_lt_takes(d, a, p + i, n_token))
                 cuda_lt_product(d, (k_act *)a, p + i, n_token);
+            else if (cuda_short_takes(d, a, p[i].w))
+                cuda_short_product(d, (k_act *)a, p + i, n_token);
             else
                 cuda_gemm(d, a, n_token, p + i);
     else
@@ -391,6 +399,11 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
     if (a->form == FORM_PAIR && out->n_col % COLUMNS_STEP == 0 && alike &&
         cuda_step_takes(g->gate) && cuda_step_takes(g->up)) {
         cuda_step_gate(d, out, a, g, n_token);
+        return;
+    }
+    if (cuda_short_gates(d, out, a, g, n_token)) {
+        cuda_steps_flush(d);
+        cuda_short_gate(d, out, (k_act *)a, g, n_token);
         return;
     }
     cuda_project(d, a, n_token, both, 2);

@@ -3,7 +3,8 @@
 //
 //   few      jobs of the resident kernel (cuda_step.cu)
 //   many     (token, expert) pairs are sorted by expert, and each expert's run of them is a product
-//            on tensor cores (cuda_gemm_gate, cuda_gemm_down), weights read once for the run
+//            on tensor cores (cuda_gemm_gate, cuda_gemm_down; cuda_short_mix), weights read once
+//            for the run
 //   plain    the definition, for every other shape: a warp for each pair and row
 //
 // Sorting is a matter of counting: where a pair goes depends on the pairs before it alone, and what
@@ -44,7 +45,7 @@ struct mix_room {
     float *weight;           // [n_token, n_used]
     struct expert_runs runs; // many
     float *mid;              // plain: [pairs, ffn]
-    uint16_t *short_mid;     // many: the same, sorted
+    struct short_mid mids;   // many: the same, sorted
     float *out;              // many: [pairs, dim], sorted
     struct short_out pairs;  // few: [pairs, ffn]
     size_t size;
@@ -83,7 +84,9 @@ static struct mix_room room_of(float *base, const struct k_experts *e, int n_tok
         r.runs.n_tile = take<int>(base, &at, sizeof(int));
         r.runs.tiles =
             take<struct run_tile>(base, &at, (size_t)r.runs.tile_max * sizeof(struct run_tile));
-        r.short_mid = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
+        r.mids.f16 = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
+        r.mids.q = take<unsigned char>(base, &at, pairs * ffn);
+        r.mids.scale = take<float>(base, &at, pairs * (ffn / 128 + 1) * sizeof(float));
         r.out = take<float>(base, &at, pairs * dim * sizeof(float));
     }
     if (at > r.size) r.size = at;
@@ -230,8 +233,12 @@ static void mix_many(k_device *d, const k_act *a, const struct k_mix *m, const s
     sort_kernel<<<(unsigned)e->n_expert, THREADS, 0, d->stream>>>(r.runs, r.index, n_pair);
     tiles_kernel<<<1, 32, 0, d->stream>>>(r.runs, e->n_expert);
     cuda_check(d, cudaGetLastError(), "sorting by expert");
-    cuda_gemm_gate(d, a, e, r.runs, r.short_mid);
-    cuda_gemm_down(d, r.short_mid, e, r.runs, r.out);
+    if (cuda_short_mixes(d, a, e)) {
+        cuda_short_mix(d, (k_act *)a, e, r.runs, r.mids, r.out, n_token);
+    } else {
+        cuda_gemm_gate(d, a, e, r.runs, r.mids.f16);
+        cuda_gemm_down(d, r.mids.f16, e, r.runs, r.out);
+    }
     join_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(m->x, r.out, r.runs.place, r.weight,
                                                               e->n_used, dim);
     cuda_check(d, cudaGetLastError(), "joining experts");

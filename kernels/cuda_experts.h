@@ -52,6 +52,17 @@ void cuda_gemm_gate(k_device *d, const k_act *a, const struct k_experts *e,
 void cuda_gemm_down(k_device *d, const uint16_t *mid, const struct k_experts *e,
                     const struct expert_runs &runs, float *out);
 
+// The same where activations are rounded like the experts' weights (cuda_short.cu).
+struct short_mid {
+    uint16_t *f16;    // [pairs, ffn], sorted
+    unsigned char *q; // and rounded: as in k_act
+    float *scale;     // [pairs, ffn / 128]
+};
+bool cuda_short_mixes(const k_device *d, const k_act *a, const struct k_experts *e);
+void cuda_short_mix(k_device *d, k_act *a, const struct k_experts *e,
+                    const struct expert_runs &runs, const struct short_mid &mid, float *out,
+                    int n_token);
+
 #if defined(__CUDACC__) || defined(HEARTH_EMULATED)
 // A number in whose order scores are. NaN is last, and so is a score that is taken.
 static __device__ __forceinline__ unsigned score_order(float x)

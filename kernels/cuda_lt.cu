@@ -245,11 +245,11 @@ void cuda_lt_product(k_device *d, k_act *a, const struct k_product *p, int n_tok
     const struct k_matrix *w = p->w;
     struct plan *plan = plan_of(d, w, n_token);
     const float one = 1, beta = p->add && plan->row_scales ? 1.0f : 0.0f;
-    if (!a->has_q) {
+    if (a->q_form != Q_TOKEN) {
         shorten_kernel<<<(unsigned)n_token, TURN_THREADS, 0, d->stream>>>(a->q, a->q_scale,
                                                                           a->hi[X_F16], w->n_col);
         cuda_check(d, cudaGetLastError(), "rounding activations");
-        a->has_q = true;
+        a->q_form = Q_TOKEN;
     }
     // Without row scales the product goes to scratch, which holds what a layer's widest matrix
     // makes.

@@ -162,6 +162,12 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *global)
                  "l"(global));
 }
 
+static __device__ __forceinline__ void copy_8(void *shared, const void *global)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),
+                 "l"(global));
+}
+
 static __device__ __forceinline__ void copy_4(void *shared, const void *global)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)),
@@ -322,6 +328,61 @@ static __device__ __forceinline__ void mma_f16_first(float d[4], const unsigned 
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
         : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+}
+
+// Only sm_12x has tensor cores that take scales of blocks, and only code for this one family (121a,
+// 120f and their like) may use them.
+#define HAS_MMA_NVFP4                                                                              \
+    (__CUDA_ARCH_FAMILY_SPECIFIC__ >= 1200 && __CUDA_ARCH_FAMILY_SPECIFIC__ < 1300)
+
+// Of e4m3, A [16, 32] and B [32, 8]: columns 4t to 4t + 3 and 16 more take the places of 2t, 2t + 1
+// and 8 more. Every architecture from sm_89 on compiles it, but on Hopper and data-centre Blackwell
+// it is a row of conversions and products of f16. GeForce parts do it at half their speed when sums
+// are f32, but not with scales of blocks: so those are there, and all 1.
+#define HAS_MMA_E4M3 (__CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+
+static __device__ __forceinline__ void mma_e4m3(float d[4], const unsigned a[4], unsigned b0,
+                                                unsigned b1)
+{
+#if HAS_MMA_NVFP4
+    asm("mma.sync.aligned.m16n8k32.row.col.kind::mxf8f6f4.block_scale.scale_vec::1X"
+        ".f32.e4m3.e4m3.f32.ue8m0 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, "
+        "%10, {0, 0}, %10, {0, 0};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(0x7f7f7f7f));
+#else
+    asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// Of e2m1, A [16, 64] and B [64, 8], eight in a register: columns 8t to 8t + 7 and 32 more. Each
+// row of A and column of B has four scales, unsigned e4m3, of 16 columns each; byte i is that of
+// the i-th 16. Of four lanes 4 g + t two give those of A's rows g and g + 8, t = 2 PAIR and the
+// next; one, t = FROM, those of B's column g.
+template <int PAIR, int FROM>
+static __device__ __forceinline__ void mma_nvfp4(float d[4], const unsigned a[4], unsigned b0,
+                                                 unsigned b1, unsigned a_scales, unsigned b_scales)
+{
+    asm("mma.sync.aligned.m16n8k64.row.col.kind::mxf4nvf4.block_scale.scale_vec::4X"
+        ".f32.e2m1.e2m1.f32.ue4m3 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, "
+        "%10, {0, %11}, %12, {0, %13};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(a_scales), "n"(PAIR),
+          "r"(b_scales), "n"(FROM));
+}
+
+// The nearest e2m1 codes, ties to the even one and larger than 6 as 6; `low` in the lower half of a
+// byte. Where mma_nvfp4 is.
+static __device__ __forceinline__ unsigned pack_e2m1(float low, float high)
+{
+    unsigned r;
+    asm("{ .reg .b8 two; cvt.rn.satfinite.e2m1x2.f32 two, %2, %1; mov.b32 %0, {two, 0, 0, 0}; }"
+        : "=r"(r)
+        : "f"(low), "f"(high));
+    return r;
 }
 
 static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)

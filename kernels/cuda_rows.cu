@@ -172,7 +172,7 @@ void cuda_norm(k_device *d, k_act *a, const float *x, const float *gain, int n_t
                float eps)
 {
     a->form = act_form(n_token, dim);
-    a->n_sum = 0, a->has_q = false;
+    a->n_sum = 0, a->q_form = Q_NONE;
     cuda_launch_early(d, "norm", act_norm_kernel, dim3((unsigned)n_token), THREADS, 0, *a, x, gain,
                       dim, eps);
 }
@@ -187,7 +187,7 @@ void cuda_act_write(k_device *d, k_act *a, const float *x, int n_token)
 {
     size_t n = (size_t)n_token * a->n_col;
     a->form = act_form(n_token, a->n_col);
-    a->n_sum = 0, a->has_q = false;
+    a->n_sum = 0, a->q_form = Q_NONE;
     act_write_kernel<<<blocks_for(n), THREADS, 0, d->stream>>>(*a, x, n);
     cuda_check(d, cudaGetLastError(), "act");
 }
@@ -227,7 +227,7 @@ void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, in
 {
     size_t n = (size_t)n_token * a->n_col;
     a->form = act_form(n_token, a->n_col);
-    a->n_sum = 0, a->has_q = false;
+    a->n_sum = 0, a->q_form = Q_NONE;
     gate_act_kernel<<<blocks_for(n), THREADS, 0, d->stream>>>(*a, gate, up, n);
     cuda_check(d, cudaGetLastError(), "gate");
 }

@@ -39,8 +39,10 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
-    bool short_x; // K_E4M3: made to meet activations in e4m3 with one scale for each token; an
-                  // instance may round them so where there are many tokens
+    bool short_x; // made to meet activations that are rounded like the weights; an instance may do
+                  // so where there are many tokens. K_E4M3: e4m3 with an f32 scale for each token,
+                  // or each of its blocks of 128 columns; K_NVFP4: e2m1 with an e4m3 scale for each
+                  // 16 columns and an f32 one for each token
 };
 
 enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };

@@ -95,6 +95,17 @@ static inline uint8_t f32_to_e4m3(float x)
     return (uint8_t)(sign | (quotient + ((exponent + 5) << 3)));
 }
 
+// To the nearest, ties to the even code; larger than 6 becomes 6, and so does NaN, which e2m1 has
+// not.
+static inline uint8_t f32_to_e2m1(float x)
+{
+    static const float edge[7] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5};
+    uint8_t code = 0;
+    float size = fabsf(x);
+    while (code < 7 && (code % 2 ? !(size < edge[code]) : !(size <= edge[code]))) code++;
+    return (uint8_t)(code | (signbit(x) ? 8 : 0));
+}
+
 // Word i of an endless random sequence: any word can be had without those before it.
 static inline uint64_t k_random_word(uint64_t seed, uint64_t i)
 {

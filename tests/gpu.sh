@@ -183,6 +183,14 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
     decode llama-3.3-70b nvfp4 128 128
     for weights in fp8 nvfp4; do decode qwen3-30b-a3b $weights 128 128; done
     decode qwen3-30b-a3b fp8 2048 64 8
+    prefill() { # SHAPE WEIGHTS ACTIVATIONS
+        bench "prefill-$1-$2-$3" prefill --shape "$1" --weights "$2" --activations "$3"
+    }
+    for activations in 16bit fp8; do prefill llama-3.1-8b fp8 $activations; done
+    for activations in 16bit fp4; do
+        prefill llama-3.1-8b nvfp4 $activations
+        prefill qwen3-30b-a3b nvfp4 $activations
+    done
 fi
 
 echo

@@ -188,15 +188,22 @@ static const struct {
     {"model.layers.0.mlp.down_proj.weight", DIM, FFN, offsetof(struct layer, down)},
 };
 
-static void write_config(struct made *m)
+// The texts of a quantization_config and a hf_quant_config.json, or NULL.
+static void write_config(struct made *m, const char *quantization, const char *modelopt)
 {
     json_t *c = json_pack("{s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "architectures",
                           "LlamaForCausalLM", "num_hidden_layers", 1, "hidden_size", DIM,
                           "num_attention_heads", N_HEAD, "num_key_value_heads", N_KV, "head_dim",
                           HEAD_DIM, "intermediate_size", FFN, "vocab_size", N_VOCAB,
                           "max_position_embeddings", 64, "tie_word_embeddings", m->tied);
+    if (quantization) {
+        json_t *q = json_loads(quantization, 0, NULL);
+        assert_non_null(q);
+        json_object_set_new(c, "quantization_config", q);
+    }
     tiny_write_json(m->dir, "config.json", c);
     json_decref(c);
+    if (modelopt) tiny_write_file(m->dir, "hf_quant_config.json", modelopt, strlen(modelopt));
 }
 
 static void write_file(const struct made *m, const struct file *f, const char *name)
@@ -214,7 +221,7 @@ static void write_file(const struct made *m, const struct file *f, const char *n
 
 static void write_all(struct made *m)
 {
-    write_config(m);
+    write_config(m, NULL, NULL);
     if (!m->sharded) {
         write_file(m, &m->files[0], "model.safetensors");
         return;
@@ -377,9 +384,132 @@ static void test_wrong_checkpoints(void **state)
     }
 }
 
+// Which matrices may meet activations that are rounded like them. Where weights alone are quantised
+// none may: rounding would lose what the publisher kept.
+#define GROUP(weights, x)                                                                          \
+    "{\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"group_0\": "                 \
+    "{\"weights\": " weights ", \"input_activations\": " x "}}}"
+#define NV4                                                                                        \
+    "{\"num_bits\": 4, \"type\": \"float\", \"strategy\": \"tensor_group\", \"group_size\": 16}"
+#define MX4                                                                                        \
+    "{\"num_bits\": 4, \"type\": \"float\", "                                                      \
+    "\"strategy\": \"group\", \"group_size\": 32}"
+#define FP8         "{\"num_bits\": 8, \"type\": \"float\", \"strategy\": \"channel\"}"
+#define ALGO(name)  "{\"quant_method\": \"modelopt\", \"quant_algo\": \"" name "\"}"
+#define FILED(name) "{\"quantization\": {\"quant_algo\": \"" name "\"}}"
+
+enum { NONE, EACH, ALL_BUT_UP };
+
+static const struct {
+    int format;
+    const char *quantization, *modelopt;
+    int short_x;
+} meant[] = {
+    {MODELOPT, NULL, NULL, NONE},
+    {MODELOPT, ALGO("NVFP4"), NULL, EACH},
+    {MODELOPT, ALGO("W4A16_NVFP4"), NULL, NONE},
+    {MODELOPT, NULL, FILED("NVFP4"), EACH},
+    {MODELOPT, NULL, FILED("W4A16_NVFP4"), NONE},
+    {MODELOPT, ALGO("W4A16_NVFP4"), FILED("NVFP4"), NONE}, // config.json says it
+    {MODELOPT,
+     "{\"quant_method\": \"modelopt\", \"config_groups\": {\"group_0\": {\"weights\": "
+     "{\"num_bits\": 4, "
+     "\"type\": \"float\", \"group_size\": 16}, \"input_activations\": {\"num_bits\": 4, \"type\": "
+     "\"float\", \"group_size\": 16}}}}",
+     NULL, EACH},
+    {MODELOPT,
+     "{\"quant_method\": \"modelopt\", \"quant_algo\": \"MIXED_PRECISION\", \"config_groups\": "
+     "{\"a\": "
+     "{\"quant_algo\": \"W4A16_NVFP4\", \"targets\": []}}, \"quantized_layers\": {\"x\": "
+     "{\"quant_algo\": \"W4A16_NVFP4\"}}}",
+     NULL, NONE},
+    {MODELOPT,
+     "{\"quant_method\": \"modelopt\", \"quant_algo\": \"MIXED_PRECISION\", \"quantized_layers\": "
+     "{\"x\": {\"quant_algo\": \"NVFP4\"}, \"y\": {\"quant_algo\": \"W4A16_NVFP4\"}}}",
+     NULL, ALL_BUT_UP},
+    {MODELOPT, NULL,
+     "{\"quantization\": {\"quant_algo\": \"MIXED_PRECISION\", \"quantized_layers\": {\"x\": "
+     "{\"quant_algo\": \"NVFP4\"}}}}",
+     ALL_BUT_UP},
+    {NVFP4_PACKED, GROUP(NV4, NV4), NULL, EACH},
+    {NVFP4_PACKED, GROUP(NV4, NV4), NULL, ALL_BUT_UP},
+    {NVFP4_PACKED, GROUP(NV4, FP8), NULL, NONE},
+    {NVFP4_PACKED, GROUP(NV4, "null"), NULL, NONE},
+    {NVFP4_PACKED, GROUP(FP8, FP8), NULL, NONE},
+    {MXFP4_PACKED, GROUP(MX4, MX4), NULL, NONE},
+    {FP8_CHANNEL, GROUP(FP8, FP8), NULL, EACH},
+    {FP8_CHANNEL, GROUP(FP8, "null"), NULL, NONE},
+    {FP8_CHANNEL, NULL, FILED("FP8"), EACH},
+    {FP8_BLOCK, "{\"quant_method\": \"fp8\", \"activation_scheme\": \"dynamic\"}", NULL, EACH},
+    {FP8_BLOCK, "{\"quant_method\": \"fp8\"}", NULL, NONE},
+};
+
+static void test_short_activations(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof meant / sizeof *meant; i++) {
+        err e = {0};
+        struct made m = {.format = meant[i].format};
+        make(&m);
+        if (meant[i].short_x == ALL_BUT_UP) // which has no scale for its activations
+            rename_tensor(&m, m.format == MODELOPT ? UP "input_scale" : UP "input_global_scale");
+        write_all(&m);
+        write_config(&m, meant[i].quantization, meant[i].modelopt);
+        struct model *model = model_open(m.dir, &k_ref, 1, &e);
+        if (!model) fail_msg("case %zu: %s", i, e.msg);
+        for (int k = 0; k < 7; k++) {
+            const struct k_matrix *w = (void *)((char *)model->layers + matrices[k].at);
+            bool want = meant[i].short_x && (k != 5 || meant[i].short_x == EACH);
+            if (w->short_x != want) fail_msg("case %zu: %s: %d", i, matrices[k].name, w->short_x);
+        }
+        assert_false(model->embedding.short_x || model->head.short_x);
+        model_close(model);
+        unmake(&m);
+    }
+}
+
+static void test_wrong_configs(void **state)
+{
+    static const struct {
+        const char *quantization, *modelopt, *says;
+    } cases[] = {
+        {ALGO("NVFP4_SVD"), NULL, "config.json: quantization_config: quant_algo: expected"},
+        {NULL, FILED("NVFP4_SVD"),
+         "hf_quant_config.json: quantization: quant_algo: expected \"FP8\""},
+        {NULL, "{\"quantization\": {\"quantized_layers\": {\"a.b\": {\"quant_algo\": 4}}}}",
+         "quantization: quantized_layers: a.b: quant_algo: expected"},
+        {NULL, "{}", "hf_quant_config.json: quantization: expected an object, found nothing"},
+        {NULL, "[]", "hf_quant_config.json: expected a JSON object"},
+        {"{\"quant_method\": \"modelopt\", \"config_groups\": {\"a\": {\"quant_algo\": \"W4A8\"}}}",
+         NULL, "config_groups: quant_algo: expected"},
+        {"{\"quant_method\": \"modelopt\", \"config_groups\": {\"a\": {\"weights\": {\"num_bits\": "
+         "8, "
+         "\"type\": \"float\", \"group_size\": 32}}}}",
+         NULL, "config_groups: a: weights: expected"},
+        {GROUP("{\"num_bits\": 4, \"type\": \"float\", \"group_size\": 16}", "null"), NULL,
+         "config_groups: group_0: weights: expected"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e = {0};
+        struct made m = {.format = MODELOPT};
+        make(&m);
+        write_all(&m);
+        write_config(&m, cases[i].quantization, cases[i].modelopt);
+        struct model *model = model_open(m.dir, &k_ref, 1, &e);
+        if (model) fail_msg("case %zu: accepted", i);
+        if (!strstr(e.msg, cases[i].says))
+            fail_msg("case %zu: expected \"%s\" in: %s", i, cases[i].says, e.msg);
+        assert_int_equal(e.code, ERR_INPUT);
+        unmake(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_short_activations),
+        cmocka_unit_test(test_wrong_configs),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_wrong_checkpoints),
     };

@@ -74,6 +74,11 @@ static inline void copy_16(void *shared, const void *global)
     emulated_copy(shared, global, 16);
 }
 
+static inline void copy_8(void *shared, const void *global)
+{
+    emulated_copy(shared, global, 8);
+}
+
 static inline void copy_4(void *shared, const void *global)
 {
     emulated_copy(shared, global, 4);
@@ -245,6 +250,86 @@ static inline void mma_f16_first(float d[4], const unsigned a[4], unsigned b0, u
 {
     for (int i = 0; i < 4; i++) d[i] = 0;
     emulated_mma(d, a, b0, b1, false);
+}
+
+#define HAS_MMA_E4M3  1
+#define HAS_MMA_NVFP4 1
+
+static inline float emulated_e4m3(unsigned code)
+{
+    __half_raw h = __nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)code, __NV_E4M3);
+    return __half2float(__half(h));
+}
+
+static inline float emulated_e2m1(unsigned code)
+{
+    static const float size[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    return code & 8 ? -size[code & 7] : size[code & 7];
+}
+
+static inline void mma_e4m3(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    struct {
+        unsigned a[4], b[2];
+    } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, all[32];
+    emulated_exchange(&mine, all, sizeof mine);
+    int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
+    for (int i = 0; i < 4; i++) {
+        int row = g + i / 2 * 8, column = t * 2 + i % 2;
+        double sum = d[i];
+        for (int k = 0; k < 32; k++) {
+            int t_of_k = k % 16 / 4, byte = k % 4 * 8;
+            unsigned x = all[row % 8 * 4 + t_of_k].a[k / 16 * 2 + row / 8],
+                     y = all[column * 4 + t_of_k].b[k / 16];
+            sum += (double)emulated_e4m3(x >> byte & 255) * (double)emulated_e4m3(y >> byte & 255);
+        }
+        d[i] = (float)sum;
+    }
+}
+
+template <int PAIR, int FROM>
+static inline void mma_nvfp4(float d[4], const unsigned a[4], unsigned b0, unsigned b1,
+                             unsigned a_scales, unsigned b_scales)
+{
+    static_assert((PAIR == 0 || PAIR == 1) && FROM >= 0 && FROM < 4, "selectors of lanes");
+    struct {
+        unsigned a[4], b[2], a_scales, b_scales;
+    } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}, a_scales, b_scales}, all[32];
+    emulated_exchange(&mine, all, sizeof mine);
+    int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
+    for (int i = 0; i < 4; i++) {
+        int row = g + i / 2 * 8, column = t * 2 + i % 2;
+        unsigned of_row = all[row % 8 * 4 + 2 * PAIR + row / 8].a_scales,
+                 of_column = all[column * 4 + FROM].b_scales;
+        double sum = d[i];
+        for (int k = 0; k < 64; k++) {
+            int t_of_k = k % 32 / 8, nibble = k % 8 * 4, byte = k / 16 * 8;
+            unsigned x = all[row % 8 * 4 + t_of_k].a[k / 32 * 2 + row / 8],
+                     y = all[column * 4 + t_of_k].b[k / 32];
+            // Of a scale's byte the sign does not count.
+            sum += (double)(emulated_e2m1(x >> nibble & 15) * emulated_e2m1(y >> nibble & 15)) *
+                   (double)(emulated_e4m3(of_row >> byte & 127) *
+                            emulated_e4m3(of_column >> byte & 127));
+        }
+        d[i] = (float)sum;
+    }
+}
+
+// The nearest of the eight sizes; of two as near the one whose code is even.
+static inline unsigned emulated_nearest_e2m1(float x)
+{
+    float size = fabsf(x);
+    unsigned best = 0;
+    for (unsigned i = 1; i < 8; i++) {
+        float near = fabsf(emulated_e2m1(i) - size), of_best = fabsf(emulated_e2m1(best) - size);
+        if (near < of_best || (near <= of_best && i % 2 == 0)) best = i;
+    }
+    return best | (signbit(x) ? 8 : 0);
+}
+
+static inline unsigned pack_e2m1(float low, float high)
+{
+    return emulated_nearest_e2m1(low) | emulated_nearest_e2m1(high) << 4;
 }
 
 static inline void emulated_matrices(unsigned r[4], const void *row, bool turned)

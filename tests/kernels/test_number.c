@@ -76,6 +76,27 @@ static void test_rounding_to_e4m3_is_to_the_nearest(void **state)
     assert_true(e4m3_is_nan(f32_to_e4m3(NAN)));
 }
 
+static void test_rounding_to_e2m1_is_to_the_nearest(void **state)
+{
+    (void)state;
+    rng r = rng_seed(3);
+    for (int i = 0; i < 100000; i++) {
+        // Steps of an eighth meet all ties, the others none.
+        float x = (float)(rng_normal(&r) * 3);
+        if (i % 2) x = roundf(x * 8) / 8;
+        int best = 0;
+        for (int code = 1; code < 8; code++) {
+            float d = fabsf(fabsf(x) - e2m1_to_f32((uint8_t)code));
+            float d_best = fabsf(fabsf(x) - e2m1_to_f32((uint8_t)best));
+            if (d < d_best || (d == d_best && code % 2 == 0)) best = code;
+        }
+        assert_int_equal(f32_to_e2m1(x), best | (signbit(x) ? 8 : 0));
+    }
+    for (uint8_t code = 0; code < 16; code++)
+        assert_int_equal(f32_to_e2m1(e2m1_to_f32(code)), code);
+    assert_int_equal(f32_to_e2m1(INFINITY), 7);
+}
+
 static void test_rounding_to_bf16_is_to_the_nearest(void **state)
 {
     (void)state;
@@ -98,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_e4m3_codes),
         cmocka_unit_test(test_f16_and_bf16_codes),
         cmocka_unit_test(test_rounding_to_e4m3_is_to_the_nearest),
+        cmocka_unit_test(test_rounding_to_e2m1_is_to_the_nearest),
         cmocka_unit_test(test_rounding_to_bf16_is_to_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
