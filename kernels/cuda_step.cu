@@ -1200,9 +1200,109 @@ template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[T
 // squares.
 enum { TOKEN_WARPS = 16 * TILES / 32 };
 
+static __device__ __forceinline__ void place_expert(struct expert_place &at,
+                                                    const struct product_job &j, int expert)
+{
+    at.maps = j.expert_maps + expert * EXPERT_MATRICES;
+#pragma unroll
+    for (int i = 0; i < EXPERT_MATRICES; i++) {
+        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
+        at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
+        at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
+    }
+}
+
+// Bits of experts, a word of 32 after the other; how many come before an expert.
+static __device__ __forceinline__ bool has_bit(const unsigned *bits, int e)
+{
+    return bits[e / 32] >> e % 32 & 1;
+}
+
+static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
+{
+    int n = __popc(bits[e / 32] & ((1u << e % 32) - 1));
+    for (int i = 0; i < e / 32; i++) n += __popc(bits[i]);
+    return n;
+}
+
+// Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
+// fewer than n_used are better, which two threads count for it. A token's own are numbered by their
+// indices, so those of one token as all are.
+static __device__ __forceinline__ void
+run_choice(const struct product_job &j, struct choice<true> &c, float *room, int warp, int lane)
+{
+    unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
+    int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
+    sync_wait(&c.sync.empty, j.phase ^ 1);
+    struct patience p = {0, 0};
+    for (int t = 0; t < j.n_token; t++)
+        for (int e = thread; e < pitch; e += THREADS) {
+            float score = 0;
+            if (e < n_expert) do {
+                    score = load_seen(j.scores + t * n_expert + e);
+                    be_patient(p);
+                } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
+            order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
+        }
+    for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
+        (&c.chosen[0][0])[i] = 0;
+    block_sync();
+    for (int t = 0; t < j.n_token; t++)
+        for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
+            int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
+            unsigned mine = order[t * pitch + min(e, n_expert - 1)];
+            for (int k = half; k < half + pitch / 2; k += 4) {
+                uint4 v = *(const uint4 *)(order + t * pitch + k);
+                better += (v.x > mine - (k < e)) + (v.y > mine - (k + 1 < e)) +
+                          (v.z > mine - (k + 2 < e)) + (v.w > mine - (k + 3 < e));
+            }
+            better += __shfl_xor_sync(~0u, better, 1);
+            if (e >= n_expert || thread % 2 || better >= j.n_used) continue;
+            atomicOr(&c.chosen[t][e / 32], 1u << e % 32);
+            atomicOr(&c.chosen[FEW_TOKENS][e / 32], 1u << e % 32);
+            if (!better) c.top[t] = score_of_order(mine - 1);
+        }
+    block_sync();
+    // What the warps that ask wait for first.
+    const unsigned *any = c.chosen[FEW_TOKENS];
+    for (int e = thread; e < n_expert; e += THREADS)
+        if (has_bit(any, e)) place_expert(c.place[bits_before(any, e)], j, e);
+    if (warp == WARPS - 1) {
+        unsigned n =
+            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
+        if (lane == 0) {
+            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
+            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
+        }
+    }
+    block_sync();
+    if (thread == 0) sync_arrive(&c.sync.full);
+    for (int e = thread; e < n_expert; e += THREADS) {
+        if (!has_bit(any, e)) continue;
+        int u = bits_before(any, e);
+        for (int t = 0; t < j.n_token; t++)
+            c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
+                                                                   : (int)NO_RANK);
+    }
+    if (warp < j.n_token) { // the token's weights
+        float all = 0, chosen = 0;
+        for (int e = lane; e < n_expert; e += 32) {
+            float w = expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
+            all += w;
+            if (has_bit(c.chosen[warp], e)) chosen += w;
+        }
+        float share = __fdividef(1, warp_sum(j.normalise ? chosen : all));
+        for (int e = lane; e < n_expert; e += 32)
+            if (has_bit(c.chosen[warp], e))
+                c.weight[warp][bits_before(c.chosen[warp], e)] =
+                    expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
+    }
+    block_sync();
+}
+
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
-run_product(const struct product_job &j, const struct choice<MIX> &c, const unsigned char *ring,
+run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *norm, int warp,
             int lane, volatile int *calm)
 {
@@ -1212,7 +1312,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
                   "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
     constexpr int n_red = ROOM_FOR_SUMS / sums_bytes(MODE);
-    int end = rows_before(j, c, blockIdx.x + 1), thread = warp * 32 + lane;
+    int thread = warp * 32 + lane;
     float *red = (float *)room, squares[n_mine] = {};
     struct x_ring<FORM, MODE> xs;
     struct group g;
@@ -1226,13 +1326,22 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr int n_chain = turns || scaled ? 1 : 2;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
-    int row = rows_before(j, c, blockIdx.x);
-    bool leaves_squares = j.ending == END_ADD && j.gain;
+    bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
-    if (row == end && !leaves_squares) return;
+    if (!chooses && rows_before(j, c, blockIdx.x) == rows_before(j, c, blockIdx.x + 1) &&
+        !leaves_squares)
+        return;
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
-    for (int i = 0; row == end && i < xs.n_step; i++) {
+    if constexpr (MIX)
+        if (chooses) { // once x has been asked for: all the weights that follow are asked for at
+                       // once
+            if (thread == 0) *calm = 0;
+            run_choice(j, c, (float *)room, warp, lane);
+            prefetch_ends(j, c, thread);
+        }
+    int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
         x_wait(xs, j, c, warp, lane);
         x_done(xs, j, c, warp, lane);
     }
@@ -1471,108 +1580,6 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     }
 }
 
-// But for the maps, which others may be reading.
-static __device__ __forceinline__ void place_expert(struct expert_place &at,
-                                                    const struct product_job &j, int expert)
-{
-#pragma unroll
-    for (int i = 0; i < EXPERT_MATRICES; i++) {
-        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
-        at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
-        at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
-    }
-}
-
-// Bits of experts, a word of 32 after the other; how many come before an expert.
-static __device__ __forceinline__ bool has_bit(const unsigned *bits, int e)
-{
-    return bits[e / 32] >> e % 32 & 1;
-}
-
-static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
-{
-    int n = __popc(bits[e / 32] & ((1u << e % 32) - 1));
-    for (int i = 0; i < e / 32; i++) n += __popc(bits[i]);
-    return n;
-}
-
-// Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
-// fewer than n_used are better, which two threads count for it. A token's own are numbered by their
-// indices, so those of one token as all are.
-static __device__ __forceinline__ void
-run_choice(const struct product_job &j, struct choice<true> &c, float *room, int warp, int lane)
-{
-    unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
-    int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
-    sync_wait(&c.sync.empty, j.phase ^ 1);
-    struct patience p = {0, 0};
-    for (int t = 0; t < j.n_token; t++)
-        for (int e = thread; e < pitch; e += THREADS) {
-            float score = 0;
-            if (e < n_expert) do {
-                    score = load_seen(j.scores + t * n_expert + e);
-                    be_patient(p);
-                } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
-            order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
-        }
-    for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
-        (&c.chosen[0][0])[i] = 0;
-    block_sync();
-    for (int t = 0; t < j.n_token; t++)
-        for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
-            int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
-            unsigned mine = order[t * pitch + min(e, n_expert - 1)];
-            for (int k = half; k < half + pitch / 2; k += 4) {
-                uint4 v = *(const uint4 *)(order + t * pitch + k);
-                better += (v.x > mine - (k < e)) + (v.y > mine - (k + 1 < e)) +
-                          (v.z > mine - (k + 2 < e)) + (v.w > mine - (k + 3 < e));
-            }
-            better += __shfl_xor_sync(~0u, better, 1);
-            if (e >= n_expert || thread % 2 || better >= j.n_used) continue;
-            atomicOr(&c.chosen[t][e / 32], 1u << e % 32);
-            atomicOr(&c.chosen[FEW_TOKENS][e / 32], 1u << e % 32);
-            if (!better) c.top[t] = score_of_order(mine - 1);
-        }
-    block_sync();
-    // What the warps that ask wait for first.
-    const unsigned *any = c.chosen[FEW_TOKENS];
-    for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e))
-            c.place[bits_before(any, e)].maps = j.expert_maps + e * EXPERT_MATRICES;
-    if (warp == WARPS - 1) {
-        unsigned n =
-            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
-        if (lane == 0) {
-            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
-            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
-        }
-    }
-    block_sync();
-    if (thread == 0) sync_arrive(&c.sync.full);
-    for (int e = thread; e < n_expert; e += THREADS) {
-        if (!has_bit(any, e)) continue;
-        int u = bits_before(any, e);
-        place_expert(c.place[u], j, e);
-        for (int t = 0; t < j.n_token; t++)
-            c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
-                                                                   : (int)NO_RANK);
-    }
-    if (warp < j.n_token) { // the token's weights
-        float all = 0, chosen = 0;
-        for (int e = lane; e < n_expert; e += 32) {
-            float w = expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
-            all += w;
-            if (has_bit(c.chosen[warp], e)) chosen += w;
-        }
-        float share = __fdividef(1, warp_sum(j.normalise ? chosen : all));
-        for (int e = lane; e < n_expert; e += 32)
-            if (has_bit(c.chosen[warp], e))
-                c.weight[warp][bits_before(c.chosen[warp], e)] =
-                    expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
-    }
-    block_sync();
-}
-
 // A job's words, from where they are kept to shared memory.
 constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
 
@@ -1634,12 +1641,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
             if (!chooses) prefetch_ends(job.product, choice, warp * 32 + lane);
             meet_wait(list.sync, job.meeting);
-            if constexpr (MIX)
-                if (chooses) {
-                    run_choice(job.product, choice, (float *)room, warp, lane);
-                    if (threadIdx.x == 0) calm = 0; // nothing has been asked for
-                    prefetch_ends(job.product, choice, warp * 32 + lane);
-                }
             run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
