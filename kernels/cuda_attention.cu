@@ -32,7 +32,8 @@ __global__ void store_codes_kernel(struct k_cache c, const float *k, const float
     if (row >= 2 * n_row) return;
     bool is_value = row >= n_row;
     if (is_value) row -= n_row;
-    size_t dim = c.head_dim, head = row % c.n_kv_head, at = *pos + row / c.n_kv_head;
+    int dim = c.head_dim;
+    size_t head = row % c.n_kv_head, at = *pos + row / c.n_kv_head;
     const float *x = (is_value ? v : k) + (size_t)row * dim;
     unsigned char *codes = (unsigned char *)(is_value ? c.v : c.k) + (head * c.ctx_max + at) * dim;
     unsigned largest = 0;
@@ -50,14 +51,14 @@ void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const f
 {
     if (c->type == K_E4M3) {
         int n_row = n_token * c->n_kv_head;
-        store_codes_kernel<<<(unsigned)(2 * n_row + STORE_WARPS - 1) / STORE_WARPS,
-                             STORE_WARPS * 32, 0, d->stream>>>(*c, k, v, pos, n_row);
-        cuda_check(d, cudaGetLastError(), "kv_store");
+        cuda_launch(d, "kv_store", store_codes_kernel,
+                    dim3((unsigned)(2 * n_row + STORE_WARPS - 1) / STORE_WARPS), STORE_WARPS * 32,
+                    0, *c, k, v, pos, n_row);
         return;
     }
     size_t n = (size_t)n_token * c->n_kv_head * c->head_dim;
-    kv_store_kernel<<<(unsigned)((n + 255) / 256), 256, 0, d->stream>>>(*c, k, v, pos, n);
-    cuda_check(d, cudaGetLastError(), "kv_store");
+    cuda_launch(d, "kv_store", kv_store_kernel, dim3((unsigned)((n + 255) / 256)), 256, 0, *c, k, v,
+                pos, n);
 }
 
 // The definition: a block per token and head, warps share the keys. For any head_dim.
@@ -128,9 +129,8 @@ void cuda_attention(k_device *d, float *out, const float *q, const struct k_cach
                     const int32_t *pos, int n_token)
 {
     auto kernel = c->type == K_E4M3 ? attention_plain_kernel<true> : attention_plain_kernel<false>;
-    kernel<<<dim3((unsigned)n_head, (unsigned)n_token), 32 * PLAIN_WARPS, 0, d->stream>>>(
-        out, q, *c, n_head, pos);
-    cuda_check(d, cudaGetLastError(), "attention");
+    cuda_launch(d, "attention", kernel, dim3((unsigned)n_head, (unsigned)n_token), 32 * PLAIN_WARPS,
+                0, out, q, *c, n_head, pos);
 }
 
 // Many tokens
@@ -232,7 +232,7 @@ template <int DIM, bool CODES>
 __global__ void __launch_bounds__(MANY_THREADS, 1)
     attend_many_kernel(const __grid_constant__ struct flash_job j)
 {
-    extern __shared__ __align__(128) unsigned char raw[];
+    DYNAMIC_SHARED(raw);
     __nv_bfloat16(*ring)[2][MANY_KEYS * DIM] = (__nv_bfloat16(*)[2][MANY_KEYS * DIM]) raw;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4,
         kv = (int)blockIdx.y;
@@ -314,15 +314,15 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
 template <int DIM, bool CODES> static void launch_many(k_device *d, const struct flash_job *j)
 {
     constexpr size_t shared = many_shared<DIM, CODES>();
+    void (*kernel)(struct flash_job) = attend_many_kernel<DIM, CODES>;
     int n_row = j->n_token * (j->n_head / j->cache.n_kv_head);
     cuda_check(d,
-               cudaFuncSetAttribute(attend_many_kernel<DIM, CODES>,
+               cudaFuncSetAttribute((const void *)kernel,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
                "shared memory of attention");
-    attend_many_kernel<DIM, CODES>
-        <<<dim3((unsigned)(n_row + MANY_ROWS - 1) / MANY_ROWS, (unsigned)j->cache.n_kv_head),
-           MANY_THREADS, shared, d->stream>>>(*j);
-    cuda_check(d, cudaGetLastError(), "attention of many tokens");
+    cuda_launch(d, "attention of many tokens", kernel,
+                dim3((unsigned)(n_row + MANY_ROWS - 1) / MANY_ROWS, (unsigned)j->cache.n_kv_head),
+                MANY_THREADS, shared, *j);
 }
 
 // q is already normed and turned, the cache written.

@@ -8,7 +8,8 @@
 // and values are kept in e4m3 such a bit may decide for the next code.
 #define HEARTH_EMULATED
 #include "kernels/cuda_step.cu"
-#include "kernels/number.h"
+
+#include "cache_rows.h"
 
 #include <algorithm>
 #include <random>
@@ -188,46 +189,6 @@ struct history {
     struct k_cache cache;
     numbers k, v; // [n_kv_head, ctx_max, head_dim]
 };
-
-static size_t scale_place(const struct k_cache &c, size_t row) // of all heads' rows
-{
-    size_t ctx = (size_t)c.ctx_max;
-    return row / ctx * ((ctx + K_SCALE_STEP - 1) / K_SCALE_STEP * K_SCALE_STEP) + row % ctx;
-}
-
-// What the cache holds at `row` of keys, or of values.
-static double cached(const struct k_cache &c, bool value, size_t row, size_t i)
-{
-    const void *data = value ? c.v : c.k;
-    size_t at = row * (size_t)c.head_dim + i;
-    if (c.type != K_E4M3) return (double)bf16_value(((const uint16_t *)data)[at]);
-    int scale = (value ? c.v_scale : c.k_scale)[scale_place(c, row)];
-    return ldexp((double)e4m3_to_f32(((const uint8_t *)data)[at]), scale - 127);
-}
-
-// Numbers as the cache's type holds them; with `to` they are written to that row, too.
-static void keep(double *x, const struct k_cache &c, bool value, bool to, size_t row)
-{
-    size_t n = (size_t)c.head_dim;
-    unsigned char *codes = (unsigned char *)(value ? c.v : c.k) + row * n;
-    uint16_t *shorts = (uint16_t *)(value ? c.v : c.k) + row * n;
-    double largest = 0;
-    int scale = 1;
-    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(x[i]));
-    while (ldexp(448, scale - 127) < largest) scale++;
-    for (size_t i = 0; i < n; i++)
-        if (c.type == K_E4M3) {
-            uint8_t code = f32_to_e4m3((float)ldexp(x[i], 127 - scale));
-            x[i] = ldexp((double)e4m3_to_f32(code), scale - 127);
-            if (to) codes[i] = code;
-        } else {
-            uint16_t bits = bf16_bits((float)x[i]);
-            x[i] = (double)bf16_value(bits);
-            if (to) shorts[i] = bits;
-        }
-    if (to && c.type == K_E4M3)
-        (value ? c.v_scale : c.k_scale)[scale_place(c, row)] = (unsigned char)scale;
-}
 
 static numbers attention(const struct shape &s, struct history &h, numbers q, numbers k,
                          const numbers &v, const float *q_norm, const float *k_norm,
