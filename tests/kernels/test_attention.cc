@@ -65,6 +65,8 @@ static void store(struct setting &x, enum k_type type, bool hard)
         size_t row = i / (size_t)s.dim;
         v[i] *= row % 7 == 3 ? 0 : ldexpf(1, (int)(row * 5 % 17) - 8);
         if (row % 4 == 1) k[i] = roundf(k[i]);
+        // The largest number that a power takes, and the next.
+        if (row % 4 == 2) k[i] = i % 3 ? k[i] / 8 : row % 8 == 2 ? 1.75f : 0x1.c00002p0f;
     }
     x.pos = 0;
     cuda_kv_store(&x.device, &x.cache, k.data(), v.data(), &x.pos, s.pos);
