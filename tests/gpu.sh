@@ -45,6 +45,7 @@ done
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 128 --decode 128 --rows 8
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 2048 --decode 64
 bench decode --shape llama-3.1-8b --weights fp8 --prompt 32768 --decode 64
+bench decode --shape llama-3.1-8b --weights fp8 --prompt 32768 --decode 64 --kv fp8
 for weights in fp8 nvfp4; do
     bench decode --shape qwen3-32b --weights $weights --prompt 128 --decode 128
 done
