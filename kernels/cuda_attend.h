@@ -489,11 +489,16 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 {
     struct code_shared<DIM> &codes = codes_of<DIM>(sh);
     int group = j.n_head / j.cache.n_kv_head, row = a.row0 + lane / 4, turn = 0;
-    float unit[2] = {0, 0};
+    float unit[2] = {0, 0}, scale[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        scale[h] = codes.unit[lane / 4 + h * 8] * (1.44269504f * rsqrtf((float)DIM));
 #pragma unroll 1
     for (int tile = a.first; warp < TAKERS; tile += TAKERS, turn ^= 1) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
+        // Places of a lane are found anew for each tile: all of them would not fit the registers.
+        asm volatile("" : "+r"(lane));
         unsigned char *from[2], *power[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
@@ -508,13 +513,11 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         __syncwarp();
         score_codes<DIM>(s, sh.q, from[0], power[0], lane);
 #pragma unroll
-        for (int k = 0; k < 4; k++) {
-            float scale = codes.unit[lane / 4 + k / 2 * 8] * (1.44269504f * rsqrtf((float)DIM));
+        for (int b = 0; b < 2; b++)
 #pragma unroll
-            for (int b = 0; b < 2; b++)
-                s[b][k] =
-                    key + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2] ? s[b][k] * scale : -INFINITY;
-        }
+            for (int k = 0; k < 4; k++)
+                s[b][k] = key + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2] ? s[b][k] * scale[k / 2]
+                                                                            : -INFINITY;
         __syncwarp();
         if (next < a.end)
             load_codes<DIM>(sh, j, a, next, 0, turn, warp, lane);

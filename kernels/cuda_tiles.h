@@ -150,11 +150,11 @@ static __device__ __forceinline__ unsigned char *code_piece(unsigned char *tile,
     return tile + at * 16;
 }
 
-// The order of columns in a product is free: with this one a lane finds its codes of four steps in
-// one piece of a key. Column of q for the even number d of a head; d + 1 is beside it.
+// The order of columns in a product is free: with this one a lane finds its codes of two steps side
+// by side. Column of q for the even number d of a head; d + 1 is beside it.
 static __device__ __forceinline__ int code_column(int d)
 {
-    return (d & ~63) + d / 4 % 4 * 16 + d / 2 % 2 * 8 + d / 16 % 4 * 2;
+    return (d & ~31) + d / 4 % 2 * 16 + d / 2 % 2 * 8 + d / 8 % 4 * 2;
 }
 
 static __device__ __forceinline__ unsigned pack_f16(float a, float b)
@@ -185,24 +185,20 @@ static __device__ __forceinline__ void score_codes(float s[2][4], QUERY (&query)
     float rest[2][4] = {};
     int g = lane / 4, t = lane % 4;
 #pragma unroll 1 // more of a key at a time would not fit the registers
-    for (int i = 0; i < DIM / 64; i++) {
-        uint4 raw[2];
+    for (int i = 0; i < DIM / 32; i++) {
+        uint2 raw[2];
 #pragma unroll
         for (int b = 0; b < 2; b++)
-            raw[b] = *(const uint4 *)code_piece<DIM>(keys, b * 8 + g, 4 * i + t);
+            raw[b] = *(const uint2 *)(code_piece<DIM>(keys, b * 8 + g, 2 * i + t / 2) + t % 2 * 8);
 #pragma unroll
-        for (int step = 0; step < 4; step++) {
+        for (int step = 0; step < 2; step++) {
             unsigned q[2][4], k[2][2];
 #pragma unroll
             for (int h = 0; h < 2; h++)
-                matrices(q[h], &query[h][lane % 16][(4 * i + step) * 16 + lane / 16 * 8]);
+                matrices(q[h], &query[h][lane % 16][(2 * i + step) * 16 + lane / 16 * 8]);
 #pragma unroll
             for (int b = 0; b < 2; b++) {
-                unsigned w = step == 0   ? raw[b].x
-                             : step == 1 ? raw[b].y
-                             : step == 2 ? raw[b].z
-                                         : raw[b].w;
-                unpack_e4m3(w, k[b]);
+                unpack_e4m3(step ? raw[b].y : raw[b].x, k[b]);
                 mma_f16(s[b], q[0], k[b][0], k[b][1]);
                 mma_f16(rest[b], q[1], k[b][0], k[b][1]);
             }
