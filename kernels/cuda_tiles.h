@@ -140,8 +140,8 @@ static __device__ __forceinline__ unsigned code_pair(float a, float b, unsigned 
     return largest >= 0x7f800000u ? 0x7f7fu : two;
 }
 
-// A tile's row of DIM codes in pieces of 16: whoever reads pieces of neighbouring rows, or the same
-// piece of every second row, meets other banks.
+// A tile's row of DIM codes in pieces of 16: the same two pieces of four rows, neighbours or every
+// second one, lie in different banks.
 template <int DIM>
 static __device__ __forceinline__ unsigned char *code_piece(unsigned char *tile, int row, int piece)
 {

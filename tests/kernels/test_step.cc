@@ -472,7 +472,7 @@ template <int FORM> static void test_form(void **)
         {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true},
         {8, 3, step, step, 8, 4, 64, 21, false, 1, true},
         {1, 2, step, step, 4, 1, 128, 700, false, 1, true}, // takers with several tiles
-        {4, 2, step, step, 20, 2, 64, 600, false, 1, true},
+        {4, 2, step, step, 20, 2, 64, 600, true, 1, true},
         {1, 2, step, step, 4, 1, 64, 0, false, 1, true},
         {5, 2, step, step, 16, 2, 128, 290, false, 1, true},
     };
