@@ -223,6 +223,33 @@ static __device__ __forceinline__ void write_short(const struct short_out &o, si
     o.hi[X_F16][at] = f16_bits(x * F16_UNIT);
 }
 
+// A number that other blocks wait for while a kernel runs says by its lowest bit that it has been
+// written: writers of a buffer give all its numbers a tag, 0 and 1 in turn (cuda_step.cu).
+enum { NO_TAG = 2 };
+
+static __device__ __forceinline__ uint16_t tagged(uint16_t bits, unsigned tag)
+{
+    return (uint16_t)((bits & ~1u) | tag);
+}
+
+static __device__ __forceinline__ float tagged(float x, unsigned tag)
+{
+    unsigned bits = __float_as_uint(x);
+    return tag == NO_TAG ? x : __uint_as_float((bits & ~1u) | tag);
+}
+
+// What is not in hi, as lo's last bit allows, is in lo.
+static __device__ __forceinline__ void write_tagged(const struct short_out &o, size_t at, float x,
+                                                    unsigned tag)
+{
+    float scaled = x * F16_UNIT;
+    uint16_t b = tagged(bf16_bits(x), tag), h = tagged(f16_bits(scaled), tag);
+    store_seen(o.hi[X_BF16] + at, b);
+    store_seen(o.lo[X_BF16] + at, tagged(bf16_bits(x - bf16_value(b)), tag));
+    store_seen(o.hi[X_F16] + at, h);
+    store_seen(o.lo[X_F16] + at, tagged(f16_bits(scaled - f16_value(h)), tag));
+}
+
 static __device__ __forceinline__ void write_pair(const struct short_out &o, size_t at, float x)
 {
     float scaled = x * F16_UNIT;
@@ -234,18 +261,21 @@ static __device__ __forceinline__ void write_pair(const struct short_out &o, siz
 }
 
 // Places `at` (even) and the next.
-static __device__ __forceinline__ void write_pairs(const struct short_out &o, size_t at, float x,
-                                                   float y)
+static __device__ __forceinline__ void write_tagged_two(const struct short_out &o, size_t at,
+                                                        float x, float y, unsigned tag)
 {
+    const unsigned both = 0x00010001u, tags = tag * both;
     float2 scaled = make_float2(x * F16_UNIT, y * F16_UNIT);
-    __nv_bfloat162 b = __floats2bfloat162_rn(x, y);
-    __half2 h = __floats2half2_rn(scaled.x, scaled.y);
-    *(__nv_bfloat162 *)(o.hi[X_BF16] + at) = b;
-    *(__nv_bfloat162 *)(o.lo[X_BF16] + at) =
-        __floats2bfloat162_rn(x - __low2float(b), y - __high2float(b));
-    *(__half2 *)(o.hi[X_F16] + at) = h;
-    *(__half2 *)(o.lo[X_F16] + at) =
-        __floats2half2_rn(scaled.x - __low2float(h), scaled.y - __high2float(h));
+    __nv_bfloat162 b = __floats2bfloat162_rn(x, y), b_rest;
+    __half2 h = __floats2half2_rn(scaled.x, scaled.y), h_rest;
+    unsigned b_bits = (*(unsigned *)&b & ~both) | tags, h_bits = (*(unsigned *)&h & ~both) | tags;
+    b = *(__nv_bfloat162 *)&b_bits, h = *(__half2 *)&h_bits;
+    b_rest = __floats2bfloat162_rn(x - __low2float(b), y - __high2float(b));
+    h_rest = __floats2half2_rn(scaled.x - __low2float(h), scaled.y - __high2float(h));
+    store_seen((unsigned *)(o.hi[X_BF16] + at), b_bits);
+    store_seen((unsigned *)(o.lo[X_BF16] + at), (*(unsigned *)&b_rest & ~both) | tags);
+    store_seen((unsigned *)(o.hi[X_F16] + at), h_bits);
+    store_seen((unsigned *)(o.lo[X_F16] + at), (*(unsigned *)&h_rest & ~both) | tags);
 }
 
 // Sum over the 32 lanes, in all of them, in an order that never changes.

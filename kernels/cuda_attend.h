@@ -17,6 +17,20 @@
 #define IS_SMALL false
 #endif
 
+// A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
+struct patience {
+    unsigned tries;
+    long long start;
+};
+
+static __device__ __forceinline__ void be_patient(struct patience &p)
+{
+    if (++p.tries % 4096) return;
+    long long now = nanoseconds();
+    if (!p.start) p.start = now;
+    if (now - p.start > 20000000000ll) give_up();
+}
+
 // Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while
 // the scores are found the tile's values may still arrive, and then the next tile's keys do.
 enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
@@ -34,6 +48,7 @@ struct attend_job {
     float *parts;               // [block][ROWS][DIM + 2]: sums, then largest and sum
     unsigned *counters;         // [kv head][row tile]
     struct short_out out;       // [n_token, n_head, DIM]
+    unsigned want, leave;       // tags of q, k and v, and of out
 };
 
 // The warps that attend meet among themselves: the others of their block wait at the next barrier.
@@ -87,6 +102,24 @@ template <int DIM> struct head_vector {
     float x[DIM / 32], gain[DIM / 32], cos[DIM / 32], sin[DIM / 32];
 };
 
+// The same of what other blocks write. Four or two numbers, there or not.
+template <int N> static __device__ __forceinline__ void load_new(float (&to)[N], const float *from)
+{
+    if constexpr (N == 4)
+        *(float4 *)to = load_seen((const float4 *)from);
+    else
+        *(float2 *)to = load_seen((const float2 *)from);
+}
+
+template <int N>
+static __device__ __forceinline__ bool all_tagged(const float (&x)[N], unsigned tag)
+{
+    unsigned other = 0;
+#pragma unroll
+    for (int i = 0; i < N; i++) other |= __float_as_uint(x[i]) ^ tag;
+    return tag == NO_TAG || !(other & 1);
+}
+
 template <int N> static __device__ __forceinline__ void load_near(float (&to)[N], const float *from)
 {
     if constexpr (N == 4)
@@ -121,7 +154,19 @@ template <int DIM>
 static __device__ __forceinline__ void load_vector(struct head_vector<DIM> &h,
                                                    const struct vector_place &at, int lane)
 {
-    load_near(h.x, at.from + lane * (DIM / 32));
+    load_new(h.x, at.from + lane * (DIM / 32));
+}
+
+// Until all of it is there.
+template <int DIM>
+static __device__ __forceinline__ void
+await_vector(struct head_vector<DIM> &h, const struct vector_place &at, unsigned tag, int lane)
+{
+    struct patience p = {0, 0};
+    while (__any_sync(~0u, !all_tagged(h.x, tag))) {
+        load_vector<DIM>(h, at, lane);
+        be_patient(p);
+    }
 }
 
 template <int DIM>
@@ -195,7 +240,8 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
 {
     int group = j.n_head / j.cache.n_kv_head, token = 0;
     for (; row >= group; row -= group) token++; // shorter than a division
-    write_pairs(j.out, (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c), y0, y1);
+    write_tagged_two(j.out, (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c), y0,
+                     y1, j.leave);
 }
 
 // The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,
@@ -580,6 +626,7 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
             load_turn<DIM>(next, at_next, j, lane);
             load_vector<DIM>(next, at_next, lane);
         }
+        await_vector<DIM>(vector, at, j.want, lane);
         put_vector<DIM>(sh, j, a, at, vector, lane);
         at = at_next, vector = next;
     }
@@ -627,12 +674,10 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
                     a.row0, warp, lane);
     if (a.n_part > 1) {
         few_sync();
-        if (thread == 0) sh.arrived = add_acquire_release(j.counters + id);
+        if (thread == 0) sh.arrived = arrive_of(j.counters + id, (unsigned)a.n_part);
         few_sync();
-        if (sh.arrived == (unsigned)a.n_part - 1) {
+        if (sh.arrived == (unsigned)a.n_part - 1)
             join_parts<DIM>(j, parts, a.n_part, a.kv, a.row0, thread);
-            if (thread == 0) j.counters[id] = 0;
-        }
     }
     few_sync(); // the next item may use the memory
 }

@@ -191,7 +191,7 @@ static __device__ __forceinline__ void multiply_stage(float acc[2][tokens_of(KIN
             for (int s = 0; s < n / 2; s++) {
                 const unsigned f[4] = {a[m][0][2 * s], a[m][1][2 * s], a[m][0][2 * s + 1],
                                        a[m][1][2 * s + 1]};
-                mma_unit<FORM>(sum, f, v[2 * s], v[2 * s + 1]);
+                mma_unit<FORM>(false, sum, f, v[2 * s], v[2 * s + 1]);
             }
             if constexpr (FORM == W_E4M3_BLOCK) {
                 float s0 = ((const float *)scales)[row + m * 16 + g],

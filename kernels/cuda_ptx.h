@@ -63,11 +63,70 @@ static __device__ __forceinline__ unsigned load_acquire(const unsigned *p)
     return v;
 }
 
-static __device__ __forceinline__ unsigned add_acquire_release(unsigned *p) // the count before
+// One of n arrives: how many were there before. After the last there is none again.
+static __device__ __forceinline__ unsigned arrive_of(unsigned *p, unsigned n)
 {
     unsigned v;
-    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(v) : "l"(p) : "memory");
+    asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
+                 : "=r"(v)
+                 : "l"(p), "r"(n - 1)
+                 : "memory");
     return v;
+}
+
+// Numbers that other blocks see soon, and those that others may write meanwhile. One number is
+// whole: nobody sees a part of it.
+
+static __device__ __forceinline__ void store_seen(uint16_t *p, uint16_t x)
+{
+    asm volatile("st.relaxed.gpu.global.u16 [%0], %1;" ::"l"(p), "h"(x) : "memory");
+}
+
+static __device__ __forceinline__ void store_seen(unsigned *p, unsigned x)
+{
+    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory");
+}
+
+static __device__ __forceinline__ void store_seen(float *p, float x)
+{
+    asm volatile("st.relaxed.gpu.global.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
+}
+
+static __device__ __forceinline__ float load_seen(const float *p)
+{
+    float x;
+    asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(p) : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ uint4 load_seen(const uint4 *p)
+{
+    uint4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+                 : "l"(p)
+                 : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ float4 load_seen(const float4 *p)
+{
+    float4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                 : "l"(p)
+                 : "memory");
+    return x;
+}
+
+static __device__ __forceinline__ float2 load_seen(const float2 *p)
+{
+    float2 x;
+    asm volatile("ld.relaxed.gpu.global.v2.f32 {%0, %1}, [%2];"
+                 : "=f"(x.x), "=f"(x.y)
+                 : "l"(p)
+                 : "memory");
+    return x;
 }
 
 static __device__ __forceinline__ long long nanoseconds()
@@ -75,6 +134,18 @@ static __device__ __forceinline__ long long nanoseconds()
     long long now;
     asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
     return now;
+}
+
+// A number stays in its register, and what it is, is not known any more.
+static __device__ __forceinline__ void keep_number(unsigned &x)
+{
+    asm volatile("" : "+r"(x));
+}
+
+// The same of a pointer.
+template <typename T> static __device__ __forceinline__ void keep_pointer(T *&p)
+{
+    asm volatile("" : "+l"(p));
 }
 
 static __device__ __forceinline__ unsigned shared_address(const void *p)
@@ -231,6 +302,26 @@ static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4], 
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// D = A B: whoever begins with zeros need not make them.
+
+static __device__ __forceinline__ void mma_bf16_first(float d[4], const unsigned a[4], unsigned b0,
+                                                      unsigned b1)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+}
+
+static __device__ __forceinline__ void mma_f16_first(float d[4], const unsigned a[4], unsigned b0,
+                                                     unsigned b1)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
 }
 
 static __device__ __forceinline__ unsigned multiply_f16x2(unsigned a, unsigned b)

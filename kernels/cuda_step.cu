@@ -117,6 +117,8 @@ struct product_job {
     bool normalise;
     bool chooses;   // else the job before has
     unsigned phase; // choices of the list before this one, modulo 2
+    // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
+    unsigned want, want_scores, leave;
 };
 
 // The scores of experts: a product of few rows, by all blocks.
@@ -129,10 +131,12 @@ struct scores_job {
     int n_sum, norm_dim;
     float eps;
     float *out; // [n_token, n_expert]
+    unsigned want, leave;
 };
 
 struct alignas(16) step_job {
     enum job_kind kind;
+    unsigned meeting; // all blocks meet before it, for the meeting-th time; 0: they do not
     union {
         struct product_job product;
         struct attend_job attend;
@@ -321,20 +325,6 @@ template <int FORM, bool MIX> struct units_of_warp {
 };
 
 // Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
-
-// A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
-struct patience {
-    unsigned tries;
-    long long start;
-};
-
-static __device__ __forceinline__ void be_patient(struct patience &p)
-{
-    if (++p.tries % 4096) return;
-    long long now = nanoseconds();
-    if (!p.start) p.start = now;
-    if (now - p.start > 20000000000ll) give_up();
-}
 
 static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
 {
@@ -604,10 +594,12 @@ template <int FORM, int MODE> struct x_ring {
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at; // of X_RING bytes
     int per;           // units of a step that a warp has
+    int unit_bytes;    // of all tokens
     int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
     int from, to;      // the steps that come next
-    int step;          // of the next load
+    int step, taken;   // of the next load; that have been taken of a group of tiles
     bool whole;        // all steps are there, or asked for
+    bool fresh;        // what was read may not have been written yet
     const unsigned char *lane_at; // a lane's columns of the first unit
     bool lane_has;                // any
 };
@@ -636,18 +628,19 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
     return true;
 }
 
-// Asks for the next step; after a group's last comes the first of the next group, if there is one.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
-                                              const struct product_job &j,
-                                              const struct choice<MIX> &c, int warp, int lane)
+// A lane's pieces, of 16 bytes each, of step i of a group, which are or belong in the ring's place
+// `to`: each(in the ring, where they come from).
+template <int FORM, int MODE, bool MIX, typename EACH>
+static __device__ __forceinline__ void
+x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
+         const struct choice<MIX> &c, int i_step, int i_to, int warp, int lane, EACH each)
 {
-    // A lane has a piece of 16 bytes, 32 pieces at a time, of [unit][half][piece]. Nothing is
-    // unrolled: code that runs once for a job has to come from far.
+    // 32 pieces at a time, of [unit][half][piece]. Nothing is unrolled: code that runs once for a
+    // job has to come from far.
     constexpr int columns = unit<FORM>::columns, pieces = columns / 8, of_unit = r.halves * pieces;
-    int step = units_of_step(j, c), first = r.step * step,
+    int step = units_of_step(j, c), first = i_step * step,
         end = min(first + step, units_all<FORM>(j, c)), n = r.per * of_unit;
-    unsigned char *to = r.at + r.to * r.per * j.n_token * r.token_bytes;
+    unsigned char *to = r.at + i_to * r.per * j.n_token * r.token_bytes;
     const uint16_t *x = lane / pieces % r.halves ? j.lo : j.hi;
 #pragma unroll 1
     for (int token = 0; token < j.n_token; token++)
@@ -657,12 +650,28 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
             size_t from;
             if (u >= end) break; // so are those that follow
             if (!x_place<FORM>(j, c, u, token, &from)) continue;
-            copy_16(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
-                    x + from + lane % pieces * 8);
+            each(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
+                 x + from + lane % pieces * 8);
         }
+}
+
+// Asks for the next step; after a group's last comes the first of the next group, if there is one.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
+                                              const struct product_job &j,
+                                              const struct choice<MIX> &c, int warp, int lane)
+{
+    x_pieces(r, j, c, r.step, r.to, warp, lane,
+             [](unsigned char *to, const uint16_t *from) { copy_16(to, from); });
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
     if (++r.step == r.n_step) r.step = 0;
+}
+
+static __device__ __forceinline__ bool all_tagged(uint4 eight, unsigned tag)
+{
+    const unsigned both = 0x00010001u, tags = tag * both;
+    return !(((eight.x ^ tags) | (eight.y ^ tags) | (eight.z ^ tags) | (eight.w ^ tags)) & both);
 }
 
 template <int FORM, int MODE, bool MIX>
@@ -678,7 +687,8 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.lane_has = exists;
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
-    int n_bytes = r.per * j.n_token * r.token_bytes;
+    r.unit_bytes = j.n_token * r.token_bytes;
+    int n_bytes = r.per * r.unit_bytes;
     r.depth = n_bytes <= X_RING / 16  ? 16
               : n_bytes <= X_RING / 8 ? 8
               : n_bytes <= X_RING / 4 ? 4
@@ -689,13 +699,17 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
         if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
     r.whole = r.n_step <= r.depth;
     if (r.whole) r.depth = r.n_step;
-    r.from = r.to = r.step = 0;
+    r.from = r.to = r.step = r.taken = 0;
+    r.fresh = j.want != NO_TAG;
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
 }
 
-// Waits for the next step's columns.
-template <int FORM, int MODE>
-static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r)
+// Waits for the next step's columns. Of those that had not been written when they were read a lane
+// asks again and again for its own pieces.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r,
+                                              const struct product_job &j,
+                                              const struct choice<MIX> &c, int warp, int lane)
 {
     if (r.whole) {
         copy_wait<0>(); // all were asked for together
@@ -706,7 +720,39 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
         if (r.depth == 2) copy_wait<1>();
         if (r.depth == 1) copy_wait<0>();
     }
+    struct patience p = {0, 0};
+    while (r.fresh) {
+        bool missing = false;
+        x_pieces(r, j, c, r.taken, r.from, warp, lane,
+                 [&](unsigned char *to, const uint16_t *from) {
+                     if (all_tagged(*(const uint4 *)to, j.want)) return;
+                     missing = true;
+                     copy_16(to, from);
+                 });
+        if (!__any_sync(~0u, missing)) break;
+        copy_commit();
+        copy_wait<0>();
+        be_patient(p);
+    }
     __syncwarp();
+}
+
+template <int FORM> static __device__ __forceinline__ void keep_fragment(struct fragment<FORM> &f)
+{
+#pragma unroll
+    for (unsigned &v : f.v) keep_number(v);
+}
+
+// A lane's columns of one unit.
+template <int FORM>
+static __device__ __forceinline__ void x_read(struct fragment<FORM> &f, const unsigned char *from)
+{
+#pragma unroll
+    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
+        uint4 v = ((const uint4 *)from)[i];
+        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
+        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
+    }
 }
 
 // Unit k of them, which is unit u of the job. Lanes without columns keep what they have: zeros.
@@ -715,7 +761,6 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
                                               struct fragment<FORM> &f, const struct product_job &j,
                                               const struct choice<MIX> &c, int k, int u, int lane)
 {
-    const unsigned char *from = r.lane_at + (r.from * r.per + k) * j.n_token * r.token_bytes;
     bool exists = r.lane_has;
     if constexpr (MIX)
         if (j.n_token > 1) { // one token has chosen all
@@ -723,13 +768,7 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
             exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at);
             if (!exists) f = {};
         }
-#pragma unroll
-    for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
-        if (!exists) continue;
-        uint4 v = ((const uint4 *)from)[i];
-        f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
-        f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
-    }
+    if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes);
 }
 
 // They are not needed any more.
@@ -739,6 +778,7 @@ static __device__ __forceinline__ void x_done(struct x_ring<FORM, MODE> &r,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
     if (++r.from == r.depth) r.from = 0;
+    if (++r.taken == r.n_step) r.taken = 0, r.fresh = false;
     if (r.whole) return;
     __syncwarp();
     x_load(r, j, c, warp, lane);
@@ -815,7 +855,7 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
     lane_block_scales<FORM>(raw.scales[1], scale[1]);
 #pragma unroll
     for (int b = 0; b < n_block; b++) {
-        float c[4] = {0, 0, 0, 0};
+        float c[4];
 #pragma unroll
         for (int i = b * words; i < (b + 1) * words; i++) {
             const unsigned w[2][4] = {{raw.row[0].x, raw.row[0].y, raw.row[0].z, raw.row[0].w},
@@ -827,7 +867,8 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
             for (int s = 0; s < 2; s++) {
                 const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1],
                                        bottom[2 * s + 1]};
-                mma_unit<FORM>(c, a, f.v[4 * i + 2 * s], f.v[4 * i + 2 * s + 1]);
+                mma_unit<FORM>(i == b * words && s == 0, c, a, f.v[4 * i + 2 * s],
+                               f.v[4 * i + 2 * s + 1]);
             }
         }
         sum[0] += (c[0] + c[1]) * scale[0][b];
@@ -836,7 +877,8 @@ multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fra
 }
 
 template <int FORM>
-static __device__ __forceinline__ void multiply_unit(float sum[4], const struct raw_unit<FORM> &raw,
+static __device__ __forceinline__ void multiply_unit(bool is_first, float sum[4],
+                                                     const struct raw_unit<FORM> &raw,
                                                      const struct fragment<FORM> &f)
 {
     constexpr int n = 2 * unit<FORM>::steps;
@@ -846,7 +888,7 @@ static __device__ __forceinline__ void multiply_unit(float sum[4], const struct 
 #pragma unroll
     for (int s = 0; s < n / 2; s++) {
         const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1], bottom[2 * s + 1]};
-        mma_unit<FORM>(sum, a, f.v[2 * s], f.v[2 * s + 1]);
+        mma_unit<FORM>(is_first && s == 0, sum, a, f.v[2 * s], f.v[2 * s + 1]);
     }
 }
 
@@ -863,7 +905,7 @@ multiply(int n, float acc[4], const struct raw_unit<FORM> *raw, const struct fra
         if constexpr (MODE == ONE)
             multiply_blocks<FORM>(c[k], raw[k], f[k]);
         else
-            multiply_unit<FORM>(c[k], raw[k], f[k]);
+            multiply_unit<FORM>(true, c[k], raw[k], f[k]);
 #pragma unroll
     for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
         acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
@@ -948,8 +990,28 @@ static __device__ __forceinline__ void sums_load(float (&v)[N][2], const JOB &j,
         v[t][0] = v[t][1] = 0;
         if (t >= j.n_token || !j.n_sum) continue;
         const float *from = j.sums + t * j.n_sum + thread;
-        if (thread < j.n_sum) v[t][0] = __ldcg(from);
-        if (thread + THREADS < j.n_sum) v[t][1] = __ldcg(from + THREADS);
+        if (thread < j.n_sum) v[t][0] = load_seen(from);
+        if (thread + THREADS < j.n_sum) v[t][1] = load_seen(from + THREADS);
+    }
+}
+
+// Until all of them are there.
+template <int N, typename JOB>
+static __device__ __forceinline__ void sums_settle(float (&v)[N][2], const JOB &j, int thread)
+{
+    struct patience p = {0, 0};
+    if (j.want == NO_TAG || !j.n_sum) return;
+    for (;;) {
+        bool missing = false;
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+            if (t >= j.n_token) break;
+            missing |= thread < j.n_sum && (__float_as_uint(v[t][0]) & 1) != j.want;
+            missing |= thread + THREADS < j.n_sum && (__float_as_uint(v[t][1]) & 1) != j.want;
+        }
+        if (!__any_sync(~0u, missing)) return;
+        sums_load(v, j, thread);
+        be_patient(p);
     }
 }
 
@@ -1082,14 +1144,14 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     float factor = norm_factor(j, norm, is.token) * (MODE == ONE ? one_factor : unit<FORM>::factor);
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        j.part[g.p].out[x.at] = y + x.other + x.old;
+        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
-        write_pair(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up);
+        write_tagged(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave);
     } else {
         y += x.old;
         j.part[0].out[x.at] = y;
-        if (j.gain) write_pair(j.next, x.at, y * x.other);
+        if (j.gain) write_tagged(j.next, x.at, y * x.other, j.leave);
         return y * y;
     }
     return 0;
@@ -1101,10 +1163,12 @@ static __device__ __forceinline__ void
 take_x(struct fragment<FORM> &f, const struct x_ring<FORM, MODE> &xs, const struct product_job &j,
        const struct choice<MIX> &c, int k, int n, int first, int warp, int lane)
 {
-    if (k < n)
+    if (k < n) {
         x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
-    else
+    } else {
         f = {};
+        keep_fragment(f); // made here only
+    }
 }
 
 // The warps that multiply meet among themselves.
@@ -1113,15 +1177,18 @@ static __device__ __forceinline__ void block_sync()
     barrier(2, THREADS);
 }
 
-static constexpr __host__ __device__ int room_for_sums(int mode)
+// Bytes of the sums of a group. There is room for two of them, but for those of 8 tokens.
+static constexpr __host__ __device__ int sums_bytes(int mode)
 {
     return WARPS * TILES * 16 * (mode == WIDE ? 8 : 4) * (int)sizeof(float);
 }
 
-static __device__ __forceinline__ void turn_sums(float acc[TILES][4])
+constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
+
+template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[TILES][N])
 {
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N; i++) {
         float first = acc[0][i];
 #pragma unroll
         for (int t = 0; t + 1 < TILES; t++) acc[t][i] = acc[t + 1][i];
@@ -1144,6 +1211,7 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
                   "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
+    constexpr int n_red = ROOM_FOR_SUMS / sums_bytes(MODE);
     int end = rows_before(j, c, blockIdx.x + 1), thread = warp * 32 + lane;
     float *red = (float *)room, squares[n_mine] = {};
     struct x_ring<FORM, MODE> xs;
@@ -1151,19 +1219,28 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
-    constexpr bool keeps_x = !IS_SMALL && !unit<FORM>::is_fp4;
+    constexpr bool keeps_x = !IS_SMALL;
+    constexpr bool turns = unit<FORM>::is_fp4;
+    // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
+    // are shorter than one.
+    constexpr int n_chain = turns || scaled ? 1 : 2;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
-    x_start(xs, j, c, room + room_for_sums(MODE) + warp * X_RING, warp, lane);
+    int row = rows_before(j, c, blockIdx.x);
+    bool leaves_squares = j.ending == END_ADD && j.gain;
+    // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
+    if (row == end && !leaves_squares) return;
+    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
-    x_wait(xs);
-    if (thread == 0) *calm = 0;
-    sums_leave(sums, j.n_token, norm, warp, lane);
+    for (int i = 0; row == end && i < xs.n_step; i++) {
+        x_wait(xs, j, c, warp, lane);
+        x_done(xs, j, c, warp, lane);
+    }
     int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
-    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
-        float acc[TILES][4] = {};
+    for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
+        float acc[TILES][4 * n_chain] = {};
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
@@ -1171,15 +1248,22 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
-            x_wait(xs);
+            x_wait(xs, j, c, warp, lane);
+            if (thread == 0) *calm = 0;
             if constexpr (keeps_x) {
+                // Nearly always: without a branch between them.
+                bool at_once = n == UNITS && (!MIX || j.n_token == 1);
+                if (at_once && xs.lane_has)
 #pragma unroll
-                for (int k = 0; k < UNITS; k++) take_x(x[k], xs, j, c, k, n, first, warp, lane);
+                    for (int k = 0; k < UNITS; k++)
+                        x_read<FORM>(x[k], xs.lane_at + (xs.from * xs.per + k) * xs.unit_bytes);
+#pragma unroll
+                for (int k = 0; k < UNITS && !at_once; k++)
+                    take_x(x[k], xs, j, c, k, n, first, warp, lane);
             }
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
-#pragma unroll 1
-            for (int t = 0; t < g.n; t++) {
+            auto take_tile = [&](int t, float *sum) {
                 struct stage_sync *s = &sync[stage_of(at.n)];
                 sync_wait(&s->full, phase_of(at.n));
                 const unsigned char *stage = ring + ring_take(at, shape.size);
@@ -1201,35 +1285,68 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 #pragma unroll
                         for (int i = 0; i < n_here; i++)
                             take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
-                    multiply<FORM, MODE, scaled>(n_here, acc[0], raw, x + (keeps_x ? k : 0), block);
+                    if constexpr (n_chain == 2)
+#pragma unroll
+                        for (int i = 0; i < n_here; i++)
+                            multiply_unit<FORM>(false, sum + 4 * i, raw[i],
+                                                x[(keeps_x ? k : 0) + i]);
+                    else
+                        multiply<FORM, MODE, scaled>(n_here, sum, raw, x + (keeps_x ? k : 0),
+                                                     block);
+                    // Otherwise the zeros of lanes without columns would be made again each time.
+                    if (!keeps_x)
+#pragma unroll
+                        for (int i = 0; i < n_here; i++) keep_fragment(x[i]);
                 }
                 __syncwarp();
                 if (lane == 0) sync_arrive(&s->empty);
-                turn_sums(acc);
+            };
+            if constexpr (turns) {
+#pragma unroll 1
+                for (int t = 0; t < g.n; t++) {
+                    take_tile(t, acc[0]);
+                    turn_sums(acc);
+                }
+                for (int t = g.n; t < TILES; t++) turn_sums(acc);
+            } else {
+#pragma unroll
+                for (int t = 0; t < TILES; t++)
+                    if (t < g.n) take_tile(t, acc[t]);
             }
-            for (int t = g.n; t < TILES; t++) turn_sums(acc);
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
             if (thread == 0) *calm = 1;
         }
-        block_sync(); // the sums of the group before have been read
+        if (is_first) {
+            sums_settle(sums, j, thread);
+            sums_leave(sums, j.n_token, norm, warp, lane);
+        }
+        if (n_red == 1) block_sync(); // the sums of the group before have been read
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
-            if (t < g.n) leave_sums<MODE>(red, acc[t], t, warp, lane);
+        for (int t = 0; t < TILES; t++) {
+            if (t >= g.n) break;
+#pragma unroll
+            for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
+            leave_sums<MODE>(red, acc[t], t, warp, lane);
+        }
         block_sync();
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             squares[i] += finish<FORM, MODE>(j, g, red, norm, mine[i], thread + i * THREADS);
+        // When all have met again, these have been read.
+        if (n_red == 2)
+            red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));
     }
-    if (j.ending == END_ADD && j.gain) {
+    if (leaves_squares) {
 #pragma unroll
         for (int i = 0; i < n_mine; i++) {
             float sum = warp_sum(squares[i]);
             int token = (warp + i * WARPS) / TOKEN_WARPS;
             if (lane == 0 && token < j.n_token)
-                j.next_sums[((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
-                            (unsigned)warp % TOKEN_WARPS] = sum;
+                store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
+                               (unsigned)warp % TOKEN_WARPS,
+                           tagged(sum, j.leave));
         }
     }
     copy_wait<0>();
@@ -1239,15 +1356,15 @@ run_product(const struct product_job &j, const struct choice<MIX> &c, const unsi
 
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 {
-    block_sync();
-    if (threadIdx.x == 0) add_release(&s->arrived);
+    if (threadIdx.x == 0) add_release(&s->arrived); // after a block_sync
 }
 
-static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned n)
+static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned meeting)
 {
+    if (!meeting) return;
     if (threadIdx.x == 0) {
         struct patience p = {0, 0};
-        while (load_acquire(&s->arrived) < n) be_patient(p);
+        while (load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
     }
     block_sync();
 }
@@ -1260,7 +1377,7 @@ static __device__ __forceinline__ void meet_last(struct step_sync *s)
 
 template <int DIM>
 static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
-                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  struct step_sync *sync, unsigned meeting,
                                                   int warp, int lane)
 {
     struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
@@ -1274,7 +1391,7 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
         a = item_of(j, item, warp);
         attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
     }
-    meet_wait(sync, n_arrived);
+    meet_wait(sync, meeting);
     while (mine) {
         attend_end<DIM>(sh, j, a, at, vector, warp, lane);
         item += (int)gridDim.x;
@@ -1302,7 +1419,7 @@ static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
 }
 
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
-                                                  struct step_sync *sync, unsigned n_arrived,
+                                                  struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
 {
     float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
@@ -1314,9 +1431,11 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     float scale = 1;
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
-    meet_wait(sync, n_arrived);
+    meet_wait(sync, meeting);
+    if (row >= j.n_expert) return;
     float sums[FEW_TOKENS][2];
     sums_load(sums, j, thread);
+    sums_settle(sums, j, thread);
     sums_leave(sums, j.n_token, norm, warp, lane);
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
@@ -1326,8 +1445,15 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                 bool has = row == (int)blockIdx.x && c == thread * 8;
                 uint4 w = has ? early : __ldg((const uint4 *)(of_row + c));
                 size_t at = (size_t)(unsigned)t * n_col + (unsigned)c;
-                sum += dot_8(w, __ldcg((const uint4 *)(j.hi + at)),
-                             __ldcg((const uint4 *)(j.lo + at)));
+                uint4 hi = load_seen((const uint4 *)(j.hi + at)),
+                      lo = load_seen((const uint4 *)(j.lo + at));
+                struct patience p = {0, 0};
+                while (j.want != NO_TAG && !(all_tagged(hi, j.want) && all_tagged(lo, j.want))) {
+                    hi = load_seen((const uint4 *)(j.hi + at));
+                    lo = load_seen((const uint4 *)(j.lo + at));
+                    be_patient(p);
+                }
+                sum += dot_8(w, hi, lo);
             }
             sum = warp_sum(sum);
             if (lane == 0) part[warp][t] = sum;
@@ -1337,26 +1463,24 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
-            j.out[(size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row] =
-                y * norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
+            y *= norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
+            store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
+                       tagged(y, j.leave));
         }
         block_sync();
     }
 }
 
-static __device__ __forceinline__ struct expert_place expert_place_of(const struct product_job &j,
-                                                                      int expert)
+// But for the maps, which others may be reading.
+static __device__ __forceinline__ void place_expert(struct expert_place &at,
+                                                    const struct product_job &j, int expert)
 {
-    const struct k_matrix *list = j.experts;
-    struct expert_place at;
-    at.maps = j.expert_maps + expert * EXPERT_MATRICES;
 #pragma unroll
     for (int i = 0; i < EXPERT_MATRICES; i++) {
-        const struct k_matrix *w = list + expert * EXPERT_MATRICES + i;
+        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
         at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
-    return at;
 }
 
 // Bits of experts, a word of 32 after the other; how many come before an expert.
@@ -1381,10 +1505,16 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.empty, j.phase ^ 1);
+    struct patience p = {0, 0};
     for (int t = 0; t < j.n_token; t++)
-        for (int e = thread; e < pitch; e += THREADS)
-            order[t * pitch + e] =
-                e < n_expert ? score_order(__ldcg(j.scores + t * n_expert + e)) + 1 : 0;
+        for (int e = thread; e < pitch; e += THREADS) {
+            float score = 0;
+            if (e < n_expert) do {
+                    score = load_seen(j.scores + t * n_expert + e);
+                    be_patient(p);
+                } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
+            order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
+        }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
         (&c.chosen[0][0])[i] = 0;
     block_sync();
@@ -1404,11 +1534,25 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
             if (!better) c.top[t] = score_of_order(mine - 1);
         }
     block_sync();
+    // What the warps that ask wait for first.
     const unsigned *any = c.chosen[FEW_TOKENS];
+    for (int e = thread; e < n_expert; e += THREADS)
+        if (has_bit(any, e))
+            c.place[bits_before(any, e)].maps = j.expert_maps + e * EXPERT_MATRICES;
+    if (warp == WARPS - 1) {
+        unsigned n =
+            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
+        if (lane == 0) {
+            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
+            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
+        }
+    }
+    block_sync();
+    if (thread == 0) sync_arrive(&c.sync.full);
     for (int e = thread; e < n_expert; e += THREADS) {
         if (!has_bit(any, e)) continue;
         int u = bits_before(any, e);
-        c.place[u] = expert_place_of(j, e);
+        place_expert(c.place[u], j, e);
         for (int t = 0; t < j.n_token; t++)
             c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
                                                                    : (int)NO_RANK);
@@ -1426,16 +1570,7 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
                 c.weight[warp][bits_before(c.chosen[warp], e)] =
                     expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
     }
-    if (warp == WARPS - 1) {
-        unsigned n =
-            __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
-        if (lane == 0) {
-            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
-            c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
-        }
-    }
     block_sync();
-    if (thread == 0) sync_arrive(&c.sync.full);
 }
 
 // A job's words, from where they are kept to shared memory.
@@ -1484,12 +1619,13 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     take_registers<REGISTERS>();
     struct ring_at at = {0, 0};
+    struct stage_sync *stages = sync; // in a register, not found anew at each use
+    keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
         // What follows from these is to be found anew for each job: kept for the whole list, it
         // would not fit the registers.
         asm volatile("" : "+r"(warp), "+r"(lane));
         const struct step_job &job = *(const struct step_job *)near[i % 2];
-        unsigned n_arrived = (unsigned)i * gridDim.x;
         if (i + 1 < list.n && threadIdx.x < JOB_PIECES)
             copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
                     (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
@@ -1497,24 +1633,26 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (job.kind == JOB_PRODUCT) {
             bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
             if (!chooses) prefetch_ends(job.product, choice, warp * 32 + lane);
-            meet_wait(list.sync, n_arrived);
+            meet_wait(list.sync, job.meeting);
             if constexpr (MIX)
                 if (chooses) {
                     run_choice(job.product, choice, (float *)room, warp, lane);
                     if (threadIdx.x == 0) calm = 0; // nothing has been asked for
                     prefetch_ends(job.product, choice, warp * 32 + lane);
                 }
-            run_product<FORM, MODE>(job.product, choice, ring, sync, at, room, norm, warp, lane,
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores(job.scores, list.sync, n_arrived, (float *)room, warp, lane);
+                run_scores(job.scores, list.sync, job.meeting, (float *)room, warp, lane);
         } else {
-            run_attend<DIM>(room, &job.attend, list.sync, n_arrived, warp, lane);
+            run_attend<DIM>(room, &job.attend, list.sync, job.meeting, warp, lane);
         }
         copy_commit();
         copy_wait<0>(); // the next job's words
-        if (i + 1 < list.n) meet_arrive(list.sync);
+        block_sync();
+        if (i + 1 < list.n && ((const struct step_job *)near[(i + 1) % 2])->meeting)
+            meet_arrive(list.sync);
     }
     meet_last(list.sync);
 }
@@ -1566,7 +1704,7 @@ static size_t shared_of(const k_device *d)
 {
     bool small = is_small(d);
     size_t ring = (size_t)ring_bytes(small);
-    size_t product = (size_t)(room_for_sums(WIDE) + WARPS * x_ring_size(small));
+    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_size(small));
     size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / 2; // half as many takers
     size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
     return ring + (attend > product ? attend : product);
@@ -1714,6 +1852,141 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     return ok;
 }
 
+// How the jobs of a list wait for each other
+
+// What a job of this list has written: from where on, how many numbers, with which tag.
+struct written {
+    const void *at;
+    size_t n;
+    unsigned tag;
+    int job, reader; // the last that has read it
+    bool in_turn;    // what was there before has the other tag, all of it
+};
+
+struct job_reads {
+    const void *at;
+    unsigned *want;
+};
+
+struct job_uses {
+    std::vector<struct job_reads> reads;
+    std::vector<struct written> writes;
+    const float *old; // of rows that the job adds to
+    unsigned *leave;
+};
+
+static void writes_numbers(struct job_uses &u, const void *at, size_t n)
+{
+    u.writes.push_back({at, n, NO_TAG, 0, -1, false});
+}
+
+static void writes_act(struct job_uses &u, const struct short_out &o, size_t n)
+{
+    for (const uint16_t *at : o.hi) writes_numbers(u, at, n);
+}
+
+static void uses_of_product(struct job_uses &u, struct product_job *p)
+{
+    size_t n_token = (size_t)p->n_token, n_row = (size_t)p->part[0].n_row;
+    u.leave = &p->leave;
+    u.reads.push_back({p->hi, &p->want});
+    if (p->experts && p->ending == END_GATE) u.reads.push_back({p->scores, &p->want_scores});
+    if (p->ending == END_GATE) {
+        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used : 1) * n_row);
+        return;
+    }
+    for (int i = 0; i < p->n_part; i++) {
+        if (p->part[i].add) u.old = p->part[i].out;
+        writes_numbers(u, p->part[i].out, n_token * (size_t)p->part[i].n_row);
+    }
+    if (p->ending == END_ADD && p->gain) writes_act(u, p->next, n_token * n_row); // and its sums
+}
+
+static struct job_uses uses_of(struct step_job *job)
+{
+    struct job_uses u = {};
+    if (job->kind == JOB_PRODUCT) {
+        uses_of_product(u, &job->product);
+    } else if (job->kind == JOB_SCORES) {
+        struct scores_job *s = &job->scores;
+        u.leave = &s->leave;
+        u.reads.push_back({s->hi, &s->want});
+        writes_numbers(u, s->out, (size_t)(s->n_token * s->n_expert));
+    } else {
+        struct attend_job *a = &job->attend;
+        u.leave = &a->leave;
+        for (const float *p : {a->q, a->k, a->v}) u.reads.push_back({p, &a->want});
+        writes_act(u, a->out, (size_t)(a->n_token * a->n_head * a->cache.head_dim));
+        writes_numbers(u, a->cache.k, 0);
+    }
+    return u;
+}
+
+static struct written *find(std::vector<struct written> &all, const void *at)
+{
+    for (struct written &w : all)
+        if (w.at == at) return &w;
+    return NULL;
+}
+
+// Whether job i may begin before all blocks have ended the job before, since it waits for every
+// number that it takes. When it writes its first number, all blocks have then ended the jobs that
+// it waits for; attention, which waits for what its head takes only, those before.
+static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
+                              const struct job_uses &u, std::vector<struct written> &all)
+{
+    const struct step_job &job = jobs[(size_t)i];
+    bool follows = false, attends = job.kind == JOB_ATTEND;
+    unsigned tag = NO_TAG;
+    for (const struct job_reads &r : u.reads) {
+        const struct written *w = find(all, r.at);
+        if (!w) continue;
+        if (!w->in_turn || (attends && tag != NO_TAG && tag != w->tag)) return false;
+        follows |= w->job == i - 1;
+        tag = w->tag;
+    }
+    for (const struct written &w : u.writes) {
+        const struct written *was = find(all, w.at);
+        if (attends && was && (w.at == job.attend.cache.k || was->reader == i - 1)) return false;
+    }
+    if (!u.old || !follows) return follows;
+    // The block that adds to a row must have written it itself: as many rows are divided alike.
+    const struct written *w = find(all, u.old);
+    if (!w) return true;
+    const struct product_job &was = jobs[(size_t)w->job].product, &is = job.product;
+    return jobs[(size_t)w->job].kind == JOB_PRODUCT && was.n_part == 1 && is.n_part == 1 &&
+           was.n_row == is.n_row && was.ending == is.ending;
+}
+
+// Tags, and where blocks must meet.
+static void synchronise(std::vector<struct step_job> &jobs)
+{
+    std::vector<struct written> all;
+    unsigned n_meeting = 0;
+    for (int i = 0; i < (int)jobs.size(); i++) {
+        struct job_uses u = uses_of(&jobs[(size_t)i]);
+        bool waits = i && waits_for_numbers(jobs, i, u, all);
+        if (i && !waits) jobs[(size_t)i].meeting = ++n_meeting;
+        for (const struct job_reads &r : u.reads) *r.want = NO_TAG;
+        for (const struct job_reads &r : u.reads)
+            if (struct written *w = find(all, r.at)) {
+                w->reader = i;
+                if (waits) *r.want = w->tag;
+            }
+        const struct written *first = find(all, u.writes[0].at);
+        *u.leave = first ? first->tag ^ 1 : 0;
+        for (struct written &w : u.writes) {
+            struct written *was = find(all, w.at);
+            w.tag = *u.leave, w.job = i;
+            w.in_turn = was && was->n == w.n && was->tag != w.tag;
+            if (was)
+                *was = w;
+            else
+                all.push_back(w);
+        }
+    }
+}
+
 void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
@@ -1726,6 +1999,7 @@ void cuda_steps_flush(k_device *d)
         if (q->jobs[i].kind == JOB_PRODUCT)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
+    synchronise(q->jobs);
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
     for (int i = 0; i < PARTS_MAX; i++) list.only_maps[i] = q->maps[(size_t)i];
     if (ok && list.n > 1)

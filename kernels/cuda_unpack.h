@@ -132,12 +132,12 @@ static __device__ __forceinline__ void unpack_row(uint4 raw, unsigned scales,
 }
 
 template <int FORM>
-static __device__ __forceinline__ void mma_unit(float d[4], const unsigned a[4], unsigned b0,
-                                                unsigned b1)
+static __device__ __forceinline__ void mma_unit(bool is_first, float d[4], const unsigned a[4],
+                                                unsigned b0, unsigned b1)
 {
     if constexpr (unit<FORM>::kind == X_BF16)
-        mma_bf16(d, a, b0, b1);
+        is_first ? mma_bf16_first(d, a, b0, b1) : mma_bf16(d, a, b0, b1);
     else
-        mma_f16(d, a, b0, b1);
+        is_first ? mma_f16_first(d, a, b0, b1) : mma_f16(d, a, b0, b1);
 }
 #endif

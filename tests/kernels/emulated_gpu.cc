@@ -125,9 +125,16 @@ unsigned load_acquire(const unsigned *p)
     return __atomic_load_n(p, __ATOMIC_SEQ_CST);
 }
 
-unsigned add_acquire_release(unsigned *p)
+unsigned arrive_of(unsigned *p, unsigned n)
 {
-    return __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
+    unsigned was = __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
+    if (was == n - 1) __atomic_store_n(p, 0, __ATOMIC_SEQ_CST);
+    return was;
+}
+
+void emulated_yield()
+{
+    yield();
 }
 
 static void advance(struct sync_state *s)

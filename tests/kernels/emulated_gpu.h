@@ -69,7 +69,8 @@ void barrier(int id, int n);
 void emulated_sync_threads();
 void add_release(unsigned *p);
 unsigned load_acquire(const unsigned *p);
-unsigned add_acquire_release(unsigned *p);
+unsigned arrive_of(unsigned *p, unsigned n);
+void emulated_yield();
 void sync_init(unsigned long long *s, unsigned n);
 void sync_expect(unsigned long long *s, unsigned n_bytes);
 void sync_arrive(unsigned long long *s);
@@ -96,6 +97,20 @@ template <int N> static inline void copy_wait()
     emulated_copy_wait(N);
 }
 
+template <typename T> static inline void store_seen(T *p, T x)
+{
+    *(volatile T *)p = x;
+}
+
+// Others may go on, since whoever loads may wait for what they write.
+template <typename T> static inline T load_seen(const T *p)
+{
+    T x;
+    emulated_yield();
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
 static inline void early_trigger() {}
 
 static inline void early_wait() {}
@@ -107,6 +122,10 @@ static inline void bring_near(const void *, unsigned) {}
 static inline void bring_line_near(const void *) {}
 
 static inline void bring_map_near(const struct tensor_map *) {}
+
+static inline void keep_number(unsigned &) {}
+
+template <typename T> static inline void keep_pointer(T *&) {}
 
 static inline size_t shared_address(const void *p)
 {
@@ -139,6 +158,11 @@ static inline unsigned __ballot_sync(unsigned, bool v)
     emulated_exchange(&v, all, sizeof v);
     for (int i = 0; i < 32; i++) bits |= (unsigned)all[i] << i;
     return bits;
+}
+
+static inline bool __any_sync(unsigned mask, bool v)
+{
+    return __ballot_sync(mask, v) != 0;
 }
 
 static inline unsigned __reduce_max_sync(unsigned, unsigned v)
@@ -214,6 +238,18 @@ static inline void mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsign
 
 static inline void mma_f16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
+    emulated_mma(d, a, b0, b1, false);
+}
+
+static inline void mma_bf16_first(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    for (int i = 0; i < 4; i++) d[i] = 0;
+    emulated_mma(d, a, b0, b1, true);
+}
+
+static inline void mma_f16_first(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    for (int i = 0; i < 4; i++) d[i] = 0;
     emulated_mma(d, a, b0, b1, false);
 }
 

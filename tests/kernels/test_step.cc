@@ -459,9 +459,9 @@ template <int FORM> static void test_form(void **)
     constexpr int step = FORM == W_MXFP4 ? 512 : is_fp4 ? 256 : 128; // columns that it takes
     constexpr int other = is_fp4 ? 128 : 64;                         // a head's
     const struct shape shapes[] = {
-        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 2, false},
+        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false},
         {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false},
-        {1, 3, step * 2, step, 8, 1, 128, 90, true, 1, false},
+        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false},
         {4, 2, step, step, 8, 2, 128, 5, true, 1, false},
         {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1,
          false},                                             // warps with 5 units
