@@ -140,7 +140,8 @@ const char *decode_bench_shape(int i)
 
 static int check_options(const struct decode_bench_options *o, err *e)
 {
-    if (!k_ops_known(o->backend, e)) return -1;
+    enum k_type kv;
+    if (!k_ops_known(o->backend, e) || k_kv_type(k_ops_find(o->backend), o->kv, &kv, e)) return -1;
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
     if (o->activations && strcmp(o->activations, "fp8") && strcmp(o->activations, "fp4") &&
@@ -266,12 +267,14 @@ static void sum_up(struct bench *b, int n, struct decode_bench_result *r)
                                       .read_gbps = median(b->read, n)};
     snprintf(r->backend, sizeof r->backend, "%s", m->ops->describe(m->device));
     snprintf(r->weight_type, sizeof r->weight_type, "%s", k_type_name(m->weight_type));
+    snprintf(r->kv_type, sizeof r->kv_type, "%s", k_type_name(m->kv_type));
     r->prefill_tflops = prefill_flops(m, b->n_prompt) * r->prefill_tps / b->n_prompt / 1e12;
     r->decode_spread = r->decode_tps > 0 ? (b->decode[n - 1] - b->decode[0]) / r->decode_tps : 0;
     r->ratio = r->decode_tps * (double)r->weight_bytes_per_token / 1e9 / r->read_gbps;
     const struct config *c = &m->config;
-    r->kv_bytes_per_token = 2.0 * c->n_layer * c->n_kv_head * (b->n_context - b->n_decoded / 2.0) *
-                            (double)k_row_bytes(m->ops->kv_type, c->head_dim);
+    size_t row_bytes = k_row_bytes(m->kv_type, c->head_dim) + (m->kv_type == K_E4M3); // its scale
+    r->kv_bytes_per_token =
+        2.0 * c->n_layer * c->n_kv_head * (b->n_context - b->n_decoded / 2.0) * (double)row_bytes;
     r->full_ratio = r->ratio * (1 + r->kv_bytes_per_token / (double)r->weight_bytes_per_token);
 }
 
@@ -279,7 +282,7 @@ static int open_bench(struct bench *b, const struct decode_bench_options *o, err
 {
     b->model = o->model_dir ? model_open(o->model_dir, k_ops_find(o->backend), o->n_thread, e)
                             : open_shape(o, e);
-    if (!b->model) return -1;
+    if (!b->model || k_kv_type(b->model->ops, o->kv, &b->model->kv_type, e)) return -1;
     int ctx = o->n_prompt + o->n_decode * o->n_row;
     b->n_prompt = o->n_prompt;
     b->n_context = ctx;

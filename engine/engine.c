@@ -131,6 +131,8 @@ static void fill_info(engine *en)
 static int check_options(const struct engine_options *o, err *e)
 {
     if (!k_ops_known(o->backend, e)) return -1;
+    enum k_type kv;
+    if (k_kv_type(k_ops_find(o->backend), o->kv, &kv, e)) return -1;
     if (o->n_thread < 0 || o->n_thread > 1024)
         return err_set(e, ERR_USAGE, "threads: expected 0 to 1024, found %d", o->n_thread);
     if (o->ctx_max < 0)
@@ -148,6 +150,7 @@ engine *engine_open(const struct engine_options *o, err *e)
     const struct model_need need = {.ctx_max = o->ctx_max,
                                     .ctx_default = CTX_DEFAULT_MAX,
                                     .n_session = o->n_session ? o->n_session : 1,
+                                    .kv = o->kv,
                                     .watch = o->watch};
     en->model = model_open_planned(o->model_dir, k_ops_find(o->backend), o->n_thread, &need,
                                    &en->info.plan, e);

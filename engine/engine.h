@@ -16,12 +16,14 @@ typedef struct engine engine;
 typedef struct session session;
 
 struct engine_options {
-    const char *model_dir;   // a Hugging Face directory: config.json, tokenizer.json, *.safetensors
-    const char *backend;     // "cuda" (one NVIDIA GPU), "cpu" (threads and SIMD) or "ref" (scalar
-                             // oracle); NULL: cuda where build and machine have it, else cpu
-    int n_thread;            // 0: one per online CPU
-    int ctx_max;             // tokens a session can hold; 0: what config.json says, at most 8192
-    int n_session;           // sessions that there will be at a time, for the plan; 0: one
+    const char *model_dir; // a Hugging Face directory: config.json, tokenizer.json, *.safetensors
+    const char *backend;   // "cuda" (one NVIDIA GPU), "cpu" (threads and SIMD) or "ref" (scalar
+                           // oracle); NULL: cuda where build and machine have it, else cpu
+    int n_thread;          // 0: one per online CPU
+    int ctx_max;           // tokens a session can hold; 0: what config.json says, at most 8192
+    const char *kv; // type of a session's keys and values: "fp8", or what the backend has else:
+                    // "bf16" (cuda), "f32" (cpu, ref); NULL: the latter
+    int n_session;  // sessions that there will be at a time, for the plan; 0: one
     struct load_watch watch; // told while weights are copied to a device
 };
 

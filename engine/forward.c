@@ -11,20 +11,30 @@ static float *room(const struct model *m, int n_row, int n_col)
     return m->ops->alloc(m->device, (size_t)n_row * (size_t)n_col * sizeof(float));
 }
 
+// A layer's cache without its memory.
+static struct k_cache cache_shape(const struct config *c, enum k_type type, int ctx_max)
+{
+    return (struct k_cache){
+        .type = type, .n_kv_head = c->n_kv_head, .head_dim = c->head_dim, .ctx_max = ctx_max};
+}
+
 static bool open_caches(struct work *w, const struct model *m)
 {
-    const struct config *c = &m->config;
-    size_t n_bytes =
-        (size_t)c->n_kv_head * (size_t)w->ctx_max * k_row_bytes(m->ops->kv_type, c->head_dim);
+    const struct k_ops *op = m->ops;
+    const struct k_cache shape = cache_shape(&m->config, m->kv_type, w->ctx_max);
+    size_t n_bytes = k_cache_bytes(&shape), n_scale = k_scale_bytes(&shape);
     bool ok = true;
-    w->caches = mem_new((size_t)c->n_layer * sizeof *w->caches);
-    for (int l = 0; l < c->n_layer; l++) {
-        w->caches[l] = (struct k_cache){.k = m->ops->alloc(m->device, n_bytes),
-                                        .v = m->ops->alloc(m->device, n_bytes),
-                                        .n_kv_head = c->n_kv_head,
-                                        .head_dim = c->head_dim,
-                                        .ctx_max = w->ctx_max};
-        ok &= w->caches[l].k && w->caches[l].v;
+    w->caches = mem_new((size_t)m->config.n_layer * sizeof *w->caches);
+    for (int l = 0; l < m->config.n_layer; l++) {
+        struct k_cache *c = &w->caches[l];
+        *c = shape;
+        c->k = op->alloc(m->device, n_bytes);
+        c->v = op->alloc(m->device, n_bytes);
+        ok &= c->k && c->v;
+        if (!n_scale) continue;
+        c->k_scale = op->alloc(m->device, n_scale);
+        c->v_scale = op->alloc(m->device, n_scale);
+        ok &= c->k_scale && c->v_scale;
     }
     return ok;
 }
@@ -34,9 +44,10 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
-void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, uint64_t *cache,
-                uint64_t *scratch)
+void work_bytes(const struct config *c, const struct k_ops *ops, enum k_type kv_type, int ctx_max,
+                uint64_t *cache, uint64_t *scratch)
 {
+    const struct k_cache shape = cache_shape(c, kv_type, ctx_max);
     int n = ctx_max < ops->batch_max ? ctx_max : ops->batch_max;
     int n_q = c->n_head * c->head_dim, n_kv = c->n_kv_head * c->head_dim;
     const struct k_matrix router = {.n_col = c->dim}, gate = {.n_row = c->ffn_dim};
@@ -46,8 +57,7 @@ void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, ui
         (uint64_t)n * (uint64_t)(c->dim + n_q + 2 * n_kv + 2 * c->ffn_dim + c->head_dim);
     floats += (uint64_t)STEP_ROWS * (uint64_t)c->n_vocab + (uint64_t)c->dim;
     if (c->n_expert) floats += ops->mix_room(&experts, n);
-    *cache = 2 * (uint64_t)c->n_layer * (uint64_t)c->n_kv_head * (uint64_t)ctx_max *
-             k_row_bytes(ops->kv_type, c->head_dim);
+    *cache = 2 * (uint64_t)c->n_layer * (k_cache_bytes(&shape) + k_scale_bytes(&shape));
     *scratch = floats * sizeof(float) + (uint64_t)(n + 1) * sizeof(int32_t) +
                (uint64_t)(c->head_dim / 2) * sizeof(double) + ops->act_bytes(n, c->dim) +
                ops->act_bytes(n, n_q) + ops->act_bytes(n, c->ffn_dim);
@@ -104,8 +114,10 @@ void work_close(struct work *w, const struct model *m)
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) m->ops->release(m->device, rooms[i]);
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) m->ops->act_free(m->device, acts[i]);
     for (int l = 0; w->caches && l < m->config.n_layer; l++) {
-        m->ops->release(m->device, w->caches[l].k);
-        m->ops->release(m->device, w->caches[l].v);
+        const struct k_cache *c = &w->caches[l];
+        void *parts[] = {c->k, c->v, c->k_scale, c->v_scale};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+            m->ops->release(m->device, parts[i]);
     }
     free(w->caches);
     free(w->host_place);

@@ -26,8 +26,8 @@ struct work {
 };
 
 // What work_open takes, in bytes: keys and values, and everything else.
-void work_bytes(const struct config *c, const struct k_ops *ops, int ctx_max, uint64_t *cache,
-                uint64_t *scratch);
+void work_bytes(const struct config *c, const struct k_ops *ops, enum k_type kv_type, int ctx_max,
+                uint64_t *cache, uint64_t *scratch);
 
 int work_open(struct work *w, const struct model *m, int ctx_max, err *e);
 void work_close(struct work *w, const struct model *m);

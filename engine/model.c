@@ -663,7 +663,8 @@ static int make_plan(const struct model *m, const struct model_need *need, struc
                        "context: %d tokens, but config.json: max_position_embeddings is %d",
                        need->ctx_max, limit);
     int ctx = need->ctx_max ? need->ctx_max : limit < need->ctx_default ? limit : need->ctx_default;
-    *plan = memory_plan_make(&m->config, m->weights, m->ops, m->device, ctx, need->n_session);
+    *plan = memory_plan_make(&m->config, m->weights, m->ops, m->kv_type, m->device, ctx,
+                             need->n_session);
     return memory_plan_check(plan, e);
 }
 
@@ -673,10 +674,11 @@ struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n
     struct model *m = mem_new(sizeof *m);
     const struct source checkpoint = {.random = NULL};
     m->ops = ops;
-    if (config_load(&m->config, dir, e) || !(m->weights = weights_open(dir, e)) ||
-        make_digest(m, dir, e) || !(m->device = ops->open(n_thread, e)) ||
-        (need && make_plan(m, need, plan, e)) || make_store(m, e) || bind_all(m, &checkpoint, e) ||
-        check_leftover(m, e) || bring_all(m, need ? &need->watch : NULL, e)) {
+    if (k_kv_type(ops, need ? need->kv : NULL, &m->kv_type, e) || config_load(&m->config, dir, e) ||
+        !(m->weights = weights_open(dir, e)) || make_digest(m, dir, e) ||
+        !(m->device = ops->open(n_thread, e)) || (need && make_plan(m, need, plan, e)) ||
+        make_store(m, e) || bind_all(m, &checkpoint, e) || check_leftover(m, e) ||
+        bring_all(m, need ? &need->watch : NULL, e)) {
         if (!strstr(e->msg, dir)) err_wrap(e, "%s", dir);
         model_close(m);
         return NULL;
@@ -698,6 +700,7 @@ struct model *model_synthetic(const struct config *c, enum k_type type, enum k_t
     const struct source random = {
         .type = type, .embedding = c->tied ? head : K_BF16, .head = head, .random = &r};
     m->ops = ops;
+    m->kv_type = ops->kv_type;
     m->config = *c;
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {
         model_close(m);

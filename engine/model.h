@@ -26,6 +26,7 @@ struct model {
     struct config config;
     const struct k_ops *ops;
     k_device *device;
+    enum k_type kv_type;       // of the sessions' caches
     struct k_matrix embedding; // [n_vocab, dim]
     struct k_matrix head;      // [n_vocab, dim]; the embedding when tied
     float *final_norm;         // [dim]
@@ -57,6 +58,7 @@ struct model *model_open(const char *dir, const struct k_ops *ops, int n_thread,
 // anything is loaded.
 struct model_need {
     int ctx_max, ctx_default, n_session;
+    const char *kv; // as k_kv_type
     struct load_watch watch;
 };
 struct model *model_open_planned(const char *dir, const struct k_ops *ops, int n_thread,

@@ -7,14 +7,16 @@
 #include <stdlib.h>
 
 struct memory_plan memory_plan_make(const struct config *c, struct weights *w,
-                                    const struct k_ops *ops, k_device *d, int ctx_max,
-                                    int n_session)
+                                    const struct k_ops *ops, enum k_type kv_type, k_device *d,
+                                    int ctx_max, int n_session)
 {
-    struct memory_plan p = {
-        .ctx_max = ctx_max, .n_session = n_session, .is_mapped = ops->reads_host};
+    struct memory_plan p = {.ctx_max = ctx_max,
+                            .n_session = n_session,
+                            .kv_type = kv_type,
+                            .is_mapped = ops->reads_host};
     const struct tensor *t;
     for (size_t i = 0; (t = weights_at(w, i)); i++) p.weights += t->n_bytes;
-    work_bytes(c, ops, ctx_max, &p.cache, &p.scratch);
+    work_bytes(c, ops, kv_type, ctx_max, &p.cache, &p.scratch);
     p.cache *= (uint64_t)n_session;
     p.scratch *= (uint64_t)n_session;
     ops->memory(d, &p.free, &p.floor);
@@ -47,10 +49,11 @@ char *memory_plan_text(const struct memory_plan *p)
         snprintf(kept, sizeof kept, " (%s kept for everything else)", size_text(p->floor));
     char *sessions = p->n_session == 1 ? mem_str("") : mem_printf(", %d times", p->n_session);
     char *text =
-        mem_printf("weights %s%s, keys and values %s (context of %d tokens%s), scratch %s; "
+        mem_printf("weights %s%s, keys and values %s in %s (context of %d tokens%s), scratch %s; "
                    "free %s%s",
                    size_text(p->weights), p->is_mapped ? " mapped" : "", size_text(p->cache),
-                   p->ctx_max, sessions, size_text(p->scratch), size_text(p->free), kept);
+                   k_type_name(p->kv_type), p->ctx_max, sessions, size_text(p->scratch),
+                   size_text(p->free), kept);
     free(sessions);
     return text;
 }

@@ -7,6 +7,7 @@
 
 struct memory_plan {
     int ctx_max, n_session;
+    enum k_type kv_type;
     uint64_t weights;        // bytes of the checkpoint's tensors
     bool is_mapped;          // they stay in the files: the system reads and drops them as it likes
     uint64_t cache, scratch; // of all sessions: keys and values, and everything else
@@ -15,8 +16,8 @@ struct memory_plan {
 };
 
 struct memory_plan memory_plan_make(const struct config *c, struct weights *w,
-                                    const struct k_ops *ops, k_device *d, int ctx_max,
-                                    int n_session);
+                                    const struct k_ops *ops, enum k_type kv_type, k_device *d,
+                                    int ctx_max, int n_session);
 uint64_t memory_plan_need(const struct memory_plan *p); // bytes that must be free
 
 // "weights 16.1 GB, ..." to be freed.

@@ -480,13 +480,18 @@ static void cpu_rope(k_device *d, float *x, const float *table, int n_token, int
 static void cpu_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                          const int32_t *pos, int n_token)
 {
-    (void)d;
-    size_t dim = (size_t)c->head_dim;
+    size_t dim = (size_t)c->head_dim, n_scale = k_scale_bytes(c) / (size_t)c->n_kv_head;
     for (size_t t = 0; t < (size_t)n_token; t++)
         for (size_t h = 0; h < (size_t)c->n_kv_head; h++, k += dim, v += dim) {
-            size_t to = (h * (size_t)c->ctx_max + (size_t)*pos + t) * dim;
-            memcpy((float *)c->k + to, k, dim * sizeof *k);
-            memcpy((float *)c->v + to, v, dim * sizeof *v);
+            size_t at = (size_t)*pos + t, to = (h * (size_t)c->ctx_max + at) * dim;
+            if (c->type == K_E4M3) {
+                at += h * n_scale;
+                c->k_scale[at] = d->simd->store_codes((unsigned char *)c->k + to, k, c->head_dim);
+                c->v_scale[at] = d->simd->store_codes((unsigned char *)c->v + to, v, c->head_dim);
+            } else {
+                memcpy((float *)c->k + to, k, dim * sizeof *k);
+                memcpy((float *)c->v + to, v, dim * sizeof *v);
+            }
         }
 }
 

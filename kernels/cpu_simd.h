@@ -371,11 +371,64 @@ static void product_block(const struct k_product *p, const float *packed, int n_
 
 // Attention
 
-static const float *key_rows(const struct attention *a, const void *cache, int head)
+// No branch in the loops, so that the compiler makes vectors of them.
+static unsigned char store_codes(unsigned char *codes, const float *x, int n)
+{
+    uint32_t largest = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t size = f32_bits(x[i]) & 0x7fffffff;
+        largest = size > largest ? size : largest;
+    }
+    if (largest >= 0x7f800000) {
+        memset(codes, 0x7f, (size_t)n);
+        return 127;
+    }
+    uint8_t scale = e4m3_row_scale(largest);
+    float by = f32_from_bits((254u - scale) << 23);
+    for (int i = 0; i < n; i++) {
+        // To the nearest, ties to even: of a normal code by a carry from the bits that go, of a
+        // subnormal one by adding a number whose last bit is worth as much as the code's.
+        uint32_t bits = f32_bits(x[i] * by), size = bits & 0x7fffffff;
+        uint32_t normal = ((size + 0x7ffff + (size >> 20 & 1)) >> 20) - (120u << 3);
+        uint32_t small = f32_bits(f32_from_bits(size) + 0x1p14f) - f32_bits(0x1p14f);
+        uint32_t code = size < f32_bits(0x1p-6f) ? small : normal;
+        codes[i] = (unsigned char)(code | (bits >> 24 & 0x80));
+    }
+    return scale;
+}
+
+// n rows of codes as f32. One code that is NaN says that its row is.
+static void unpack_codes(float *out, const unsigned char *codes, const unsigned char *scale, int n,
+                         int dim)
+{
+    for (int r = 0; r < n; r++, out += dim, codes += dim) {
+        float by = f32_from_bits((uint32_t)scale[r] << 23);
+        unpack_of(K_E4M3, 1, out, (const char *)codes, (size_t)dim);
+        if (e4m3_is_nan(*codes)) by = NAN;
+        for (int i = 0; i < dim; i++) out[i] = out[i] * 256.0f * by; // the unit of v_weights
+    }
+}
+
+// How many keys go together.
+static int key_block(const struct k_cache *c)
+{
+    int n = c->type == K_E4M3 ? (int)KEY_ROOM / c->head_dim : (int)KEY_BLOCK;
+    return n < (int)KEY_BLOCK ? n : (int)KEY_BLOCK;
+}
+
+// Keys or values [first, first + n) of a head; codes are unpacked to `room`.
+static const float *rows_at(const struct attention *a, bool values, int head, int first, int n,
+                            float *room)
 {
     const struct k_cache *c = a->cache;
+    const void *rows = values ? c->v : c->k;
     size_t kv_head = (size_t)(head / (a->n_head / c->n_kv_head));
-    return (const float *)cache + kv_head * (size_t)c->ctx_max * (size_t)c->head_dim;
+    size_t at = (kv_head * (size_t)c->ctx_max + (size_t)first) * (size_t)c->head_dim;
+    if (c->type != K_E4M3) return (const float *)rows + at;
+    const unsigned char *scale = values ? c->v_scale : c->k_scale;
+    scale += kv_head * (k_scale_bytes(c) / (size_t)c->n_kv_head) + (size_t)first;
+    unpack_codes(room, (const unsigned char *)rows + at, scale, n, c->head_dim);
+    return room;
 }
 
 static float dot(const float *a, const float *b, int n)
@@ -458,19 +511,20 @@ static void attend_one(const struct attention *a, int token, int head, int n_hea
                        struct scratch *s)
 {
     const struct k_cache *c = a->cache;
-    int dim = c->head_dim, n_key = a->pos + token + 1;
+    int dim = c->head_dim, n_key = a->pos + token + 1, block = key_block(c);
     size_t at = ((size_t)token * (size_t)a->n_head + (size_t)head) * (size_t)dim;
-    const float *k = key_rows(a, c->k, head), *v = key_rows(a, c->v, head);
-    for (int j = 0; j < n_key; j += KEY_BLOCK) {
-        int n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
+    for (int j = 0; j < n_key; j += block) {
+        int n = n_key - j < block ? n_key - j : block;
+        const float *k = rows_at(a, false, head, j, n, s->keys);
+        const float *v = rows_at(a, true, head, j, n, s->values);
         for (int h = 0; h < n_head; h++) {
             size_t of_head = at + (size_t)(h * dim);
             float old = j ? s->largest[h] : -INFINITY;
-            score_keys(s->score, a->q + of_head, k + (size_t)j * (size_t)dim, n, dim);
+            score_keys(s->score, a->q + of_head, k, n, dim);
             s->largest[h] =
                 soften_row(s->score, n, 1 / sqrtf((float)dim), old, &s->total[h], j == 0);
             float keep = j ? expf(old - s->largest[h]) : 0;
-            weigh_values(a->out + of_head, keep, s->score, v + (size_t)j * (size_t)dim, n, dim);
+            weigh_values(a->out + of_head, keep, s->score, v, n, dim);
         }
     }
     for (int h = 0; h < n_head; h++)
@@ -514,21 +568,22 @@ static void attend_panel(const struct attention *a, int token, int head, struct 
 {
     const struct k_cache *c = a->cache;
     int dim = c->head_dim, n = a->n_token - token < PANEL ? a->n_token - token : PANEL;
-    int first = a->pos + token, n_key = first + n;
+    int first = a->pos + token, n_key = first + n, together = key_block(c);
     size_t step = (size_t)a->n_head * (size_t)dim, size = (size_t)dim;
     size_t at = (size_t)token * step + (size_t)head * size;
-    const float *k = key_rows(a, c->k, head), *v = key_rows(a, c->v, head);
     float by = 1 / sqrtf((float)dim);
     for (int d = 0; d < dim; d++)
         for (int t = 0; t < PANEL; t++)
             s->query[d * PANEL + t] = t < n ? a->q[at + (size_t)t * step + (size_t)d] * by : 0;
     for (int t = 0; t < PANEL; t++) s->largest[t] = -INFINITY;
-    for (int j = 0; j < n_key; j += KEY_BLOCK) {
-        int block = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
-        tiles(block, k + (size_t)j * size, size, 1, s->query, dim, s->score, PANEL, false);
+    for (int j = 0; j < n_key; j += together) {
+        int block = n_key - j < together ? n_key - j : together;
+        const float *k = rows_at(a, false, head, j, block, s->keys);
+        const float *v = rows_at(a, true, head, j, block, s->values);
+        tiles(block, k, size, 1, s->query, dim, s->score, PANEL, false);
         for (int i = 0; i < block; i++) hide_future(s->score + i * PANEL, j + i, first);
         soften(s, block, dim, j == 0);
-        tiles(dim, v + (size_t)j * size, 1, size, s->score, block, s->value, PANEL, j > 0);
+        tiles(dim, v, 1, size, s->score, block, s->value, PANEL, j > 0);
     }
     for (int t = 0; t < n; t++)
         for (int d = 0; d < dim; d++)
@@ -606,6 +661,7 @@ const struct cpu_table SIMD_TABLE = {
     .product_one = product_one,
     .pack_panel = pack_panel,
     .product_block = product_block,
+    .store_codes = store_codes,
     .attend_one = attend_one,
     .attend_panel = attend_panel,
     .rms_norm = rms_norm,

@@ -13,6 +13,7 @@ enum {
     PANEL_MAX = 32,      // tokens in one panel, at most
     STEP_MAX = 64,       // columns that one step of a product takes, at most
     KEY_BLOCK = 96,      // keys scored together
+    KEY_ROOM = KEY_BLOCK * 128,     // and, of codes, unpacked together: numbers of keys
     UNPACKED_STEP = BLOCK_COLS + 16 // row step of unpacked weights; not a power of two, so that the
                                     // rows of a tile fall into different cache sets
 };
@@ -23,6 +24,7 @@ struct scratch {
     _Alignas(64) float sums[BLOCK_ROWS * (CPU_BATCH_MAX + PANEL_MAX)]; // [row][token]
     _Alignas(64) float query[K_HEAD_DIM_MAX * PANEL_MAX];              // [head_dim][panel]
     _Alignas(64) float value[K_HEAD_DIM_MAX * PANEL_MAX];              // [head_dim][panel]
+    _Alignas(64) float keys[KEY_ROOM], values[KEY_ROOM];               // [key][head_dim]
     _Alignas(64) float score[KEY_BLOCK * PANEL_MAX];                   // [key][panel]
     _Alignas(64) float largest[K_GROUP_MAX], total[K_GROUP_MAX];       // [panel] or [group]
 };
@@ -48,6 +50,8 @@ struct cpu_table {
     // Rows [row, end), at most BLOCK_ROWS, of one product for n_token packed tokens
     void (*product_block)(const struct k_product *p, const float *packed, int n_token, int row,
                           int end, struct scratch *s);
+    // A row of n values of a K_E4M3 cache; returns its scale
+    unsigned char (*store_codes)(unsigned char *codes, const float *x, int n);
     void (*attend_one)(const struct attention *a, int token, int head, int n_head,
                        struct scratch *s); // heads that share their keys
     void (*attend_panel)(const struct attention *a, int token, int head, struct scratch *s);

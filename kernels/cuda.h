@@ -97,6 +97,18 @@ struct k_device {
 // Remembers the first failure; true when there is none now.
 bool cuda_check(k_device *d, cudaError_t rc, const char *where);
 
+template <typename... Formal, typename... Actual>
+void cuda_launch(k_device *d, const char *where, void (*kernel)(Formal...), dim3 grid, int block,
+                 size_t shared, Actual... args)
+{
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = dim3((unsigned)block);
+    config.dynamicSmemBytes = shared;
+    config.stream = d->stream;
+    cuda_check(d, cudaLaunchKernelEx(&config, kernel, Formal(args)...), where);
+}
+
 // Launches a kernel that may begin before its predecessor has ended: it must execute
 // griddepcontrol.wait before it touches what another kernel writes or reads.
 template <typename... Formal, typename... Actual>

@@ -1,16 +1,14 @@
-// Attention over a bf16 cache on tensor cores: the steps that both fast kernels are made of, and
-// all that a resident kernel (cuda_step.cu) does for few tokens, from the products q, k and v to
-// the input of the output projection: norm, rotation, the cache's new rows, attention.
+// Attention for few tokens: all that a resident kernel (cuda_step.cu) does from the products q, k
+// and v to the input of the output projection: norm, rotation, the cache's new rows, attention.
 //
-// Few tokens: bound by the bytes of keys and values, each read once: 4 KB per token of context and
-// layer for 8 heads of 128. Blocks divide the heads and the context (split-K); the last block that
-// arrives for a head puts the parts together.
+// Bound by the bytes of keys and values, each read once: 4 KB per token of context and layer for 8
+// heads of 128 in bf16, half of that in e4m3. Blocks divide the heads and the context (split-K);
+// the last block that arrives for a head puts the parts together.
 //
 // Query rows are (token, head of the group) pairs, heads innermost, so that 16 rows make a tile for
-// any group. Scores, maxima and sums are f32; q and the probabilities go to the tensor cores as
-// pairs of bf16 when there are few tokens, and as bf16 when there are many.
+// any group.
 #pragma once
-#include "kernels/cuda.h"
+#include "kernels/cuda_tiles.h"
 
 #if defined(HEARTH_EMULATED_SMALL) ||                                                              \
     defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
@@ -18,98 +16,6 @@
 #else
 #define IS_SMALL false
 #endif
-
-enum { ROWS = 16, KEYS = 16 }; // of one tile
-
-static __device__ __forceinline__ unsigned pack(float a, float b)
-{
-    __nv_bfloat162 v = __floats2bfloat162_rn(a, b);
-    return *(unsigned *)&v;
-}
-
-static __device__ __forceinline__ unsigned pack_rest(float a, float b, unsigned hi)
-{
-    __nv_bfloat162 h = *(__nv_bfloat162 *)&hi;
-    return pack(a - __low2float(h), b - __high2float(h));
-}
-
-// A row of a key or value tile holds DIM values in pieces of 16 bytes; the piece's place depends on
-// the row, so that eight rows' pieces lie in different banks.
-template <int DIM>
-static __device__ __forceinline__ __nv_bfloat16 *piece_of(__nv_bfloat16 *tile, int row, int piece)
-{
-    return tile + row * DIM + (piece ^ (row & 7)) * 8;
-}
-
-// The state of 16 query rows in one warp, N of the DIM values; lane 4 g + t has rows g and g + 8.
-template <int N> struct query_rows {
-    float acc[N / 8][4], largest[2], sum[2];
-};
-
-template <int N> static __device__ __forceinline__ void rows_start(struct query_rows<N> &r)
-{
-#pragma unroll
-    for (int i = 0; i < N / 8; i++)
-#pragma unroll
-        for (int k = 0; k < 4; k++) r.acc[i][k] = 0;
-    r.largest[0] = r.largest[1] = -INFINITY;
-    r.sum[0] = r.sum[1] = 0;
-}
-
-// Takes the scores [16 rows, 16 keys] (already scaled by log2 e / sqrt(dim), -infinity where a key
-// is not seen) and the values of those keys, from value `first` on, into the state.
-template <int DIM, int N, bool PAIRS>
-static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float s[2][4],
-                                                 __nv_bfloat16 *values, int first, int lane)
-{
-    unsigned p[4], rest[4];
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        float top = fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]));
-        top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
-        top = fmaxf(fmaxf(top, __shfl_xor_sync(~0u, top, 2)), r.largest[h]);
-        float from = top == -INFINITY ? 0 : top, keep = exp2f(r.largest[h] - from), sum = 0;
-        r.largest[h] = top;
-#pragma unroll
-        for (int b = 0; b < 2; b++)
-#pragma unroll
-            for (int k = 0; k < 2; k++) {
-                s[b][2 * h + k] = exp2f(s[b][2 * h + k] - from);
-                sum += s[b][2 * h + k];
-            }
-        r.sum[h] = r.sum[h] * keep + sum;
-#pragma unroll
-        for (int i = 0; i < N / 8; i++) r.acc[i][2 * h] *= keep, r.acc[i][2 * h + 1] *= keep;
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        p[i] = pack(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1]);
-        if (PAIRS) rest[i] = pack_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < N / 16; i++) {
-        unsigned v[4];
-        matrices_turned(v, piece_of<DIM>(values, lane % 16, first / 8 + 2 * i + lane / 16));
-        mma_bf16(r.acc[2 * i], p, v[0], v[1]);
-        mma_bf16(r.acc[2 * i + 1], p, v[2], v[3]);
-        if (PAIRS) {
-            mma_bf16(r.acc[2 * i], rest, v[0], v[1]);
-            mma_bf16(r.acc[2 * i + 1], rest, v[2], v[3]);
-        }
-    }
-}
-
-// The sums of the four lanes that hold a row.
-template <int N> static __device__ __forceinline__ void rows_end(struct query_rows<N> &r)
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        r.sum[h] += __shfl_xor_sync(~0u, r.sum[h], 1);
-        r.sum[h] += __shfl_xor_sync(~0u, r.sum[h], 2);
-    }
-}
-
-// Few tokens
 
 // A wait that fails tries again, but not for ever: after 20 seconds it is taken for a fault.
 struct patience {
@@ -158,6 +64,27 @@ template <int DIM> struct few_shared {
     float largest[TAKERS][ROWS], sum[TAKERS][ROWS];
     unsigned arrived;
 };
+
+// The same of a cache in e4m3. Tiles are half as large, so that a taker has room for two; all that
+// there is besides lies in the place of few_shared's fresh tiles.
+template <int DIM> struct code_shared {
+    unsigned char code[2][KEYS * DIM], scale[2][KEYS]; // of this call's tokens
+    unsigned char old_scale[TAKERS][2][2][KEYS];       // of the old tiles, turns, keys and values
+    float unit[ROWS];                                  // of q
+};
+
+template <int DIM>
+static __device__ __forceinline__ struct code_shared<DIM> &codes_of(struct few_shared<DIM> &sh) {
+    static_assert(sizeof(struct code_shared<DIM>) <= sizeof sh.fresh, "it fits");
+    return *(struct code_shared<DIM> *)sh.fresh;
+}
+
+template <int DIM>
+static __device__ __forceinline__ unsigned char *old_codes(struct few_shared<DIM> &sh, int warp,
+                                                           int turn, int which)
+{
+    return (unsigned char *)sh.ring[warp] + (turn * 2 + which) * KEYS * DIM;
+}
 
 // What an item takes of this call's products, each by one warp: its query rows, the new keys and
 // the new values.
@@ -348,10 +275,19 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
 #pragma unroll
     for (int k = 0; k < 2; k++) {
         if (g + k * 8 >= n_row || warp >= TAKERS) break;
+        float *to = acc[warp][g + k * 8];
+        if (j.cache.type == K_E4M3) { // rows_take_codes has another order
 #pragma unroll
-        for (int i = 0; i < DIM / 8; i++)
-            *(float2 *)&acc[warp][g + k * 8][i * 8 + t * 2] =
-                make_float2(rows.acc[i][2 * k], rows.acc[i][2 * k + 1]);
+            for (int i = 0; i < DIM / 8; i++) {
+                to[i / 8 * 64 + t * 16 + i % 8] = rows.acc[i][2 * k];
+                to[i / 8 * 64 + t * 16 + 8 + i % 8] = rows.acc[i][2 * k + 1];
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < DIM / 8; i++)
+                *(float2 *)&to[i * 8 + t * 2] =
+                    make_float2(rows.acc[i][2 * k], rows.acc[i][2 * k + 1]);
+        }
         if (t == 0) {
             sh.largest[warp][g + k * 8] = rows.largest[k];
             sh.sum[warp][g + k * 8] = rows.sum[k];
@@ -484,6 +420,52 @@ static __device__ __forceinline__ struct vector_place vector_at(const struct att
     return at;
 }
 
+// The same of a cache in e4m3.
+template <int DIM>
+static __device__ __forceinline__ void
+put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+          const struct vector_place &at, const struct head_vector<DIM> &h, int lane)
+{
+    constexpr int n = DIM / 32;
+    struct code_shared<DIM> &codes = codes_of<DIM>(sh);
+    unsigned largest = 0;
+#pragma unroll
+    for (int i = 0; i < n; i++) largest = max(largest, size_bits(h.x[i]));
+    largest = __reduce_max_sync(~0u, largest);
+    if (at.kind == A_QUERY) {
+        unsigned exponent = min(max(largest >> 23, 1u), 253u);
+        float by = power_of(254 - exponent);
+#pragma unroll
+        for (int i = 0; i < n; i += 2) {
+            int column = code_column(lane * n + i);
+            unsigned hi = pack_f16(h.x[i] * by, h.x[i + 1] * by);
+            *(unsigned *)&sh.q[0][at.row][column] = hi;
+            *(unsigned *)&sh.q[1][at.row][column] = pack_f16_rest(h.x[i] * by, h.x[i + 1] * by, hi);
+        }
+        if (lane == 0) codes.unit[at.row] = power_of(exponent);
+        return;
+    }
+    int which = at.kind == A_VALUE;
+    size_t row = (unsigned)(a.pos + at.token);
+    unsigned char *near = code_piece<DIM>(codes.code[which], at.row, lane * n / 16) + lane * n % 16,
+                  *far = (unsigned char *)(which ? j.cache.v : j.cache.k) + a.base + row * DIM +
+                         lane * n,
+                  *scale = (which ? j.cache.v_scale : j.cache.k_scale) +
+                           scales_before(j.cache, (size_t)a.kv) + row;
+    unsigned two = code_pair(h.x[0], h.x[1], largest);
+    if constexpr (n == 4) {
+        unsigned four = two | code_pair(h.x[2], h.x[3], largest) << 16;
+        *(unsigned *)near = four;
+        if (!a.row0) *(unsigned *)far = four;
+    } else {
+        *(unsigned short *)near = (unsigned short)two;
+        if (!a.row0) *(unsigned short *)far = (unsigned short)two;
+    }
+    if (lane) return;
+    codes.scale[which][at.row] = (unsigned char)code_scale(largest);
+    if (!a.row0) *scale = (unsigned char)code_scale(largest);
+}
+
 // A query to shared memory; a key or a value there and to the cache.
 template <int DIM>
 static __device__ __forceinline__ void
@@ -493,6 +475,10 @@ put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     constexpr int n = DIM / 32;
     unsigned hi[n / 2], lo[n / 2];
     if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
+    if (j.cache.type == K_E4M3) {
+        put_codes<DIM>(sh, j, a, at, h, lane);
+        return;
+    }
 #pragma unroll
     for (int i = 0; i < n / 2; i++) {
         hi[i] = pack(h.x[2 * i], h.x[2 * i + 1]);
@@ -511,6 +497,107 @@ put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     if (!a.row0) store_near(cache + c, hi);
 }
 
+// Tile `tile` of a taker's old keys (`which` 0) or values, and their scales, as load_tile does it.
+template <int DIM>
+static __device__ __forceinline__ void
+load_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           int tile, int which, int turn, int warp, int lane)
+{
+    constexpr int pieces = DIM / 16;
+    const unsigned char *from = (const unsigned char *)(which ? j.cache.v : j.cache.k),
+                        *scales = which ? j.cache.v_scale : j.cache.k_scale;
+    unsigned char *to = old_codes<DIM>(sh, warp, turn, which);
+#pragma unroll
+    for (int k = 0; k < KEYS * pieces / 32; k++) {
+        int i = k * 32 + lane, row = i / pieces, piece = i % pieces;
+        size_t at = a.base + (size_t)min(tile * KEYS + row, a.pos - 1) * DIM + piece * 16;
+        copy_16(code_piece<DIM>(to, row, piece), from + at);
+    }
+    if (lane == 0)
+        copy_16(codes_of<DIM>(sh).old_scale[warp][turn][which],
+                scales + scales_before(j.cache, (size_t)a.kv) + tile * KEYS);
+    copy_commit();
+}
+
+// Of a cache in e4m3: the first tiles, and zeros for values that nobody sees.
+template <int DIM>
+static __device__ __forceinline__ void begin_codes(struct few_shared<DIM> &sh,
+                                                   const struct attend_job &j,
+                                                   const struct attend_item &a, int warp, int lane)
+{
+    constexpr int pieces = DIM / 16;
+#pragma unroll 1
+    for (int turn = 0; turn < 2 && a.exists && warp < TAKERS; turn++)
+#pragma unroll
+        for (int which = 0; which < 2; which++)
+            if (a.first + turn * TAKERS < a.end)
+                load_codes<DIM>(sh, j, a, a.first + turn * TAKERS, which, turn, warp, lane);
+            else
+                copy_commit();
+    if (a.part == a.n_part - 1)
+        for (int i = j.n_token * pieces + warp * 32 + lane; i < KEYS * pieces; i += FEW_THREADS)
+            *(uint4 *)code_piece<DIM>(codes_of<DIM>(sh).code[1], i / pieces, i % pieces) =
+                make_uint4(0, 0, 0, 0);
+}
+
+// All tiles of a taker; the new keys and values are one more, if `last`.
+template <int DIM>
+static __device__ __forceinline__ void
+take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           struct query_rows<DIM> &rows, int last, int warp, int lane)
+{
+    struct code_shared<DIM> &codes = codes_of<DIM>(sh);
+    int group = j.n_head / j.cache.n_kv_head, row = a.row0 + lane / 4, turn = 0;
+    float unit[2] = {0, 0}, scale[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        scale[h] = codes.unit[lane / 4 + h * 8] * (1.44269504f * rsqrtf((float)DIM));
+#pragma unroll 1
+    for (int tile = a.first; warp < TAKERS; tile += TAKERS, turn ^= 1) {
+        bool is_old = tile < a.end;
+        if (!is_old && !last--) break;
+        // Places of a lane are found anew for each tile: all of them would not fit the registers.
+        asm volatile("" : "+r"(lane));
+        unsigned char *from[2], *power[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            from[i] = is_old ? old_codes<DIM>(sh, warp, turn, i) : codes.code[i];
+            power[i] = is_old ? codes.old_scale[warp][turn][i] : codes.scale[i];
+        }
+        int key = is_old ? tile * KEYS : a.pos, next = tile + 2 * TAKERS;
+        const int limit[2] = {is_old ? a.pos : a.pos + row / group + 1,
+                              is_old ? a.pos : a.pos + (row + 8) / group + 1};
+        float s[2][4] = {};
+        copy_wait<3>(); // keys
+        __syncwarp();
+        score_codes<DIM>(s, sh.q, from[0], power[0], lane);
+#pragma unroll
+        for (int b = 0; b < 2; b++)
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                s[b][k] = key + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2] ? s[b][k] * scale[k / 2]
+                                                                            : -INFINITY;
+        __syncwarp();
+        if (next < a.end)
+            load_codes<DIM>(sh, j, a, next, 0, turn, warp, lane);
+        else
+            copy_commit();
+        copy_wait<3>(); // values
+        __syncwarp();
+        rows_take_codes<DIM>(rows, unit, s, from[1], power[1],
+                             (is_old ? a.pos : a.pos + j.n_token) - key, lane);
+        __syncwarp();
+        if (next < a.end)
+            load_codes<DIM>(sh, j, a, next, 1, turn, warp, lane);
+        else
+            copy_commit();
+    }
+#pragma unroll
+    for (int i = 0; i < DIM / 8; i++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) rows.acc[i][k] *= unit[k / 2];
+}
+
 // What need not wait for this step's products: the cache's old rows, the position, and what the
 // first vector of the warp takes.
 template <int DIM>
@@ -518,14 +605,16 @@ static __device__ __forceinline__ void
 attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
              struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
 {
-    if (a.exists && warp < TAKERS && a.first < a.end) {
+    bool is_codes = j.cache.type == K_E4M3;
+    if (is_codes) begin_codes<DIM>(sh, j, a, warp, lane);
+    if (!is_codes && a.exists && warp < TAKERS && a.first < a.end) {
         load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
         load_tile<DIM>(sh.ring[warp][1], j.cache.v, a.base, a.first, a.pos, lane);
         if (a.first + TAKERS < a.end)
             bring_tile_near<DIM>(j.cache, a.base, a.first + TAKERS, a.pos, lane);
     }
     // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
-    if (a.part == a.n_part - 1)
+    if (!is_codes && a.part == a.n_part - 1)
         for (int i = j.n_token * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8; i += FEW_THREADS)
             ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     if (!a.exists || warp >= vectors_of(j, a)) return;
@@ -564,8 +653,10 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
     // The new keys and values are one tile more. Every row sees all old keys, and of the new ones
     // those up to its own token's. It falls to the taker that has the fewest.
     int last = is_last && warp == (a.end - first) % TAKERS;
+    bool is_codes = j.cache.type == K_E4M3;
+    if (is_codes) take_codes<DIM>(sh, j, a, rows, last, warp, lane);
 #pragma unroll 1
-    for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
+    for (int tile = a.first; warp < TAKERS && !is_codes; tile += TAKERS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
         __nv_bfloat16(*from)[KEYS * DIM] = is_old ? sh.ring[warp] : sh.fresh;

@@ -2,8 +2,9 @@
 // their keys. The definition, storing, and the kernel for many tokens; few tokens: cuda_attend.h.
 //
 // Many tokens: bound by multiply-adds, 128 query rows of one group against blocks of keys that the
-// whole thread block shares.
-#include "kernels/cuda_attend.h"
+// whole thread block shares. Codes are made bf16 once for all of them, while those of the next
+// block arrive.
+#include "kernels/cuda_tiles.h"
 
 #include <cassert>
 
@@ -21,18 +22,68 @@ __global__ void kv_store_kernel(struct k_cache c, const float *k, const float *v
     ((__nv_bfloat16 *)c.v)[to] = __float2bfloat16_rn(v[i]);
 }
 
+// Rows of codes, the keys' and then the values': a warp for each.
+enum { STORE_WARPS = 8 };
+
+__global__ void store_codes_kernel(struct k_cache c, const float *k, const float *v,
+                                   const int32_t *pos, int n_row)
+{
+    int row = (int)blockIdx.x * STORE_WARPS + (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    if (row >= 2 * n_row) return;
+    bool is_value = row >= n_row;
+    if (is_value) row -= n_row;
+    int dim = c.head_dim;
+    size_t head = row % c.n_kv_head, at = *pos + row / c.n_kv_head;
+    const float *x = (is_value ? v : k) + (size_t)row * dim;
+    unsigned char *codes = (unsigned char *)(is_value ? c.v : c.k) + (head * c.ctx_max + at) * dim;
+    unsigned largest = 0;
+    for (int i = lane; i < dim; i += 32) largest = max(largest, size_bits(x[i]));
+    largest = __reduce_max_sync(~0u, largest);
+    for (int i = 2 * lane; i < dim; i += 64)
+        *(unsigned short *)(codes + i) = (unsigned short)code_pair(x[i], x[i + 1], largest);
+    if (lane == 0)
+        (is_value ? c.v_scale : c.k_scale)[scales_before(c, head) + at] =
+            (unsigned char)code_scale(largest);
+}
+
 void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                    const int32_t *pos, int n_token)
 {
+    if (c->type == K_E4M3) {
+        int n_row = n_token * c->n_kv_head;
+        cuda_launch(d, "kv_store", store_codes_kernel,
+                    dim3((unsigned)(2 * n_row + STORE_WARPS - 1) / STORE_WARPS), STORE_WARPS * 32,
+                    0, *c, k, v, pos, n_row);
+        return;
+    }
     size_t n = (size_t)n_token * c->n_kv_head * c->head_dim;
-    kv_store_kernel<<<(unsigned)((n + 255) / 256), 256, 0, d->stream>>>(*c, k, v, pos, n);
-    cuda_check(d, cudaGetLastError(), "kv_store");
+    cuda_launch(d, "kv_store", kv_store_kernel, dim3((unsigned)((n + 255) / 256)), 256, 0, *c, k, v,
+                pos, n);
 }
 
 // The definition: a block per token and head, warps share the keys. For any head_dim.
 
 enum { PLAIN_WARPS = 4, LANE_DIMS = K_HEAD_DIM_MAX / 32 };
 
+// A cache's row of one head, as codes or bf16.
+template <bool CODES> struct plain_row {
+    const void *data;
+    float by;
+
+    __device__ plain_row(const struct k_cache &c, bool is_value, size_t head, size_t at)
+    {
+        size_t first = (head * c.ctx_max + at) * c.head_dim * (CODES ? 1 : sizeof(__nv_bfloat16));
+        data = (const char *)(is_value ? c.v : c.k) + first;
+        by = CODES ? power_of((is_value ? c.v_scale : c.k_scale)[scales_before(c, head) + at]) : 1;
+    }
+    __device__ float operator[](int i) const
+    {
+        return CODES ? e4m3_value(((const unsigned char *)data)[i]) * by
+                     : __bfloat162float(((const __nv_bfloat16 *)data)[i]);
+    }
+};
+
+template <bool CODES>
 __global__ void attention_plain_kernel(float *out, const float *q, struct k_cache c, int n_head,
                                        const int32_t *pos)
 {
@@ -40,28 +91,23 @@ __global__ void attention_plain_kernel(float *out, const float *q, struct k_cach
         sum_of[PLAIN_WARPS];
     int dim = c.head_dim, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int head = (int)blockIdx.x, token = (int)blockIdx.y, n_key = *pos + token + 1;
-    size_t at = ((size_t)token * n_head + head) * dim,
-           base = (size_t)(head / (n_head / c.n_kv_head)) * c.ctx_max * dim;
-    const __nv_bfloat16 *keys = (const __nv_bfloat16 *)c.k + base,
-                        *values = (const __nv_bfloat16 *)c.v + base;
+    size_t at = ((size_t)token * n_head + head) * dim, kv = head / (n_head / c.n_kv_head);
     float mine[LANE_DIMS], acc[LANE_DIMS] = {0}, largest = -INFINITY, sum = 0;
 #pragma unroll
     for (int i = 0; i < LANE_DIMS; i++) mine[i] = lane + 32 * i < dim ? q[at + lane + 32 * i] : 0;
     for (int j = warp; j < n_key; j += PLAIN_WARPS) {
         float score = 0;
+        struct plain_row<CODES> key(c, false, kv, j), value(c, true, kv, j);
 #pragma unroll
         for (int i = 0; i < LANE_DIMS; i++)
-            if (lane + 32 * i < dim)
-                score += mine[i] * __bfloat162float(keys[(size_t)j * dim + lane + 32 * i]);
+            if (lane + 32 * i < dim) score += mine[i] * key[lane + 32 * i];
         score = warp_sum(score) / sqrtf((float)dim);
         float top = fmaxf(largest, score), keep = expf(largest - top), p = expf(score - top);
         sum = sum * keep + p;
         largest = top;
 #pragma unroll
         for (int i = 0; i < LANE_DIMS; i++)
-            if (lane + 32 * i < dim)
-                acc[i] =
-                    acc[i] * keep + p * __bfloat162float(values[(size_t)j * dim + lane + 32 * i]);
+            if (lane + 32 * i < dim) acc[i] = acc[i] * keep + p * value[lane + 32 * i];
     }
 #pragma unroll
     for (int i = 0; i < LANE_DIMS; i++) acc_of[warp][lane + 32 * i] = acc[i];
@@ -82,9 +128,9 @@ __global__ void attention_plain_kernel(float *out, const float *q, struct k_cach
 void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
                     const int32_t *pos, int n_token)
 {
-    attention_plain_kernel<<<dim3((unsigned)n_head, (unsigned)n_token), 32 * PLAIN_WARPS, 0,
-                             d->stream>>>(out, q, *c, n_head, pos);
-    cuda_check(d, cudaGetLastError(), "attention");
+    auto kernel = c->type == K_E4M3 ? attention_plain_kernel<true> : attention_plain_kernel<false>;
+    cuda_launch(d, "attention", kernel, dim3((unsigned)n_head, (unsigned)n_token), 32 * PLAIN_WARPS,
+                0, out, q, *c, n_head, pos);
 }
 
 // Many tokens
@@ -130,12 +176,63 @@ static __device__ __forceinline__ void load_keys(__nv_bfloat16 (*to)[MANY_KEYS *
     }
 }
 
-// Grid: tiles of MANY_ROWS query rows, the last ones first since they see most; kv heads.
+// Codes as they come, rows behind each other, and their scales.
+template <int DIM> struct code_block {
+    unsigned char code[2][MANY_KEYS * DIM], scale[2][MANY_KEYS];
+};
+
 template <int DIM>
+static __device__ __forceinline__ void
+load_codes(struct code_block<DIM> &to, const struct flash_job &j, size_t base, int first, int n_key)
+{
+    constexpr int pieces = DIM / 16;
+    for (int i = (int)threadIdx.x; i < MANY_KEYS * pieces; i += MANY_THREADS) {
+        size_t at = base + (size_t)min(first + i / pieces, n_key - 1) * DIM + i % pieces * 16;
+        copy_16(to.code[0] + i * 16, (const unsigned char *)j.cache.k + at);
+        copy_16(to.code[1] + i * 16, (const unsigned char *)j.cache.v + at);
+    }
+    int i = (int)threadIdx.x % (MANY_KEYS / K_SCALE_STEP) * K_SCALE_STEP;
+    if (threadIdx.x < 2 * MANY_KEYS / K_SCALE_STEP && first + i < n_key) {
+        bool is_value = threadIdx.x >= MANY_KEYS / K_SCALE_STEP;
+        copy_16(to.scale[is_value] + i, (is_value ? j.cache.v_scale : j.cache.k_scale) +
+                                            scales_before(j.cache, blockIdx.y) + first + i);
+    }
+}
+
+// n_key of the block's keys are there; the others are the last of them again.
+template <int DIM>
+static __device__ __forceinline__ void widen_block(__nv_bfloat16 (*to)[MANY_KEYS * DIM],
+                                                   const struct code_block<DIM> &from, int n_key)
+{
+    constexpr int pieces = DIM / 16;
+#pragma unroll
+    for (int which = 0; which < 2; which++)
+#pragma unroll 1
+        for (int i = (int)threadIdx.x; i < MANY_KEYS * pieces; i += MANY_THREADS) {
+            int row = i / pieces, piece = i % pieces;
+            unsigned out[8];
+            widen_codes(*(const uint4 *)(from.code[which] + i * 16),
+                        power_of(from.scale[which][min(row, n_key - 1)]), out);
+#pragma unroll
+            for (int k = 0; k < 2; k++)
+                *(uint4 *)piece_of<DIM>(to[which], row, 2 * piece + k) =
+                    make_uint4(out[4 * k], out[4 * k + 1], out[4 * k + 2], out[4 * k + 3]);
+        }
+}
+
+// Shared memory: MANY_STAGES blocks of keys and values in bf16; or one, and as many of codes.
+template <int DIM, bool CODES> constexpr size_t many_shared()
+{
+    size_t block = sizeof(__nv_bfloat16) * 2 * MANY_KEYS * DIM;
+    return CODES ? block + MANY_STAGES * sizeof(struct code_block<DIM>) : MANY_STAGES * block;
+}
+
+// Grid: tiles of MANY_ROWS query rows, the last ones first since they see most; kv heads.
+template <int DIM, bool CODES>
 __global__ void __launch_bounds__(MANY_THREADS, 1)
     attend_many_kernel(const __grid_constant__ struct flash_job j)
 {
-    extern __shared__ __align__(128) unsigned char raw[];
+    DYNAMIC_SHARED(raw);
     __nv_bfloat16(*ring)[2][MANY_KEYS * DIM] = (__nv_bfloat16(*)[2][MANY_KEYS * DIM]) raw;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4,
         kv = (int)blockIdx.y;
@@ -145,7 +242,11 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
     const int limit[2] = {pos + (mine + g) / group + 1, pos + (mine + g + 8) / group + 1};
     size_t base = (size_t)kv * j.cache.ctx_max * DIM;
     int n_block = (n_key + MANY_KEYS - 1) / MANY_KEYS;
-    load_keys<DIM>(ring[0], j, base, 0, n_key);
+    struct code_block<DIM> *codes = (struct code_block<DIM> *)ring[1];
+    if constexpr (CODES)
+        load_codes<DIM>(codes[0], j, base, 0, n_key);
+    else
+        load_keys<DIM>(ring[0], j, base, 0, n_key);
     copy_commit();
 
     unsigned q[DIM / 16][4];
@@ -163,12 +264,20 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
     struct query_rows<DIM> rows;
     rows_start(rows);
     for (int b = 0; b < n_block; b++) {
-        if (b + 1 < n_block)
-            load_keys<DIM>(ring[(b + 1) % MANY_STAGES], j, base, (b + 1) * MANY_KEYS, n_key);
+        int next = (b + 1) % MANY_STAGES;
+        if constexpr (CODES) {
+            if (b + 1 < n_block) load_codes<DIM>(codes[next], j, base, (b + 1) * MANY_KEYS, n_key);
+        } else {
+            if (b + 1 < n_block) load_keys<DIM>(ring[next], j, base, (b + 1) * MANY_KEYS, n_key);
+        }
         copy_commit();
         copy_wait<1>();
         __syncthreads();
-        __nv_bfloat16(*tile)[MANY_KEYS * DIM] = ring[b % MANY_STAGES];
+        __nv_bfloat16(*tile)[MANY_KEYS * DIM] = ring[CODES ? 0 : b % MANY_STAGES];
+        if constexpr (CODES) {
+            widen_block<DIM>(tile, codes[b % MANY_STAGES], n_key - b * MANY_KEYS);
+            __syncthreads();
+        }
 #pragma unroll
         for (int part = 0; part < MANY_KEYS / KEYS; part++) {
             float s[2][4] = {};
@@ -202,18 +311,18 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
     }
 }
 
-template <int DIM> static void launch_many(k_device *d, const struct flash_job *j)
+template <int DIM, bool CODES> static void launch_many(k_device *d, const struct flash_job *j)
 {
-    size_t shared = sizeof(__nv_bfloat16) * MANY_STAGES * 2 * MANY_KEYS * DIM;
+    constexpr size_t shared = many_shared<DIM, CODES>();
+    void (*kernel)(struct flash_job) = attend_many_kernel<DIM, CODES>;
     int n_row = j->n_token * (j->n_head / j->cache.n_kv_head);
     cuda_check(d,
-               cudaFuncSetAttribute(attend_many_kernel<DIM>,
+               cudaFuncSetAttribute((const void *)kernel,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
                "shared memory of attention");
-    attend_many_kernel<DIM>
-        <<<dim3((unsigned)(n_row + MANY_ROWS - 1) / MANY_ROWS, (unsigned)j->cache.n_kv_head),
-           MANY_THREADS, shared, d->stream>>>(*j);
-    cuda_check(d, cudaGetLastError(), "attention of many tokens");
+    cuda_launch(d, "attention of many tokens", kernel,
+                dim3((unsigned)(n_row + MANY_ROWS - 1) / MANY_ROWS, (unsigned)j->cache.n_kv_head),
+                MANY_THREADS, shared, *j);
 }
 
 // q is already normed and turned, the cache written.
@@ -221,9 +330,10 @@ void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_to
 {
     struct flash_job j = {at->q,      *at->cache, at->pos,
                           at->n_head, n_token,    {{a->hi[0], a->hi[1]}, {}}};
+    bool codes = at->cache->type == K_E4M3;
     a->form = FORM_SHORT, a->n_sum = 0, a->q_form = Q_NONE;
     if (at->cache->head_dim == 64)
-        launch_many<64>(d, &j);
+        (codes ? launch_many<64, true> : launch_many<64, false>)(d, &j);
     else
-        launch_many<128>(d, &j);
+        (codes ? launch_many<128, true> : launch_many<128, false>)(d, &j);
 }

@@ -36,6 +36,17 @@ size_t k_block_bytes(const struct k_matrix *w)
     }
 }
 
+size_t k_cache_bytes(const struct k_cache *c)
+{
+    return (size_t)c->n_kv_head * (size_t)c->ctx_max * k_row_bytes(c->type, c->head_dim);
+}
+
+size_t k_scale_bytes(const struct k_cache *c)
+{
+    size_t n = ((size_t)c->ctx_max + K_SCALE_STEP - 1) / K_SCALE_STEP * K_SCALE_STEP;
+    return c->type == K_E4M3 ? (size_t)c->n_kv_head * n : 0;
+}
+
 const struct k_ops *k_ops_find(const char *name)
 {
     static const struct k_ops *const all[] = {&k_cpu, &k_ref, &k_cpu_avx2, &k_cpu_plain,
@@ -64,6 +75,14 @@ bool k_ops_known(const char *name, err *e)
         err_set(e, ERR_USAGE,
                 "backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found \"%s\"", name);
     return false;
+}
+
+int k_kv_type(const struct k_ops *ops, const char *name, enum k_type *type, err *e)
+{
+    *type = name && !strcmp(name, "fp8") ? K_E4M3 : ops->kv_type;
+    if (!name || *type == K_E4M3 || !strcmp(name, k_type_name(*type))) return 0;
+    return err_set(e, ERR_USAGE, "kv: backend %s has %s and fp8, found \"%s\"", ops->name,
+                   k_type_name(*type), name);
 }
 
 uint64_t k_memory_available(void)

@@ -56,12 +56,27 @@ struct k_product {
     bool add;
 };
 
-// Keys and values of one layer: [n_kv_head, ctx_max, head_dim] of the table's kv_type, so that one
-// head's history is one contiguous run.
+// Keys and values of one layer: [n_kv_head, ctx_max, head_dim] of the table's kv_type or of K_E4M3,
+// so that one head's history is one contiguous run.
+//
+// A row of K_E4M3, the key or value of one head at one position, is codes times 2^(scale - 127),
+// the smallest such power (scale at least 1) with which no code need exceed 448. A power of two
+// leaves nothing to be gained: codes are floating point, as near to their values with any scale,
+// and what is stored and read has no second rounding, so that it is the same bits everywhere. A row
+// with a NaN or an infinity is NaN throughout.
 struct k_cache {
+    enum k_type type;
     void *k, *v;
+    unsigned char *k_scale, *v_scale; // K_E4M3: [n_kv_head, ctx_max rounded up to K_SCALE_STEP]
     int n_kv_head, head_dim, ctx_max;
 };
+
+enum { K_SCALE_STEP = 16 }; // a multiple of this many scales can be copied at once
+
+// Bytes of a cache's keys, or of its values, and of the scales of either (0 but for K_E4M3), whose
+// pointers are not looked at.
+size_t k_cache_bytes(const struct k_cache *c);
+size_t k_scale_bytes(const struct k_cache *c);
 
 enum { K_STAGES = 16 };
 
@@ -136,9 +151,9 @@ enum { K_SAMPLE_MAX = 1 << 22 }; // logits in a row
 
 struct k_ops {
     const char *name;
-    enum k_type kv_type;
-    int batch_max;   // tokens in one call, at most
-    bool reads_host; // operations read the host's memory as it is
+    enum k_type kv_type; // of a cache that is asked for nothing else
+    int batch_max;       // tokens in one call, at most
+    bool reads_host;     // operations read the host's memory as it is
 
     k_device *(*open)(int n_thread, err *e); // n_thread 0: one per CPU this process may use
     void (*close)(k_device *d);
@@ -252,6 +267,9 @@ uint64_t k_memory_available(void);
 // unknown
 const struct k_ops *k_ops_find(const char *name);
 bool k_ops_known(const char *name, err *e); // else the error says which there are
+
+// The type of a cache by its name: "fp8", or the short name of the table's kv_type; NULL: that.
+int k_kv_type(const struct k_ops *ops, const char *name, enum k_type *type, err *e);
 
 #ifdef __cplusplus
 }

@@ -106,6 +106,14 @@ static inline uint8_t f32_to_e2m1(float x)
     return (uint8_t)(code | (signbit(x) ? 8 : 0));
 }
 
+// The scale (e8m0) of a row of e4m3 codes, as kernels.h describes it, from the bits of the largest
+// |x|, which is finite: a number above 1.75 x 2^n takes the power of the next binade.
+static inline uint8_t e4m3_row_scale(uint32_t largest)
+{
+    int scale = (int)((largest + 0x1fffff) >> 23) - 8;
+    return (uint8_t)(scale < 1 ? 1 : scale);
+}
+
 // Word i of an endless random sequence: any word can be had without those before it.
 static inline uint64_t k_random_word(uint64_t seed, uint64_t i)
 {

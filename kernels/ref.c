@@ -188,6 +188,32 @@ static void ref_rope(k_device *d, float *x, const float *table, int n_token, int
             }
 }
 
+enum { CODE_NAN = 0x7f, SCALE_ONE = 127, SCALE_MIN = 1 };
+
+// A row of a K_E4M3 cache; returns its scale.
+static uint8_t store_codes(uint8_t *codes, const float *x, size_t n)
+{
+    double largest = 0;
+    bool is_finite = true;
+    int scale = SCALE_MIN;
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+        is_finite &= isfinite(x[i]) != 0;
+    }
+    if (!is_finite) {
+        memset(codes, CODE_NAN, n);
+        return SCALE_ONE;
+    }
+    while (ldexp((double)E4M3_LARGEST, scale - SCALE_ONE) < largest) scale++;
+    for (size_t i = 0; i < n; i++) codes[i] = f32_to_e4m3(ldexpf(x[i], SCALE_ONE - scale));
+    return (uint8_t)scale;
+}
+
+static size_t scale_place(const struct k_cache *c, size_t head, size_t pos)
+{
+    return k_scale_bytes(c) / (size_t)c->n_kv_head * head + pos;
+}
+
 static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                          const int32_t *pos, int n_token)
 {
@@ -195,11 +221,44 @@ static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, c
     size_t dim = (size_t)c->head_dim;
     for (size_t t = 0; t < (size_t)n_token; t++)
         for (size_t h = 0; h < (size_t)c->n_kv_head; h++) {
-            size_t to = (h * (size_t)c->ctx_max + (size_t)*pos + t) * dim;
-            size_t from = (t * (size_t)c->n_kv_head + h) * dim;
-            memcpy((float *)c->k + to, k + from, dim * sizeof *k);
-            memcpy((float *)c->v + to, v + from, dim * sizeof *v);
+            size_t at = (size_t)*pos + t, to = (h * (size_t)c->ctx_max + at) * dim;
+            size_t from = (t * (size_t)c->n_kv_head + h) * dim, scale = scale_place(c, h, at);
+            if (c->type == K_E4M3) {
+                c->k_scale[scale] = store_codes((uint8_t *)c->k + to, k + from, dim);
+                c->v_scale[scale] = store_codes((uint8_t *)c->v + to, v + from, dim);
+            } else {
+                memcpy((float *)c->k + to, k + from, dim * sizeof *k);
+                memcpy((float *)c->v + to, v + from, dim * sizeof *v);
+            }
         }
+}
+
+// The rows of one head's keys, or values.
+struct rows {
+    const k_device *d;
+    const void *data;
+    const uint8_t *scale; // or NULL: f32
+    size_t dim;
+};
+
+static struct rows rows_of(const k_device *d, const struct k_cache *c, bool values, size_t head)
+{
+    const uint8_t *scale = values ? c->v_scale : c->k_scale;
+    size_t at = head * (size_t)c->ctx_max * k_row_bytes(c->type, c->head_dim);
+    return (struct rows){.d = d,
+                         .data = (const char *)(values ? c->v : c->k) + at,
+                         .scale = c->type == K_E4M3 ? scale + scale_place(c, head, 0) : NULL,
+                         .dim = (size_t)c->head_dim};
+}
+
+// Row j, or its values in `room`.
+static const float *row_at(const struct rows *r, int j, float room[K_HEAD_DIM_MAX])
+{
+    size_t at = (size_t)j * r->dim;
+    if (!r->scale) return (const float *)r->data + at;
+    for (size_t i = 0; i < r->dim; i++)
+        room[i] = ldexpf(r->d->e4m3[((const uint8_t *)r->data)[at + i]], r->scale[j] - SCALE_ONE);
+    return room;
 }
 
 static double score(const float *q, const float *k, int head_dim)
@@ -211,14 +270,16 @@ static double score(const float *q, const float *k, int head_dim)
 
 // One query against the n_key keys it may see. Scores are computed twice, first for their largest,
 // so that no buffer of the context's length is needed.
-static void attend(float *out, const float *q, const float *k, const float *v, int head_dim,
-                   int n_key)
+static void attend(float *out, const float *q, const struct rows *k, const struct rows *v,
+                   int head_dim, int n_key)
 {
+    float room[K_HEAD_DIM_MAX];
     double sum = 0, largest = -INFINITY, acc[K_HEAD_DIM_MAX] = {0};
-    for (int j = 0; j < n_key; j++) largest = fmax(largest, score(q, k + j * head_dim, head_dim));
+    for (int j = 0; j < n_key; j++) largest = fmax(largest, score(q, row_at(k, j, room), head_dim));
     for (int j = 0; j < n_key; j++) {
-        double p = exp(score(q, k + j * head_dim, head_dim) - largest);
-        for (int i = 0; i < head_dim; i++) acc[i] += p * (double)v[j * head_dim + i];
+        double p = exp(score(q, row_at(k, j, room), head_dim) - largest);
+        const float *value = row_at(v, j, room);
+        for (int i = 0; i < head_dim; i++) acc[i] += p * (double)value[i];
         sum += p;
     }
     for (int i = 0; i < head_dim; i++) out[i] = (float)(acc[i] / sum);
@@ -227,14 +288,12 @@ static void attend(float *out, const float *q, const float *k, const float *v, i
 static void ref_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
                           int n_head, const int32_t *pos, int n_token)
 {
-    (void)d;
     int group = n_head / c->n_kv_head;
-    size_t head_bytes = (size_t)c->ctx_max * (size_t)c->head_dim;
     for (int t = 0; t < n_token; t++)
         for (int h = 0; h < n_head; h++, q += c->head_dim, out += c->head_dim) {
-            size_t at = (size_t)(h / group) * head_bytes;
-            attend(out, q, (const float *)c->k + at, (const float *)c->v + at, c->head_dim,
-                   *pos + t + 1);
+            struct rows k = rows_of(d, c, false, (size_t)(h / group)),
+                        v = rows_of(d, c, true, (size_t)(h / group));
+            attend(out, q, &k, &v, c->head_dim, *pos + t + 1);
         }
 }
 

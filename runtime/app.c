@@ -21,6 +21,9 @@ const struct option_row app_model_options[] = {
      "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
+    {"kv", OPTION_TEXT, "TYPE",
+     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
+     NULL},
     {0},
 };
 
@@ -34,6 +37,9 @@ const struct option_row app_agent_options[] = {
      "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
+    {"kv", OPTION_TEXT, "TYPE",
+     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
+     NULL},
     {"tools", OPTION_LIST, "DIR", "a folder of Lua tools, besides the shipped ones", NULL},
     {"allow", OPTION_LIST, "TOOL", "let a tool run without asking (`*`: all)", NULL},
     {"ask", OPTION_LIST, "TOOL", "ask before a tool runs", NULL},
@@ -109,7 +115,8 @@ static int open_engine(struct app *app, const struct command *c, err *e)
 {
     char *dir = paths_model(text_if(c, "model"), e);
     if (!dir) return -1;
-    struct engine_options o = {.model_dir = dir, .backend = text_if(c, "backend")};
+    struct engine_options o = {
+        .model_dir = dir, .backend = text_if(c, "backend"), .kv = text_if(c, "kv")};
     struct load_bar bar = {.start_us = clock_us()};
     if (isatty(STDERR_FILENO) && !c->json) o.watch = (struct load_watch){draw_load, &bar};
     long long threads = int_if(c, "threads"), ctx = int_if(c, "ctx");

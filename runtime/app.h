@@ -33,7 +33,7 @@ struct app {
 };
 
 // Options every verb that opens the app shares.
-extern const struct option_row app_model_options[]; // --model --backend --threads --ctx
+extern const struct option_row app_model_options[]; // --model --backend --threads --ctx --kv
 extern const struct option_row
     app_agent_options[];    // those, --store, tools, policy, sampling and limits
 #define APP_PLACE_OPTIONS 2 // the first rows of app_agent_options: where an agent works and is kept

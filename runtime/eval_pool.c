@@ -53,9 +53,10 @@ static int say(int fd, json_t *line)
 static json_t *about_model(const struct app *app)
 {
     const struct engine_info *i = engine_info(app->en);
-    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:i}", "architecture", i->architecture,
-                     "parameters", (json_int_t)i->n_parameter, "weights", i->weight_type, "backend",
-                     i->backend, "digest", i->digest, "context", i->ctx_max);
+    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:i}", "architecture", i->architecture,
+                     "parameters", (json_int_t)i->n_parameter, "weights", i->weight_type, "kv_type",
+                     k_type_name(i->plan.kv_type), "backend", i->backend, "digest", i->digest,
+                     "context", i->ctx_max);
 }
 
 static void set_option(struct command *c, const char *name, long long value)

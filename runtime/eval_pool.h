@@ -23,8 +23,8 @@ struct eval_pool {
     enum tool_choice choice; // of function-calling entries
     void (*on_result)(void *user, const struct eval_run *run);
     void *user;
-    json_t *model; // out: {architecture, parameters, weights, backend, digest, context}; owned by
-                   // the caller
+    json_t *model; // out: {architecture, parameters, weights, kv_type, backend, digest, context};
+                   // owned by the caller
 };
 
 // Runs all. 0, also when some failed; -1 and *e when no worker can run anything (a model that does

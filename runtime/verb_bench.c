@@ -45,6 +45,9 @@ static const struct option_row decode_options[] = {
     {"activations", OPTION_TEXT, "TYPE",
      "of a shape, many tokens: fp8 at fp8 weights, fp4 at nvfp4 weights, too, or 16bit", "fp8"},
     {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"kv", OPTION_TEXT, "TYPE",
+     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
+     NULL},
     {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
     {"prompt", OPTION_INT, "N", "tokens of prompt", "512"},
     {"decode", OPTION_INT, "N", "steps decoded behind it", "64"},
@@ -62,6 +65,7 @@ static int run_model_bench(struct command *c, struct decode_bench_options *o,
     o->weights = cli_text(c, "weights");
     o->activations = cli_text(c, "activations");
     o->backend = cli_text(c, "backend");
+    o->kv = cli_text(c, "kv");
     if (cli_text(c, "model") && o->shape)
         return err_set(e, ERR_USAGE, "--model and --shape exclude each other");
     if (in_range(c, "threads", 0, 1024, &o->n_thread, e) ||
@@ -84,16 +88,18 @@ static int bench_decode(struct command *c, err *e)
         return -1;
     if (c->json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
+            "s:f}",
             "model", o.shape ? o.shape : "directory", "backend", r.backend, "weight_type",
-            r.weight_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt, "decode_steps",
-            o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
+            r.weight_type, "kv_type", r.kv_type, "threads", r.n_thread, "prompt_tokens", o.n_prompt,
+            "decode_steps", o.n_decode, "rows", o.n_row, "parameters", (json_int_t)r.n_parameter,
             "weight_bytes_per_token", (json_int_t)r.weight_bytes_per_token, "prefill_tokens_per_s",
             r.prefill_tps, "decode_steps_per_s", r.decode_tps, "decode_spread", r.decode_spread,
             "between_steps_us", r.between_us, "read_gb_per_s", r.read_gbps, "ratio", r.ratio,
             "kv_bytes_per_token", r.kv_bytes_per_token, "full_ratio", r.full_ratio));
-    printf("%s, %s, %d threads, %.1f M parameters in %s\n", o.shape ? o.shape : "model directory",
-           r.backend, r.n_thread, (double)r.n_parameter / 1e6, r.weight_type);
+    printf("%s, %s, %d threads, %.1f M parameters in %s, keys and values in %s\n",
+           o.shape ? o.shape : "model directory", r.backend, r.n_thread,
+           (double)r.n_parameter / 1e6, r.weight_type, r.kv_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
     printf("  decode    %10.1f steps/s of %d token%s (%d steps, spread %.0f %%)\n", r.decode_tps,
            o.n_row, o.n_row == 1 ? "" : "s", o.n_decode, 100 * r.decode_spread);
@@ -125,6 +131,9 @@ static const struct option_row prefill_options[] = {
     {"activations", OPTION_TEXT, "TYPE",
      "of a shape: fp8 at fp8 weights, fp4 at nvfp4 weights, too, or 16bit", "fp8"},
     {"backend", OPTION_TEXT, "NAME", "cuda, cpu, or ref: the slow scalar reference", NULL},
+    {"kv", OPTION_TEXT, "TYPE",
+     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
+     NULL},
     {"threads", OPTION_INT, "N", "0: one per CPU", "0"},
     {"prompt", OPTION_INT, "N", "tokens of prompt", "2048"},
     {"repeat", OPTION_INT, "N", "repetitions; the median counts", "5"},
@@ -137,13 +146,13 @@ static int bench_prefill(struct command *c, err *e)
     struct decode_bench_result r;
     if (run_model_bench(c, &o, &r, e)) return -1;
     if (c->json)
-        return print_json(json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f}", "model",
+        return print_json(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:f}", "model",
                                     o.shape ? o.shape : "directory", "backend", r.backend,
-                                    "weight_type", r.weight_type, "threads", r.n_thread,
-                                    "prompt_tokens", o.n_prompt, "prefill_tokens_per_s",
+                                    "weight_type", r.weight_type, "kv_type", r.kv_type, "threads",
+                                    r.n_thread, "prompt_tokens", o.n_prompt, "prefill_tokens_per_s",
                                     r.prefill_tps, "tflop_per_s", r.prefill_tflops));
-    printf("%s, %s, %d threads, weights in %s\n", o.shape ? o.shape : "model directory", r.backend,
-           r.n_thread, r.weight_type);
+    printf("%s, %s, %d threads, weights in %s, keys and values in %s\n",
+           o.shape ? o.shape : "model directory", r.backend, r.n_thread, r.weight_type, r.kv_type);
     printf("  prefill   %10.1f tokens/s (%d tokens)\n", r.prefill_tps, o.n_prompt);
     printf("  products  %10.2f TFLOP/s, attention counted, the head not\n", r.prefill_tflops);
     return 0;

@@ -7,11 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct option_row info_options[] = {
+    {"backend", OPTION_TEXT, "NAME",
+     "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
+    {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
+    {"kv", OPTION_TEXT, "TYPE",
+     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
+     NULL},
+    {0},
+};
+
 static int info(struct command *c, err *e)
 {
+    long long ctx = cli_int(c, "ctx");
+    if (ctx < 0 || ctx > 1 << 20)
+        return err_set(e, ERR_USAGE, "--ctx: expected 0 to %d, found %lld", 1 << 20, ctx);
     char *dir = paths_model(c->n_arg ? c->args[0] : NULL, e);
     if (!dir) return -1;
-    struct engine_options o = {.model_dir = dir};
+    struct engine_options o = {.model_dir = dir,
+                               .backend = cli_text(c, "backend"),
+                               .ctx_max = (int)ctx,
+                               .kv = cli_text(c, "kv")};
     engine *en = engine_open(&o, e);
     if (!en) {
         free(dir);
@@ -26,19 +42,20 @@ static int info(struct command *c, err *e)
     bool calls = ch && chat_call_format(ch, &format, &why) == 0;
     char *plan = memory_plan_text(&i->plan);
     if (c->json) {
-        json_t *out = json_pack(
-            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
-            "s:s, s:b, s:b, s:{s:I, s:b, s:I, s:I, s:i, s:I, s:I}}",
-            "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type, "backend",
-            i->backend, "layers", i->n_layer, "dim", i->dim, "heads", i->n_head, "kv_heads",
-            i->n_kv_head, "head_dim", i->head_dim, "ffn_dim", i->ffn_dim, "vocabulary", i->n_vocab,
-            "context", i->ctx_max, "parameters", (json_int_t)i->n_parameter, "weight_bytes",
-            (json_int_t)i->weight_bytes, "weight_bytes_per_token",
-            (json_int_t)i->weight_bytes_per_token, "digest", i->digest, "chat", ch != NULL,
-            "tool_calls", calls, "plan", "weights", (json_int_t)i->plan.weights, "mapped",
-            i->plan.is_mapped, "cache", (json_int_t)i->plan.cache, "scratch",
-            (json_int_t)i->plan.scratch, "sessions", i->plan.n_session, "free",
-            (json_int_t)i->plan.free, "floor", (json_int_t)i->plan.floor);
+        json_t *out =
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+                      "s:s, s:b, s:b, s:{s:I, s:b, s:s, s:I, s:I, s:i, s:I, s:I}}",
+                      "dir", dir, "architecture", i->architecture, "weight_type", i->weight_type,
+                      "backend", i->backend, "layers", i->n_layer, "dim", i->dim, "heads",
+                      i->n_head, "kv_heads", i->n_kv_head, "head_dim", i->head_dim, "ffn_dim",
+                      i->ffn_dim, "vocabulary", i->n_vocab, "context", i->ctx_max, "parameters",
+                      (json_int_t)i->n_parameter, "weight_bytes", (json_int_t)i->weight_bytes,
+                      "weight_bytes_per_token", (json_int_t)i->weight_bytes_per_token, "digest",
+                      i->digest, "chat", ch != NULL, "tool_calls", calls, "plan", "weights",
+                      (json_int_t)i->plan.weights, "mapped", i->plan.is_mapped, "kv_type",
+                      k_type_name(i->plan.kv_type), "cache", (json_int_t)i->plan.cache, "scratch",
+                      (json_int_t)i->plan.scratch, "sessions", i->plan.n_session, "free",
+                      (json_int_t)i->plan.free, "floor", (json_int_t)i->plan.floor);
         json_dumpf(out, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(out);
@@ -73,6 +90,7 @@ const struct verb verb_model_info = {
     .name = "model info",
     .arguments = "[DIR]",
     .help = "what a model directory holds and how it would run",
+    .options = info_options,
     .args_max = 1,
     .run = info,
 };

@@ -179,6 +179,8 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
     decode llama-3.1-8b fp8 128 128 8
     decode llama-3.1-8b fp8 2048 64
     decode llama-3.1-8b fp8 32768 64
+    bench decode-llama-3.1-8b-fp8-32768-64-kv-fp8 decode --shape llama-3.1-8b --weights fp8 --prompt 32768 \
+        --decode 64 --kv fp8
     for weights in fp8 nvfp4; do decode qwen3-32b $weights 128 128; done
     decode llama-3.3-70b nvfp4 128 128
     for weights in fp8 nvfp4; do decode qwen3-30b-a3b $weights 128 128; done

@@ -40,6 +40,9 @@ expect 0 '"state": "done"' "$hearth" inspect --json 1
 expect 2 'there is no run 99' "$hearth" inspect 99
 expect 2 'there is no session 99' "$hearth" session show 99
 
+expect 0 '"kv_type": "fp8_e4m3"' "$hearth" model info --kv fp8 --json
+expect 0 'in fp8_e4m3 (context of 500 tokens' "$hearth" model info --kv fp8 --ctx 500
+expect 0 'keys and values in fp8_e4m3' "$hearth" bench prefill --kv fp8 --prompt 8 --repeat 1
 expect 0 '"peak_extra_host_bytes":' "$hearth" bench load --copy --backend cpu --repeat 1 --json
 expect 2 'maps weights and loads nothing' "$hearth" bench load --backend cpu
 expect 3 'No such file' "$hearth" bench load --model "$T" --copy --backend cpu

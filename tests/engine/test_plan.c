@@ -29,13 +29,13 @@ static struct k_ops counting_ops(void)
     return ops;
 }
 
-static void check_session(const char *architecture, int ctx)
+static uint64_t check_session(const char *architecture, int ctx, const char *kv)
 {
     err e = {0};
     struct tiny t = tiny_make(architecture, "BF16", 1);
     struct k_ops ops = counting_ops();
     struct memory_plan plan;
-    const struct model_need need = {.ctx_max = ctx, .ctx_default = 64, .n_session = 3};
+    const struct model_need need = {.ctx_max = ctx, .ctx_default = 64, .n_session = 3, .kv = kv};
     claimed_free = (uint64_t)1 << 30;
     tiny_write(&t);
     struct model *m = model_open_planned(t.dir, &ops, 1, &need, &plan, &e);
@@ -51,17 +51,26 @@ static void check_session(const char *architecture, int ctx)
     assert_int_equal(plan.ctx_max, ctx ? ctx : 64);
     assert_int_equal(plan.cache + plan.scratch, 3 * (taken + acts));
     assert_true(plan.is_mapped && plan.weights > 0);
+    char *text = memory_plan_text(&plan);
+    assert_non_null(strstr(text, kv ? " in fp8_e4m3 " : " in f32 "));
+    free(text);
     work_close(&w, m);
     model_close(m);
     tiny_free(&t);
+    return plan.cache;
 }
 
 static void test_says_what_is_taken(void **state)
 {
     (void)state;
-    check_session("Qwen3ForCausalLM", 0);
-    check_session("LlamaForCausalLM", 17);
-    check_session("Qwen3MoeForCausalLM", 33);
+    check_session("Qwen3ForCausalLM", 0, NULL);
+    check_session("LlamaForCausalLM", 17, NULL);
+    check_session("Qwen3MoeForCausalLM", 33, NULL);
+    check_session("LlamaForCausalLM", 17, "fp8");
+    // A byte for each value and one for each row, where there were four for each value.
+    uint64_t full = check_session("Qwen3ForCausalLM", 64, NULL),
+             small = check_session("Qwen3ForCausalLM", 64, "fp8");
+    assert_true(small > full / 4 && small < full / 3);
 }
 
 static void test_refuses(void **state)
@@ -99,6 +108,10 @@ static void test_refuses(void **state)
     m = model_open_planned(t.dir, &ops, 1, &need, &plan, &e);
     assert_non_null(m);
     model_close(m);
+
+    const struct model_need other = {.ctx_max = 50, .n_session = 1, .kv = "bf16"};
+    assert_null(model_open_planned(t.dir, &ops, 1, &other, &plan, &e));
+    assert_non_null(strstr(e.msg, "kv: backend ref has f32 and fp8, found \"bf16\""));
 
     const struct model_need too_long = {.ctx_max = 65, .n_session = 1};
     assert_null(model_open_planned(t.dir, &ops, 1, &too_long, &plan, &e));

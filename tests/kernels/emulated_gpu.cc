@@ -39,10 +39,9 @@ struct sync_state {
 struct block {
     struct fiber fibers[THREADS_MAX];
     int n, current;
-    unsigned id, n_block;
+    unsigned id, n_x, n_y; // of a grid of n_x by n_y
     ucontext_t scheduler;
-    void (*kernel)(void *);
-    void *argument;
+    const std::function<void()> *kernel;
     struct meeting warps[WARPS_MAX], barriers[BARRIERS];
     char slots[WARPS_MAX][2][32][64]; // what a warp exchanges, by generation modulo 2
     std::unordered_map<void *, struct sync_state> syncs;
@@ -61,9 +60,11 @@ static void fault(const char *what)
     abort();
 }
 
-const struct emulated_index threadIdx = {{[] { return (unsigned)here->current; }}},
-                            blockIdx = {{[] { return here->id; }}},
-                            gridDim = {{[] { return here->n_block; }}};
+const struct emulated_index threadIdx = {{[] { return (unsigned)here->current; }}, {}},
+                            blockIdx = {{[] { return here->id % here->n_x; }},
+                                        {[] { return here->id / here->n_x; }}},
+                            blockDim = {{[] { return (unsigned)here->n; }}, {}},
+                            gridDim = {{[] { return here->n_x; }}, {[] { return here->n_y; }}};
 
 unsigned char *emulated_shared()
 {
@@ -285,7 +286,7 @@ void emulated_copy_wait(int n)
 
 static void run_fiber()
 {
-    here->kernel(here->argument);
+    (*here->kernel)();
     here->fibers[here->current].done = true, here->idle = 0;
     yield();
 }
@@ -341,31 +342,25 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *ke
 // A kernel with one argument, which args[0] points to: its caller says how to call it.
 void (*emulated_call)(const void *kernel, void *argument);
 
-struct call {
-    const void *kernel;
-    void *argument;
-};
-
-static void call_kernel(void *p)
-{
-    struct call *c = (struct call *)p;
-    emulated_call(c->kernel, c->argument);
-}
-
-cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *kernel, void **args)
+void emulated_run(const cudaLaunchConfig_t *config, const std::function<void()> &thread)
 {
     std::vector<std::thread> threads;
-    struct call c = {kernel, args[0]};
     if (config->blockDim.x > THREADS_MAX || config->dynamicSmemBytes > EMULATED_SHARED) abort();
-    for (unsigned id = 0; id < config->gridDim.x; id++)
+    for (unsigned id = 0; id < config->gridDim.x * config->gridDim.y; id++)
         threads.emplace_back([&, id] {
             struct block *b = new block();
-            b->n = (int)config->blockDim.x, b->id = id, b->n_block = config->gridDim.x;
-            b->kernel = call_kernel, b->argument = &c, b->random = id * 977 + 13;
+            b->n = (int)config->blockDim.x, b->id = id, b->random = id * 977 + 13;
+            b->n_x = config->gridDim.x, b->n_y = config->gridDim.y;
+            b->kernel = &thread;
             run_block(b);
             delete b;
         });
     for (std::thread &t : threads) t.join();
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *kernel, void **args)
+{
+    emulated_run(config, [=] { emulated_call(kernel, args[0]); });
     return cudaSuccess;
 }
 

@@ -16,6 +16,7 @@
 
 #include "kernels/cuda_maps.h"
 
+#include <functional>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -42,9 +43,21 @@ struct emulated_axis {
 };
 
 struct emulated_index {
-    struct emulated_axis x;
+    struct emulated_axis x, y; // of a grid, two; of a block, one
 };
-extern const struct emulated_index threadIdx, blockIdx, gridDim;
+extern const struct emulated_index threadIdx, blockIdx, blockDim, gridDim;
+
+// Runs `thread` as every thread of a grid.
+void emulated_run(const cudaLaunchConfig_t *config, const std::function<void()> &thread);
+
+// What cudaLaunchKernelEx does, for files that launch kernels of several arguments.
+template <typename... Formal>
+static inline cudaError_t emulated_launch(const cudaLaunchConfig_t *config,
+                                          void (*kernel)(Formal...), Formal... args)
+{
+    emulated_run(config, [=] { kernel(args...); });
+    return cudaSuccess;
+}
 
 enum { EMULATED_SHARED = 227 << 10 };
 unsigned char *emulated_shared();

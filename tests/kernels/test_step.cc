@@ -4,10 +4,14 @@
 // are compared with plain loops in double precision. Weights of every form, shapes that no number
 // of multiprocessors divides, every number of tokens that the kernel treats differently.
 //
-// With up to 4 tokens activations keep 16 (bf16) or 22 bits, with more of them 8 or 11.
+// With up to 4 tokens activations keep 16 (bf16) or 22 bits, with more of them 8 or 11. Where keys
+// and values are kept in e4m3 such a bit may decide for the next code.
 #define HEARTH_EMULATED
 #include "kernels/cuda_step.cu"
 
+#include "cache_rows.h"
+
+#include <algorithm>
 #include <random>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,6 +125,7 @@ struct shape {
     int n_token, n_sm, dim, ffn, n_head, n_kv_head, head_dim, pos;
     bool mixes;
     int n_layer;
+    bool codes; // keys and values are kept in e4m3
 };
 
 enum { N_EXPERT = 9, N_USED = 3 };
@@ -179,11 +184,6 @@ static void prepare(double *h, int dim, const float *gain, const float *rope)
     }
 }
 
-static double as_bf16(double x)
-{
-    return (double)bf16_value(bf16_bits((float)x));
-}
-
 // A layer's cache, of which `pos` rows are there, and the same in double.
 struct history {
     struct k_cache cache;
@@ -198,13 +198,13 @@ static numbers attention(const struct shape &s, struct history &h, numbers q, nu
     numbers out(q.size());
     for (int t = 0; t < s.n_token; t++)
         for (int kv = 0; kv < s.n_kv_head; kv++) {
+            size_t row = (size_t)(kv * ctx + s.pos + t), to = row * (size_t)dim;
             double *key = &k[(size_t)((t * s.n_kv_head + kv) * dim)];
-            size_t to = (size_t)((kv * ctx + s.pos + t) * dim);
             prepare(key, dim, k_norm, rope + t * dim);
-            for (size_t i = 0; i < (size_t)dim; i++) {
-                h.k[to + i] = as_bf16(key[i]);
-                h.v[to + i] = as_bf16(v[(size_t)((t * s.n_kv_head + kv) * dim) + i]);
-            }
+            std::copy_n(key, dim, &h.k[to]);
+            std::copy_n(&v[(size_t)((t * s.n_kv_head + kv) * dim)], dim, &h.v[to]);
+            keep(&h.k[to], h.cache, false, false, row);
+            keep(&h.v[to], h.cache, true, false, row);
         }
     for (int t = 0; t < s.n_token; t++)
         for (int head = 0; head < s.n_head; head++) {
@@ -285,14 +285,28 @@ static struct history *history_of(arena &a, const struct shape &s)
 {
     struct history *h = new history();
     int ctx = s.pos + s.n_token + 5;
-    size_t n = (size_t)(s.n_kv_head * ctx * s.head_dim);
-    uint16_t *k = a.many<uint16_t>(n), *v = a.many<uint16_t>(n);
-    h->cache = {k, v, s.n_kv_head, s.head_dim, ctx};
+    size_t n_row = (size_t)(s.n_kv_head * ctx), dim = (size_t)s.head_dim, n = n_row * dim;
+    h->cache = {s.codes ? K_E4M3 : K_BF16,
+                a.bytes(2 * n),
+                a.bytes(2 * n),
+                nullptr,
+                nullptr,
+                s.n_kv_head,
+                s.head_dim,
+                ctx};
+    h->cache.k_scale = a.many<unsigned char>(scale_place(h->cache, n_row));
+    h->cache.v_scale = a.many<unsigned char>(scale_place(h->cache, n_row));
     h->k.resize(n), h->v.resize(n);
-    for (size_t i = 0; i < n; i++) {
-        if (i / (size_t)s.head_dim % (size_t)ctx >= (size_t)s.pos) continue;
-        k[i] = bf16_bits(a.normal()), v[i] = bf16_bits(a.normal());
-        h->k[i] = (double)bf16_value(k[i]), h->v[i] = (double)bf16_value(v[i]);
+    for (size_t row = 0; row < n_row; row++) {
+        if (row % (size_t)ctx >= (size_t)s.pos) continue;
+        // Codes of rows of all sizes; a few are zero.
+        float size = s.codes && row % 5 == 0 ? a.between(0, 4) : 1;
+        for (size_t i = row * dim; i < (row + 1) * dim; i++) {
+            h->k[i] = (double)(a.normal() * fminf(size, 1));
+            h->v[i] = (double)a.normal() * (row % 7 == 3 && s.codes ? 0 : (double)(size * size));
+        }
+        keep(&h->k[row * dim], h->cache, false, true, row);
+        keep(&h->v[row * dim], h->cache, true, true, row);
     }
     return h;
 }
@@ -407,16 +421,16 @@ static double error_of(int form, const struct shape &s, bool small)
     }
     // The cache's new rows, which later steps read.
     for (struct history *h : histories) {
-        const uint16_t *rows[] = {(const uint16_t *)h->cache.k, (const uint16_t *)h->cache.v};
+        size_t dim = (size_t)s.head_dim;
         for (size_t i = 0; i < h->k.size(); i++) {
-            int row = (int)(i / (size_t)s.head_dim) % h->cache.ctx_max;
-            if (row < s.pos || row >= s.pos + s.n_token) continue;
+            int pos = (int)(i / dim) % h->cache.ctx_max;
+            if (pos < s.pos || pos >= s.pos + s.n_token) continue;
             for (int which = 0; which < 2; which++) {
-                double want = which ? h->v[i] : h->k[i];
-                double error = fabs((double)bf16_value(rows[which][i]) - want) - fabs(want) / 64;
+                double want = which ? h->v[i] : h->k[i],
+                       found = cached(h->cache, which, i / dim, i % dim),
+                       error = fabs(found - want) - fabs(want) / (s.codes ? 7 : 64);
                 if (error > (s.n_token > 4 ? 0.1 : 0.01) || error != error)
-                    fail_msg("row %d of the cache: %g instead of %g", row,
-                             (double)bf16_value(rows[which][i]), want);
+                    fail_msg("row %d of the cache: %g instead of %g", pos, found, want);
             }
         }
         delete h;
@@ -432,9 +446,10 @@ static void check(int form, const struct shape &s)
 #else
     bool small = false;
 #endif
-    double limit = s.n_token > 4 ? 3e-2 : 1e-3, error = error_of(form, s, small);
-    printf("form %d, %d tokens at %d, %d blocks, %s: %.1e\n", form, s.n_token, s.pos, s.n_sm,
-           s.mixes ? "experts" : "dense", error);
+    double limit = (s.n_token > 4 ? 3e-2 : 1e-3) * (s.codes ? 4 : 1),
+           error = error_of(form, s, small);
+    printf("form %d, %d tokens at %d, %d blocks, %s%s: %.1e\n", form, s.n_token, s.pos, s.n_sm,
+           s.mixes ? "experts" : "dense", s.codes ? ", cache in e4m3" : "", error);
     if (!(error <= limit)) fail_msg("off by %g of the root mean square, limit %g", error, limit);
 }
 
@@ -444,19 +459,32 @@ template <int FORM> static void test_form(void **)
     constexpr int step = FORM == W_MXFP4 ? 512 : is_fp4 ? 256 : 128; // columns that it takes
     constexpr int other = is_fp4 ? 128 : 64;                         // a head's
     const struct shape shapes[] = {
-        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3},
-        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1},
-        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3},
-        {4, 2, step, step, 8, 2, 128, 5, true, 1},
-        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1}, // warps with 5 units
-        {3, 2, step, step, 4, 1, 128, 290, false, 2},                      // a context in two parts
-        {7, 3, step, step, 8, 2, 64, 50, true, 1},
+        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false},
+        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false},
+        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false},
+        {4, 2, step, step, 8, 2, 128, 5, true, 1, false},
+        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1,
+         false},                                             // warps with 5 units
+        {3, 2, step, step, 4, 1, 128, 290, false, 2, false}, // a context in two parts
+        {7, 3, step, step, 8, 2, 64, 50, true, 1, false},
     };
+    const struct shape of_codes[] = {
+        {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true},
+        {8, 3, step, step, 8, 4, 64, 21, false, 1, true},
+        {1, 2, step, step, 4, 1, 128, 700, false, 1, true}, // takers with several tiles
+        {4, 2, step, step, 20, 2, 64, 600, true, 1, true},
+        {1, 2, step, step, 4, 1, 64, 0, false, 1, true},
+        {5, 2, step, step, 16, 2, 128, 290, false, 1, true},
+    };
+    constexpr int n_codes = sizeof of_codes / sizeof *of_codes;
 #ifdef HEARTH_EMULATED_SMALL
     int n = FORM == W_NVFP4 ? 3 : FORM == W_E4M3 ? 1 : 0;
+    int n_of_codes = FORM == W_E4M3 ? n_codes : 0;
 #else
     int n = FORM == W_NVFP4 ? sizeof shapes / sizeof *shapes : FORM == W_E4M3 ? 3 : 1;
+    int n_of_codes = FORM == W_E4M3 ? n_codes : FORM == W_MXFP4;
 #endif
+    for (int i = 0; i < n_of_codes; i++) check(FORM, of_codes[i]);
     for (int i = 0; i < n; i++) check(FORM, shapes[i]);
 }
 
