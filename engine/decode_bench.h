@@ -11,8 +11,8 @@ struct decode_bench_options {
     const char *weights;   // "fp8" (NULL: this), "bf16", "nvfp4" or "mxfp4"; without model_dir only
     const char *head;      // the same for the output head; NULL: bf16, fp8 with nvfp4 and mxfp4
     const char
-        *activations;         // of many tokens, where the backend can: "fp8" at FP8 weights (NULL:
-                              // this), "fp4" at NVFP4 weights, too, or "16bit"; without model_dir only
+        *activations; // of many tokens, where the backend can: "fp8" at FP8 weights (NULL:
+                      // this), "fp4" at NVFP4 weights, too, or "16bit"; without model_dir only
     const char *backend, *kv; // as engine_options
     int n_thread;             // 0: one per CPU
     int n_prompt, n_decode;   // tokens, the first at least 1; 0 decoded: prefill alone

@@ -205,19 +205,6 @@ static __device__ __forceinline__ void load_tile(__nv_bfloat16 *to, const void *
     copy_commit();
 }
 
-// Brings a tile's keys and values into the second-level cache: what comes from memory waits behind
-// the weights.
-template <int DIM>
-static __device__ __forceinline__ void bring_tile_near(const struct k_cache &c, size_t base,
-                                                       int tile, int n_key, int lane)
-{
-    constexpr int lines = DIM * (int)sizeof(__nv_bfloat16) / 128; // of a row
-    if (lane >= KEYS * lines) return;
-    size_t at = base + (size_t)min(tile * KEYS + lane / lines, n_key - 1) * DIM + lane % lines * 64;
-    bring_line_near((const __nv_bfloat16 *)c.k + at);
-    bring_line_near((const __nv_bfloat16 *)c.v + at);
-}
-
 // The scores of a tile: key `first + i` is seen by a row whose limit exceeds it.
 template <int DIM>
 static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shared<DIM> &sh,
@@ -610,8 +597,6 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
     if (!is_codes && a.exists && warp < TAKERS && a.first < a.end) {
         load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
         load_tile<DIM>(sh.ring[warp][1], j.cache.v, a.base, a.first, a.pos, lane);
-        if (a.first + TAKERS < a.end)
-            bring_tile_near<DIM>(j.cache, a.base, a.first + TAKERS, a.pos, lane);
     }
     // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
     if (!is_codes && a.part == a.n_part - 1)
