@@ -254,7 +254,7 @@ enum { NO_TAG = 2 };
 
 static __device__ __forceinline__ uint16_t tagged(uint16_t bits, unsigned tag)
 {
-    return (uint16_t)((bits & ~1u) | tag);
+    return tag == NO_TAG ? bits : (uint16_t)((bits & ~1u) | tag);
 }
 
 static __device__ __forceinline__ float tagged(float x, unsigned tag)
@@ -289,7 +289,7 @@ static __device__ __forceinline__ void write_pair(const struct short_out &o, siz
 static __device__ __forceinline__ void write_tagged_two(const struct short_out &o, size_t at,
                                                         float x, float y, unsigned tag)
 {
-    const unsigned both = 0x00010001u, tags = tag * both;
+    const unsigned both = tag == NO_TAG ? 0 : 0x00010001u, tags = tag * both;
     float2 scaled = make_float2(x * F16_UNIT, y * F16_UNIT);
     __nv_bfloat162 b = __floats2bfloat162_rn(x, y), b_rest;
     __half2 h = __floats2half2_rn(scaled.x, scaled.y), h_rest;

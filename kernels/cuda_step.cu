@@ -1959,6 +1959,15 @@ static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
            was.n_row == is.n_row && was.ending == is.ending;
 }
 
+// With more tokens than FEW has a number's high half is all that is read of it, and loses none of
+// its few bits to a tag: then blocks meet.
+static bool is_wide(const struct step_job &job)
+{
+    return (job.kind == JOB_PRODUCT  ? job.product.n_token
+            : job.kind == JOB_SCORES ? job.scores.n_token
+                                     : job.attend.n_token) > 4;
+}
+
 // Tags, and where blocks must meet.
 static void synchronise(std::vector<struct step_job> &jobs)
 {
@@ -1975,11 +1984,12 @@ static void synchronise(std::vector<struct step_job> &jobs)
                 if (waits) *r.want = w->tag;
             }
         const struct written *first = find(all, u.writes[0].at);
-        *u.leave = first ? first->tag ^ 1 : 0;
+        *u.leave = first && first->tag != NO_TAG ? first->tag ^ 1 : 0;
+        if (jobs.size() == 1 || is_wide(jobs[(size_t)i])) *u.leave = NO_TAG;
         for (struct written &w : u.writes) {
             struct written *was = find(all, w.at);
             w.tag = *u.leave, w.job = i;
-            w.in_turn = was && was->n == w.n && was->tag != w.tag;
+            w.in_turn = was && was->n == w.n && was->tag != w.tag && w.tag != NO_TAG;
             if (was)
                 *was = w;
             else
