@@ -355,6 +355,13 @@ static double error_of(int form, const struct shape &s, bool small)
         for (int i = 0; i < PIECES; i++) in->sums[t * PIECES + i] = (float)(sum / PIECES);
     }
 
+    // What every layer uses, as the engine has it.
+    float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
+    struct short_out room;
+    for (int i = 0; i < X_N_KIND; i++) {
+        room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+        room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+    }
     cuda_steps_record(d, &lists);
     for (int l = 0; l < s.n_layer; l++) {
         struct history *h = history_of(a, s);
@@ -385,12 +392,6 @@ static double error_of(int form, const struct shape &s, bool small)
         if (s.mixes) {
             struct k_experts *e = experts(d, a, form, s);
             struct k_mix mix = {e, x, nullptr, after, gain_next, 1e-5f};
-            float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
-            struct short_out room;
-            for (int i = 0; i < X_N_KIND; i++) {
-                room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
-                room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
-            }
             if (!cuda_step_mixes(e, s.n_token)) fail_msg("experts are not for few tokens");
             cuda_step_scores(d, next, e->router, scores, s.n_token);
             cuda_step_mix(d, next, &mix, scores, &room, s.n_token);
