@@ -1320,7 +1320,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
     constexpr bool keeps_x = !IS_SMALL;
-    constexpr bool turns = unit<FORM>::is_fp4;
+    constexpr bool turns = unit<FORM>::is_fp4 || MIX; // what has the larger code
     // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
     // are shorter than one.
     constexpr int n_chain = turns || scaled ? 1 : 2;
@@ -1891,7 +1891,7 @@ static void uses_of_product(struct job_uses &u, struct product_job *p)
     size_t n_token = (size_t)p->n_token, n_row = (size_t)p->part[0].n_row;
     u.leave = &p->leave;
     u.reads.push_back({p->hi, &p->want});
-    if (p->experts && p->ending == END_GATE) u.reads.push_back({p->scores, &p->want_scores});
+    if (p->experts && p->chooses) u.reads.push_back({p->scores, &p->want_scores});
     if (p->ending == END_GATE) {
         writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used : 1) * n_row);
         return;
