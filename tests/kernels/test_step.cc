@@ -126,7 +126,6 @@ struct shape {
     bool mixes;
     int n_layer;
     bool codes; // keys and values are kept in e4m3
-    bool alone; // each job is a list of its own
 };
 
 enum { N_EXPERT = 9, N_USED = 3 };
@@ -363,7 +362,7 @@ static double error_of(int form, const struct shape &s, bool small)
         room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
         room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
     }
-    if (!s.alone) cuda_steps_record(d, &lists);
+    cuda_steps_record(d, &lists);
     for (int l = 0; l < s.n_layer; l++) {
         struct history *h = history_of(a, s);
         int n_q = s.n_head * s.head_dim, n_kv = s.n_kv_head * s.head_dim;
@@ -461,24 +460,23 @@ template <int FORM> static void test_form(void **)
     constexpr int step = FORM == W_MXFP4 ? 512 : is_fp4 ? 256 : 128; // columns that it takes
     constexpr int other = is_fp4 ? 128 : 64;                         // a head's
     const struct shape shapes[] = {
-        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false, false},
-        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false, false},
-        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false, false},
-        {4, 2, step, step, 8, 2, 128, 5, true, 1, false, false},
-        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1, false,
-         false},                                                    // warps with 5 units
-        {3, 2, step, step, 4, 1, 128, 290, false, 2, false, false}, // a context in two parts
-        {7, 3, step, step, 8, 2, 64, 50, true, 1, false, false},
-        {1, 3, step, step, 8, 1, 128, 20, true, 2, false, true},
-        {1, 11, step, step, 8, 2, 128, 20, true, 3, false, false}, // more blocks than experts
+        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false},
+        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false},
+        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false},
+        {4, 2, step, step, 8, 2, 128, 5, true, 1, false},
+        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1,
+         false},                                             // warps with 5 units
+        {3, 2, step, step, 4, 1, 128, 290, false, 2, false}, // a context in two parts
+        {7, 3, step, step, 8, 2, 64, 50, true, 1, false},
+        {1, 11, step, step, 8, 2, 128, 20, true, 3, false}, // more blocks than experts
     };
     const struct shape of_codes[] = {
-        {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true, false},
-        {8, 3, step, step, 8, 4, 64, 21, false, 1, true, false},
-        {1, 2, step, step, 4, 1, 128, 700, false, 1, true, false}, // takers with several tiles
-        {4, 2, step, step, 20, 2, 64, 600, true, 1, true, false},
-        {1, 2, step, step, 4, 1, 64, 0, false, 1, true, false},
-        {5, 2, step, step, 16, 2, 128, 290, false, 1, true, false},
+        {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true},
+        {8, 3, step, step, 8, 4, 64, 21, false, 1, true},
+        {1, 2, step, step, 4, 1, 128, 700, false, 1, true}, // takers with several tiles
+        {4, 2, step, step, 20, 2, 64, 600, true, 1, true},
+        {1, 2, step, step, 4, 1, 64, 0, false, 1, true},
+        {5, 2, step, step, 16, 2, 128, 290, false, 1, true},
     };
     constexpr int n_codes = sizeof of_codes / sizeof *of_codes;
 #ifdef HEARTH_EMULATED_SMALL
