@@ -28,16 +28,20 @@
 // - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
 //   spilled (on sm_90a nothing but some words of kernels with experts): what comes back from local
 //   memory waits behind the weights, too.
-// - x stays in registers while the tiles of a group go by, but for FP4, which has too much of it.
+// - x stays in registers while the tiles of a group go by.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
 // block chooses for itself, and only then is the next weight known, so the warps that ask wait for
 // it. The experts that any token chose are one product: gate and up tile after tile, down side by
 // side, its columns being those of all of them. A token meets those that it chose only.
 //
-// Between two jobs all blocks meet. They can, because all of them are on the GPU at the same time:
-// there is one for each multiprocessor, each needs most of one, and what was launched before ends
-// without them.
+// A job waits for the numbers that it takes, not for other blocks: the lowest bit of each says
+// whether it has been written this time or last, since writers of a buffer give it 0 and 1 in turn
+// (synchronise). That is one way through the second-level cache where a fence, a counter and then
+// the numbers would be three. A list's first use of a buffer cannot tell, nor may numbers of few
+// bits lose one: there all blocks meet. They can, because all of them are on the GPU at the same
+// time: there is one for each multiprocessor, each needs most of one, and what was launched before
+// ends without them.
 //
 // Sums are added in an order that depends on the shape and the number of multiprocessors alone:
 // results repeat bit for bit.
