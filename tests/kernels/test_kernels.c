@@ -1312,7 +1312,7 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
     k_ref.download(x->ref_device, ref, *(float **)ref_act, n_q * sizeof *ref);
     float *fast = act_values(x, act, n_token, n_head * dim);
     // Values are of size 1; keys and values of this call's tokens are rounded to the cache's type.
-    for (size_t i = 0; i < n_q; i++) size[i] = 2;
+    for (size_t i = 0; i < n_q; i++) size[i] = fmaxf(2, fabsf(ref[i]));
     char what[128];
     snprintf(what, sizeof what,
              "%s attend in %s, group %zu, %zu kv heads of %zu, %zu tokens at %zu", x->fast->name,
