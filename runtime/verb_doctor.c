@@ -236,6 +236,7 @@ static void check_model(struct report *r, const struct command *c)
         check_products(r, cli_text(c, "model") ? en : NULL);
     } else {
         line(r, BROKEN, "model", "%s", e.msg);
+        if (!cli_text(c, "model")) check_products(r, NULL);
     }
     engine_close(en);
     free(dir);
