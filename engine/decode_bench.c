@@ -148,6 +148,10 @@ static int check_options(const struct decode_bench_options *o, err *e)
         strcmp(o->activations, "16bit"))
         return err_set(e, ERR_USAGE, "activations: expected fp8, fp4 or 16bit, found \"%s\"",
                        o->activations);
+    if (o->activations && !strcmp(o->activations, "fp4") &&
+        (!o->weights || strcmp(o->weights, "nvfp4")))
+        return err_set(e, ERR_USAGE, "activations: fp4 is for nvfp4 weights, found %s",
+                       o->weights ? o->weights : "fp8");
     if (o->n_prompt < 1 || o->n_decode < 0 || o->n_prompt > TOKENS_MAX || o->n_decode > TOKENS_MAX)
         return err_set(e, ERR_USAGE, "tokens: expected 1 to %d, found %d and %d", TOKENS_MAX,
                        o->n_prompt, o->n_decode);
