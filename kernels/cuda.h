@@ -5,14 +5,14 @@
 // tokens and columns (act_form), so that producer and reader agree without asking:
 //
 //   FORM_PAIR   few tokens: x * gain as the sum of two short numbers, hi + lo, so that tensor cores
-//               can take it and 16 bits (bf16) or 22 (f16) of it are left. The factor 1/rms of a
-//               norm is not in it: its writer leaves sums of squares behind, one per tile of rows,
-//               and the reader multiplies.
+//               can take it and 14 bits (bf16) or 20 (f16) of it are left, since a bit of each is a
+//               tag. The factor 1/rms of a norm is not in it: its writer leaves sums of squares
+//               behind, one per tile of rows, and the reader multiplies.
 //   FORM_SHORT  many tokens: hi alone, finished
 //   FORM_F32    shapes that the fast kernels do not take: f32, finished
 //
 // Short numbers are written both as bf16, for bf16 weights, and as f16, for the others. f16 is
-// scaled by 2^-4: up to 2^20 it holds, and down to 2^-21 of absolute error.
+// scaled by 2^-4: up to 2^20 it holds, and down to 2^-20 of absolute error.
 //
 // Operations for few tokens are jobs of a resident kernel (cuda_step.cu); all others are launches,
 // and before one of them is issued what is listed must be (cuda_steps_flush).

@@ -1338,8 +1338,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * X_RING, warp, lane);
     sums_load(sums, j, thread);
     if constexpr (MIX)
-        if (chooses) { // once x has been asked for: all the weights that follow are asked for at
-                       // once
+        if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) *calm = 0;
             run_choice(j, c, (float *)room, warp, lane);
             prefetch_ends(j, c, thread);

@@ -4,7 +4,7 @@
 // are compared with plain loops in double precision. Weights of every form, shapes that no number
 // of multiprocessors divides, every number of tokens that the kernel treats differently.
 //
-// With up to 4 tokens activations keep 16 (bf16) or 22 bits, with more of them 8 or 11. Where keys
+// With up to 4 tokens activations keep 14 (bf16) or 20 bits, with more of them 8 or 11. Where keys
 // and values are kept in e4m3 such a bit may decide for the next code.
 #define HEARTH_EMULATED
 #include "kernels/cuda_step.cu"
