@@ -290,27 +290,40 @@ template <int KIND> static __device__ __forceinline__ struct short_two split(flo
     return {hi, tagged_bits<KIND>(scaled - short_value<KIND>(hi), tag)};
 }
 
+// What is written of a number: hi of one kind, lo, too, or all of either kind.
+enum short_parts { SHORT_HI, SHORT_PAIR, SHORT_ALL };
+
 // Numbers of KIND are tagged; of the other kind nobody waits for them.
 template <int KIND>
 static __device__ __forceinline__ void write_tagged(const struct short_out &o, size_t at, float x,
-                                                    unsigned tag)
+                                                    unsigned tag, enum short_parts parts)
 {
     constexpr int other = X_BF16 + X_F16 - KIND;
-    struct short_two a = split<KIND>(x, tag), b = split<other>(x, NO_TAG);
+    struct short_two a = split<KIND>(x, tag);
     store_seen(o.hi[KIND] + at, a.hi);
+    if (parts == SHORT_HI) return;
     store_seen(o.lo[KIND] + at, a.lo);
+    if (parts == SHORT_PAIR) return;
+    struct short_two b = split<other>(x, NO_TAG);
     store_seen(o.hi[other] + at, b.hi);
     store_seen(o.lo[other] + at, b.lo);
 }
 
-// Places `at` (even) and the next.
+// The same of places `at` (even) and the next.
 template <int KIND>
 static __device__ __forceinline__ void write_tagged_two(const struct short_out &o, size_t at,
-                                                        float x, float y, unsigned tag)
+                                                        float x, float y, unsigned tag,
+                                                        enum short_parts parts)
 {
+    constexpr int other = X_BF16 + X_F16 - KIND;
     struct short_two a = split<KIND>(x, tag), b = split<KIND>(y, tag);
     store_seen((unsigned *)(o.hi[KIND] + at), a.hi | (unsigned)b.hi << 16);
+    if (parts == SHORT_HI) return;
     store_seen((unsigned *)(o.lo[KIND] + at), a.lo | (unsigned)b.lo << 16);
+    if (parts == SHORT_PAIR) return;
+    a = split<other>(x, NO_TAG), b = split<other>(y, NO_TAG);
+    store_seen((unsigned *)(o.hi[other] + at), a.hi | (unsigned)b.hi << 16);
+    store_seen((unsigned *)(o.lo[other] + at), a.lo | (unsigned)b.lo << 16);
 }
 
 static __device__ __forceinline__ void write_pair(const struct short_out &o, size_t at, float x)

@@ -51,6 +51,7 @@ struct attend_job {
     struct short_out out;       // [n_token, n_head, DIM]
     unsigned want, leave;       // tags of q, k and v, and of out
     bool tags_f16;              // which kind of out has tags
+    enum short_parts parts_out;
 };
 
 // The warps that attend meet among themselves: the others of their block wait at the next barrier.
@@ -245,8 +246,10 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
     int group = j.n_head / j.cache.n_kv_head, token = 0;
     for (; row >= group; row -= group) token++; // shorter than a division
     size_t at = (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c);
-    write_tagged_two<X_BF16>(j.out, at, y0, y1, j.tags_f16 ? (unsigned)NO_TAG : j.leave);
-    write_tagged_two<X_F16>(j.out, at, y0, y1, j.tags_f16 ? j.leave : (unsigned)NO_TAG);
+    if (j.tags_f16)
+        write_tagged_two<X_F16>(j.out, at, y0, y1, j.leave, j.parts_out);
+    else
+        write_tagged_two<X_BF16>(j.out, at, y0, y1, j.leave, j.parts_out);
 }
 
 // The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,
@@ -286,29 +289,25 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
         }
     }
     few_sync();
-    for (int i = thread; i < n_row * (DIM / 4); i += FEW_THREADS) {
-        int r = i / (DIM / 4), c = i % (DIM / 4) * 4;
-        float top = -INFINITY, y[4] = {}, sum = 0;
+    for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
+        int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
+        float top = -INFINITY, y0 = 0, y1 = 0, sum = 0;
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) top = fmaxf(top, sh.largest[w][r]);
         float from = top == -INFINITY ? 0 : top;
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) {
             float keep = exp2f(sh.largest[w][r] - from);
-            float4 v = *(float4 *)&acc[w][r][c];
-            y[0] += keep * v.x, y[1] += keep * v.y, y[2] += keep * v.z, y[3] += keep * v.w;
+            float2 v = *(float2 *)&acc[w][r][c];
+            y0 += keep * v.x, y1 += keep * v.y;
             sum += keep * sh.sum[w][r];
         }
         if (!part) {
-#pragma unroll
-            for (int k = 0; k < 4; k++) y[k] = __fdividef(y[k], sum);
-            write_out<DIM>(j, kv, row0 + r, c, y[0], y[1]);
-            write_out<DIM>(j, kv, row0 + r, c + 2, y[2], y[3]);
+            write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, sum), __fdividef(y1, sum));
             continue;
         }
-        float *to = part + r * (DIM + 2);
-        for (int k = 0; k < 4; k++) to[c + k] = y[k];
-        if (c == 0) to[DIM] = top, to[DIM + 1] = sum;
+        part[r * (DIM + 2) + c] = y0, part[r * (DIM + 2) + c + 1] = y1;
+        if (c == 0) part[r * (DIM + 2) + DIM] = top, part[r * (DIM + 2) + DIM + 1] = sum;
     }
 }
 

@@ -57,8 +57,9 @@
 enum {
     WARPS = 8, // that multiply
     THREADS = 32 * WARPS,
-    ASKERS = 2,            // warps that ask for weights: each for half of a tile's rows
-    BLOCK = THREADS + 128, // registers move between groups of four warps
+    ASKERS = 2,                // warps that ask for weights: each for half of a tile's rows
+    PREPARER = WARPS + ASKERS, // one that prepares what the others would wait for
+    BLOCK = THREADS + 128,     // registers move between groups of four warps
     // Of a thread that multiplies and of one that does not; a launch gives 168 to each.
     REGISTERS = 224,
     REGISTERS_OF_ASKERS = 56,
@@ -126,22 +127,21 @@ struct product_job {
     const float *scores;     // [n_token, n_expert]
     int n_expert, n_used;
     bool normalise;
-    bool chooses;   // else the job before has
-    unsigned phase; // choices of the list before this one, modulo 2
+    bool chooses;               // else the job before has
+    unsigned phase;             // choices of the list before this one, modulo 2
+    enum short_parts parts_out; // of next
     // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
     unsigned want, want_scores, leave;
 };
 
-// The scores of experts: a product of few rows, by all blocks.
+// The scores of experts: a product of few rows, by all blocks. A norm's factor is left to the
+// choice, since it changes no order.
 struct scores_job {
     const uint16_t *w; // bf16 [n_expert, n_col]
     const float *scale;
     int n_expert, n_col, n_token;
     struct short_out x; // both halves of the kind that the list's form wants
-    const float *sums;
-    int n_sum, norm_dim;
-    float eps;
-    float *out; // [n_token, n_expert]
+    float *out;         // [n_token, n_expert]
     unsigned want, leave;
 };
 
@@ -1006,93 +1006,145 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
             block[k] *= __ldg(from[k] + (unsigned)row[k] / 128 * across + column);
 }
 
-// Brings what the ends of this block's tiles will want (scales, bias, gain) near, one tile a
-// thread.
+// What one warp prepares for those that multiply, for whom code that runs once for a job is dear:
+// the factors 1 / rms of norms, and scales, bias and gain in the second-level cache.
+
 static __device__ __forceinline__ void prefetch_row(const float *p, int row)
 {
     if (p) bring_line_near(p + row);
 }
 
-template <bool MIX>
-static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
-                                                     const struct choice<MIX> &c, int thread)
+// A chosen expert's scales, which it has not been placed with yet.
+static __device__ __forceinline__ const float *
+chosen_scale(const struct product_job &j, const struct choice<true> &c, int u, int matrix)
 {
-    int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
-        row = first + thread * tile_rows(j);
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD))
-            for (int i = thread; first + i / c.n * 16 < end; i += THREADS)
-                prefetch_row(c.place[i % c.n].scale[EXPERT_DOWN], first + i / c.n * 16);
-    if (row >= end) return;
-    struct group g = group_of<MIX>(j, row, end);
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_GATE)) {
-            prefetch_row(c.place[g.u].scale[EXPERT_GATE], g.row);
-            prefetch_row(c.place[g.u].scale[EXPERT_UP], g.row);
-        }
-    prefetch_row(j.part[g.p].scale, g.row);
-    if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
-    prefetch_row(j.part[g.p].bias, g.row);
-    prefetch_row(j.gain, g.row);
+    int expert = (int)(c.place[u].maps - j.expert_maps) / EXPERT_MATRICES;
+    const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + matrix;
+    return (const float *)__ldg((const unsigned long long *)&w->scale);
 }
 
-// Every thread has a part of the sums of squares that the norm before left behind, every warp's
-// parts are summed, [warp][token], and whoever needs 1 / rms sums these.
-static_assert(SUMS_MAX <= 2 * THREADS, "a thread has two of a token's sums");
-
-template <int N, typename JOB>
-static __device__ __forceinline__ void sums_load(float (&v)[N][2], const JOB &j, int thread)
+template <bool MIX>
+static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
+                                                     const struct choice<MIX> &c, int lane)
 {
-#pragma unroll
-    for (int t = 0; t < N; t++) {
-        v[t][0] = v[t][1] = 0;
-        if (t >= j.n_token || !j.n_sum) continue;
-        const float *from = j.sums + t * j.n_sum + thread;
-        if (thread < j.n_sum) v[t][0] = load_seen(from);
-        if (thread + THREADS < j.n_sum) v[t][1] = load_seen(from + THREADS);
+    int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
+        in_tile = tile_rows(j);
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD))
+#pragma unroll 1
+            for (int i = lane; first + i / c.n * 16 < end; i += 32)
+                prefetch_row(chosen_scale(j, c, i % c.n, EXPERT_DOWN), first + i / c.n * 16);
+#pragma unroll 1
+    for (int row = first + lane * in_tile; row < end; row += 32 * in_tile) {
+        struct group g = group_of<MIX>(j, row, end);
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j, END_GATE)) {
+                prefetch_row(chosen_scale(j, c, g.u, EXPERT_GATE), g.row);
+                prefetch_row(chosen_scale(j, c, g.u, EXPERT_UP), g.row);
+            }
+        prefetch_row(j.part[g.p].scale, g.row);
+        if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
+        prefetch_row(j.part[g.p].bias, g.row);
+        prefetch_row(j.gain, g.row);
     }
 }
 
-// Until all of them are there.
-template <int N, typename JOB>
-static __device__ __forceinline__ void sums_settle(float (&v)[N][2], const JOB &j, int thread)
+// A norm before a job: its factor, 1 / rms of each token, comes from parts of sums of squares.
+struct norm_of_job {
+    const float *sums;
+    int n_sum, dim, n_token; // n_sum 0: there is no norm
+    float eps;
+    unsigned want;
+};
+
+static __device__ __forceinline__ struct norm_of_job norm_of(const struct product_job &j)
 {
+    return {j.sums, j.n_sum, j.norm_dim, j.n_token, j.eps, j.want};
+}
+
+// The factors of one job after another; full: they are there, empty: every warp has taken them.
+struct norm_shared {
+    struct stage_sync sync;
+    float factor[FEW_TOKENS];
+};
+
+// 1 / rms of a token, once all parts are there. They are read two at a time, and many at once.
+static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n, int token,
+                                                    int lane)
+{
+    constexpr int at_once = 6;
+    const float *from = n.sums + token * n.n_sum;
     struct patience p = {0, 0};
-    if (j.want == NO_TAG || !j.n_sum) return;
     for (;;) {
+        float sum = 0;
         bool missing = false;
+#pragma unroll 1
+        for (int first = 0; first < n.n_sum; first += 64 * at_once)
 #pragma unroll
-        for (int t = 0; t < N; t++) {
-            if (t >= j.n_token) break;
-            missing |= thread < j.n_sum && (__float_as_uint(v[t][0]) & 1) != j.want;
-            missing |= thread + THREADS < j.n_sum && (__float_as_uint(v[t][1]) & 1) != j.want;
-        }
-        if (!__any_sync(~0u, missing)) return;
-        sums_load(v, j, thread);
+            for (int k = 0; k < at_once; k++) {
+                int i = first + k * 64 + lane * 2;
+                if (i >= n.n_sum) continue;
+                float2 part = load_seen((const float2 *)(from + i));
+                unsigned wrong =
+                    (__float_as_uint(part.x) ^ n.want) | (__float_as_uint(part.y) ^ n.want);
+                missing |= n.want != NO_TAG && (wrong & 1);
+                sum += part.x + part.y;
+            }
+        if (!__any_sync(~0u, missing))
+            return rsqrtf(__fdividef(warp_sum(sum), (float)n.dim) + n.eps);
         be_patient(p);
     }
 }
 
-template <int N>
-static __device__ __forceinline__ void sums_leave(const float (&v)[N][2], int n_token, float *norm,
-                                                  int warp, int lane)
+static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
+                                                    struct norm_shared &norm, unsigned phase,
+                                                    struct step_sync *s, int lane)
 {
-#pragma unroll
-    for (int t = 0; t < N; t++) {
-        if (t >= n_token) break;
-        float sum = warp_sum(v[t][0] + v[t][1]);
-        if (lane == 0) norm[warp * FEW_TOKENS + t] = sum;
+    struct patience p = {0, 0};
+    while (lane == 0 && meeting && load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
+    __syncwarp();
+    float mine = 0; // of token `lane`
+#pragma unroll 1
+    for (int t = 0; t < n.n_token; t++) {
+        float factor = norm_factor(n, t, lane);
+        if (lane == t) mine = factor;
     }
+    sync_wait(&norm.sync.empty, phase ^ 1);
+    if (lane < n.n_token) norm.factor[lane] = mine;
+    __syncwarp();
+    if (lane == 0) sync_arrive(&norm.sync.full);
 }
 
-template <typename JOB>
-static __device__ __forceinline__ float norm_factor(const JOB &j, const float *norm, int token)
+// Scales and the like are brought near a job ahead, those of experts once they are chosen. The
+// factors of many tokens are more than one warp makes in time: there every warp makes one.
+template <int MODE, bool MIX>
+static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
+                                    struct norm_shared &norm, struct choice<MIX> &c, int lane)
 {
-    float sum = 0;
-    if (!j.n_sum) return 1;
-#pragma unroll
-    for (int w = 0; w < WARPS; w++) sum += norm[w * FEW_TOKENS + token];
-    return rsqrtf(__fdividef(sum, (float)j.norm_dim) + j.eps);
+    unsigned n_norm = 0;
+    early_wait();
+#pragma unroll 1
+    for (int i = -1; i < n_job; i++) {
+        struct norm_of_job n = {};
+        bool chooses = false;
+        if (i >= 0 && jobs[i].kind == JOB_PRODUCT) {
+            n = norm_of(jobs[i].product);
+            chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
+        }
+        if (n.n_sum && MODE != WIDE)
+            deliver_norm(n, jobs[i].meeting, norm, n_norm++ & 1, sync, lane);
+        if constexpr (MIX)
+            if (chooses) sync_wait(&c.sync.full, jobs[i].product.phase);
+#pragma unroll 1
+        for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
+            if (jobs[k].kind != JOB_PRODUCT) continue;
+            const struct product_job &j = jobs[k].product;
+            if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
+        }
+        __syncwarp();
+        if constexpr (MIX)
+            if (chooses && lane == 0) sync_arrive(&c.sync.empty);
+    }
 }
 
 // Where sums of a tile meet: [warp][tile][row][token].
@@ -1196,15 +1248,6 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     return x;
 }
 
-// What all sums of a job's token are multiplied with.
-template <int FORM, int MODE>
-static __device__ __forceinline__ float factor_of(const struct product_job &j, const float *norm,
-                                                  int i)
-{
-    return norm_factor(j, norm, min(place_of_result(j, i).token, j.n_token - 1)) *
-           (MODE == ONE ? one_factor : unit<FORM>::factor);
-}
-
 // END_ADD: returns the square of the new x.
 template <int FORM, int MODE>
 static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
@@ -1219,11 +1262,11 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
         store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other * x.weight;
-        write_tagged<kind>(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave);
+        write_tagged<kind>(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave, j.parts_out);
     } else {
         y += x.old;
         j.part[0].out[x.at] = y;
-        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave);
+        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave, j.parts_out);
         return y * y;
     }
     return 0;
@@ -1286,10 +1329,19 @@ static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
     return n;
 }
 
+// The size of a score's softmax, if the norm's factors of tokens are these (NULL: there is no
+// norm).
+static __device__ __forceinline__ float weight_of(unsigned order, float top, const float *factor,
+                                                  int token)
+{
+    return expf((score_of_order(order - 1) - top) * (factor ? factor[token] : 1));
+}
+
 // What a chosen expert's results take, for the u-th of all.
 static __device__ __forceinline__ void place_expert(struct choice<true> &c,
                                                     const struct product_job &j, int expert, int u,
-                                                    const unsigned *order, int pitch)
+                                                    const unsigned *order, int pitch,
+                                                    const float *factor)
 {
     struct expert_place &at = c.place[u];
 #pragma unroll
@@ -1303,16 +1355,17 @@ static __device__ __forceinline__ void place_expert(struct choice<true> &c,
         bool meets = has_bit(c.chosen[t], expert);
         int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
         c.rank[u][t] = (unsigned char)rank;
-        if (meets)
-            c.weight[t][rank] = expf(score_of_order(order[t * pitch + expert] - 1) - c.top[t]);
+        if (meets) c.weight[t][rank] = weight_of(order[t * pitch + expert], c.top[t], factor, t);
     }
 }
 
 // Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
 // fewer than n_used are better, which two threads count for it. A token's own are numbered by their
 // indices, so those of one token as all are.
-static __device__ __forceinline__ void
-run_choice(const struct product_job &j, struct choice<true> &c, float *room, int warp, int lane)
+template <int MODE>
+static __device__ __forceinline__ void run_choice(const struct product_job &j,
+                                                  struct choice<true> &c, struct norm_shared &norm,
+                                                  unsigned n_norm, float *room, int warp, int lane)
 {
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
@@ -1333,12 +1386,18 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
     for (int t = 0; t < j.n_token; t++)
         for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
             int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
-            unsigned mine = order[t * pitch + min(e, n_expert - 1)];
+            const unsigned *all = order + t * pitch;
+            unsigned mine = all[min(e, n_expert - 1)];
+            // Equals count before it: four at a time, but for those of its own four.
+#pragma unroll 4
             for (int k = half; k < half + pitch / 2; k += 4) {
-                uint4 v = *(const uint4 *)(order + t * pitch + k);
-                better += (v.x > mine - (k < e)) + (v.y > mine - (k + 1 < e)) +
-                          (v.z > mine - (k + 2 < e)) + (v.w > mine - (k + 3 < e));
+                uint4 v = *(const uint4 *)(all + k);
+                unsigned least = mine - (k + 3 < e);
+                better += (v.x > least) + (v.y > least) + (v.z > least) + (v.w > least);
             }
+            if (e < n_expert && (e >= pitch / 2) == thread % 2)
+#pragma unroll
+                for (int k = 1; k < 4; k++) better += k <= e % 4 && all[e - k] == mine;
             better += __shfl_xor_sync(~0u, better, 1);
             if (e >= n_expert || thread % 2 || better >= j.n_used) continue;
             atomicOr(&c.chosen[t][e / 32], 1u << e % 32);
@@ -1361,13 +1420,15 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
     }
     __syncwarp();
     if (lane == 0) sync_arrive(&c.sync.full);
+    const float *factor = j.n_sum ? norm.factor : nullptr;
+    if (factor && MODE != WIDE) sync_wait(&norm.sync.full, n_norm & 1);
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch);
+        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
     if (warp < j.n_token) { // the token's weights
         float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
         for (int e = lane; e < n_expert && !j.normalise; e += 32)
-            all += expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
+            all += weight_of(order[warp * pitch + e], c.top[warp], factor, warp);
         all = warp_sum(all);
         if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
@@ -1378,7 +1439,7 @@ template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
-            float *norm, int warp, int lane, unsigned *calm)
+            struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
@@ -1389,8 +1450,6 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     float *red = (float *)room, squares[n_mine] = {}, factor[n_mine];
     struct x_ring<FORM, MODE> xs;
     struct group g;
-    constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
-    float sums[n_norm][2];
     // Where there are registers for it, x stays in them while tiles go by.
     constexpr bool keeps_x = !IS_SMALL;
     constexpr bool turns = unit<FORM>::is_fp4 || MIX; // what has the larger code
@@ -1400,20 +1459,31 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
     bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
-    // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
-    if (!chooses && rows_before(j, c, blockIdx.x) == rows_before(j, c, blockIdx.x + 1) &&
-        !leaves_squares)
-        return;
+    auto take_norm = [&] {
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) factor[i] = MODE == ONE ? one_factor : unit<FORM>::factor;
+        if (!j.n_sum) return;
+        if (MODE != WIDE) sync_wait(&norm.sync.full, n_norm++ & 1);
+#pragma unroll
+        for (int i = 0; i < n_mine; i++)
+            factor[i] *=
+                norm.factor[min(place_of_result(j, thread + i * THREADS).token, j.n_token - 1)];
+        __syncwarp();
+        if (MODE != WIDE && lane == 0) sync_arrive(&norm.sync.empty);
+    };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
-    sums_load(sums, j, thread);
+    if (MODE == WIDE && j.n_sum && warp < j.n_token) {
+        float mine = norm_factor(norm_of(j), warp, lane);
+        if (lane == 0) norm.factor[warp] = mine; // seen once the warps have met
+    }
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) set_hint(calm, 0);
-            run_choice(j, c, (float *)room, warp, lane);
+            run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
         }
-    // With experts products are short: what their ends want would come too late.
-    if (MIX) prefetch_ends(j, c, thread);
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
+    if (row == end) take_norm();
     for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
         x_wait(xs, j, c, warp, lane);
         x_done(xs, j, c, warp, lane);
@@ -1521,10 +1591,6 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         if (row + g.n_row >= end) {
             if (thread == 0) set_hint(calm, 1);
         }
-        if (is_first) {
-            sums_settle(sums, j, thread);
-            sums_leave(sums, j.n_token, norm, warp, lane);
-        }
         if (n_red == 1) block_sync(); // the sums of the group before have been read
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
@@ -1534,9 +1600,9 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             leave_sums<FORM, MODE>(red, acc[t], t, warp, lane);
         }
         block_sync();
+        if (is_first) take_norm();
 #pragma unroll
         for (int i = 0; i < n_mine; i++) {
-            if (is_first) factor[i] = factor_of<FORM, MODE>(j, norm, thread + i * THREADS);
             squares[i] += finish<FORM, MODE>(j, g, red, factor[i], mine[i], thread + i * THREADS);
         }
         // When all have met again, these have been read.
@@ -1627,12 +1693,12 @@ template <int KIND> static __device__ __forceinline__ float dot_8(uint4 w, uint4
     return sum;
 }
 
-template <int KIND, int MODE>
+template <int KIND>
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                                                   struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
 {
-    float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room, *norm = room + WARPS * FEW_TOKENS;
+    float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room;
     int thread = warp * 32 + lane, row = (int)blockIdx.x;
     unsigned n_col = (unsigned)j.n_col;
     const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
@@ -1644,10 +1710,6 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
     meet_wait(sync, meeting);
     if (row >= j.n_expert) return;
-    float sums[MODE == WIDE ? 8 : 4][2];
-    sums_load(sums, j, thread);
-    sums_settle(sums, j, thread);
-    sums_leave(sums, j.n_token, norm, warp, lane);
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
         for (int t = 0; t < j.n_token; t++) {
@@ -1674,7 +1736,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
-            y *= norm_factor(j, norm, thread) * (KIND == X_F16 ? 1 / F16_UNIT : 1) * scale;
+            y *= (KIND == X_F16 ? 1 / F16_UNIT : 1) * scale;
             store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
                        tagged(y, j.leave));
         }
@@ -1696,7 +1758,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
-    __shared__ float norm[WARPS * FEW_TOKENS];
+    __shared__ struct norm_shared norm;
     __shared__ unsigned calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
@@ -1713,18 +1775,21 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
         }
+        sync_init(&norm.sync.full, 1);
+        sync_init(&norm.sync.empty, WARPS);
         if constexpr (MIX) {
             sync_init(&choice.sync.full, WARPS);
-            sync_init(&choice.sync.empty, ASKERS);
+            sync_init(&choice.sync.empty, ASKERS + 1);
         }
         sync_fence();
     }
     __syncthreads();
     if (warp >= WARPS) {
         give_registers<REGISTERS_OF_ASKERS>();
-        if (warp >= WARPS + ASKERS) return;
-        run_loader<FORM, MODE>(list.jobs ? list.jobs : &list.only,
-                               list.maps ? list.maps : list.only_maps, list.n, ring, sync,
+        const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
+        if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, norm, choice, lane);
+        if (warp >= PREPARER) return;
+        run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
                                sizes[warp - WARPS], choice, warp - WARPS, lane, &calm);
         return;
     }
@@ -1732,6 +1797,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
+    unsigned n_norm = 0;              // factors that have been taken
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
@@ -1745,12 +1811,12 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
-            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
-                                    &calm);
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, n_norm, warp,
+                                    lane, &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
-                                                   (float *)room, warp, lane);
+                run_scores<unit<FORM>::kind>(job.scores, list.sync, job.meeting, (float *)room,
+                                             warp, lane);
         } else {
             run_attend<DIM, CODES>(room, &job.attend, list.sync, job.meeting, warp, lane);
         }
@@ -2110,6 +2176,24 @@ static void synchronise(std::vector<struct step_job> &jobs)
     }
 }
 
+// What a job writes and a later one writes again only jobs between them have read: products, which
+// take one kind of it, and the router's scores, which take both halves.
+static void choose_parts(std::vector<struct step_job> &jobs, int form, bool mix)
+{
+    std::vector<const void *> later;
+    for (size_t i = jobs.size(); i--;) {
+        struct step_job &job = jobs[i];
+        bool attends = job.kind == JOB_ATTEND;
+        if (job.kind == JOB_SCORES) continue;
+        const void *at = attends ? job.attend.out.hi[0] : job.product.next.hi[0];
+        bool again = std::find(later.begin(), later.end(), at) != later.end(),
+             pair = form == W_BF16 || (mix && !attends && job.product.ending == END_ADD);
+        enum short_parts parts = !again ? SHORT_ALL : pair ? SHORT_PAIR : SHORT_HI;
+        (attends ? job.attend.parts_out : job.product.parts_out) = parts;
+        if (at) later.push_back(at);
+    }
+}
+
 void cuda_steps_flush(k_device *d)
 {
     struct step_queue *q = d->steps;
@@ -2124,6 +2208,7 @@ void cuda_steps_flush(k_device *d)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
     }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
+    choose_parts(q->jobs, form, q->mix);
     synchronise(q->jobs);
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
     for (int i = 0; i < PARTS_MAX; i++) list.only_maps[i] = q->maps[(size_t)i];
@@ -2194,6 +2279,7 @@ static struct product_job new_job(const k_act *a, int n_token, enum ending endin
     struct product_job j = {};
     assert(a->form == FORM_PAIR && n_token <= FEW_TOKENS);
     j.n_col = a->n_col, j.n_token = n_token, j.ending = ending;
+    assert(a->n_sum % 2 == 0); // they are read two at a time
     j.sums = a->sums, j.n_sum = a->n_sum;
     j.norm_dim = a->norm_dim, j.eps = a->eps;
     return j;
@@ -2306,7 +2392,6 @@ bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router
     j->w = (const uint16_t *)router->data, j->scale = router->scale;
     j->n_expert = router->n_row, j->n_col = router->n_col, j->n_token = n_token;
     for (int i = 0; i < X_N_KIND; i++) j->x.hi[i] = a->hi[i], j->x.lo[i] = a->lo[i];
-    j->sums = a->sums, j->n_sum = a->n_sum, j->norm_dim = a->norm_dim, j->eps = a->eps;
     j->out = scores;
     d->steps->mix = true;
     enqueue(d, job);
