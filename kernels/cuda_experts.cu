@@ -29,7 +29,8 @@ int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
         return -1;
     }
     for (int i = 0; i < e->n_expert; i++)
-        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i}) *matrix++ = *w;
+        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i})
+            *matrix++ = with_steps(w);
     cuda_step_map_experts(d, e, expert_maps(to, e->n_expert));
     // Copied before the call returns: `all` is pageable memory.
     cuda_check(d, cudaMemcpyAsync(*list, to, n_bytes, cudaMemcpyHostToDevice, d->stream),
@@ -189,20 +190,23 @@ static __device__ __forceinline__ float dot_row(const struct k_matrix &w, int ro
 
 // A warp for each row of each pair.
 __global__ void plain_gate_kernel(float *mid, const struct k_matrix *list, const int *index,
-                                  const float *x, int n_used, int ffn)
+                                  const float *x, struct expert_ends ends, int n_used, int ffn)
 {
     size_t pair = blockIdx.x;
     int row = (int)(blockIdx.y * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
     if (row >= ffn) return;
     const struct k_matrix *w = list + index[pair] * EXPERT_MATRICES;
     x += pair / (size_t)n_used * (size_t)w->n_col;
-    float gate = dot_row(w[EXPERT_GATE], row, x, lane), up = dot_row(w[EXPERT_UP], row, x, lane);
-    if (lane == 0) mid[pair * ffn + row] = gate / (1 + expf(-gate)) * up;
+    float gate = dot_row(w[EXPERT_GATE], row, x, lane) +
+                 expert_bias(ends.gate_bias, index[pair], ffn, row),
+          up = dot_row(w[EXPERT_UP], row, x, lane) +
+               expert_bias(ends.up_bias, index[pair], ffn, row);
+    if (lane == 0) mid[pair * ffn + row] = gated(gate, up, ends.gating);
 }
 
 __global__ void plain_down_kernel(float *x, const struct k_matrix *list, const int *index,
-                                  const float *weight, const float *mid, int n_used, int ffn,
-                                  int dim)
+                                  const float *weight, const float *mid, const float *bias,
+                                  int n_used, int ffn, int dim)
 {
     size_t t = blockIdx.x;
     int row = (int)(blockIdx.y * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
@@ -211,7 +215,8 @@ __global__ void plain_down_kernel(float *x, const struct k_matrix *list, const i
     for (int k = 0; k < n_used; k++) {
         size_t pair = t * n_used + k;
         const struct k_matrix &w = list[index[pair] * EXPERT_MATRICES + EXPERT_DOWN];
-        y += weight[pair] * dot_row(w, row, mid + pair * ffn, lane);
+        y += weight[pair] *
+             (dot_row(w, row, mid + pair * ffn, lane) + expert_bias(bias, index[pair], dim, row));
     }
     if (lane == 0) x[t * dim + row] = y;
 }
@@ -253,9 +258,9 @@ static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const 
     dim3 gate((unsigned)n_pair, (unsigned)(ffn + WARPS - 1) / WARPS),
         down((unsigned)n_token, (unsigned)(dim + WARPS - 1) / WARPS);
     plain_gate_kernel<<<gate, THREADS, 0, d->stream>>>(
-        r.mid, list, r.index, cuda_act_read(d, a, n_token), e->n_used, ffn);
+        r.mid, list, r.index, cuda_act_read(d, a, n_token), ends_of(e), e->n_used, ffn);
     plain_down_kernel<<<down, THREADS, 0, d->stream>>>(m->x, list, r.index, r.weight, r.mid,
-                                                       e->n_used, ffn, dim);
+                                                       e->down_bias, e->n_used, ffn, dim);
     cuda_check(d, cudaGetLastError(), "experts");
 }
 
@@ -263,10 +268,9 @@ void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)
 {
     const struct k_experts *e = m->experts;
     const struct mix_room r = room_of(m->room, e, n_token);
-    const struct k_product route = {e->router, NULL, r.scores, false};
+    const struct k_product route = {e->router, e->router_bias, r.scores, false};
     if (a->form == FORM_PAIR && cuda_step_mixes(e, n_token)) {
-        if (!cuda_step_scores(d, a, e->router, r.scores, n_token))
-            cuda_project(d, a, n_token, &route, 1);
+        if (!cuda_step_scores(d, a, e, r.scores, n_token)) cuda_project(d, a, n_token, &route, 1);
         cuda_step_mix(d, a, m, r.scores, &r.pairs, n_token);
         return;
     }

@@ -51,6 +51,7 @@
 #include "kernels/cuda_unpack.h"
 
 #include <cassert>
+#include <climits>
 #include <vector>
 
 enum {
@@ -111,12 +112,14 @@ struct product_job {
     float *next_sums;
     const float *gain;
     // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one; next
-    // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
+    // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one. Biases of parts
+    // are those of all experts.
     const struct k_matrix *experts; // a list, or NULL
     const struct weight_maps *expert_maps;
     int side_each, side_max; // of what stands side by side: boxes of a row, of a step at most
     unsigned box_inverse;    // of a box's units, times 2^32
     const float *scores;     // [n_token, n_expert]
+    struct k_gating gating;  // END_GATE, with or without
     int n_expert, n_used;
     bool normalise;
     bool chooses;   // else the job before has
@@ -128,7 +131,7 @@ struct product_job {
 // The scores of experts: a product of few rows, by all blocks.
 struct scores_job {
     const uint16_t *w; // bf16 [n_expert, n_col]
-    const float *scale;
+    const float *scale, *bias;
     int n_expert, n_col, n_token;
     const uint16_t *hi, *lo; // f16
     const float *sums;
@@ -214,11 +217,12 @@ struct stage_sync {
     unsigned long long full, empty;
 };
 
-// Where the matrices of an expert are.
+// Where the matrices of an expert are, and which it is.
 struct expert_place {
     const struct weight_maps *maps; // [EXPERT_MATRICES]
     const void *block[EXPERT_MATRICES];
     const float *scale[EXPERT_MATRICES];
+    int expert;
 };
 
 // A block's own copy of what the tokens chose.
@@ -359,12 +363,25 @@ static __device__ __forceinline__ unsigned phase_of(unsigned n)
     return n / STAGES % 2;
 }
 
-// Units of a row of one matrix, and of a row of the job.
-template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
+// Units of a row of one matrix: whole pieces. A row of FP4 may end within them. What copies bring
+// behind its end is of other rows, and its scales there are 0, as is x (x_pieces).
+static constexpr __host__ __device__ int units_of(int n_col, int columns)
 {
-    return j.n_col / unit<FORM>::columns;
+    return (n_col + PIECE_UNITS * columns - 1) / (PIECE_UNITS * columns) * PIECE_UNITS;
 }
 
+template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
+{
+    return units_of(j.n_col, unit<FORM>::columns);
+}
+
+// Whether units are more than the columns of a row.
+template <int FORM> static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
+{
+    return unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
+}
+
+// And of a row of the job.
 template <int FORM, bool MIX>
 static __device__ __forceinline__ int units_all(const struct product_job &j,
                                                 const struct choice<MIX> &c)
@@ -614,26 +631,30 @@ template <int MODE> static __device__ __forceinline__ int lane_token(int lane)
     return MODE == WIDE ? lane / 4 : MODE == FEW ? lane / 4 % 4 : 0;
 }
 
-// Where unit u of a token's x begins, in columns; false: the token does not meet that expert.
+// Where unit u of a token's x begins, and with which column of the row; false: the token does not
+// meet that expert.
 template <int FORM, bool MIX>
-static __device__ __forceinline__ bool
-x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int token, size_t *at)
+static __device__ __forceinline__ bool x_place(const struct product_job &j,
+                                               const struct choice<MIX> &c, int u, int token,
+                                               size_t *at, int *column)
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD) && j.n_token > 1) { // one token's are one after another
+        // One token's are one after another.
+        if (is_mixed<MIX>(j, END_ADD) && (j.n_token > 1 || is_ragged<FORM>(j))) {
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
             row = row * (unsigned)j.n_used + (unsigned)rank;
             u -= expert * each;
         }
-    *at = (size_t)row * (unsigned)j.n_col + (unsigned)(u * unit<FORM>::columns);
+    *column = u * unit<FORM>::columns;
+    *at = (size_t)row * (unsigned)j.n_col + (unsigned)*column;
     return true;
 }
 
 // A lane's pieces, of 16 bytes each, of step i of a group, which are or belong in the ring's place
-// `to`: each(in the ring, where they come from).
+// `to`: each(in the ring, where they come from, whether there are such columns).
 template <int FORM, int MODE, bool MIX, typename EACH>
 static __device__ __forceinline__ void
 x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
@@ -650,12 +671,13 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
     for (int token = 0; token < j.n_token; token++)
 #pragma unroll 1
         for (int i = lane; i < n; i += 32) {
-            int k = i / of_unit, u = first + units_of_warp<FORM, MIX>::place(k, warp);
+            int k = i / of_unit, u = first + units_of_warp<FORM, MIX>::place(k, warp), column;
             size_t from;
             if (u >= end) break; // so are those that follow
-            if (!x_place<FORM>(j, c, u, token, &from)) continue;
+            if (!x_place<FORM>(j, c, u, token, &from, &column)) continue;
             each(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
-                 x + from + lane % pieces * 8);
+                 x + from + lane % pieces * 8,
+                 !is_ragged<FORM>(j) || column + lane % pieces * 8 < j.n_col);
         }
 }
 
@@ -666,7 +688,12 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
     x_pieces(r, j, c, r.step, r.to, warp, lane,
-             [](unsigned char *to, const uint16_t *from) { copy_16(to, from); });
+             [](unsigned char *to, const uint16_t *from, bool exists) {
+                 if constexpr (unit<FORM>::is_fp4)
+                     copy_16_or_zeros(to, from, exists);
+                 else
+                     copy_16(to, from);
+             });
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
     if (++r.step == r.n_step) r.step = 0;
@@ -728,8 +755,8 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
     while (r.fresh) {
         bool missing = false;
         x_pieces(r, j, c, r.taken, r.from, warp, lane,
-                 [&](unsigned char *to, const uint16_t *from) {
-                     if (all_tagged(*(const uint4 *)to, j.want)) return;
+                 [&](unsigned char *to, const uint16_t *from, bool exists) {
+                     if (!exists || all_tagged(*(const uint4 *)to, j.want)) return;
                      missing = true;
                      copy_16(to, from);
                  });
@@ -769,7 +796,8 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
     if constexpr (MIX)
         if (j.n_token > 1) { // one token has chosen all
             size_t at;
-            exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at);
+            int column;
+            exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at, &column);
             if (!exists) f = {};
         }
     if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes);
@@ -967,18 +995,25 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
         row = first + thread * tile_rows(j);
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD))
-            for (int i = thread; first + i / c.n * 16 < end; i += THREADS)
-                prefetch_row(c.place[i % c.n].scale[EXPERT_DOWN], first + i / c.n * 16);
+            for (int i = thread; first + i / c.n * 16 < end; i += THREADS) {
+                const struct expert_place &at = c.place[i % c.n];
+                prefetch_row(at.scale[EXPERT_DOWN], first + i / c.n * 16);
+                prefetch_row(j.part[0].bias, at.expert * j.part[0].n_row + first + i / c.n * 16);
+            }
     if (row >= end) return;
     struct group g = group_of<MIX>(j, row, end);
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             prefetch_row(c.place[g.u].scale[EXPERT_GATE], g.row);
             prefetch_row(c.place[g.u].scale[EXPERT_UP], g.row);
+            int expert_row = c.place[g.u].expert * j.n_row + g.row;
+            prefetch_row(j.part[0].bias, expert_row);
+            prefetch_row(j.part[1].bias, expert_row);
+            return;
         }
     prefetch_row(j.part[g.p].scale, g.row);
     if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
-    prefetch_row(j.part[g.p].bias, g.row);
+    if (!is_mixed<MIX>(j)) prefetch_row(j.part[g.p].bias, g.row);
     prefetch_row(j.gain, g.row);
 }
 
@@ -1087,8 +1122,11 @@ static __device__ __forceinline__ float total(float *red, int t, int r, int toke
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
 struct result {
-    unsigned at;             // where it goes, or NOWHERE
-    float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
+    unsigned at; // where it goes, or NOWHERE
+    // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
+    // gate's bias.
+    float scale, other, old;
+    float up_bias, weight; // with experts, END_GATE
 };
 
 constexpr unsigned NOWHERE = ~0u;
@@ -1110,7 +1148,7 @@ template <bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
-    struct result x = {NOWHERE, 1, 0, 0};
+    struct result x = {NOWHERE, 1, 0, 0, 0, 1};
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
     int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
@@ -1123,7 +1161,9 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
             x.at = (unsigned)((is.token * j.n_used + rank) * p.n_row + row);
             x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][row] : 1;
             x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][row] : 1;
-            x.other *= c.weight[is.token][rank];
+            x.old = expert_bias(p.bias, at.expert, p.n_row, row);
+            x.up_bias = expert_bias(j.part[1].bias, at.expert, p.n_row, row);
+            x.weight = c.weight[is.token][rank];
             return x;
         }
     x.at = (unsigned)(is.token * p.n_row + row);
@@ -1134,6 +1174,17 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     if (p.scale) x.scale = p.scale[row];
     if (other) x.other = other[row];
     if (p.add) x.old = p.out[x.at];
+    if (j.ending == END_ADD && p.bias) {
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j)) { // of all that the token chose
+                for (int u = 0; u < c.n; u++)
+                    if (int rank = c.rank[u][is.token]; rank != NO_RANK)
+                        x.old += c.weight[is.token][rank] *
+                                 expert_bias(p.bias, c.place[u].expert, p.n_row, row);
+                return x;
+            }
+        x.old += p.bias[row];
+    }
     return x;
 }
 
@@ -1150,8 +1201,8 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     if (j.ending == END_STORE) {
         store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
-        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
-        write_tagged(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave);
+        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other + x.up_bias;
+        write_tagged(j.next, x.at, gated(y + x.old, up, j.gating) * x.weight, j.leave);
     } else {
         y += x.old;
         j.part[0].out[x.at] = y;
@@ -1214,6 +1265,7 @@ static __device__ __forceinline__ void place_expert(struct expert_place &at,
         at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
+    at.expert = expert;
 }
 
 // Bits of experts, a word of 32 after the other; how many come before an expert.
@@ -1540,9 +1592,10 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
     bool has_first = row < j.n_expert && thread * 8 < j.n_col;
     uint4 early = make_uint4(0, 0, 0, 0);
-    float scale = 1;
+    float scale = 1, bias = 0;
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
+    if (row < j.n_expert && j.bias) bias = __ldg(j.bias + row);
     meet_wait(sync, meeting);
     if (row >= j.n_expert) return;
     float sums[FEW_TOKENS][2];
@@ -1574,8 +1627,9 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
         if (thread < j.n_token) {
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
+            if (row != (int)blockIdx.x && j.bias) bias = __ldg(j.bias + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
-            y *= norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale;
+            y = y * norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale + bias;
             store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
                        tagged(y, j.leave));
         }
@@ -1801,25 +1855,29 @@ static int expert_most(int form, bool small)
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
 {
-    int n_unit = w->n_col / form_columns[form], most = expert_most(form, small);
+    int n_unit = units_of(w->n_col, form_columns[form]), most = expert_most(form, small);
     return matrix == EXPERT_DOWN ? side_box(n_unit, most)
                                  : dense_box(n_unit, most, near_units(form, true));
 }
 
+// Bytes from a row to the next, of data and of scales.
+struct row_steps {
+    uint64_t data, scales;
+};
+
 static bool make_maps(struct weight_maps *maps, int form, const void *data, const void *block,
-                      int n_row, int n_unit, int box)
+                      int n_row, int n_unit, const struct row_steps &step, int box)
 {
     int scale_bytes = form_scale_bytes[form];
     uint64_t rows = (uint64_t)n_row, units = (uint64_t)n_unit;
-    uint64_t size[] = {PIECE_BYTES, rows, units / PIECE_UNITS},
-             stride[] = {units * UNIT_BYTES, PIECE_BYTES};
+    uint64_t size[] = {PIECE_BYTES, rows, units / PIECE_UNITS}, stride[] = {step.data, PIECE_BYTES};
     uint32_t of_box[] = {PIECE_BYTES, HALF_ROWS, (uint32_t)(box / PIECE_UNITS)};
     *maps = {};
     if (!cuda_make_map(&maps->data, data, 1, 3, size, stride, of_box, true)) return false;
     if (!scale_bytes) return true;
-    uint64_t row_bytes = units * (unsigned)scale_bytes, of_row[] = {row_bytes / 2, rows};
+    uint64_t of_row[] = {units * (unsigned)scale_bytes / 2, rows};
     uint32_t scales[] = {scale_pitch(scale_bytes, box) / 2, HALF_ROWS};
-    return cuda_make_map(&maps->scales, block, 2, 2, of_row, &row_bytes, scales, false);
+    return cuda_make_map(&maps->scales, block, 2, 2, of_row, &step.scales, scales, false);
 }
 
 void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight_maps *maps)
@@ -1829,11 +1887,15 @@ void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight
     int form = weight_form(e->gate);
     for (int i = 0; i < e->n_expert; i++) {
         const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
-        for (int k = 0; k < EXPERT_MATRICES; k++)
-            ok = make_maps(&maps[i * EXPERT_MATRICES + k], form, w[k]->data, w[k]->block,
-                           w[k]->n_row, w[k]->n_col / form_columns[form],
-                           expert_box(form, k, w[k], is_small(d))) &&
+        for (int k = 0; k < EXPERT_MATRICES; k++) {
+            int n_unit = units_of(w[k]->n_col, form_columns[form]);
+            struct k_matrix m = with_steps(w[k]);
+            struct row_steps step = {m.data_step, m.block_step};
+            if (!form_scale_bytes[form]) step.data = (uint64_t)n_unit * UNIT_BYTES;
+            ok = make_maps(&maps[i * EXPERT_MATRICES + k], form, m.data, m.block, m.n_row, n_unit,
+                           step, expert_box(form, k, w[k], is_small(d))) &&
                  ok;
+        }
     }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of experts");
 }
@@ -1842,7 +1904,9 @@ void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight
 static bool complete(k_device *d, struct product_job *p, struct weight_maps *maps, int form,
                      int mode)
 {
-    int n_unit = p->n_col / form_columns[form];
+    int n_unit = units_of(p->n_col, form_columns[form]);
+    const struct row_steps step = {(uint64_t)n_unit * UNIT_BYTES,
+                                   (uint64_t)(n_unit * form_scale_bytes[form])};
     bool ok = true;
     p->inverse = ~0u / (unsigned)n_unit + 1;
     if (!p->experts)
@@ -1851,7 +1915,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     p->n_step = (n_unit + p->box - 1) / p->box;
     for (int i = 0; !p->experts && i < p->n_part; i++)
         ok = make_maps(&maps[i], form, p->part[i].data, p->part[i].block, p->part[i].n_row, n_unit,
-                       p->box) &&
+                       step, p->box) &&
              ok;
     return ok;
 }
@@ -2054,13 +2118,27 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
     enqueue(d, job);
 }
 
+static bool lies_well(const struct k_matrix *w)
+{
+    return (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 16 == 0;
+}
+
 bool cuda_step_takes(const struct k_matrix *w)
 {
     static const int steps[] = {64, 128, 128, 256,
                                 512}; // whole slots, scales in pieces of 16 bytes
     int form = weight_form(w), step = form < W_N_FORM ? steps[form] : 1;
-    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0 &&
-           (uintptr_t)w->block % 16 == 0;
+    return form != W_N_FORM && w->n_col % step == 0 && !w->data_step && !w->block_step &&
+           lies_well(w);
+}
+
+// An expert's matrix has maps of its own, so rows of FP4 may lie apart, and end anywhere.
+static bool takes_expert(const struct k_matrix *w)
+{
+    struct k_matrix m = with_steps(w);
+    if (w->type != K_NVFP4 && w->type != K_MXFP4) return cuda_step_takes(w);
+    return w->n_col % COLUMNS_STEP == 0 && m.data_step % 16 == 0 &&
+           m.block_step % BLOCK_ALIGN == 0 && lies_well(w);
 }
 
 static void set_part(struct product_job *j, const struct k_matrix *w, const float *bias, float *out,
@@ -2120,7 +2198,7 @@ void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate
     struct product_job j = new_job(a, n_token, END_GATE);
     set_part(&j, g->gate, nullptr, nullptr, false);
     set_part(&j, g->up, nullptr, nullptr, false);
-    j.n_row = g->gate->n_row;
+    j.n_row = g->gate->n_row, j.gating = gating_of(nullptr);
     set_next(&j, out);
     out->form = FORM_PAIR, out->n_sum = 0;
     enqueue_product(d, j, a->hi, a->lo, g->gate);
@@ -2129,7 +2207,7 @@ void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate
 void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
 {
     struct product_job j = new_job(a, n_token, END_ADD);
-    set_part(&j, p->w, nullptr, p->x, true);
+    set_part(&j, p->w, p->bias, p->x, true);
     if (p->next) set_norm(d, &j, p->next, p->gain, p->eps);
     enqueue_product(d, j, a->hi, a->lo, p->w);
 }
@@ -2153,6 +2231,7 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
     job.kind = JOB_ATTEND;
     j->q = at->q, j->k = at->k, j->v = at->v, j->q_norm = at->q_norm, j->k_norm = at->k_norm;
     j->rope = at->rope, j->eps = at->eps, j->cache = *at->cache, j->pos = at->pos;
+    j->window = at->window ? at->window : INT_MAX, j->sinks = at->sinks;
     j->n_head = at->n_head, j->n_token = n_token, j->n_row = n_token * (at->n_head / n_kv);
     j->n_row_tile = (j->n_row + ROWS - 1) / ROWS;
     int n_head = n_kv * j->n_row_tile, n_part = d->n_sm / n_head;
@@ -2175,21 +2254,22 @@ bool cuda_step_mixes(const struct k_experts *e, int n_token)
     for (int i = 0; i < e->n_expert; i++) {
         const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
         for (int k = 0; k < EXPERT_MATRICES; k++)
-            if (weight_form(w[k]) != form || !cuda_step_takes(w[k])) return false;
+            if (weight_form(w[k]) != form || !takes_expert(w[k])) return false;
     }
     return true;
 }
 
 // The scores of all experts [n_token, n_expert]; false: the router is not as checkpoints have it.
-bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router, float *scores,
+bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, float *scores,
                       int n_token)
 {
+    const struct k_matrix *router = e->router;
     struct step_job job = {};
     struct scores_job *j = &job.scores;
     if (router->type != K_BF16 || router->n_col % 8 || (uintptr_t)router->data % 16) return false;
     assert(a->form == FORM_PAIR && n_token <= FEW_TOKENS);
     job.kind = JOB_SCORES;
-    j->w = (const uint16_t *)router->data, j->scale = router->scale;
+    j->w = (const uint16_t *)router->data, j->scale = router->scale, j->bias = e->router_bias;
     j->n_expert = router->n_row, j->n_col = router->n_col, j->n_token = n_token;
     j->hi = a->hi[X_F16], j->lo = a->lo[X_F16];
     j->sums = a->sums, j->n_sum = a->n_sum, j->norm_dim = a->norm_dim, j->eps = a->eps;
@@ -2207,9 +2287,10 @@ static void set_experts(k_device *d, struct product_job *j, int matrix, const st
     j->experts = (const struct k_matrix *)e->list, j->scores = scores;
     j->expert_maps = expert_maps(e->list, e->n_expert);
     j->box = matrix == EXPERT_DOWN ? side : expert_box(form, matrix, e->gate, is_small(d));
-    j->side_each = e->down->n_col / form_columns[form] / side;
+    j->side_each = units_of(e->down->n_col, form_columns[form]) / side;
     j->side_max = WARPS * most / side;
     j->box_inverse = ~0u / (unsigned)side + 1;
+    j->gating = gating_of(e->gating);
     j->n_expert = e->n_expert, j->n_used = e->n_used, j->normalise = e->normalise;
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own
 }
@@ -2220,14 +2301,14 @@ void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const flo
 {
     const struct k_experts *e = m->experts;
     struct product_job in = new_job(a, n_token, END_GATE), out = {};
-    set_part(&in, e->gate, nullptr, nullptr, false);
-    set_part(&in, e->up, nullptr, nullptr, false);
+    set_part(&in, e->gate, e->gate_bias, nullptr, false);
+    set_part(&in, e->up, e->up_bias, nullptr, false);
     in.n_row = e->gate->n_row, in.chooses = true, in.next = *mid;
     set_experts(d, &in, EXPERT_GATE, e, scores);
     enqueue_product(d, in, a->hi, a->lo, e->gate);
 
     out.n_col = e->down->n_col, out.n_token = n_token, out.ending = END_ADD;
-    set_part(&out, e->down, nullptr, m->x, true);
+    set_part(&out, e->down, e->down_bias, m->x, true);
     set_experts(d, &out, EXPERT_DOWN, e, scores);
     if (m->next) set_norm(d, &out, m->next, m->gain, m->eps);
     enqueue_product(d, out, mid->hi, mid->lo, e->down);

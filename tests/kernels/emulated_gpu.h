@@ -87,6 +87,12 @@ static inline void copy_16(void *shared, const void *global)
     emulated_copy(shared, global, 16);
 }
 
+static inline void copy_16_or_zeros(void *shared, const void *global, bool exists)
+{
+    static const unsigned char zeros[16] = {};
+    emulated_copy(shared, exists ? global : zeros, 16);
+}
+
 static inline void copy_8(void *shared, const void *global)
 {
     emulated_copy(shared, global, 8);
