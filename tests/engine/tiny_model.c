@@ -74,6 +74,17 @@ json_t *tiny_tokenizer(int n_token)
                      "model", "type", "BPE", "vocab", vocab, "merges", "t h", "th e");
 }
 
+void tiny_add(struct tiny *t, const char *name, const char *type, json_t *shape, const void *bytes,
+              size_t n)
+{
+    t->data = mem_grow(t->data, t->n_data + n);
+    memcpy(t->data + t->n_data, bytes, n);
+    json_object_set_new(t->header, name,
+                        json_pack("{s:s, s:o, s:[i, i]}", "dtype", type, "shape", shape,
+                                  "data_offsets", (int)t->n_data, (int)(t->n_data + n)));
+    t->n_data += n;
+}
+
 // Appends n values to the data in `type` and describes them in the header.
 static void add_tensor(struct tiny *t, const char *name, const char *type, json_t *shape,
                        const float *values, size_t n)
