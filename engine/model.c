@@ -949,6 +949,7 @@ struct model *model_synthetic(const struct config *c, enum k_type type, enum k_t
     m->ops = ops;
     m->kv_type = ops->kv_type;
     m->config = *c;
+    assert(c->rope_scale > 0);
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {
         model_close(m);
         return NULL;

@@ -217,12 +217,11 @@ struct stage_sync {
     unsigned long long full, empty;
 };
 
-// Where the matrices of an expert are, and which it is.
+// Where the matrices of an expert are.
 struct expert_place {
     const struct weight_maps *maps; // [EXPERT_MATRICES]
     const void *block[EXPERT_MATRICES];
     const float *scale[EXPERT_MATRICES];
-    int expert;
 };
 
 // A block's own copy of what the tokens chose.
@@ -234,6 +233,7 @@ template <> struct choice<true> {
     int n;                  // experts that any token chose, in order of their indices
     int n_box;              // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
+    unsigned short expert[CHOSEN_MAX];          // which they are
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
     float weight[FEW_TOKENS][USED_MAX];
     float top[FEW_TOKENS];                             // the best score
@@ -996,9 +996,9 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD))
             for (int i = thread; first + i / c.n * 16 < end; i += THREADS) {
-                const struct expert_place &at = c.place[i % c.n];
-                prefetch_row(at.scale[EXPERT_DOWN], first + i / c.n * 16);
-                prefetch_row(j.part[0].bias, at.expert * j.part[0].n_row + first + i / c.n * 16);
+                int u = i % c.n, of_tile = first + i / c.n * 16;
+                prefetch_row(c.place[u].scale[EXPERT_DOWN], of_tile);
+                prefetch_row(j.part[0].bias, c.expert[u] * j.part[0].n_row + of_tile);
             }
     if (row >= end) return;
     struct group g = group_of<MIX>(j, row, end);
@@ -1006,7 +1006,7 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
         if (is_mixed<MIX>(j, END_GATE)) {
             prefetch_row(c.place[g.u].scale[EXPERT_GATE], g.row);
             prefetch_row(c.place[g.u].scale[EXPERT_UP], g.row);
-            int expert_row = c.place[g.u].expert * j.n_row + g.row;
+            int expert_row = c.expert[g.u] * j.n_row + g.row;
             prefetch_row(j.part[0].bias, expert_row);
             prefetch_row(j.part[1].bias, expert_row);
             return;
@@ -1122,11 +1122,10 @@ static __device__ __forceinline__ float total(float *red, int t, int r, int toke
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
 struct result {
-    unsigned at; // where it goes, or NOWHERE
     // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
     // gate's bias.
     float scale, other, old;
-    float up_bias, weight; // with experts, END_GATE
+    float up_bias;
 };
 
 constexpr unsigned NOWHERE = ~0u;
@@ -1143,44 +1142,59 @@ static __device__ __forceinline__ struct result_place place_of_result(const stru
     return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
 }
 
+// Where a result goes, or NOWHERE; its row. Found anew when it is wanted: it would be one more
+// register while the columns go by.
+template <bool MIX>
+static __device__ __forceinline__ unsigned
+result_at(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
+          const struct result_place &is, int *row)
+{
+    int in_group = is.t * tile_rows(j) + is.r, n_row = j.part[g.p].n_row, of_token = is.token;
+    *row = g.row + in_group;
+    if (in_group >= g.n_row || is.token >= j.n_token) return NOWHERE;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            int rank = c.rank[g.u][is.token];
+            if (rank == NO_RANK) return NOWHERE;
+            of_token = is.token * j.n_used + rank;
+        }
+    return (unsigned)(of_token * n_row + *row);
+}
+
 // What a result takes from memory, asked for before it is known.
 template <bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
-    struct result x = {NOWHERE, 1, 0, 0, 0, 1};
+    struct result x = {1, 0, 0, 0};
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
-    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= j.n_token) return x;
+    int row;
+    unsigned at = result_at(j, c, g, is, &row);
+    if (at == NOWHERE) return x;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
-            const struct expert_place &at = c.place[g.u];
-            int rank = c.rank[g.u][is.token];
-            if (rank == NO_RANK) return x;
-            x.at = (unsigned)((is.token * j.n_used + rank) * p.n_row + row);
-            x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][row] : 1;
-            x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][row] : 1;
-            x.old = expert_bias(p.bias, at.expert, p.n_row, row);
-            x.up_bias = expert_bias(j.part[1].bias, at.expert, p.n_row, row);
-            x.weight = c.weight[is.token][rank];
+            const struct expert_place &of = c.place[g.u];
+            x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
+            x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
+            x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
+            x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
             return x;
         }
-    x.at = (unsigned)(is.token * p.n_row + row);
     const float *other = j.ending == END_STORE  ? p.bias
                          : j.ending == END_GATE ? j.part[1].scale
                                                 : j.gain;
     if (j.ending == END_GATE) x.other = 1;
     if (p.scale) x.scale = p.scale[row];
     if (other) x.other = other[row];
-    if (p.add) x.old = p.out[x.at];
+    if (p.add) x.old = p.out[at];
     if (j.ending == END_ADD && p.bias) {
         if constexpr (MIX)
             if (is_mixed<MIX>(j)) { // of all that the token chose
                 for (int u = 0; u < c.n; u++)
                     if (int rank = c.rank[u][is.token]; rank != NO_RANK)
                         x.old += c.weight[is.token][rank] *
-                                 expert_bias(p.bias, c.place[u].expert, p.n_row, row);
+                                 expert_bias(p.bias, c.expert[u], p.n_row, row);
                 return x;
             }
         x.old += p.bias[row];
@@ -1189,24 +1203,29 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
 }
 
 // END_ADD: returns the square of the new x.
-template <int FORM, int MODE>
-static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
-                                               float *red, const float *norm,
-                                               const struct result &x, int i)
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ float
+finish(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, float *red,
+       const float *norm, const struct result &x, int i)
 {
     struct result_place is = place_of_result(j, i);
-    if (x.at == NOWHERE) return 0;
+    int row;
+    unsigned at = result_at(j, c, g, is, &row);
+    if (at == NOWHERE) return 0;
     float factor = norm_factor(j, norm, is.token) * (MODE == ONE ? one_factor : unit<FORM>::factor);
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
+        store_seen(j.part[g.p].out + at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other + x.up_bias;
-        write_tagged(j.next, x.at, gated(y + x.old, up, j.gating) * x.weight, j.leave);
+        y = gated(y + x.old, up, j.gating);
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j)) y *= c.weight[is.token][c.rank[g.u][is.token]];
+        write_tagged(j.next, at, y, j.leave);
     } else {
         y += x.old;
-        j.part[0].out[x.at] = y;
-        if (j.gain) write_tagged(j.next, x.at, y * x.other, j.leave);
+        j.part[0].out[at] = y;
+        if (j.gain) write_tagged(j.next, at, y * x.other, j.leave);
         return y * y;
     }
     return 0;
@@ -1255,9 +1274,11 @@ template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[T
 // squares.
 enum { TOKEN_WARPS = 16 * TILES / 32 };
 
-static __device__ __forceinline__ void place_expert(struct expert_place &at,
+static __device__ __forceinline__ void place_expert(struct choice<true> &c, int u,
                                                     const struct product_job &j, int expert)
 {
+    struct expert_place &at = c.place[u];
+    c.expert[u] = (unsigned short)expert;
     at.maps = j.expert_maps + expert * EXPERT_MATRICES;
 #pragma unroll
     for (int i = 0; i < EXPERT_MATRICES; i++) {
@@ -1265,7 +1286,6 @@ static __device__ __forceinline__ void place_expert(struct expert_place &at,
         at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
-    at.expert = expert;
 }
 
 // Bits of experts, a word of 32 after the other; how many come before an expert.
@@ -1322,7 +1342,7 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
     // What the warps that ask wait for first.
     const unsigned *any = c.chosen[FEW_TOKENS];
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c.place[bits_before(any, e)], j, e);
+        if (has_bit(any, e)) place_expert(c, bits_before(any, e), j, e);
     if (warp == WARPS - 1) {
         unsigned n =
             __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
@@ -1497,7 +1517,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         block_sync();
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
-            squares[i] += finish<FORM, MODE>(j, g, red, norm, mine[i], thread + i * THREADS);
+            squares[i] += finish<FORM, MODE>(j, c, g, red, norm, mine[i], thread + i * THREADS);
         // When all have met again, these have been read.
         if (n_red == 2)
             red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));

@@ -22,10 +22,10 @@ static void add_vector(struct tiny *t, rng *r, const char *name, int n, double m
     add_bf16(t, r, name, json_pack("[i]", n), (size_t)n, mean, size);
 }
 
-static void add_matrix(struct tiny *t, rng *r, const char *name, int n_row, int n_col)
+static void add_matrix(struct tiny *t, rng *r, const char *name, int n_row, int n_col, double size)
 {
     add_bf16(t, r, name, json_pack("[i, i]", n_row, n_col), (size_t)n_row * (size_t)n_col, 0,
-             1 / sqrt(n_col));
+             size / sqrt(n_col));
 }
 
 // The weights of one projection of all experts, all codes, scales around 1 / sqrt(n_col); and its
@@ -59,25 +59,26 @@ static void add_layer(struct tiny *t, rng *r, const struct oss_shape *s, int l)
         int n_row, n_col; // n_col 0: a vector
         double mean, size;
     } tensors[] = {
+        // scores that differ clearly: the weakest expert matters little
         {"input_layernorm.weight", s->dim, 0, 1, 0.2},
-        {"self_attn.q_proj.weight", n_q, s->dim, 0, 0},
+        {"self_attn.q_proj.weight", n_q, s->dim, 0, 1},
         {"self_attn.q_proj.bias", n_q, 0, 0, 0.5},
-        {"self_attn.k_proj.weight", n_kv, s->dim, 0, 0},
+        {"self_attn.k_proj.weight", n_kv, s->dim, 0, 1},
         {"self_attn.k_proj.bias", n_kv, 0, 0, 0.5},
-        {"self_attn.v_proj.weight", n_kv, s->dim, 0, 0},
+        {"self_attn.v_proj.weight", n_kv, s->dim, 0, 1},
         {"self_attn.v_proj.bias", n_kv, 0, 0, 0.5},
-        {"self_attn.o_proj.weight", s->dim, n_q, 0, 0},
+        {"self_attn.o_proj.weight", s->dim, n_q, 0, 1},
         {"self_attn.o_proj.bias", s->dim, 0, 0, 0.5},
         {"self_attn.sinks", s->n_head, 0, 1, 2},
         {"post_attention_layernorm.weight", s->dim, 0, 1, 0.2},
-        {"mlp.router.weight", s->n_expert, s->dim, 0, 0},
+        {"mlp.router.weight", s->n_expert, s->dim, 0, 4},
         {"mlp.router.bias", s->n_expert, 0, 0, 0.5},
     };
     char name[128];
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         snprintf(name, sizeof name, "model.layers.%d.%s", l, tensors[i].name);
         if (tensors[i].n_col)
-            add_matrix(t, r, name, tensors[i].n_row, tensors[i].n_col);
+            add_matrix(t, r, name, tensors[i].n_row, tensors[i].n_col, tensors[i].size);
         else
             add_vector(t, r, name, tensors[i].n_row, tensors[i].mean, tensors[i].size);
     }
@@ -122,7 +123,7 @@ struct tiny tiny_oss(const struct oss_shape *s, uint64_t seed)
     add_bf16(&t, &r, "model.embed_tokens.weight", json_pack("[i, i]", s->n_vocab, s->dim),
              (size_t)s->n_vocab * (size_t)s->dim, 0, 1);
     add_vector(&t, &r, "model.norm.weight", s->dim, 1, 0.2);
-    add_matrix(&t, &r, "lm_head.weight", s->n_vocab, s->dim);
+    add_matrix(&t, &r, "lm_head.weight", s->n_vocab, s->dim, 1);
     for (int l = 0; l < s->n_layer; l++) add_layer(&t, &r, s, l);
     return t;
 }

@@ -550,12 +550,14 @@ template <int FORM> static void test_form(void **)
         {8, 3, step + ragged, step, 16, 2, 64, 33, true, 1, false, true, 16},
         {2, 2, step + ragged, step + ragged, 8, 2, 64, 600, true, 2, true, true, 300},
         {1, 2, step, step + ragged, 8, 2, 128, 700, true, 2, false, true, 1000},
+        {1, 3, 2880, 192, 8, 1, 64, 5, true, 1, false, true, 4}, // as gpt-oss
+        {3, 2, 192, 2880, 8, 1, 64, 5, true, 1, false, true, 4},
     };
     constexpr int n_codes = sizeof of_codes / sizeof *of_codes;
 #ifdef HEARTH_EMULATED_SMALL
     int n = FORM == W_NVFP4 ? 3 : FORM == W_E4M3 ? 1 : 0;
     int n_of_codes = FORM == W_E4M3 ? n_codes : 0;
-    int n_dressed = FORM == W_MXFP4 ? 3 : 0;
+    int n_dressed = FORM == W_MXFP4 ? sizeof dressed / sizeof *dressed : 0;
 #else
     int n = FORM == W_NVFP4 ? sizeof shapes / sizeof *shapes : FORM == W_E4M3 ? 3 : 1;
     int n_of_codes = FORM == W_E4M3 ? n_codes : FORM == W_MXFP4;
