@@ -235,18 +235,17 @@ static void mix_many(k_device *d, const k_act *a, const struct k_mix *m, const s
 {
     const struct k_experts *e = m->experts;
     int n_pair = n_token * e->n_used, dim = e->router->n_col;
-    sort_kernel<<<(unsigned)e->n_expert, THREADS, 0, d->stream>>>(r.runs, r.index, n_pair);
-    tiles_kernel<<<1, 32, 0, d->stream>>>(r.runs, e->n_expert);
-    cuda_check(d, cudaGetLastError(), "sorting by expert");
+    cuda_launch(d, "sorting by expert", sort_kernel, dim3((unsigned)e->n_expert), THREADS, 0,
+                r.runs, r.index, n_pair);
+    cuda_launch(d, "tiles of experts", tiles_kernel, dim3(1), 32, 0, r.runs, e->n_expert);
     if (cuda_short_mixes(d, a, e)) {
         cuda_short_mix(d, (k_act *)a, e, r.runs, r.mids, r.out, n_token);
     } else {
         cuda_gemm_gate(d, a, e, r.runs, r.mids.f16);
         cuda_gemm_down(d, r.mids.f16, e, r.runs, r.out);
     }
-    join_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(m->x, r.out, r.runs.place, r.weight,
-                                                              e->n_used, dim);
-    cuda_check(d, cudaGetLastError(), "joining experts");
+    cuda_launch(d, "joining experts", join_kernel, dim3((unsigned)n_token), THREADS, 0, m->x, r.out,
+                r.runs.place, r.weight, e->n_used, dim);
 }
 
 static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const struct mix_room &r,
@@ -257,11 +256,10 @@ static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const 
     int n_pair = n_token * e->n_used, dim = e->router->n_col, ffn = e->gate->n_row;
     dim3 gate((unsigned)n_pair, (unsigned)(ffn + WARPS - 1) / WARPS),
         down((unsigned)n_token, (unsigned)(dim + WARPS - 1) / WARPS);
-    plain_gate_kernel<<<gate, THREADS, 0, d->stream>>>(
-        r.mid, list, r.index, cuda_act_read(d, a, n_token), ends_of(e), e->n_used, ffn);
-    plain_down_kernel<<<down, THREADS, 0, d->stream>>>(m->x, list, r.index, r.weight, r.mid,
-                                                       e->down_bias, e->n_used, ffn, dim);
-    cuda_check(d, cudaGetLastError(), "experts");
+    cuda_launch(d, "gate and up", plain_gate_kernel, gate, THREADS, 0, r.mid, list, r.index,
+                cuda_act_read(d, a, n_token), ends_of(e), e->n_used, ffn);
+    cuda_launch(d, "down", plain_down_kernel, down, THREADS, 0, m->x, list, r.index, r.weight,
+                r.mid, e->down_bias, e->n_used, ffn, dim);
 }
 
 void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)
@@ -276,9 +274,9 @@ void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)
     }
     cuda_project(d, a, n_token, &route, 1);
     cuda_steps_flush(d);
-    choose_kernel<<<(unsigned)(n_token + WARPS - 1) / WARPS, THREADS, 0, d->stream>>>(
-        r.scores, n_token, e->n_expert, e->n_used, e->normalise, r.index, r.weight);
-    cuda_check(d, cudaGetLastError(), "choosing experts");
+    cuda_launch(d, "choosing experts", choose_kernel, dim3((unsigned)(n_token + WARPS - 1) / WARPS),
+                THREADS, 0, r.scores, n_token, e->n_expert, e->n_used, e->normalise, r.index,
+                r.weight);
     if (a->form == FORM_SHORT && r.runs.tile_max <= RUN_TILES_MAX && gemm_takes_all(e))
         mix_many(d, a, m, r, n_token);
     else

@@ -11,7 +11,7 @@ __global__ void product_plain_kernel(struct k_product p, struct k_matrix w, cons
                                      int n_token)
 {
     int row = (int)(blockIdx.x * PLAIN_WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
-    int first = (int)blockIdx.y * PLAIN_TOKENS, n = min(PLAIN_TOKENS, n_token - first);
+    int first = (int)blockIdx.y * PLAIN_TOKENS, n = min((int)PLAIN_TOKENS, n_token - first);
     float sum[PLAIN_TOKENS] = {0};
     if (row >= w.n_row) return;
     for (int c = lane; c < w.n_col; c += 32) {
@@ -36,9 +36,8 @@ void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_produc
     for (int i = 0; i < n_product; i++) {
         dim3 grid((unsigned)(p[i].w->n_row + PLAIN_WARPS - 1) / PLAIN_WARPS,
                   (unsigned)(n_token + PLAIN_TOKENS - 1) / PLAIN_TOKENS);
-        product_plain_kernel<<<grid, 32 * PLAIN_WARPS, 0, d->stream>>>(p[i], with_steps(p[i].w), x,
-                                                                       n_token);
-        cuda_check(d, cudaGetLastError(), "matmul");
+        cuda_launch(d, "matmul", product_plain_kernel, grid, 32 * PLAIN_WARPS, 0, p[i],
+                    with_steps(p[i].w), x, n_token);
     }
 }
 
@@ -240,7 +239,7 @@ template <int FORM>
 __global__ void __launch_bounds__(GEMM_THREADS, 1)
     gemm_kernel(const __grid_constant__ struct gemm_job j)
 {
-    extern __shared__ __align__(128) unsigned char shared[];
+    DYNAMIC_SHARED(shared);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE;
     float acc[2][8][4] = {};
@@ -273,7 +272,7 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
     run_kernel(const __grid_constant__ struct run_job j)
 {
     constexpr int tokens = tokens_of(KIND), blocks = tokens / 16;
-    extern __shared__ __align__(128) unsigned char shared[];
+    DYNAMIC_SHARED(shared);
     __shared__ int row[tokens];
     __shared__ struct k_matrix w[2];
     int thread = (int)threadIdx.x, warp = thread / 32, lane = thread % 32;
@@ -365,11 +364,12 @@ void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product 
     dim3 grid((unsigned)(p->w->n_row + TILE - 1) / TILE, (unsigned)(n_token + TILE - 1) / TILE);
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,
-               cudaFuncSetAttribute(gemms[form].kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+               cudaFuncSetAttribute((const void *)gemms[form].kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     gemms[form].shared),
                "shared memory of a product");
-    gemms[form].kernel<<<grid, GEMM_THREADS, (size_t)gemms[form].shared, d->stream>>>(j);
-    cuda_check(d, cudaGetLastError(), "a product for many tokens");
+    cuda_launch(d, "a product for many tokens", gemms[form].kernel, grid, GEMM_THREADS,
+                (size_t)gemms[form].shared, j);
 }
 
 // Experts
@@ -378,10 +378,11 @@ static void run_gemm(k_device *d, run_function kernel, int shared, const struct 
                      int n_row, int rows)
 {
     dim3 grid((unsigned)(n_row + rows - 1) / (unsigned)rows, (unsigned)j.runs.tile_max);
-    cuda_check(d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
+    cuda_check(d,
+               cudaFuncSetAttribute((const void *)kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
                "shared memory of a product");
-    kernel<<<grid, GEMM_THREADS, (size_t)shared, d->stream>>>(j);
-    cuda_check(d, cudaGetLastError(), "a product of experts");
+    cuda_launch(d, "a product of experts", kernel, grid, GEMM_THREADS, (size_t)shared, j);
 }
 
 void cuda_gemm_gate(k_device *d, const k_act *a, const struct k_experts *e,

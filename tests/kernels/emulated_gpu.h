@@ -162,6 +162,13 @@ template <typename T> static inline T __shfl_xor_sync(unsigned, T v, int mask)
     return all[emulated_lane() ^ (unsigned)mask];
 }
 
+template <typename T> static inline T __shfl_sync(unsigned, T v, int from)
+{
+    T all[32];
+    emulated_exchange(&v, all, sizeof v);
+    return all[from % 32];
+}
+
 template <typename T> static inline T __shfl_up_sync(unsigned, T v, unsigned by)
 {
     T all[32];
