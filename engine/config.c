@@ -250,7 +250,9 @@ static int scale_yarn(const struct reader *r, const json_t *scaling, double thet
         c->inv_freq[i] *= 1 - slowed + slowed / factor;
     }
     c->rope_scale = (float)gain;
-    return 0;
+    if (isfinite(c->rope_scale)) return 0;
+    return err_set(r->e, ERR_INPUT, "%s: rope_scaling: attention_factor: %g is too large", r->where,
+                   gain);
 }
 
 static int read_rope(const struct reader *r, struct config *c)

@@ -375,10 +375,11 @@ template <int FORM> static __device__ __forceinline__ int units_of_row(const str
     return units_of(j.n_col, unit<FORM>::columns);
 }
 
-// Whether units are more than the columns of a row.
-template <int FORM> static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
+// Whether units are more than the columns of a row: of experts (takes_expert).
+template <int FORM, bool MIX>
+static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
 {
-    return unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
+    return MIX && unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
 }
 
 // And of a row of the job.
@@ -641,7 +642,7 @@ static __device__ __forceinline__ bool x_place(const struct product_job &j,
     unsigned row = (unsigned)token;
     if constexpr (MIX)
         // One token's are one after another.
-        if (is_mixed<MIX>(j, END_ADD) && (j.n_token > 1 || is_ragged<FORM>(j))) {
+        if (is_mixed<MIX>(j, END_ADD) && (j.n_token > 1 || is_ragged<FORM, MIX>(j))) {
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
@@ -677,7 +678,7 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
             if (!x_place<FORM>(j, c, u, token, &from, &column)) continue;
             each(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
                  x + from + lane % pieces * 8,
-                 !is_ragged<FORM>(j) || column + lane % pieces * 8 < j.n_col);
+                 !is_ragged<FORM, MIX>(j) || column + lane % pieces * 8 < j.n_col);
         }
 }
 
@@ -689,7 +690,7 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
 {
     x_pieces(r, j, c, r.step, r.to, warp, lane,
              [](unsigned char *to, const uint16_t *from, bool exists) {
-                 if constexpr (unit<FORM>::is_fp4)
+                 if constexpr (MIX && unit<FORM>::is_fp4)
                      copy_16_or_zeros(to, from, exists);
                  else
                      copy_16(to, from);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "engine/quantize.h"
 #include "engine/session.h"
 #include "kernels/number.h"
 #include "tiny_oss.h"
@@ -367,6 +368,36 @@ static void test_scales_apart(void **state)
     tiny_free(&t);
 }
 
+// Attention in FP8 beside the experts as they are: logits move a little.
+static void test_quantized(void **state)
+{
+    err e = {0};
+    int32_t tokens[] = {5, 9, 200, 31};
+    size_t n = sizeof tokens / sizeof *tokens, n_vocab = (size_t)shape.n_vocab;
+    (void)state;
+    struct tiny t = tiny_oss(&shape, 3);
+    const struct checkpoint c = {&t, &shape};
+    tiny_write(&t);
+    char *dir = mem_printf("%s.fp8", t.dir);
+    if (model_quantize(t.dir, dir, &e)) fail_msg("%s", e.msg);
+    struct model *m = model_open(dir, &k_ref, 1, &e);
+    if (!m) fail_msg("%s", e.msg);
+    assert_int_equal(m->layers[0].q.type, K_E4M3);
+    assert_int_equal(m->layers[0].e_up[0].type, K_MXFP4);
+    double *want = defined_logits(&c, tokens, n), worst = 0;
+    session *s = session_open(m, NULL, 16, &e);
+    assert_non_null(s);
+    if (session_sync(s, tokens, n, NULL, NULL, &e)) fail_msg("%s", e.msg);
+    for (size_t i = 0; i < n_vocab; i++)
+        worst = fmax(worst, fabs((double)session_logits(s)[i] - want[(n - 1) * n_vocab + i]));
+    if (!(worst > 1e-4 && worst < 0.5)) fail_msg("logits moved by %g", worst);
+    session_free(s);
+    model_close(m);
+    free(want);
+    tiny_dir_remove(dir);
+    tiny_free(&t);
+}
+
 // Checkpoints that are wrong
 
 static void expect_refused(const struct tiny *t, const char *why)
@@ -469,8 +500,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_defined),    cmocka_unit_test(test_everything_counts),
-        cmocka_unit_test(test_scales_apart),  cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_wrong_tensors),
+        cmocka_unit_test(test_scales_apart),  cmocka_unit_test(test_quantized),
+        cmocka_unit_test(test_wrong_configs), cmocka_unit_test(test_wrong_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
