@@ -854,10 +854,13 @@ static int check_leftover(struct model *m, err *e)
     return 0;
 }
 
+// Without what lies between rows.
 static uint64_t matrix_bytes(const struct k_matrix *w)
 {
+    struct k_matrix near = *w;
+    near.block_step = 0;
     return (uint64_t)w->n_row * (k_row_bytes(w->type, w->n_col) + (w->scale ? sizeof(float) : 0)) +
-           k_block_bytes(w);
+           k_block_bytes(&near);
 }
 
 // What one decode step reads, and which type most of the bytes have. Of the experts of a layer,

@@ -39,8 +39,8 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
-    // FP4: bytes from a row to the next of data, and of block; 0: there is nothing between them.
-    // Rows of data are multiples of 16 bytes apart; behind the last, K_BEHIND bytes may be read.
+    // FP4: bytes from a row to the next, of data (multiples of 16) and of block; 0: there is
+    // nothing between them. K_BEHIND bytes behind the last row of data may be read, too.
     size_t data_step, block_step;
     bool short_x; // made to meet activations that are rounded like the weights; an instance may do
                   // so where there are many tokens. K_E4M3: e4m3 with an f32 scale for each token,
