@@ -4,10 +4,12 @@
 // A product's input comes in one of three forms, and whoever makes an act chooses by the number of
 // tokens and columns (act_form), so that producer and reader agree without asking:
 //
-//   FORM_PAIR   few tokens: x * gain as the sum of two short numbers, hi + lo, so that tensor cores
-//               can take it and 14 bits (bf16) or 20 (f16) of it are left, since a bit of each is a
-//               tag. The factor 1/rms of a norm is not in it: its writer leaves sums of squares
-//               behind, one per tile of rows, and the reader multiplies.
+//   FORM_PAIR   few tokens: x * gain as a short number, hi, which tensor cores can take, and what
+//   it
+//               leaves of x, lo. f16 alone has 10 bits, since one is a tag, and products take no
+//               more; bf16 has 7, so they take both, 14. The factor 1/rms of a norm is not in it:
+//               its writer leaves sums of squares behind, one per tile of rows, and the reader
+//               multiplies.
 //   FORM_SHORT  many tokens: hi alone, finished
 //   FORM_F32    shapes that the fast kernels do not take: f32, finished
 //
@@ -273,55 +275,70 @@ static __device__ __forceinline__ void write_short(const struct short_out &o, si
 // written: writers of a buffer give all its numbers a tag, 0 and 1 in turn (cuda_step.cu).
 enum { NO_TAG = 2 };
 
-static __device__ __forceinline__ uint16_t tagged(uint16_t bits, unsigned tag)
-{
-    return tag == NO_TAG ? bits : (uint16_t)((bits & ~1u) | tag);
-}
-
 static __device__ __forceinline__ float tagged(float x, unsigned tag)
 {
     unsigned bits = __float_as_uint(x);
     return tag == NO_TAG ? x : __uint_as_float((bits & ~1u) | tag);
 }
 
-// What is not in hi, as lo's last bit allows, is in lo.
+template <int KIND> static __device__ __forceinline__ uint16_t short_bits(float x)
+{
+    return KIND == X_BF16 ? bf16_bits(x) : f16_bits(x);
+}
+
+template <int KIND> static __device__ __forceinline__ float short_value(uint16_t bits)
+{
+    return KIND == X_BF16 ? bf16_value(bits) : f16_value(bits);
+}
+
+// Of the short numbers with that tag the nearest to x. From 0 it goes up, so that a sign stays one.
+template <int KIND> static __device__ __forceinline__ uint16_t tagged_bits(float x, unsigned tag)
+{
+    uint16_t bits = short_bits<KIND>(x);
+    if (tag == NO_TAG || (bits & 1) == tag) return bits;
+    return (uint16_t)(fabsf(x) < fabsf(short_value<KIND>(bits)) ? bits - 1 : bits + 1);
+}
+
+// x in two short numbers, of which lo has what hi leaves.
+struct short_two {
+    uint16_t hi, lo;
+};
+
+template <int KIND> static __device__ __forceinline__ struct short_two split(float x, unsigned tag)
+{
+    float scaled = KIND == X_F16 ? x * F16_UNIT : x;
+    uint16_t hi = tagged_bits<KIND>(scaled, tag);
+    return {hi, tagged_bits<KIND>(scaled - short_value<KIND>(hi), tag)};
+}
+
+// Numbers of KIND are tagged; of the other kind nobody waits for them.
+template <int KIND>
 static __device__ __forceinline__ void write_tagged(const struct short_out &o, size_t at, float x,
                                                     unsigned tag)
 {
-    float scaled = x * F16_UNIT;
-    uint16_t b = tagged(bf16_bits(x), tag), h = tagged(f16_bits(scaled), tag);
-    store_seen(o.hi[X_BF16] + at, b);
-    store_seen(o.lo[X_BF16] + at, tagged(bf16_bits(x - bf16_value(b)), tag));
-    store_seen(o.hi[X_F16] + at, h);
-    store_seen(o.lo[X_F16] + at, tagged(f16_bits(scaled - f16_value(h)), tag));
+    constexpr int other = X_BF16 + X_F16 - KIND;
+    struct short_two a = split<KIND>(x, tag), b = split<other>(x, NO_TAG);
+    store_seen(o.hi[KIND] + at, a.hi);
+    store_seen(o.lo[KIND] + at, a.lo);
+    store_seen(o.hi[other] + at, b.hi);
+    store_seen(o.lo[other] + at, b.lo);
+}
+
+// Places `at` (even) and the next.
+template <int KIND>
+static __device__ __forceinline__ void write_tagged_two(const struct short_out &o, size_t at,
+                                                        float x, float y, unsigned tag)
+{
+    struct short_two a = split<KIND>(x, tag), b = split<KIND>(y, tag);
+    store_seen((unsigned *)(o.hi[KIND] + at), a.hi | (unsigned)b.hi << 16);
+    store_seen((unsigned *)(o.lo[KIND] + at), a.lo | (unsigned)b.lo << 16);
 }
 
 static __device__ __forceinline__ void write_pair(const struct short_out &o, size_t at, float x)
 {
-    float scaled = x * F16_UNIT;
-    uint16_t b = bf16_bits(x), h = f16_bits(scaled);
-    o.hi[X_BF16][at] = b;
-    o.lo[X_BF16][at] = bf16_bits(x - bf16_value(b));
-    o.hi[X_F16][at] = h;
-    o.lo[X_F16][at] = f16_bits(scaled - f16_value(h));
-}
-
-// Places `at` (even) and the next.
-static __device__ __forceinline__ void write_tagged_two(const struct short_out &o, size_t at,
-                                                        float x, float y, unsigned tag)
-{
-    const unsigned both = tag == NO_TAG ? 0 : 0x00010001u, tags = tag * both;
-    float2 scaled = make_float2(x * F16_UNIT, y * F16_UNIT);
-    __nv_bfloat162 b = __floats2bfloat162_rn(x, y), b_rest;
-    __half2 h = __floats2half2_rn(scaled.x, scaled.y), h_rest;
-    unsigned b_bits = (*(unsigned *)&b & ~both) | tags, h_bits = (*(unsigned *)&h & ~both) | tags;
-    b = *(__nv_bfloat162 *)&b_bits, h = *(__half2 *)&h_bits;
-    b_rest = __floats2bfloat162_rn(x - __low2float(b), y - __high2float(b));
-    h_rest = __floats2half2_rn(scaled.x - __low2float(h), scaled.y - __high2float(h));
-    store_seen((unsigned *)(o.hi[X_BF16] + at), b_bits);
-    store_seen((unsigned *)(o.lo[X_BF16] + at), (*(unsigned *)&b_rest & ~both) | tags);
-    store_seen((unsigned *)(o.hi[X_F16] + at), h_bits);
-    store_seen((unsigned *)(o.lo[X_F16] + at), (*(unsigned *)&h_rest & ~both) | tags);
+    struct short_two b = split<X_BF16>(x, NO_TAG), h = split<X_F16>(x, NO_TAG);
+    o.hi[X_BF16][at] = b.hi, o.lo[X_BF16][at] = b.lo;
+    o.hi[X_F16][at] = h.hi, o.lo[X_F16][at] = h.lo;
 }
 
 // What becomes of a gate and its up. Comparisons with a NaN are false: it stays what it is.

@@ -34,7 +34,8 @@ static __device__ __forceinline__ void be_patient(struct patience &p)
 // Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while
 // the scores are found the tile's values may still arrive, and then the next tile's keys do.
 enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
-constexpr int TAKERS = IS_SMALL ? 4 : 8;
+enum { SMALL_TAKERS = 4 };
+constexpr int TAKERS = IS_SMALL ? SMALL_TAKERS : 7;
 // Putting parts together has its price: few tiles are one part, and a part has at least eight.
 enum { ONE_PART_TILES = 16, PART_TILES = 8 };
 
@@ -51,6 +52,7 @@ struct attend_job {
     unsigned *counters;         // [kv head][row tile]
     struct short_out out;       // [n_token, n_head, DIM]
     unsigned want, leave;       // tags of q, k and v, and of out
+    bool tags_f16;              // which kind of out has tags
 };
 
 // The warps that attend meet among themselves: the others of their block wait at the next barrier.
@@ -253,8 +255,9 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
 {
     int group = j.n_head / j.cache.n_kv_head, token = 0;
     for (; row >= group; row -= group) token++; // shorter than a division
-    write_tagged_two(j.out, (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c), y0,
-                     y1, j.leave);
+    size_t at = (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c);
+    write_tagged_two<X_BF16>(j.out, at, y0, y1, j.tags_f16 ? (unsigned)NO_TAG : j.leave);
+    write_tagged_two<X_F16>(j.out, at, y0, y1, j.tags_f16 ? j.leave : (unsigned)NO_TAG);
 }
 
 // The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,

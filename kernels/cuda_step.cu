@@ -20,9 +20,9 @@
 //   (scales, the residual) is asked for before the product begins: whatever comes from the
 //   second-level cache waits behind the weights. While all wait for that, fewer are asked for.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
-//   cores as one block of 8 columns, so 8 tokens cost what one costs. With up to 4 tokens the low
-//   halves of x ride in the columns that would be empty. With one token and FP4 the columns are the
-//   blocks of a row that the lanes hold, so that scales are applied to sums.
+//   cores as one block of 8 columns, so 8 tokens cost what one costs. With bf16 weights and up to 4
+//   tokens the low halves of x ride in the columns that would be empty. With one token and FP4 the
+//   columns are the blocks of a row that the lanes hold, so that scales are applied to sums.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
 //   and squares, the split into pairs of short numbers.
 // - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
@@ -38,10 +38,10 @@
 // A job waits for the numbers that it takes, not for other blocks: the lowest bit of each says
 // whether it has been written this time or last, since writers of a buffer give it 0 and 1 in turn
 // (synchronise). That is one way through the second-level cache where a fence, a counter and then
-// the numbers would be three. A list's first use of a buffer cannot tell, nor may numbers of few
-// bits lose one: there all blocks meet. They can, because all of them are on the GPU at the same
-// time: there is one for each multiprocessor, each needs most of one, and what was launched before
-// ends without them.
+// the numbers would be three. A list's first use of a buffer cannot tell, and of more than 4 tokens
+// asking again and again is too much: there all blocks meet. They can, because all of them are on
+// the GPU at the same time: there is one for each multiprocessor, each needs most of one, and what
+// was launched before ends without them.
 //
 // Sums are added in an order that depends on the shape and the number of multiprocessors alone:
 // results repeat bit for bit.
@@ -76,9 +76,15 @@ static constexpr __host__ __device__ int units_most(int form, bool small)
     return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 5 : 4;
 }
 
-// What the columns of a product's x are: the halves of one token for each of a lane's blocks of
-// FP4 weights; hi and lo of up to 4 tokens; hi of up to 8.
+// What the columns of a product's x are: one token, for each lane's blocks of FP4 weights; up to 4
+// tokens; up to 8.
 enum mode { ONE, FEW, WIDE, N_MODE };
+
+// Short numbers that x is the sum of.
+static constexpr __host__ __device__ int x_halves(int form, int mode)
+{
+    return form == W_BF16 && mode == FEW ? 2 : 1;
+}
 
 // Experts that all tokens of a step may choose together, and that a layer may have.
 enum { CHOSEN_MAX = 96, USED_MAX = 16, EXPERTS_MAX = 512, NO_RANK = 255 };
@@ -133,7 +139,7 @@ struct scores_job {
     const uint16_t *w; // bf16 [n_expert, n_col]
     const float *scale, *bias;
     int n_expert, n_col, n_token;
-    const uint16_t *hi, *lo; // f16
+    struct short_out x; // both halves of the kind that the list's form wants
     const float *sums;
     int n_sum, norm_dim;
     float eps;
@@ -169,20 +175,19 @@ struct step_list {
 // The ring: what has been asked for and not been taken yet, one stage after another, each as long
 // as it has to be. A stage is one step of a tile: [half][piece][8 rows][128 bytes] as cuda_maps.h
 // says, then the scales of blocks [half][box][8 rows][pitch].
-static constexpr __host__ __device__ int ring_bytes(bool small)
+// With experts a block's choice takes some room; x of many tokens does.
+static constexpr __host__ __device__ int ring_bytes(int mode, bool mix, bool small)
 {
-    return (small ? 38 : 132) << 10;
+    return (small ? 38 : 148 - (mix ? 8 : 0) - (mode == WIDE ? 8 : 0)) << 10;
 }
-
-constexpr unsigned RING = (unsigned)ring_bytes(IS_SMALL);
 
 enum { STAGES = 8 }; // in the ring, at most
 constexpr unsigned STAGE_ALIGN = (unsigned)HALF_ROWS * (unsigned)PIECE_BYTES;
 
-// Bytes that are asked for and not there yet: all that the ring has room for. But that is a queue
-// in which everything else waits (x, results, and the counter at which blocks meet), so while
+// Bytes that are asked for and not there yet are all that the ring has room for. But that is a
+// queue in which everything else waits (x, results, and the counter at which blocks meet), so while
 // others wait for something (CALM) one stage is asked for at a time, or what is less than this.
-enum { IN_FLIGHT = RING, IN_FLIGHT_CALM = IS_SMALL ? RING / 2 : 9 << 10 };
+enum { IN_FLIGHT_CALM = IS_SMALL ? 19 << 10 : 9 << 10 };
 
 // Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
 // scale of 8 rows is in different banks.
@@ -209,7 +214,8 @@ static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes
 static constexpr bool fits(bool small)
 {
     int n = WARPS * units_most(W_NVFP4, small);
-    return 2 * shape_of(8, PIECE_UNITS, n / PIECE_UNITS).size <= (unsigned)ring_bytes(small);
+    return 2 * shape_of(8, PIECE_UNITS, n / PIECE_UNITS).size <=
+           (unsigned)ring_bytes(WIDE, true, small);
 }
 static_assert(fits(false) && fits(true), "two stages fit the ring");
 
@@ -341,14 +347,16 @@ static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned
 }
 
 // Where in the ring a warp is.
-struct ring_at {
+template <int MODE, bool MIX> struct ring_at {
+    static constexpr unsigned all = (unsigned)ring_bytes(MODE, MIX, IS_SMALL);
     unsigned at, n; // the next stage's place and number
 };
 
 // Where a stage of that many bytes stands: in one piece.
-static __device__ __forceinline__ unsigned ring_take(struct ring_at &r, unsigned size)
+template <int MODE, bool MIX>
+static __device__ __forceinline__ unsigned ring_take(struct ring_at<MODE, MIX> &r, unsigned size)
 {
-    unsigned at = r.at + size > RING ? 0 : r.at;
+    unsigned at = r.at + size > r.all ? 0 : r.at;
     r.at = at + size, r.n++;
     return at;
 }
@@ -460,27 +468,42 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
     }
 }
 
+// A hint between the warps of a block: others wait for memory.
+
+static __device__ __forceinline__ void set_hint(unsigned *hint, unsigned value)
+{
+    atomicExch(hint, value);
+}
+
+static __device__ __forceinline__ bool is_set(unsigned *hint)
+{
+    return atomicOr(hint, 0u);
+}
+
 // One lane of each warp that asks. Its half of every stage, in the order in which the others take
 // them.
-struct asker {
-    struct ring_at ring;
+template <int MODE, bool MIX> struct asker {
+    struct ring_at<MODE, MIX> ring;
     unsigned oldest, landed; // stages: the first that has not been taken, that has not arrived
     unsigned free, flying;   // bytes
     unsigned *sizes;         // [STAGES] in shared memory, with what was left over at the ring's end
 };
 
-static __device__ __forceinline__ void one_landed(struct asker &a)
+template <int MODE, bool MIX>
+static __device__ __forceinline__ void one_landed(struct asker<MODE, MIX> &a)
 {
     a.flying -= a.sizes[stage_of(a.landed)];
     a.landed++;
 }
 
 // Waits until there is room for a stage; where it begins.
-static __device__ __forceinline__ unsigned make_room(struct asker &a, struct stage_sync *sync,
-                                                     unsigned size, const volatile int *calm)
+template <int MODE, bool MIX>
+static __device__ __forceinline__ unsigned
+make_room(struct asker<MODE, MIX> &a, struct stage_sync *sync, unsigned size, unsigned *calm)
 {
-    unsigned used = size + (a.ring.at + size > RING ? RING - a.ring.at : 0);
-    while (a.flying && a.flying + size > (unsigned)(*calm ? IN_FLIGHT_CALM : IN_FLIGHT)) {
+    constexpr unsigned all = ring_at<MODE, MIX>::all;
+    unsigned used = size + (a.ring.at + size > all ? all - a.ring.at : 0);
+    while (a.flying && a.flying + size > (is_set(calm) ? (unsigned)IN_FLIGHT_CALM : all)) {
         sync_wait(&sync[stage_of(a.landed)].full, phase_of(a.landed));
         one_landed(a);
     }
@@ -542,11 +565,11 @@ ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct w
     copy_box<FORM>(data, scales, map, row, first, full);
 }
 
-template <int FORM, bool MIX>
+template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
-            const struct weight_maps *maps, struct asker &a, int half, unsigned char *ring,
-            struct stage_sync *sync, const volatile int *calm)
+            const struct weight_maps *maps, struct asker<MODE, MIX> &a, int half,
+            unsigned char *ring, struct stage_sync *sync, unsigned *calm)
 {
     int end = rows_before(j, c, blockIdx.x + 1);
     unsigned n_unit = (unsigned)units_all<FORM>(j, c), step = (unsigned)units_of_step(j, c);
@@ -563,13 +586,15 @@ ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
     }
 }
 
-template <int FORM, bool MIX>
+template <int FORM, int MODE, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
                                   int n_job, unsigned char *ring, struct stage_sync *sync,
                                   unsigned *sizes, struct choice<MIX> &c, int half, int lane,
-                                  const volatile int *calm)
+                                  unsigned *calm)
 {
-    struct asker a = {{0, 0}, 0, 0, RING, 0, sizes};
+    struct asker<MODE, MIX> a = {
+        {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes
+    };
     bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
         __syncwarp(); // every lane is done with the job before
@@ -592,8 +617,7 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
                 bring_map_near(&maps[k * PARTS_MAX + lane].data);
                 if (unit<FORM>::is_fp4) bring_map_near(&maps[k * PARTS_MAX + lane].scales);
             }
-        if (lane == 0)
-            ask_for_job<FORM, MIX>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
+        if (lane == 0) ask_for_job<FORM>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
     }
 }
 
@@ -602,34 +626,35 @@ template <int FORM> struct fragment {
     unsigned v[2 * unit<FORM>::steps];
 };
 
-// A warp's own ring of x, [unit][token][hi, lo][columns of a unit] for each step, WIDE without lo.
-// Where it holds all steps of a job they are copied once, for all groups of tiles.
-constexpr __host__ __device__ int x_ring_size(bool small)
+// A warp's own ring of x, [unit][token][half][columns of a unit] for each step. Where it holds all
+// steps of a job they are copied once, for all groups of tiles.
+constexpr __host__ __device__ int x_ring_bytes(int mode, bool small)
 {
-    return small ? 4096 : 8192;
+    return small ? 4096 : mode == WIDE ? 8192 : 7680;
 }
 
-constexpr int X_RING = x_ring_size(IS_SMALL);
-
 template <int FORM, int MODE> struct x_ring {
-    static constexpr int halves = MODE == WIDE ? 1 : 2;
+    static constexpr int room = x_ring_bytes(MODE, IS_SMALL);
+    static constexpr int halves = x_halves(FORM, MODE);
+    static constexpr int pieces = unit<FORM>::columns / 8; // of a half
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
-    unsigned char *at; // of X_RING bytes
-    int per;           // units of a step that a warp has
-    int unit_bytes;    // of all tokens
-    int depth, n_step; // steps that it holds: 1, 2, 4, 8 or 16; steps of a group of tiles
-    int from, to;      // the steps that come next
-    int step, taken;   // of the next load; that have been taken of a group of tiles
-    bool whole;        // all steps are there, or asked for
-    bool fresh;        // what was read may not have been written yet
+    unsigned char *at;            // of `room` bytes
+    int per;                      // units of a step that a warp has
+    int unit_bytes;               // of all tokens
+    int depth, n_step;            // steps that it holds; steps of a group of tiles
+    int from, to;                 // the steps that come next
+    int step, taken;              // of the next load; that have been taken of a group of tiles
+    bool whole;                   // all steps are there, or asked for
+    bool fresh;                   // what was read may not have been written yet
     const unsigned char *lane_at; // a lane's columns of the first unit
     bool lane_has;                // any
+    int turn;                     // x_turn
 };
 
 // Whose x a lane has columns of.
-template <int MODE> static __device__ __forceinline__ int lane_token(int lane)
+template <int FORM, int MODE> static __device__ __forceinline__ int lane_token(int lane)
 {
-    return MODE == WIDE ? lane / 4 : MODE == FEW ? lane / 4 % 4 : 0;
+    return MODE == ONE ? 0 : x_halves(FORM, MODE) == 2 ? lane / 4 % 4 : lane / 4;
 }
 
 // Where unit u of a token's x begins, and with which column of the row; false: the token does not
@@ -654,8 +679,17 @@ static __device__ __forceinline__ bool x_place(const struct product_job &j,
     return true;
 }
 
-// A lane's pieces, of 16 bytes each, of step i of a group, which are or belong in the ring's place
-// `to`: each(in the ring, where they come from, whether there are such columns).
+// A lane's pieces of 16 bytes are exchanged in pairs, so that the eight lanes that are served
+// together, four of two tokens each, meet different banks: piece i of the lane that is the
+// `lane`-th of its token stands where i ^ x_turn is.
+template <int FORM> static __device__ __forceinline__ int x_turn(int lane, int token)
+{
+    constexpr int n = unit<FORM>::lane_columns / 8;
+    return (n == 4 ? lane / 2 : 0) ^ token % 2 * (n / 2);
+}
+
+// A lane's pieces of step i of a group, which are or belong in the ring's place `to`: each(in the
+// ring, where they come from, whether there are such columns).
 template <int FORM, int MODE, bool MIX, typename EACH>
 static __device__ __forceinline__ void
 x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
@@ -663,23 +697,27 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
 {
     // 32 pieces at a time, of [unit][half][piece]. Nothing is unrolled: code that runs once for a
     // job has to come from far.
-    constexpr int columns = unit<FORM>::columns, pieces = columns / 8, of_unit = r.halves * pieces;
+    constexpr int of_unit = r.halves * r.pieces, at_once = 32 / of_unit;
+    typedef units_of_warp<FORM, MIX> mine;
     int step = units_of_step(j, c), first = i_step * step,
-        end = min(first + step, units_all<FORM>(j, c)), n = r.per * of_unit;
-    unsigned char *to = r.at + i_to * r.per * j.n_token * r.token_bytes;
-    const uint16_t *x = lane / pieces % r.halves ? j.lo : j.hi;
+        end = min(first + step, units_all<FORM>(j, c));
+    constexpr int of_lane = unit<FORM>::lane_columns / 8;
+    int k = lane / of_unit, half = lane / r.pieces % r.halves, piece = lane % r.pieces;
+    unsigned char *to = r.at + i_to * r.per * r.unit_bytes + half * r.pieces * 16;
+    const uint16_t *x = (half ? j.lo : j.hi) + piece * 8;
 #pragma unroll 1
-    for (int token = 0; token < j.n_token; token++)
+    for (int token = 0; token < j.n_token; token++) {
+        int place = (piece ^ x_turn<FORM>(piece / of_lane, token)) * 16 + token * r.token_bytes;
 #pragma unroll 1
-        for (int i = lane; i < n; i += 32) {
-            int k = i / of_unit, u = first + units_of_warp<FORM, MIX>::place(k, warp), column;
+        for (int i = k; i < r.per; i += at_once) {
+            int u = first + mine::place(i, warp), column;
             size_t from;
             if (u >= end) break; // so are those that follow
             if (!x_place<FORM>(j, c, u, token, &from, &column)) continue;
-            each(to + (k * j.n_token + token) * r.token_bytes + i % of_unit * 16,
-                 x + from + lane % pieces * 8,
-                 !is_ragged<FORM, MIX>(j) || column + lane % pieces * 8 < j.n_col);
+            each(to + i * r.unit_bytes + place, x + from,
+                 !is_ragged<FORM, MIX>(j) || column + piece * 8 < j.n_col);
         }
+    }
 }
 
 // Asks for the next step; after a group's last comes the first of the next group, if there is one.
@@ -711,26 +749,26 @@ static __device__ __forceinline__ void
 x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct choice<MIX> &c,
         unsigned char *at, int warp, int lane)
 {
-    int token = lane_token<MODE>(lane), g = lane / 4;
-    int row = MODE == WIDE ? g : MODE == FEW ? token * 2 + g / 4 : g % 2;
-    bool exists = token < j.n_token && (MODE != ONE || lane % 4 == g / 2); // of its own blocks
+    int token = lane_token<FORM, MODE>(lane), g = lane / 4;
+    int row = r.halves == 2 ? token * 2 + g / 4 : token;
+    // Of the columns of a product: every second one is of a lane's own blocks.
+    bool exists = token < j.n_token && (MODE != ONE || lane % 4 * 2 == g);
     r.at = at;
     r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
-    r.lane_has = exists;
+    r.lane_has = exists, r.turn = x_turn<FORM>(lane % 4, token);
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
     r.unit_bytes = j.n_token * r.token_bytes;
-    int n_bytes = r.per * r.unit_bytes;
-    r.depth = n_bytes <= X_RING / 16  ? 16
-              : n_bytes <= X_RING / 8 ? 8
-              : n_bytes <= X_RING / 4 ? 4
-              : n_bytes <= X_RING / 2 ? 2
-                                      : 1;
     r.n_step = j.n_step;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
-    r.whole = r.n_step <= r.depth;
-    if (r.whole) r.depth = r.n_step;
+    int n_bytes = r.per * r.unit_bytes;
+    r.whole = r.n_step * n_bytes <= r.room;
+    r.depth = r.whole                 ? r.n_step
+              : n_bytes <= r.room / 8 ? 8
+              : n_bytes <= r.room / 4 ? 4
+              : n_bytes <= r.room / 2 ? 2
+                                      : 1;
     r.from = r.to = r.step = r.taken = 0;
     r.fresh = j.want != NO_TAG;
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
@@ -746,7 +784,6 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
     if (r.whole) {
         copy_wait<0>(); // all were asked for together
     } else {
-        if (r.depth == 16) copy_wait<15>();
         if (r.depth == 8) copy_wait<7>();
         if (r.depth == 4) copy_wait<3>();
         if (r.depth == 2) copy_wait<1>();
@@ -777,11 +814,12 @@ template <int FORM> static __device__ __forceinline__ void keep_fragment(struct 
 
 // A lane's columns of one unit.
 template <int FORM>
-static __device__ __forceinline__ void x_read(struct fragment<FORM> &f, const unsigned char *from)
+static __device__ __forceinline__ void x_read(struct fragment<FORM> &f, const unsigned char *from,
+                                              int turn)
 {
 #pragma unroll
     for (int i = 0; i < unit<FORM>::lane_columns / 8; i++) {
-        uint4 v = ((const uint4 *)from)[i];
+        uint4 v = ((const uint4 *)from)[i ^ turn];
         f.v[4 * i] = v.x, f.v[4 * i + 1] = v.y;
         f.v[4 * i + 2] = v.z, f.v[4 * i + 3] = v.w;
     }
@@ -798,10 +836,10 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
         if (j.n_token > 1) { // one token has chosen all
             size_t at;
             int column;
-            exists = exists && x_place<FORM>(j, c, u, lane_token<MODE>(lane), &at, &column);
+            exists = exists && x_place<FORM>(j, c, u, lane_token<FORM, MODE>(lane), &at, &column);
             if (!exists) f = {};
         }
-    if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes);
+    if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes, r.turn);
 }
 
 // They are not needed any more.
@@ -876,37 +914,51 @@ take_unit(struct raw_unit<FORM> &s, const unsigned char *stage, const struct sta
     }
 }
 
-// One token and FP4: columns 2 t and 2 t + 1 of a product are the halves of what lane t holds of a
-// row's blocks, so that sums of one block are the lane's own, and take the block's scale.
-template <int FORM>
+// One token and FP4: column 2 t of a product is what lane t holds of a row's blocks, so that sums
+// of one block are the lane's own, and take the block's scale. N units side by side: a product of
+// tensor cores is awaited longer than the next ones' weights take to unpack.
+template <int FORM, int N>
 static __device__ __forceinline__ void
-multiply_blocks(float sum[2], const struct raw_unit<FORM> &raw, const struct fragment<FORM> &f)
+multiply_blocks(float sum[2], const struct raw_unit<FORM> *raw, const struct fragment<FORM> *f)
 {
-    constexpr int n_block = FORM == W_NVFP4 ? 2 : 1, words = 4 / n_block; // of a lane's row
-    float scale[2][2];
-    lane_block_scales<FORM>(raw.scales[0], scale[0]);
-    lane_block_scales<FORM>(raw.scales[1], scale[1]);
+    float c[N][2][4]; // of either half of a lane's columns, with NVFP4 a block each
 #pragma unroll
-    for (int b = 0; b < n_block; b++) {
-        float c[4];
+    for (int i = 0; i < 2; i++) {
+        unsigned a[N][2][2][4];
 #pragma unroll
-        for (int i = b * words; i < (b + 1) * words; i++) {
-            const unsigned w[2][4] = {{raw.row[0].x, raw.row[0].y, raw.row[0].z, raw.row[0].w},
-                                      {raw.row[1].x, raw.row[1].y, raw.row[1].z, raw.row[1].w}};
-            unsigned top[4], bottom[4];
-            unpack_e2m1(w[0][i], top);
-            unpack_e2m1(w[1][i], bottom);
+        for (int u = 0; u < N; u++)
 #pragma unroll
-            for (int s = 0; s < 2; s++) {
-                const unsigned a[4] = {top[2 * s], bottom[2 * s], top[2 * s + 1],
-                                       bottom[2 * s + 1]};
-                mma_unit<FORM>(i == b * words && s == 0, c, a, f.v[4 * i + 2 * s],
-                               f.v[4 * i + 2 * s + 1]);
+            for (int b = 0; b < 2; b++) {
+                const uint4 &x = raw[u].row[0], &y = raw[u].row[1];
+                const unsigned w[2][4] = {{x.x, x.y, x.z, x.w}, {y.x, y.y, y.z, y.w}};
+                unsigned top[4], bottom[4];
+                unpack_e2m1(w[0][2 * b + i], top);
+                unpack_e2m1(w[1][2 * b + i], bottom);
+#pragma unroll
+                for (int s = 0; s < 2; s++) {
+                    a[u][b][s][0] = top[2 * s], a[u][b][s][1] = bottom[2 * s];
+                    a[u][b][s][2] = top[2 * s + 1], a[u][b][s][3] = bottom[2 * s + 1];
+                }
             }
-        }
-        sum[0] += (c[0] + c[1]) * scale[0][b];
-        sum[1] += (c[2] + c[3]) * scale[1][b];
+#pragma unroll
+        for (int s = 0; s < 2; s++)
+#pragma unroll
+            for (int u = 0; u < N; u++)
+#pragma unroll
+                for (int b = 0; b < 2; b++) {
+                    const unsigned *x = f[u].v + 4 * (2 * b + i) + 2 * s;
+                    mma_unit<FORM>(i == 0 && s == 0, c[u][b], a[u][b][s], x[0], x[1]);
+                }
     }
+#pragma unroll
+    for (int u = 0; u < N; u++)
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            float scale[2];
+            lane_block_scales<FORM>(raw[u].scales[r], scale);
+#pragma unroll
+            for (int b = 0; b < 2; b++) sum[r] += c[u][b][2 * r] * scale[b];
+        }
 }
 
 template <int FORM>
@@ -925,20 +977,21 @@ static __device__ __forceinline__ void multiply_unit(bool is_first, float sum[4]
     }
 }
 
-// n units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either
+// N units, 1 or 2. `block`: what the sums are multiplied with (SCALED), for the rows of either
 // half.
-template <int FORM, int MODE, bool SCALED>
-static __device__ __forceinline__ void
-multiply(int n, float acc[4], const struct raw_unit<FORM> *raw, const struct fragment<FORM> *f,
-         const float block[2])
+template <int FORM, int MODE, bool SCALED, int N>
+static __device__ __forceinline__ void multiply(float acc[4], const struct raw_unit<FORM> *raw,
+                                                const struct fragment<FORM> *f,
+                                                const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
+    if constexpr (MODE == ONE) {
+        multiply_blocks<FORM, N>(SCALED ? c[0] : acc, raw, f);
+    } else {
 #pragma unroll
-    for (int k = 0; k < n; k++)
-        if constexpr (MODE == ONE)
-            multiply_blocks<FORM>(c[k], raw[k], f[k]);
-        else
-            multiply_unit<FORM>(true, c[k], raw[k], f[k]);
+        for (int k = 0; k < N; k++) multiply_unit<FORM>(true, c[k], raw[k], f[k]);
+    }
+    if (MODE == ONE && !SCALED) return;
 #pragma unroll
     for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
         acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
@@ -1077,15 +1130,19 @@ static __device__ __forceinline__ float norm_factor(const JOB &j, const float *n
     return rsqrtf(__fdividef(sum, (float)j.norm_dim) + j.eps);
 }
 
-// Where sums of a tile meet: [warp][tile][row][token], of 8 tokens or of 4.
-template <int MODE>
-static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
+// Where sums of a tile meet: [warp][tile][row][token].
+static constexpr __host__ __device__ int sum_tokens(int mode)
 {
-    constexpr int n = MODE == WIDE ? 8 : 4;
-    return red + ((warp * TILES + t) * 16 + r) * n + token;
+    return mode == WIDE ? 8 : mode == FEW ? 4 : 1;
 }
 
 template <int MODE>
+static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
+{
+    return red + ((warp * TILES + t) * 16 + r) * sum_tokens(MODE) + token;
+}
+
+template <int FORM, int MODE>
 static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
                                                   int lane)
 {
@@ -1103,7 +1160,7 @@ static __device__ __forceinline__ void leave_sums(float *red, const float acc[4]
     } else {
 #pragma unroll
         for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
-            v[i] = MODE == WIDE ? acc[i] : acc[i] + __shfl_xor_sync(~0u, acc[i], 2);
+            v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
         if (MODE != WIDE && token >= 4) return;
         *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
         *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
@@ -1203,17 +1260,26 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     return x;
 }
 
+// What all sums of a job's token are multiplied with.
+template <int FORM, int MODE>
+static __device__ __forceinline__ float factor_of(const struct product_job &j, const float *norm,
+                                                  int i)
+{
+    return norm_factor(j, norm, min(place_of_result(j, i).token, j.n_token - 1)) *
+           (MODE == ONE ? one_factor : unit<FORM>::factor);
+}
+
 // END_ADD: returns the square of the new x.
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ float
 finish(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, float *red,
-       const float *norm, const struct result &x, int i)
+       float factor, const struct result &x, int i)
 {
+    constexpr int kind = unit<FORM>::kind;
     struct result_place is = place_of_result(j, i);
     int row;
     unsigned at = result_at(j, c, g, is, &row);
     if (at == NOWHERE) return 0;
-    float factor = norm_factor(j, norm, is.token) * (MODE == ONE ? one_factor : unit<FORM>::factor);
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
         store_seen(j.part[g.p].out + at, tagged(y + x.other + x.old, j.leave));
@@ -1222,11 +1288,11 @@ finish(const struct product_job &j, const struct choice<MIX> &c, const struct gr
         y = gated(y + x.old, up, j.gating);
         if constexpr (MIX)
             if (is_mixed<MIX>(j)) y *= c.weight[is.token][c.rank[g.u][is.token]];
-        write_tagged(j.next, at, y, j.leave);
+        write_tagged<kind>(j.next, at, y, j.leave);
     } else {
         y += x.old;
         j.part[0].out[at] = y;
-        if (j.gain) write_tagged(j.next, at, y * x.other, j.leave);
+        if (j.gain) write_tagged<kind>(j.next, at, y * x.other, j.leave);
         return y * y;
     }
     return 0;
@@ -1255,7 +1321,7 @@ static __device__ __forceinline__ void block_sync()
 // Bytes of the sums of a group. There is room for two of them, but for those of 8 tokens.
 static constexpr __host__ __device__ int sums_bytes(int mode)
 {
-    return WARPS * TILES * 16 * (mode == WIDE ? 8 : 4) * (int)sizeof(float);
+    return WARPS * TILES * 16 * sum_tokens(mode) * (int)sizeof(float);
 }
 
 constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
@@ -1380,17 +1446,16 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
-            struct stage_sync *sync, struct ring_at &at, unsigned char *room, float *norm, int warp,
-            int lane, volatile int *calm)
+            struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
+            float *norm, int warp, int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
-    static_assert(n_mine * THREADS >= TILES * 16 * (MODE == WIDE ? 8 : 4),
-                  "every result has a thread");
+    static_assert(n_mine * THREADS >= TILES * 16 * sum_tokens(MODE), "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
-    constexpr int n_red = ROOM_FOR_SUMS / sums_bytes(MODE);
+    constexpr int n_red = MODE == WIDE ? 1 : 2;
     int thread = warp * 32 + lane;
-    float *red = (float *)room, squares[n_mine] = {};
+    float *red = (float *)room, squares[n_mine] = {}, factor[n_mine];
     struct x_ring<FORM, MODE> xs;
     struct group g;
     constexpr int n_norm = MODE == ONE ? 1 : MODE == FEW ? 4 : 8;
@@ -1408,11 +1473,11 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     if (!chooses && rows_before(j, c, blockIdx.x) == rows_before(j, c, blockIdx.x + 1) &&
         !leaves_squares)
         return;
-    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * X_RING, warp, lane);
+    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     sums_load(sums, j, thread);
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
-            if (thread == 0) *calm = 0;
+            if (thread == 0) set_hint(calm, 0);
             run_choice(j, c, (float *)room, warp, lane);
             prefetch_ends(j, c, thread);
         }
@@ -1434,14 +1499,20 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
             x_wait(xs, j, c, warp, lane);
-            if (thread == 0) *calm = 0;
-            if constexpr (keeps_x) {
+            if (thread == 0) set_hint(calm, 0);
+            // Those of the only step are still there.
+            if (keeps_x && (is_first || xs.n_step > 1)) {
                 // Nearly always: without a branch between them.
-                bool at_once = n == UNITS && (!MIX || j.n_token == 1);
-                if (at_once && xs.lane_has)
+                bool at_once = n >= UNITS - 1 && (!MIX || j.n_token == 1);
+                const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
+                if (at_once && xs.lane_has) {
 #pragma unroll
-                    for (int k = 0; k < UNITS; k++)
-                        x_read<FORM>(x[k], xs.lane_at + (xs.from * xs.per + k) * xs.unit_bytes);
+                    for (int k = 0; k < UNITS - 1; k++)
+                        x_read<FORM>(x[k], from + k * xs.unit_bytes, xs.turn);
+                    if (n == UNITS)
+                        x_read<FORM>(x[UNITS - 1], from + (UNITS - 1) * xs.unit_bytes, xs.turn);
+                }
+                if (at_once && n < UNITS) x[UNITS - 1] = {};
 #pragma unroll
                 for (int k = 0; k < UNITS && !at_once; k++)
                     take_x(x[k], xs, j, c, k, n, first, warp, lane);
@@ -1452,10 +1523,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 struct stage_sync *s = &sync[stage_of(at.n)];
                 sync_wait(&s->full, phase_of(at.n));
                 const unsigned char *stage = ring + ring_take(at, shape.size);
-#pragma unroll
-                for (int k = 0; k < UNITS; k += 2) {
-                    if (k >= n) break;
-                    int n_here = k + 1 < UNITS ? 2 : 1;
+                auto take_pair = [&](int k) {
+                    bool two = k + 1 < UNITS;
                     struct raw_unit<FORM> raw[2];
                     float block[2];
                     if (scaled)
@@ -1463,25 +1532,42 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                                                min(first + mine_of::place(k, warp), n_unit - 1),
                                                lane);
 #pragma unroll
-                    for (int i = 0; i < n_here; i++)
+                    for (int i = 0; i < 1 + two; i++)
                         take_unit<FORM, MIX>(raw[i], stage, shape, places, j, min(k + i, n - 1),
                                              warp, lane);
                     if (!keeps_x)
 #pragma unroll
-                        for (int i = 0; i < n_here; i++)
+                        for (int i = 0; i < 1 + two; i++)
                             take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
+                    struct fragment<FORM> *of_pair = x + (keeps_x ? k : 0);
                     if constexpr (n_chain == 2)
 #pragma unroll
-                        for (int i = 0; i < n_here; i++)
-                            multiply_unit<FORM>(false, sum + 4 * i, raw[i],
-                                                x[(keeps_x ? k : 0) + i]);
+                        for (int i = 0; i < 1 + two; i++)
+                            multiply_unit<FORM>(false, sum + 4 * i, raw[i], of_pair[i]);
+                    else if (two)
+                        multiply<FORM, MODE, scaled, 2>(sum, raw, of_pair, block);
                     else
-                        multiply<FORM, MODE, scaled>(n_here, sum, raw, x + (keeps_x ? k : 0),
-                                                     block);
+                        multiply<FORM, MODE, scaled, 1>(sum, raw, of_pair, block);
                     // Otherwise the zeros of lanes without columns would be made again each time.
                     if (!keeps_x)
 #pragma unroll
-                        for (int i = 0; i < n_here; i++) keep_fragment(x[i]);
+                        for (int i = 0; i < 1 + two; i++) keep_fragment(x[i]);
+                };
+                // Without a branch between pairs they overlap. Units that a warp has not meet
+                // zeros.
+                if (MODE == ONE && keeps_x) {
+                    if (n == UNITS)
+#pragma unroll
+                        for (int k = 0; k < UNITS; k += 2) take_pair(k);
+                    else if (n)
+#pragma unroll
+                        for (int k = 0; k < UNITS - 1; k += 2) take_pair(k);
+                } else {
+#pragma unroll
+                    for (int k = 0; k < UNITS; k += 2) {
+                        if (k >= n) break;
+                        take_pair(k);
+                    }
                 }
                 __syncwarp();
                 if (lane == 0) sync_arrive(&s->empty);
@@ -1501,7 +1587,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
-            if (thread == 0) *calm = 1;
+            if (thread == 0) set_hint(calm, 1);
         }
         if (is_first) {
             sums_settle(sums, j, thread);
@@ -1513,12 +1599,15 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             if (t >= g.n) break;
 #pragma unroll
             for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
-            leave_sums<MODE>(red, acc[t], t, warp, lane);
+            leave_sums<FORM, MODE>(red, acc[t], t, warp, lane);
         }
         block_sync();
 #pragma unroll
-        for (int i = 0; i < n_mine; i++)
-            squares[i] += finish<FORM, MODE>(j, c, g, red, norm, mine[i], thread + i * THREADS);
+        for (int i = 0; i < n_mine; i++) {
+            if (is_first) factor[i] = factor_of<FORM, MODE>(j, norm, thread + i * THREADS);
+            squares[i] +=
+                finish<FORM, MODE>(j, c, g, red, factor[i], mine[i], thread + i * THREADS);
+        }
         // When all have met again, these have been read.
         if (n_red == 2)
             red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));
@@ -1588,21 +1677,28 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
 
 // Scores of experts. A block has a row at a time, a thread 8 of its columns: what comes from memory
 // comes at once.
-static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
+template <int KIND> static __device__ __forceinline__ float2 two_values(unsigned bits)
+{
+    return KIND == X_BF16
+               ? make_float2(__uint_as_float(bits << 16), __uint_as_float(bits & ~0xffffu))
+               : __half22float2(*(const __half2 *)&bits);
+}
+
+template <int KIND> static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
 {
     const unsigned a[4] = {w.x, w.y, w.z, w.w}, h[4] = {hi.x, hi.y, hi.z, hi.w},
                    l[4] = {lo.x, lo.y, lo.z, lo.w};
     float sum = 0;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        float2 x = __half22float2(*(const __half2 *)&h[i]),
-               rest = __half22float2(*(const __half2 *)&l[i]);
-        sum += __uint_as_float(a[i] << 16) * (x.x + rest.x);
-        sum += __uint_as_float(a[i] & 0xffff0000u) * (x.y + rest.y);
+        float2 y = two_values<X_BF16>(a[i]), x = two_values<KIND>(h[i]),
+               rest = two_values<KIND>(l[i]);
+        sum += y.x * (x.x + rest.x) + y.y * (x.y + rest.y);
     }
     return sum;
 }
 
+template <int KIND>
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                                                   struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
@@ -1613,6 +1709,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
     bool has_first = row < j.n_expert && thread * 8 < j.n_col;
     uint4 early = make_uint4(0, 0, 0, 0);
+    const uint16_t *hi_at = j.x.hi[KIND], *lo_at = j.x.lo[KIND];
     float scale = 1, bias = 0;
     if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
     if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
@@ -1631,15 +1728,15 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                 bool has = row == (int)blockIdx.x && c == thread * 8;
                 uint4 w = has ? early : __ldg((const uint4 *)(of_row + c));
                 size_t at = (size_t)(unsigned)t * n_col + (unsigned)c;
-                uint4 hi = load_seen((const uint4 *)(j.hi + at)),
-                      lo = load_seen((const uint4 *)(j.lo + at));
+                uint4 hi = load_seen((const uint4 *)(hi_at + at)),
+                      lo = load_seen((const uint4 *)(lo_at + at));
                 struct patience p = {0, 0};
                 while (j.want != NO_TAG && !(all_tagged(hi, j.want) && all_tagged(lo, j.want))) {
-                    hi = load_seen((const uint4 *)(j.hi + at));
-                    lo = load_seen((const uint4 *)(j.lo + at));
+                    hi = load_seen((const uint4 *)(hi_at + at));
+                    lo = load_seen((const uint4 *)(lo_at + at));
                     be_patient(p);
                 }
-                sum += dot_8(w, hi, lo);
+                sum += dot_8<KIND>(w, hi, lo);
             }
             sum = warp_sum(sum);
             if (lane == 0) part[warp][t] = sum;
@@ -1650,7 +1747,8 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             if (row != (int)blockIdx.x && j.bias) bias = __ldg(j.bias + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
-            y = y * norm_factor(j, norm, thread) * (float)(1 / F16_UNIT) * scale + bias;
+            y = y * norm_factor(j, norm, thread) * (KIND == X_F16 ? 1 / F16_UNIT : 1) * scale +
+                bias;
             store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
                        tagged(y, j.leave));
         }
@@ -1671,10 +1769,10 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
     __shared__ float norm[WARPS * FEW_TOKENS];
-    __shared__ volatile int calm; // others wait for memory
+    __shared__ unsigned calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    unsigned char *room = ring + RING; // sums, or attention
+    unsigned char *room = ring + ring_at<MODE, MIX>::all; // sums, or attention
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
@@ -1697,13 +1795,15 @@ __global__ void __launch_bounds__(BLOCK, 1)
     if (warp >= WARPS) {
         give_registers<REGISTERS_OF_ASKERS>();
         if (warp >= WARPS + ASKERS) return;
-        run_loader<FORM>(list.jobs ? list.jobs : &list.only, list.maps ? list.maps : list.only_maps,
-                         list.n, ring, sync, sizes[warp - WARPS], choice, warp - WARPS, lane,
-                         &calm);
+        run_loader<FORM, MODE>(list.jobs ? list.jobs : &list.only,
+                               list.maps ? list.maps : list.only_maps, list.n, ring, sync,
+                               sizes[warp - WARPS], choice, warp - WARPS, lane, &calm);
         return;
     }
     take_registers<REGISTERS>();
-    struct ring_at at = {0, 0};
+    struct ring_at<MODE, MIX> at = {
+        0, 0
+    };
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
@@ -1723,7 +1823,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores(job.scores, list.sync, job.meeting, (float *)room, warp, lane);
+                run_scores<unit<FORM>::kind>(job.scores, list.sync, job.meeting, (float *)room,
+                                             warp, lane);
         } else {
             run_attend<DIM>(room, &job.attend, list.sync, job.meeting, warp, lane);
         }
@@ -1779,13 +1880,14 @@ static bool is_small(const k_device *d) // as IS_SMALL
     return d->shared_max < 200 << 10;
 }
 
-static size_t shared_of(const k_device *d)
+static size_t shared_of(const k_device *d, int mode, bool mix)
 {
     bool small = is_small(d);
-    size_t ring = (size_t)ring_bytes(small);
-    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_size(small));
-    size_t tiles = sizeof(((struct few_shared<128> *)0)->ring) / 2; // half as many takers
-    size_t attend = sizeof(struct few_shared<128>) - (small ? tiles : 0);
+    size_t ring = (size_t)ring_bytes(mode, mix, small);
+    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_bytes(mode, small));
+    size_t of_taker = sizeof((struct few_shared<128> *)0)->ring[0];
+    size_t attend =
+        sizeof(struct few_shared<128>) - (small ? (TAKERS - SMALL_TAKERS) * of_taker : 0);
     return ring + (attend > product ? attend : product);
 }
 
@@ -1797,11 +1899,12 @@ bool cuda_steps_open(k_device *d)
               cuda_check(d, cudaStreamCreateWithFlags(&q->side, cudaStreamNonBlocking), "stream");
     for (int form = 0; ok && form < W_N_FORM; form++)
         for (int i = 0; ok && i < 4 * N_MODE; i++)
-            ok = cuda_check(d,
-                            cudaFuncSetAttribute(
-                                (const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_of(d)),
-                            "shared memory of a step");
+            ok = cuda_check(
+                d,
+                cudaFuncSetAttribute((const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
+                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     (int)shared_of(d, i / 4, i / 2 % 2)),
+                "shared memory of a step");
     return ok;
 }
 
@@ -1844,8 +1947,8 @@ static const int form_scale_bytes[W_N_FORM] = {
 // Units of a step for each warp, at most: those whose x the ring of x holds.
 static int units_held(int form, int mode, int n_token, bool small)
 {
-    int halves = mode == WIDE ? 1 : 2, token_bytes = halves * form_columns[form] * 2,
-        n = x_ring_size(small) / (token_bytes * n_token);
+    int token_bytes = x_halves(form, mode) * form_columns[form] * 2,
+        n = x_ring_bytes(mode, small) / (token_bytes * n_token);
     return n < units_most(form, small) ? n : units_most(form, small);
 }
 
@@ -1871,7 +1974,7 @@ static int side_box(int n_unit, int most)
 // The same for every number of tokens, since an expert has one map; whole pairs.
 static int expert_most(int form, bool small)
 {
-    return units_held(form, FEW, 4, small) / 2 * 2;
+    return units_held(form, WIDE, FEW_TOKENS, small) / 2 * 2;
 }
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
@@ -1999,7 +2102,7 @@ static struct job_uses uses_of(struct step_job *job)
     } else if (job->kind == JOB_SCORES) {
         struct scores_job *s = &job->scores;
         u.leave = &s->leave;
-        u.reads.push_back({s->hi, &s->want});
+        u.reads.push_back({s->x.hi[0], &s->want});
         writes_numbers(u, s->out, (size_t)(s->n_token * s->n_expert));
     } else {
         struct attend_job *a = &job->attend;
@@ -2047,8 +2150,9 @@ static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
            was.n_row == is.n_row && was.ending == is.ending;
 }
 
-// With more tokens than FEW has a number's high half is all that is read of it, and loses none of
-// its few bits to a tag: then blocks meet.
+// With more tokens than FEW has the inputs of a job are many: asked for again and again until they
+// are there, they would keep the second-level cache busy. And a bf16 that stands alone loses none
+// of its few bits. Then blocks meet.
 static bool is_wide(const struct step_job &job)
 {
     return (job.kind == JOB_PRODUCT  ? job.product.n_token
@@ -2094,9 +2198,11 @@ void cuda_steps_flush(k_device *d)
     int form = q->has_form ? q->form : W_E4M3, mode = q->has_form ? q->mode : FEW;
     bool ok = true;
     q->maps.assign(q->jobs.size() * PARTS_MAX, weight_maps());
-    for (size_t i = 0; i < q->jobs.size(); i++)
+    for (size_t i = 0; i < q->jobs.size(); i++) {
+        if (q->jobs[i].kind == JOB_ATTEND) q->jobs[i].attend.tags_f16 = form != W_BF16;
         if (q->jobs[i].kind == JOB_PRODUCT)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
+    }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
     synchronise(q->jobs);
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
@@ -2105,7 +2211,7 @@ void cuda_steps_flush(k_device *d)
         ok = (list.jobs = kept(d, q->jobs)) != NULL && (list.maps = kept(d, q->maps)) != NULL;
     if (ok)
         cuda_launch_early(d, "a step", kernels[form][mode][q->mix][q->head_dim != 64],
-                          dim3((unsigned)d->n_sm), BLOCK, shared_of(d), list);
+                          dim3((unsigned)d->n_sm), BLOCK, shared_of(d, mode, q->mix), list);
     q->jobs.clear();
     q->has_form = q->mix = false;
     q->head_dim = 0;
@@ -2292,7 +2398,7 @@ bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, fl
     job.kind = JOB_SCORES;
     j->w = (const uint16_t *)router->data, j->scale = router->scale, j->bias = e->router_bias;
     j->n_expert = router->n_row, j->n_col = router->n_col, j->n_token = n_token;
-    j->hi = a->hi[X_F16], j->lo = a->lo[X_F16];
+    for (int i = 0; i < X_N_KIND; i++) j->x.hi[i] = a->hi[i], j->x.lo[i] = a->lo[i];
     j->sums = a->sums, j->n_sum = a->n_sum, j->norm_dim = a->norm_dim, j->eps = a->eps;
     j->out = scores;
     d->steps->mix = true;

@@ -449,6 +449,11 @@ static inline unsigned atomicOr(unsigned *p, unsigned v)
     return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
 }
 
+static inline unsigned atomicExch(unsigned *p, unsigned v)
+{
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+}
+
 static inline unsigned __umulhi(unsigned a, unsigned b)
 {
     return (unsigned)((unsigned long long)a * b >> 32);
