@@ -991,10 +991,11 @@ static __device__ __forceinline__ void multiply(float acc[4], const struct raw_u
 #pragma unroll
         for (int k = 0; k < N; k++) multiply_unit<FORM>(true, c[k], raw[k], f[k]);
     }
-    if (MODE == ONE && !SCALED) return;
+    if constexpr (MODE != ONE || SCALED)
 #pragma unroll
-    for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
-        acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
+        for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
+            acc[i] +=
+                SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
 }
 
 // The scales of a lane's rows of a tile for a pair of units, the first of which is u, of blocks of
