@@ -209,6 +209,7 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
 void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
 void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
 bool cuda_step_mixes(const struct k_experts *e, int n_token);
+int cuda_step_mid(const struct k_experts *e); // columns of what goes on from gate and up, if so
 bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, float *scores,
                       int n_token);
 void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const float *scores,

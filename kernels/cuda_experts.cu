@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { THREADS = 256, WARPS = THREADS / 32, MID_UNIT = 256 };
 
 int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
 {
@@ -48,7 +48,7 @@ struct mix_room {
     float *mid;              // plain: [pairs, ffn]
     struct short_mid mids;   // many: the same, sorted
     float *out;              // many: [pairs, dim], sorted
-    struct short_out pairs;  // few: [pairs, ffn]
+    struct short_out pairs;  // few: [pairs, ffn], rounded up to MID_UNIT
     size_t size;
 };
 
@@ -72,9 +72,10 @@ static struct mix_room room_of(float *base, const struct k_experts *e, int n_tok
     r.size = at;
     at = shared;
     if (n_token <= FEW_TOKENS) {
+        size_t n_mid = pairs * ((ffn + MID_UNIT - 1) / MID_UNIT * MID_UNIT);
         for (int i = 0; i < X_N_KIND; i++) {
-            r.pairs.hi[i] = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
-            r.pairs.lo[i] = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
+            r.pairs.hi[i] = take<uint16_t>(base, &at, n_mid * sizeof(uint16_t));
+            r.pairs.lo[i] = take<uint16_t>(base, &at, n_mid * sizeof(uint16_t));
         }
     } else {
         r.runs.n_used = e->n_used;

@@ -117,9 +117,10 @@ struct product_job {
     struct short_out next;
     float *next_sums;
     const float *gain;
-    // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one; next
-    // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one. Biases of parts
-    // are those of all experts.
+    // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one, as many
+    // as END_ADD has columns; next has rows [n_token, n_used]. END_ADD: x has such rows, and n_col
+    // is of one, in whole units. Rows that a part lacks are zeros, and so is what becomes of them.
+    // Biases of parts are those of all experts.
     const struct k_matrix *experts; // a list, or NULL
     const struct weight_maps *expert_maps;
     int side_each, side_max; // of what stands side by side: boxes of a row, of a step at most
@@ -383,7 +384,7 @@ template <int FORM> static __device__ __forceinline__ int units_of_row(const str
     return units_of(j.n_col, unit<FORM>::columns);
 }
 
-// Whether units are more than the columns of a row: of experts (takes_expert).
+// Whether units are more than the columns of a row of x: of experts' gate and up (takes_expert).
 template <int FORM, bool MIX>
 static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
 {
@@ -666,8 +667,7 @@ static __device__ __forceinline__ bool x_place(const struct product_job &j,
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
-        // One token's are one after another.
-        if (is_mixed<MIX>(j, END_ADD) && (j.n_token > 1 || is_ragged<FORM, MIX>(j))) {
+        if (is_mixed<MIX>(j, END_ADD) && j.n_token > 1) { // one token's are one after another
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
@@ -1059,9 +1059,10 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
     struct group g = group_of<MIX>(j, row, end);
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
+            if (g.row >= j.part[0].n_row) return;
             prefetch_row(c.place[g.u].scale[EXPERT_GATE], g.row);
             prefetch_row(c.place[g.u].scale[EXPERT_UP], g.row);
-            int expert_row = c.expert[g.u] * j.n_row + g.row;
+            int expert_row = c.expert[g.u] * j.part[0].n_row + g.row;
             prefetch_row(j.part[0].bias, expert_row);
             prefetch_row(j.part[1].bias, expert_row);
             return;
@@ -1208,16 +1209,16 @@ static __device__ __forceinline__ unsigned
 result_at(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
           const struct result_place &is, int *row)
 {
-    int in_group = is.t * tile_rows(j) + is.r, n_row = j.part[g.p].n_row, of_token = is.token;
+    int in_group = is.t * tile_rows(j) + is.r;
     *row = g.row + in_group;
     if (in_group >= g.n_row || is.token >= j.n_token) return NOWHERE;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             int rank = c.rank[g.u][is.token];
             if (rank == NO_RANK) return NOWHERE;
-            of_token = is.token * j.n_used + rank;
+            return (unsigned)((is.token * j.n_used + rank) * j.n_row + *row);
         }
-    return (unsigned)(of_token * n_row + *row);
+    return (unsigned)(is.token * j.part[g.p].n_row + *row);
 }
 
 // What a result takes from memory, asked for before it is known.
@@ -1234,6 +1235,7 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             const struct expert_place &of = c.place[g.u];
+            if (row >= p.n_row) return x;
             x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
             x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
             x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
@@ -2085,7 +2087,7 @@ static void uses_of_product(struct job_uses &u, struct product_job *p)
     u.reads.push_back({p->hi, &p->want});
     if (p->experts && p->chooses) u.reads.push_back({p->scores, &p->want_scores});
     if (p->ending == END_GATE) {
-        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used : 1) * n_row);
+        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used * p->n_row : (int)n_row));
         return;
     }
     for (int i = 0; i < p->n_part; i++) {
@@ -2423,7 +2425,13 @@ static void set_experts(k_device *d, struct product_job *j, int matrix, const st
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own
 }
 
-// From the scores on; `mid` is room for [n_token, n_used, ffn].
+int cuda_step_mid(const struct k_experts *e)
+{
+    int columns = form_columns[weight_form(e->down)];
+    return units_of(e->down->n_col, columns) * columns;
+}
+
+// From the scores on; `mid` is room for [n_token, n_used, cuda_step_mid].
 void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const float *scores,
                    const struct short_out *mid, int n_token)
 {
@@ -2431,11 +2439,11 @@ void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const flo
     struct product_job in = new_job(a, n_token, END_GATE), out = {};
     set_part(&in, e->gate, e->gate_bias, nullptr, false);
     set_part(&in, e->up, e->up_bias, nullptr, false);
-    in.n_row = e->gate->n_row, in.chooses = true, in.next = *mid;
+    in.n_row = cuda_step_mid(e), in.chooses = true, in.next = *mid;
     set_experts(d, &in, EXPERT_GATE, e, scores);
     enqueue_product(d, in, a->hi, a->lo, e->gate);
 
-    out.n_col = e->down->n_col, out.n_token = n_token, out.ending = END_ADD;
+    out.n_col = cuda_step_mid(e), out.n_token = n_token, out.ending = END_ADD;
     set_part(&out, e->down, e->down_bias, m->x, true);
     set_experts(d, &out, EXPERT_DOWN, e, scores);
     if (m->next) set_norm(d, &out, m->next, m->gain, m->eps);

@@ -418,8 +418,8 @@ static double error_of(int form, const struct shape &s, bool small)
     float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
     struct short_out room;
     for (int i = 0; i < X_N_KIND; i++) {
-        room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
-        room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+        room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * (s.ffn + 255)));
+        room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * (s.ffn + 255)));
     }
     cuda_steps_record(d, &lists);
     for (int l = 0; l < s.n_layer; l++) {
