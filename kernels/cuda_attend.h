@@ -162,14 +162,16 @@ static __device__ __forceinline__ void load_vector(struct head_vector<DIM> &h,
     load_new(h.x, at.from + lane * (DIM / 32));
 }
 
-// Until all of it is there.
+// Until all of both is there.
 template <int DIM>
 static __device__ __forceinline__ void
-await_vector(struct head_vector<DIM> &h, const struct vector_place &at, unsigned tag, int lane)
+await_vectors(struct head_vector<DIM> &a, const struct vector_place &a_at,
+              struct head_vector<DIM> &b, const struct vector_place &b_at, unsigned tag, int lane)
 {
     struct patience p = {0, 0};
-    while (__any_sync(~0u, !all_tagged(h.x, tag))) {
-        load_vector<DIM>(h, at, lane);
+    while (__any_sync(~0u, !(all_tagged(a.x, tag) && all_tagged(b.x, tag)))) {
+        load_vector<DIM>(a, a_at, lane);
+        load_vector<DIM>(b, b_at, lane);
         be_patient(p);
     }
 }
@@ -262,7 +264,7 @@ static __device__ __forceinline__ void write_out(const struct attend_job &j, int
 
 // The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,
 // when there is one part only, to the output.
-template <int DIM>
+template <int DIM, bool CODES>
 static __device__ void join_warps(struct few_shared<DIM> &sh, const struct attend_job &j,
                                   struct query_rows<DIM> &rows, float *part, int kv, int row0,
                                   int warp, int lane)
@@ -279,7 +281,7 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
     for (int k = 0; k < 2; k++) {
         if (g + k * 8 >= n_row || warp >= TAKERS) break;
         float *to = acc[warp][g + k * 8];
-        if (j.cache.type == K_E4M3) { // rows_take_codes has another order
+        if (CODES) { // rows_take_codes has another order
 #pragma unroll
             for (int i = 0; i < DIM / 8; i++) {
                 to[i / 8 * 64 + t * 16 + i % 8] = rows.acc[i][2 * k];
@@ -297,25 +299,29 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
         }
     }
     few_sync();
-    for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
-        int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
-        float sink = part ? -INFINITY : sh.sink[r], top = sink, y0 = 0, y1 = 0;
+    for (int i = thread; i < n_row * (DIM / 4); i += FEW_THREADS) {
+        int r = i / (DIM / 4), c = i % (DIM / 4) * 4;
+        float sink = part ? -INFINITY : sh.sink[r], top = sink, y[4] = {};
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) top = fmaxf(top, sh.largest[w][r]);
         float from = top == -INFINITY ? 0 : top, sum = exp2f(sink - from);
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) {
             float keep = exp2f(sh.largest[w][r] - from);
-            float2 v = *(float2 *)&acc[w][r][c];
-            y0 += keep * v.x, y1 += keep * v.y;
+            float4 v = *(float4 *)&acc[w][r][c];
+            y[0] += keep * v.x, y[1] += keep * v.y, y[2] += keep * v.z, y[3] += keep * v.w;
             sum += keep * sh.sum[w][r];
         }
         if (!part) {
-            write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, sum), __fdividef(y1, sum));
+#pragma unroll
+            for (int k = 0; k < 4; k++) y[k] = __fdividef(y[k], sum);
+            write_out<DIM>(j, kv, row0 + r, c, y[0], y[1]);
+            write_out<DIM>(j, kv, row0 + r, c + 2, y[2], y[3]);
             continue;
         }
-        part[r * (DIM + 2) + c] = y0, part[r * (DIM + 2) + c + 1] = y1;
-        if (c == 0) part[r * (DIM + 2) + DIM] = top, part[r * (DIM + 2) + DIM + 1] = sum;
+        float *to = part + r * (DIM + 2);
+        for (int k = 0; k < 4; k++) to[c + k] = y[k];
+        if (c == 0) to[DIM] = top, to[DIM + 1] = sum;
     }
 }
 
@@ -488,7 +494,7 @@ put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct a
 }
 
 // A query to shared memory; a key or a value there and to the cache.
-template <int DIM>
+template <int DIM, bool CODES>
 static __device__ __forceinline__ void
 put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            const struct vector_place &at, struct head_vector<DIM> &h, int lane)
@@ -496,7 +502,7 @@ put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     constexpr int n = DIM / 32;
     unsigned hi[n / 2], lo[n / 2];
     if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
-    if (j.cache.type == K_E4M3) {
+    if constexpr (CODES) {
         put_codes<DIM>(sh, j, a, at, h, lane);
         return;
     }
@@ -620,21 +626,24 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 
 // What need not wait for this step's products: the cache's old rows, the position, sinks, and what
 // the first vector of the warp takes.
-template <int DIM>
+template <int DIM, bool CODES>
 static __device__ __forceinline__ void
 attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
              struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
 {
-    bool is_codes = j.cache.type == K_E4M3;
-    if (is_codes) begin_codes<DIM>(sh, j, a, warp, lane);
-    if (!is_codes && a.exists && warp < TAKERS && a.first < a.end) {
-        load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
-        load_tile<DIM>(sh.ring[warp][1], j.cache.v, a.base, a.first, a.pos, lane);
+    if constexpr (CODES) {
+        begin_codes<DIM>(sh, j, a, warp, lane);
+    } else {
+        if (a.exists && warp < TAKERS && a.first < a.end) {
+            load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
+            load_tile<DIM>(sh.ring[warp][1], j.cache.v, a.base, a.first, a.pos, lane);
+        }
+        // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
+        if (a.part == a.n_part - 1)
+            for (int i = j.n_token * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8;
+                 i += FEW_THREADS)
+                ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     }
-    // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
-    if (!is_codes && a.part == a.n_part - 1)
-        for (int i = j.n_token * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8; i += FEW_THREADS)
-            ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     if (warp == 0 && lane < ROWS) {
         int group = j.n_head / j.cache.n_kv_head, row = min(a.row0 + lane, j.n_row - 1);
         sh.sink[lane] = sink_of(j.sinks, a.kv * group + row % group);
@@ -644,40 +653,14 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
     load_turn<DIM>(vector, at, j, lane);
 }
 
+// All tiles of a taker; the new keys and values are one more, if `last`.
 template <int DIM>
-static __device__ void attend_end(struct few_shared<DIM> &sh, const struct attend_job &j,
-                                  const struct attend_item &a, struct vector_place &at,
-                                  struct head_vector<DIM> &vector, int warp, int lane)
+static __device__ __forceinline__ void
+take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           struct query_rows<DIM> &rows, int last, int warp, int lane)
 {
-    bool is_last = a.part == a.n_part - 1;
-    int thread = warp * 32 + lane, n_vector = vectors_of(j, a);
-    if (!a.exists) return;
-    if (warp < n_vector) load_vector<DIM>(vector, at, lane);
 #pragma unroll 1
-    for (int i = warp; i < n_vector;) {
-        struct vector_place at_next; // asked for before this one is awaited
-        struct head_vector<DIM> next;
-        i += FEW_WARPS;
-        if (i < n_vector) {
-            at_next = vector_at<DIM>(j, a, i);
-            load_turn<DIM>(next, at_next, j, lane);
-            load_vector<DIM>(next, at_next, lane);
-        }
-        await_vector<DIM>(vector, at, j.want, lane);
-        put_vector<DIM>(sh, j, a, at, vector, lane);
-        at = at_next, vector = next;
-    }
-    few_sync();
-
-    struct query_rows<DIM> rows;
-    rows_start(rows);
-    int first = a.first - warp;
-    // The new keys and values are one tile more. It falls to the taker that has the fewest.
-    int last = is_last && warp == (a.end - first) % TAKERS;
-    bool is_codes = j.cache.type == K_E4M3;
-    if (is_codes) take_codes<DIM>(sh, j, a, rows, last, warp, lane);
-#pragma unroll 1
-    for (int tile = a.first; warp < TAKERS && !is_codes; tile += TAKERS) {
+    for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
         __nv_bfloat16(*from)[KEYS * DIM] = is_old ? sh.ring[warp] : sh.fresh;
@@ -701,12 +684,47 @@ static __device__ void attend_end(struct few_shared<DIM> &sh, const struct atten
         else
             copy_commit();
     }
+}
+
+template <int DIM, bool CODES>
+static __device__ __forceinline__ void
+attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
+{
+    bool is_last = a.part == a.n_part - 1;
+    int thread = warp * 32 + lane, n_vector = vectors_of(j, a);
+    if (!a.exists) return;
+    if (warp < n_vector) load_vector<DIM>(vector, at, lane);
+#pragma unroll 1
+    for (int i = warp; i < n_vector;) {
+        struct vector_place at_next = at; // asked for and awaited together with this one
+        struct head_vector<DIM> next = vector;
+        i += FEW_WARPS;
+        if (i < n_vector) {
+            at_next = vector_at<DIM>(j, a, i);
+            load_turn<DIM>(next, at_next, j, lane);
+            load_vector<DIM>(next, at_next, lane);
+        }
+        await_vectors<DIM>(vector, at, next, at_next, j.want, lane);
+        put_vector<DIM, CODES>(sh, j, a, at, vector, lane);
+        at = at_next, vector = next;
+    }
+    few_sync();
+
+    struct query_rows<DIM> rows;
+    rows_start(rows);
+    // The new keys and values are one tile more. It falls to the taker that has the fewest.
+    int last = is_last && warp == (a.end - (a.first - warp)) % TAKERS;
+    if constexpr (CODES)
+        take_codes<DIM>(sh, j, a, rows, last, warp, lane);
+    else
+        take_tiles<DIM>(sh, j, a, rows, last, warp, lane);
     copy_wait<0>();
     int n_kv = j.cache.n_kv_head, id = a.row0 / ROWS * n_kv + a.kv;
     constexpr size_t part_size = ROWS * (DIM + 2);
     float *parts = j.parts + (size_t)id * j.n_part_max * part_size;
-    join_warps<DIM>(sh, j, rows, a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr, a.kv,
-                    a.row0, warp, lane);
+    join_warps<DIM, CODES>(sh, j, rows, a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr,
+                           a.kv, a.row0, warp, lane);
     if (a.n_part > 1) {
         few_sync();
         if (thread == 0) sh.arrived = arrive_of(j.counters + id, (unsigned)a.n_part);

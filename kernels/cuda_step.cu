@@ -50,6 +50,7 @@
 #include "kernels/cuda_maps.h"
 #include "kernels/cuda_unpack.h"
 
+#include <algorithm>
 #include <cassert>
 #include <climits>
 #include <vector>
@@ -71,9 +72,9 @@ enum {
 // stage, at most.
 enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
 
-static constexpr __host__ __device__ int units_most(int form, bool small)
+static constexpr __host__ __device__ int units_most(int form, bool mix, bool small)
 {
-    return small ? 2 : form == W_NVFP4 || form == W_MXFP4 ? 5 : 4;
+    return small ? 2 : !mix && (form == W_NVFP4 || form == W_MXFP4) ? 5 : 4;
 }
 
 // What the columns of a product's x are: one token, for each lane's blocks of FP4 weights; up to 4
@@ -214,7 +215,7 @@ static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes
 // Half of the ring at most, so that there is room for a stage whatever is left at the end.
 static constexpr bool fits(bool small)
 {
-    int n = WARPS * units_most(W_NVFP4, small);
+    int n = WARPS * units_most(W_NVFP4, false, small);
     return 2 * shape_of(8, PIECE_UNITS, n / PIECE_UNITS).size <=
            (unsigned)ring_bytes(WIDE, true, small);
 }
@@ -1344,20 +1345,6 @@ template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[T
 // squares.
 enum { TOKEN_WARPS = 16 * TILES / 32 };
 
-static __device__ __forceinline__ void place_expert(struct choice<true> &c, int u,
-                                                    const struct product_job &j, int expert)
-{
-    struct expert_place &at = c.place[u];
-    c.expert[u] = (unsigned short)expert;
-    at.maps = j.expert_maps + expert * EXPERT_MATRICES;
-#pragma unroll
-    for (int i = 0; i < EXPERT_MATRICES; i++) {
-        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
-        at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
-        at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
-    }
-}
-
 // Bits of experts, a word of 32 after the other; how many come before an expert.
 static __device__ __forceinline__ bool has_bit(const unsigned *bits, int e)
 {
@@ -1367,8 +1354,32 @@ static __device__ __forceinline__ bool has_bit(const unsigned *bits, int e)
 static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
 {
     int n = __popc(bits[e / 32] & ((1u << e % 32) - 1));
+#pragma unroll 1
     for (int i = 0; i < e / 32; i++) n += __popc(bits[i]);
     return n;
+}
+
+// What a chosen expert's results take, for the u-th of all.
+static __device__ __forceinline__ void place_expert(struct choice<true> &c,
+                                                    const struct product_job &j, int expert, int u,
+                                                    const unsigned *order, int pitch)
+{
+    struct expert_place &at = c.place[u];
+    c.expert[u] = (unsigned short)expert;
+#pragma unroll
+    for (int i = 0; i < EXPERT_MATRICES; i++) {
+        const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
+        at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
+        at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
+    }
+#pragma unroll 1
+    for (int t = 0; t < j.n_token; t++) {
+        bool meets = has_bit(c.chosen[t], expert);
+        int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
+        c.rank[u][t] = (unsigned char)rank;
+        if (meets)
+            c.weight[t][rank] = expf(score_of_order(order[t * pitch + expert] - 1) - c.top[t]);
+    }
 }
 
 // Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
@@ -1409,10 +1420,11 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
             if (!better) c.top[t] = score_of_order(mine - 1);
         }
     block_sync();
-    // What the warps that ask wait for first.
+    // First what the warps that ask wait for.
     const unsigned *any = c.chosen[FEW_TOKENS];
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c, bits_before(any, e), j, e);
+        if (has_bit(any, e))
+            c.place[bits_before(any, e)].maps = j.expert_maps + e * EXPERT_MATRICES;
     if (warp == WARPS - 1) {
         unsigned n =
             __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
@@ -1421,27 +1433,17 @@ run_choice(const struct product_job &j, struct choice<true> &c, float *room, int
             c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
         }
     }
+    __syncwarp();
+    if (lane == 0) sync_arrive(&c.sync.full);
+    for (int e = thread; e < n_expert; e += THREADS)
+        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch);
     block_sync();
-    if (thread == 0) sync_arrive(&c.sync.full);
-    for (int e = thread; e < n_expert; e += THREADS) {
-        if (!has_bit(any, e)) continue;
-        int u = bits_before(any, e);
-        for (int t = 0; t < j.n_token; t++)
-            c.rank[u][t] = (unsigned char)(has_bit(c.chosen[t], e) ? bits_before(c.chosen[t], e)
-                                                                   : (int)NO_RANK);
-    }
     if (warp < j.n_token) { // the token's weights
-        float all = 0, chosen = 0;
-        for (int e = lane; e < n_expert; e += 32) {
-            float w = expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
-            all += w;
-            if (has_bit(c.chosen[warp], e)) chosen += w;
-        }
-        float share = __fdividef(1, warp_sum(j.normalise ? chosen : all));
-        for (int e = lane; e < n_expert; e += 32)
-            if (has_bit(c.chosen[warp], e))
-                c.weight[warp][bits_before(c.chosen[warp], e)] =
-                    expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]) * share;
+        float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
+        for (int e = lane; e < n_expert && !j.normalise; e += 32)
+            all += expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
+        all = warp_sum(all);
+        if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
     block_sync();
 }
@@ -1452,7 +1454,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
             float *norm, int warp, int lane, unsigned *calm)
 {
-    constexpr int UNITS = units_most(FORM, IS_SMALL);
+    constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
     static_assert(n_mine * THREADS >= TILES * 16 * sum_tokens(MODE), "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
@@ -1482,8 +1484,9 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) set_hint(calm, 0);
             run_choice(j, c, (float *)room, warp, lane);
-            prefetch_ends(j, c, thread);
         }
+    // With experts products are short: what their ends want would come too late.
+    if (MIX) prefetch_ends(j, c, thread);
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
     for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
         x_wait(xs, j, c, warp, lane);
@@ -1558,7 +1561,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 };
                 // Without a branch between pairs they overlap. Units that a warp has not meet
                 // zeros.
-                if (MODE == ONE && keeps_x) {
+                if (MODE == ONE && keeps_x && !MIX) {
                     if (n == UNITS)
 #pragma unroll
                         for (int k = 0; k < UNITS; k += 2) take_pair(k);
@@ -1652,7 +1655,7 @@ static __device__ __forceinline__ void meet_last(struct step_sync *s)
     s->arrived = s->done = 0; // everybody has left the last meeting
 }
 
-template <int DIM>
+template <int DIM, bool CODES>
 static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
                                                   struct step_sync *sync, unsigned meeting,
                                                   int warp, int lane)
@@ -1660,22 +1663,20 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
     struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
     const struct attend_job &j = *job;
     int n_item = attend_items(j), item = (int)blockIdx.x;
-    bool mine = warp < FEW_WARPS && item < n_item;
-    struct attend_item a;
-    struct vector_place at;
-    struct head_vector<DIM> vector;
-    if (mine) {
-        a = item_of(j, item, warp);
-        attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
-    }
-    meet_wait(sync, meeting);
-    while (mine) {
-        attend_end<DIM>(sh, j, a, at, vector, warp, lane);
+#pragma unroll 1
+    do {
+        bool mine = item < n_item;
+        struct attend_item a;
+        struct vector_place at;
+        struct head_vector<DIM> vector;
+        if (mine) {
+            a = item_of(j, item, warp);
+            attend_begin<DIM, CODES>(sh, j, a, at, vector, warp, lane);
+        }
+        if (item == (int)blockIdx.x) meet_wait(sync, meeting);
+        if (mine) attend_end<DIM, CODES>(sh, j, a, at, vector, warp, lane);
         item += (int)gridDim.x;
-        if (item >= n_item) break;
-        a = item_of(j, item, warp);
-        attend_begin<DIM>(sh, j, a, at, vector, warp, lane);
-    }
+    } while (item < n_item);
 }
 
 // Scores of experts. A block has a row at a time, a thread 8 of its columns: what comes from memory
@@ -1701,7 +1702,7 @@ template <int KIND> static __device__ __forceinline__ float dot_8(uint4 w, uint4
     return sum;
 }
 
-template <int KIND>
+template <int KIND, int MODE>
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                                                   struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
@@ -1719,7 +1720,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     if (row < j.n_expert && j.bias) bias = __ldg(j.bias + row);
     meet_wait(sync, meeting);
     if (row >= j.n_expert) return;
-    float sums[FEW_TOKENS][2];
+    float sums[MODE == WIDE ? 8 : 4][2];
     sums_load(sums, j, thread);
     sums_settle(sums, j, thread);
     sums_leave(sums, j.n_token, norm, warp, lane);
@@ -1762,8 +1763,10 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
 // A job's words, from where they are kept to shared memory.
 constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
 
-// MIX: some jobs are of experts. DIM: of the heads of all attentions.
-template <int FORM, int MODE, bool MIX, int DIM>
+// MIX: some jobs are of experts. DIM: of the heads of all attentions, CODES: whose caches are in
+// e4m3. What a model does not use is in no kernel of it: as few instructions as these do not all
+// stay in the cache of a multiprocessor.
+template <int FORM, int MODE, bool MIX, int DIM, bool CODES>
 __global__ void __launch_bounds__(BLOCK, 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
@@ -1789,7 +1792,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].empty, WARPS);
         }
         if constexpr (MIX) {
-            sync_init(&choice.sync.full, 1);
+            sync_init(&choice.sync.full, WARPS);
             sync_init(&choice.sync.empty, ASKERS);
         }
         sync_fence();
@@ -1819,17 +1822,15 @@ __global__ void __launch_bounds__(BLOCK, 1)
                     (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
-            bool chooses = is_mixed<MIX>(job.product) && job.product.chooses;
-            if (!chooses) prefetch_ends(job.product, choice, warp * 32 + lane);
             meet_wait(list.sync, job.meeting);
             run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
                                     &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores<unit<FORM>::kind>(job.scores, list.sync, job.meeting, (float *)room,
-                                             warp, lane);
+                run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
+                                                   (float *)room, warp, lane);
         } else {
-            run_attend<DIM>(room, &job.attend, list.sync, job.meeting, warp, lane);
+            run_attend<DIM, CODES>(room, &job.attend, list.sync, job.meeting, warp, lane);
         }
         copy_commit();
         copy_wait<0>(); // the next job's words
@@ -1849,10 +1850,14 @@ static const int form_columns[W_N_FORM] = {unit<W_BF16>::columns, unit<W_E4M3>::
                                            unit<W_E4M3_BLOCK>::columns, unit<W_NVFP4>::columns,
                                            unit<W_MXFP4>::columns};
 
+#define OF_HEADS(form, mode, mix)                                                                  \
+    {                                                                                              \
+        {step_kernel<form, mode, mix, 64, false>, step_kernel<form, mode, mix, 64, true>},         \
+            {step_kernel<form, mode, mix, 128, false>, step_kernel<form, mode, mix, 128, true>},   \
+    }
 #define OF_MODE(form, mode)                                                                        \
     {                                                                                              \
-        {step_kernel<form, mode, false, 64>, step_kernel<form, mode, false, 128>},                 \
-            {step_kernel<form, mode, true, 64>, step_kernel<form, mode, true, 128>},               \
+        OF_HEADS(form, mode, false), OF_HEADS(form, mode, true)                                    \
     }
 #define OF_FORM(form)                                                                              \
     {                                                                                              \
@@ -1862,16 +1867,16 @@ static const int form_columns[W_N_FORM] = {unit<W_BF16>::columns, unit<W_E4M3>::
     {                                                                                              \
         OF_MODE(form, ONE), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
     }
-static const step_function kernels[W_N_FORM][N_MODE][2][2] = {
-    // mode, MIX, DIM
+static const step_function kernels[W_N_FORM][N_MODE][2][2][2] = {
+    // mode, MIX, DIM, CODES
     OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FP4(W_NVFP4), OF_FP4(W_MXFP4),
 };
 
 struct step_queue {
     std::vector<struct step_job> jobs;
     std::vector<struct weight_maps> maps; // [jobs][PARTS_MAX]
-    int form, mode, head_dim; // of the products among them, and of the attentions; 0: none
-    bool has_form, mix;
+    int form, mode, head_dim;  // of the products among them, and of the attentions; 0: none
+    bool has_form, mix, codes; // codes: those attentions' caches are in e4m3
     unsigned n_choice;
     std::vector<void *> *lists; // where lists in device memory are kept; NULL: not recording
     struct step_sync *sync;
@@ -1901,13 +1906,13 @@ bool cuda_steps_open(k_device *d)
               cuda_check(d, cudaMemset(q->sync, 0, sizeof *q->sync), "scratch") &&
               cuda_check(d, cudaStreamCreateWithFlags(&q->side, cudaStreamNonBlocking), "stream");
     for (int form = 0; ok && form < W_N_FORM; form++)
-        for (int i = 0; ok && i < 4 * N_MODE; i++)
-            ok = cuda_check(
-                d,
-                cudaFuncSetAttribute((const void *)kernels[form][i / 4][i / 2 % 2][i % 2],
-                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                     (int)shared_of(d, i / 4, i / 2 % 2)),
-                "shared memory of a step");
+        for (int i = 0; ok && i < 8 * N_MODE; i++)
+            ok = cuda_check(d,
+                            cudaFuncSetAttribute(
+                                (const void *)kernels[form][i / 8][i / 4 % 2][i / 2 % 2][i % 2],
+                                cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                (int)shared_of(d, i / 8, i / 4 % 2)),
+                            "shared memory of a step");
     return ok;
 }
 
@@ -1948,11 +1953,11 @@ static const int form_scale_bytes[W_N_FORM] = {
     unit<W_NVFP4>::scale_bytes, unit<W_MXFP4>::scale_bytes};
 
 // Units of a step for each warp, at most: those whose x the ring of x holds.
-static int units_held(int form, int mode, int n_token, bool small)
+static int units_held(int form, int mode, bool mix, int n_token, bool small)
 {
     int token_bytes = x_halves(form, mode) * form_columns[form] * 2,
         n = x_ring_bytes(mode, small) / (token_bytes * n_token);
-    return n < units_most(form, small) ? n : units_most(form, small);
+    return std::min(n, units_most(form, mix, small));
 }
 
 // Units of a step of rows of n_unit: as few steps as possible, and these alike.
@@ -1977,7 +1982,7 @@ static int side_box(int n_unit, int most)
 // The same for every number of tokens, since an expert has one map; whole pairs.
 static int expert_most(int form, bool small)
 {
-    return units_held(form, WIDE, FEW_TOKENS, small) / 2 * 2;
+    return units_held(form, WIDE, true, FEW_TOKENS, small) / 2 * 2;
 }
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
@@ -2037,7 +2042,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     bool ok = true;
     p->inverse = ~0u / (unsigned)n_unit + 1;
     if (!p->experts)
-        p->box = dense_box(n_unit, units_held(form, mode, p->n_token, is_small(d)),
+        p->box = dense_box(n_unit, units_held(form, mode, d->steps->mix, p->n_token, is_small(d)),
                            near_units(form, d->steps->mix));
     p->n_step = (n_unit + p->box - 1) / p->box;
     for (int i = 0; !p->experts && i < p->n_part; i++)
@@ -2213,10 +2218,10 @@ void cuda_steps_flush(k_device *d)
     if (ok && list.n > 1)
         ok = (list.jobs = kept(d, q->jobs)) != NULL && (list.maps = kept(d, q->maps)) != NULL;
     if (ok)
-        cuda_launch_early(d, "a step", kernels[form][mode][q->mix][q->head_dim != 64],
+        cuda_launch_early(d, "a step", kernels[form][mode][q->mix][q->head_dim != 64][q->codes],
                           dim3((unsigned)d->n_sm), BLOCK, shared_of(d, mode, q->mix), list);
     q->jobs.clear();
-    q->has_form = q->mix = false;
+    q->has_form = q->mix = q->codes = false;
     q->head_dim = 0;
     q->n_choice = 0;
 }
@@ -2370,8 +2375,11 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
     j->parts = d->parts, j->counters = d->counters;
     for (int i = 0; i < X_N_KIND; i++) j->out.hi[i] = a->hi[i], j->out.lo[i] = a->lo[i];
     a->form = FORM_PAIR, a->n_sum = 0;
-    if (d->steps->head_dim && d->steps->head_dim != at->cache->head_dim) cuda_steps_flush(d);
-    d->steps->head_dim = at->cache->head_dim;
+    struct step_queue *q = d->steps;
+    bool codes = at->cache->type == K_E4M3;
+    if (q->head_dim && (q->head_dim != at->cache->head_dim || q->codes != codes))
+        cuda_steps_flush(d);
+    q->head_dim = at->cache->head_dim, q->codes = codes;
     enqueue(d, job);
 }
 
