@@ -493,19 +493,14 @@ put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct a
     if (!a.row0) *scale = (unsigned char)code_scale(largest);
 }
 
-// A query to shared memory; a key or a value there and to the cache.
-template <int DIM, bool CODES>
+// And of one in bf16.
+template <int DIM>
 static __device__ __forceinline__ void
-put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
-           const struct vector_place &at, struct head_vector<DIM> &h, int lane)
+put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           const struct vector_place &at, const struct head_vector<DIM> &h, int lane)
 {
     constexpr int n = DIM / 32;
     unsigned hi[n / 2], lo[n / 2];
-    if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
-    if constexpr (CODES) {
-        put_codes<DIM>(sh, j, a, at, h, lane);
-        return;
-    }
 #pragma unroll
     for (int i = 0; i < n / 2; i++) {
         hi[i] = pack(h.x[2 * i], h.x[2 * i + 1]);
@@ -522,6 +517,19 @@ put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     __nv_bfloat16 *cache = (__nv_bfloat16 *)(which ? j.cache.v : j.cache.k) + a.base +
                            (size_t)(unsigned)(a.pos + at.token) * DIM;
     if (!a.row0) store_near(cache + c, hi);
+}
+
+// A query to shared memory; a key or a value there and to the cache.
+template <int DIM, bool CODES>
+static __device__ __forceinline__ void
+put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           const struct vector_place &at, struct head_vector<DIM> &h, int lane)
+{
+    if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
+    if constexpr (CODES)
+        put_codes<DIM>(sh, j, a, at, h, lane);
+    else
+        put_shorts<DIM>(sh, j, a, at, h, lane);
 }
 
 // Tile `tile` of a taker's old keys (`which` 0) or values, and their scales, as load_tile does it.
