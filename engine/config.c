@@ -1,5 +1,6 @@
 // Two tables carry this file. `architectures` says what the known ones differ in: whether heads are
-// normed, whether q, k, v have a bias, and whether feed-forward blocks are made of experts.
+// normed, which projections have a bias, whether feed-forward blocks are made of experts and how
+// these are stored, and whether layers may have windows, and heads sinks.
 // `refused` lists the fields by which a config of a known architecture asks for other arithmetic,
 // each with the values that do not. A field in neither is metadata. New checkpoints invent fields,
 // so the second table cannot be complete; what it misses shows as wrong tensors, because the
@@ -18,14 +19,27 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
-static const struct {
+static const struct architecture {
     const char *class_name, *name;
-    bool qk_norm, qkv_bias, experts;
+    bool qk_norm, qkv_bias, o_bias, sinks, windows;
+    const char *n_expert; // the field that says how many there are; NULL: none
+    bool stacked;
 } architectures[] = {
-    {"Qwen3ForCausalLM", "qwen3", true, false, false},
-    {"Qwen2ForCausalLM", "qwen2", false, true, false},
-    {"LlamaForCausalLM", "llama", false, false, false},
-    {"Qwen3MoeForCausalLM", "qwen3_moe", true, false, true},
+    {.class_name = "Qwen3ForCausalLM", .name = "qwen3", .qk_norm = true},
+    {.class_name = "Qwen2ForCausalLM", .name = "qwen2", .qkv_bias = true},
+    {.class_name = "LlamaForCausalLM", .name = "llama"},
+    {.class_name = "Qwen3MoeForCausalLM",
+     .name = "qwen3_moe",
+     .qk_norm = true,
+     .n_expert = "num_experts"},
+    {.class_name = "GptOssForCausalLM",
+     .name = "gpt_oss",
+     .qkv_bias = true,
+     .o_bias = true,
+     .sinks = true,
+     .windows = true,
+     .n_expert = "num_local_experts",
+     .stacked = true},
 };
 
 // Each field may be absent, null, false, or the neutral value given here as JSON.
@@ -106,34 +120,38 @@ static int read_positive(const struct reader *r, const json_t *in, const char *f
     return 0;
 }
 
-static int read_architecture(const struct reader *r, struct config *c, bool *experts)
+static int read_architecture(const struct reader *r, struct config *c,
+                             const struct architecture **found)
 {
     char shown[64];
     json_t *list = json_object_get(r->doc, "architectures");
     const char *name = json_string_value(json_array_get(list, 0));
     for (size_t i = 0; name && i < sizeof architectures / sizeof *architectures; i++) {
         if (strcmp(name, architectures[i].class_name)) continue;
-        c->architecture = architectures[i].name;
-        c->qk_norm = architectures[i].qk_norm;
-        c->qkv_bias = architectures[i].qkv_bias;
-        *experts = architectures[i].experts;
+        const struct architecture *a = *found = &architectures[i];
+        c->architecture = a->name;
+        c->qk_norm = a->qk_norm;
+        c->qkv_bias = a->qkv_bias;
+        c->o_bias = a->o_bias;
+        c->sinks = a->sinks;
+        c->stacked_experts = a->stacked;
         return 0;
     }
     return err_set(r->e, ERR_INPUT,
                    "%s: architectures: expected Qwen3ForCausalLM, Qwen3MoeForCausalLM, "
-                   "Qwen2ForCausalLM or LlamaForCausalLM, found %s",
+                   "Qwen2ForCausalLM, LlamaForCausalLM or GptOssForCausalLM, found %s",
                    r->where, show(list, shown));
 }
 
-static int check_refused(const struct reader *r, const struct config *c, bool experts)
+static int check_refused(const struct reader *r, const struct architecture *a)
 {
     char shown[64];
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         json_t *v = json_object_get(r->doc, refused[i].field);
         if (!v || json_is_null(v) || json_is_false(v)) continue;
         // Qwen2's own code has its biases whatever this field says.
-        if (c->qkv_bias && !strcmp(refused[i].field, "attention_bias")) continue;
-        if (experts && !strcmp(refused[i].field, "num_experts")) continue;
+        if (a->qkv_bias && !strcmp(refused[i].field, "attention_bias")) continue;
+        if (a->n_expert && !strcmp(refused[i].field, a->n_expert)) continue;
         json_t *neutral = json_loads(refused[i].neutral, JSON_DECODE_ANY, NULL);
         bool same = json_is_number(v) && json_is_number(neutral)
                         ? json_number_value(v) == json_number_value(neutral)
@@ -143,17 +161,33 @@ static int check_refused(const struct reader *r, const struct config *c, bool ex
             return err_set(r->e, ERR_INPUT, "%s: %s: only %s is supported, found %s", r->where,
                            refused[i].field, refused[i].neutral, show(v, shown));
     }
+    return 0;
+}
+
+// Which layers see a window only. Where the architecture has none, no layer may.
+static int read_windows(const struct reader *r, const struct architecture *a, struct config *c)
+{
+    char shown[64];
     size_t i;
-    json_t *layer;
-    json_array_foreach(json_object_get(r->doc, "layer_types"), i, layer)
+    json_t *layer, *types = json_object_get(r->doc, "layer_types");
+    bool any = false;
+    if (a->windows && json_array_size(types) != (size_t)c->n_layer)
+        return err_set(r->e, ERR_INPUT,
+                       "%s: layer_types: expected one for each of %d layers, found %s", r->where,
+                       c->n_layer, show(types, shown));
+    json_array_foreach(types, i, layer)
     {
         const char *name = json_string_value(layer);
-        if (!name || strcmp(name, "full_attention"))
-            return err_set(r->e, ERR_INPUT,
-                           "%s: layer_types: only \"full_attention\" is supported, found %s",
-                           r->where, show(layer, shown));
+        bool windowed = a->windows && name && !strcmp(name, "sliding_attention");
+        if (!windowed && (!name || strcmp(name, "full_attention")))
+            return err_set(r->e, ERR_INPUT, "%s: layer_types: only %s supported, found %s",
+                           r->where,
+                           a->windows ? "\"full_attention\" and \"sliding_attention\" are"
+                                      : "\"full_attention\" is",
+                           show(layer, shown));
+        if (windowed) any = c->windowed[i] = true;
     }
-    return 0;
+    return any ? read_int(r, "sliding_window", 1, 1 << 28, -1, &c->window) : 0;
 }
 
 // Llama 3.1's stretching of the slow frequencies: waves longer than the old context are slowed by
@@ -177,6 +211,50 @@ static int scale_llama3(const struct reader *r, const json_t *scaling, struct co
     return 0;
 }
 
+// YaRN: of frequencies that turn less than beta_slow times in the old context the angles become
+// smaller by `factor`, those that turn more than beta_fast times are kept, those between blended
+// along their index; and all cosines and sines grow, which sharpens attention.
+static int scale_yarn(const struct reader *r, const json_t *scaling, double theta, struct config *c)
+{
+    double factor, fast, slow, old, gain;
+    char shown[64];
+    const json_t *truncate = json_object_get(scaling, "truncate");
+    static const char *const others[] = {"mscale", "mscale_all_dim"}; // of the gain
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (json_is_number(json_object_get(scaling, others[i])))
+            return err_set(r->e, ERR_INPUT, "%s: rope_scaling: %s: not supported, found %s",
+                           r->where, others[i], show(json_object_get(scaling, others[i]), shown));
+    if (truncate && !json_is_boolean(truncate))
+        return err_set(r->e, ERR_INPUT,
+                       "%s: rope_scaling: truncate: expected true or false, found %s", r->where,
+                       show(truncate, shown));
+    if (read_positive(r, scaling, "factor", 0, &factor) ||
+        read_positive(r, scaling, "beta_fast", 32, &fast) ||
+        read_positive(r, scaling, "beta_slow", 1, &slow) ||
+        read_positive(r, scaling, "original_max_position_embeddings", 0, &old) ||
+        read_positive(r, scaling, "attention_factor", factor > 1 ? 0.1 * log(factor) + 1 : 1,
+                      &gain))
+        return -1;
+    if (!(fast > slow))
+        return err_set(r->e, ERR_INPUT, "%s: rope_scaling: beta_fast must exceed beta_slow",
+                       r->where);
+    // The index of the frequency that turns so often.
+    double per_turn = c->head_dim / (2 * log(theta));
+    double from = per_turn * log(old / (2 * M_PI * fast));
+    double to = per_turn * log(old / (2 * M_PI * slow));
+    if (!truncate || json_is_true(truncate)) from = floor(from), to = ceil(to);
+    from = fmax(from, 0), to = fmin(to, c->head_dim - 1);
+    if (from == to) to += 0.001;
+    for (int i = 0; i < c->head_dim / 2; i++) {
+        double slowed = fmin(fmax((i - from) / (to - from), 0), 1);
+        c->inv_freq[i] *= 1 - slowed + slowed / factor;
+    }
+    c->rope_scale = (float)gain;
+    if (isfinite(c->rope_scale)) return 0;
+    return err_set(r->e, ERR_INPUT, "%s: rope_scaling: attention_factor: %g is too large", r->where,
+                   gain);
+}
+
 static int read_rope(const struct reader *r, struct config *c)
 {
     // Newer files put theta and scaling together as rope_parameters.
@@ -186,6 +264,7 @@ static int read_rope(const struct reader *r, struct config *c)
     if (!json_is_object(scaling)) scaling = json_object_get(r->doc, "rope_scaling");
 
     double theta;
+    c->rope_scale = 1;
     if (read_positive(r, holder, "rope_theta", 10000, &theta)) return -1;
     for (int i = 0; i < c->head_dim / 2; i++) c->inv_freq[i] = pow(theta, -2.0 * i / c->head_dim);
 
@@ -195,8 +274,10 @@ static int read_rope(const struct reader *r, struct config *c)
     const char *name = json_string_value(type);
     if (name && !strcmp(name, "default")) return 0;
     if (name && !strcmp(name, "llama3")) return scale_llama3(r, scaling, c);
+    if (name && !strcmp(name, "yarn")) return scale_yarn(r, scaling, theta, c);
     return err_set(r->e, ERR_INPUT,
-                   "%s: rope_scaling: rope_type: expected \"default\" or \"llama3\", found %s",
+                   "%s: rope_scaling: rope_type: expected \"default\", \"llama3\" or \"yarn\", "
+                   "found %s",
                    r->where, show(type, shown));
 }
 
@@ -281,7 +362,7 @@ static int read_modelopt(const struct reader *r, struct config *c, const char *f
 // like the weights they meet.
 static int read_quantization(const struct reader *r, struct config *c)
 {
-    static const char *const known[] = {"compressed-tensors", "fp8", "modelopt", NULL};
+    static const char *const known[] = {"compressed-tensors", "fp8", "modelopt", "mxfp4", NULL};
     char shown[64];
     json_t *q = json_object_get(r->doc, "quantization_config");
     if (!q || json_is_null(q)) return 0;
@@ -289,7 +370,7 @@ static int read_quantization(const struct reader *r, struct config *c)
     if (!is_one_of(method, known))
         return err_set(r->e, ERR_INPUT,
                        "%s: quantization_config: quant_method: expected \"compressed-tensors\", "
-                       "\"fp8\" or \"modelopt\", found %s",
+                       "\"fp8\", \"modelopt\" or \"mxfp4\", found %s",
                        r->where, show(json_object_get(q, "quant_method"), shown));
     json_t *block = json_object_get(q, "weight_block_size");
     if (block && !json_is_null(block) && !is_square(block))
@@ -345,10 +426,27 @@ static int read_experts(const struct reader *r, struct config *c)
     return 0;
 }
 
+// Experts that are stored as one tensor; their width is the model's intermediate_size.
+static int read_stacked_experts(const struct reader *r, struct config *c)
+{
+    // What OpenAI's own code has without a field for it.
+    static const float slope = 1.702f, shift = 1;
+    const char *used = "num_experts_per_tok";
+    double limit;
+    if (!json_object_get(r->doc, used)) used = "experts_per_token";
+    if (read_int(r, "num_local_experts", 1, 4096, -1, &c->n_expert) ||
+        read_int(r, used, 1, c->n_expert, -1, &c->n_expert_used) ||
+        read_positive(r, r->doc, "swiglu_limit", 7, &limit))
+        return -1;
+    c->normalise_experts = true;
+    c->gating = (struct k_gating){slope, shift, (float)limit};
+    return 0;
+}
+
 static int read_shape(const struct reader *r, struct config *c)
 {
     char shown[64];
-    if (read_int(r, "num_hidden_layers", 1, 1024, -1, &c->n_layer) ||
+    if (read_int(r, "num_hidden_layers", 1, LAYER_MAX, -1, &c->n_layer) ||
         read_int(r, "hidden_size", 1, 65536, -1, &c->dim) ||
         read_int(r, "num_attention_heads", 1, 1024, -1, &c->n_head) ||
         read_int(r, "num_key_value_heads", 1, 1024, c->n_head, &c->n_kv_head) ||
@@ -402,11 +500,12 @@ int config_parse(struct config *c, const char *text, size_t n, const char *where
     struct reader r = {.where = where, .e = e};
     *c = (struct config){0};
     if (load_json(&r.doc, text, n, where, e)) return -1;
-    bool experts = false;
+    const struct architecture *a = NULL;
     int rc = -1;
     c->has_quantization = json_is_object(json_object_get(r.doc, "quantization_config"));
-    if (!read_architecture(&r, c, &experts) && !check_refused(&r, c, experts) &&
-        !read_quantization(&r, c) && !read_shape(&r, c) && (!experts || !read_experts(&r, c)) &&
+    if (!read_architecture(&r, c, &a) && !check_refused(&r, a) && !read_quantization(&r, c) &&
+        !read_shape(&r, c) && !read_windows(&r, a, c) &&
+        (!a->n_expert || !(a->stacked ? read_stacked_experts : read_experts)(&r, c)) &&
         !read_rope(&r, c) && !read_eos(&r, c))
         rc = 0;
     json_decref(r.doc);

@@ -21,6 +21,12 @@
 enum { REPEAT_MAX = 1000, TOKENS_MAX = 1 << 20 };
 static const uint64_t read_bytes_min = 16u << 20, read_bytes_max = 1u << 30;
 
+// What both sizes of it share.
+#define OF_GPT_OSS                                                                                 \
+    .qkv_bias = true, .o_bias = true, .sinks = true, .window = 128, .dim = 2880, .n_head = 64,     \
+    .n_kv_head = 8, .head_dim = 64, .ffn_dim = 2880, .n_vocab = 201088, .n_expert_used = 4,        \
+    .normalise_experts = true, .stacked_experts = true, .gating = {1.702f, 1, 7}
+
 static const struct {
     const char *name;
     struct config config; // without what does not change the speed
@@ -121,6 +127,8 @@ static const struct {
       .n_expert = 128,
       .n_expert_used = 8,
       .normalise_experts = true}},
+    {"gpt-oss-20b", {.architecture = "gpt_oss", .n_layer = 24, .n_expert = 32, OF_GPT_OSS}},
+    {"gpt-oss-120b", {.architecture = "gpt_oss", .n_layer = 36, .n_expert = 128, OF_GPT_OSS}},
     {"llama-3.3-70b",
      {.architecture = "llama",
       .n_layer = 80,
@@ -182,10 +190,13 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
     enum k_type type = K_E4M3, head = K_BF16;
     if (read_type(o->weights ? o->weights : "fp8", "weights", &type, e)) return NULL;
     bool fp4 = type == K_NVFP4 || type == K_MXFP4;
-    if (read_type(o->head ? o->head : fp4 ? "fp8" : "bf16", "head", &head, e)) return NULL;
     for (int i = 0; o->shape && i < N_SHAPE; i++) {
         if (strcmp(o->shape, shapes[i].name)) continue;
         struct config c = shapes[i].config;
+        const char *usual = fp4 && !c.stacked_experts ? "fp8" : "bf16";
+        if (read_type(o->head ? o->head : usual, "head", &head, e)) return NULL;
+        for (int l = 0; c.window && l < c.n_layer; l += 2) c.windowed[l] = true;
+        c.rope_scale = 1;
         c.norm_eps = 1e-6f;
         c.nvfp4_x = o->activations && !strcmp(o->activations, "fp4");
         c.fp8_x = c.nvfp4_x || !o->activations || !strcmp(o->activations, "fp8");

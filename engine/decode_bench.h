@@ -8,8 +8,10 @@
 struct decode_bench_options {
     const char *model_dir; // a model to load, or NULL: a shape with random weights
     const char *shape;     // one of decode_bench_shape; without model_dir only
-    const char *weights;   // "fp8" (NULL: this), "bf16", "nvfp4" or "mxfp4"; without model_dir only
-    const char *head;      // the same for the output head; NULL: bf16, fp8 with nvfp4 and mxfp4
+    const char *weights;   // "fp8" (NULL: this), "bf16", "nvfp4" or "mxfp4"; without model_dir
+                           // only. Of gpt-oss those of experts: the others are bf16
+    const char *head;      // the same for the output head; NULL: bf16, fp8 with nvfp4 and mxfp4,
+                           // where all matrices have them
     const char
         *activations; // of many tokens, where the backend can: "fp8" at FP8 weights (NULL:
                       // this), "fp4" at NVFP4 weights, too, or "16bit"; without model_dir only

@@ -142,9 +142,15 @@ static void attention_block(struct work *w, const struct model *m, int l, int n)
                                     .rope = w->rope,
                                     .cache = &w->caches[l],
                                     .n_head = c->n_head,
-                                    .pos = w->place};
-    const struct k_add back = {
-        .w = &y->o, .x = w->x, .next = w->h, .gain = y->ffn_norm, .eps = c->norm_eps};
+                                    .pos = w->place,
+                                    .window = c->windowed[l] ? c->window : 0,
+                                    .sinks = y->sinks};
+    const struct k_add back = {.w = &y->o,
+                               .bias = y->o_bias,
+                               .x = w->x,
+                               .next = w->h,
+                               .gain = y->ffn_norm,
+                               .eps = c->norm_eps};
     op->project(m->device, w->h, n, qkv, 3);
     op->attend(m->device, w->attn, &attend, n);
     op->add(m->device, w->attn, &back, n);
@@ -190,7 +196,8 @@ static int run_layers(struct work *w, const struct model *m, int n, const float 
 {
     const struct config *c = &m->config;
     m->ops->embed(m->device, w->x, &m->embedding, w->place + 1, n);
-    m->ops->rope_table(m->device, w->rope, w->inv_freq, c->head_dim / 2, w->place, n);
+    m->ops->rope_table(m->device, w->rope, w->inv_freq, c->head_dim / 2, c->rope_scale, w->place,
+                       n);
     m->ops->norm(m->device, w->h, w->x, m->layers[0].attn_norm, n, c->dim, c->norm_eps);
     for (int l = 0; l < c->n_layer; l++) {
         if (cancel && *cancel) return -1;

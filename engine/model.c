@@ -19,8 +19,28 @@
 
 static_assert((int)HEAD_DIM_MAX <= (int)K_HEAD_DIM_MAX, "operations must take every head");
 
-enum size { SIZE_NONE, SIZE_DIM, SIZE_Q, SIZE_KV, SIZE_HEAD, SIZE_FFN, SIZE_EXPERTS, SIZE_VOCAB };
-enum when { ALWAYS, WITH_QK_NORM, WITH_QKV_BIAS, WITH_OWN_HEAD, WITH_EXPERTS, WITHOUT_EXPERTS };
+enum size {
+    SIZE_NONE,
+    SIZE_DIM,
+    SIZE_Q,
+    SIZE_KV,
+    SIZE_HEAD,
+    SIZE_N_HEAD,
+    SIZE_FFN,
+    SIZE_EXPERTS,
+    SIZE_VOCAB
+};
+enum when {
+    ALWAYS,
+    WITH_QK_NORM,
+    WITH_QKV_BIAS,
+    WITH_O_BIAS,
+    WITH_SINKS,
+    WITH_OWN_HEAD,
+    WITH_SINGLE_EXPERTS,
+    WITH_STACKED_EXPERTS,
+    WITHOUT_EXPERTS
+};
 
 struct slot {
     const char *name;
@@ -47,11 +67,15 @@ static const struct slot layer_slots[] = {
     {"self_attn.q_norm.weight", AT(q_norm), SIZE_HEAD, SIZE_NONE, WITH_QK_NORM},
     {"self_attn.k_norm.weight", AT(k_norm), SIZE_HEAD, SIZE_NONE, WITH_QK_NORM},
     {"self_attn.o_proj.weight", AT(o), SIZE_DIM, SIZE_Q, ALWAYS},
+    {"self_attn.o_proj.bias", AT(o_bias), SIZE_DIM, SIZE_NONE, WITH_O_BIAS},
+    {"self_attn.sinks", AT(sinks), SIZE_N_HEAD, SIZE_NONE, WITH_SINKS},
     {"post_attention_layernorm.weight", AT(ffn_norm), SIZE_DIM, SIZE_NONE, ALWAYS},
     {"mlp.gate_proj.weight", AT(gate), SIZE_FFN, SIZE_DIM, WITHOUT_EXPERTS},
     {"mlp.up_proj.weight", AT(up), SIZE_FFN, SIZE_DIM, WITHOUT_EXPERTS},
     {"mlp.down_proj.weight", AT(down), SIZE_DIM, SIZE_FFN, WITHOUT_EXPERTS},
-    {"mlp.gate.weight", AT(router), SIZE_EXPERTS, SIZE_DIM, WITH_EXPERTS},
+    {"mlp.gate.weight", AT(router), SIZE_EXPERTS, SIZE_DIM, WITH_SINGLE_EXPERTS},
+    {"mlp.router.weight", AT(router), SIZE_EXPERTS, SIZE_DIM, WITH_STACKED_EXPERTS},
+    {"mlp.router.bias", AT(router_bias), SIZE_EXPERTS, SIZE_NONE, WITH_STACKED_EXPERTS},
 };
 
 // Of each expert; `at` is that of a list of them.
@@ -63,6 +87,7 @@ static const struct slot expert_slots[] = {
 #undef AT
 
 enum { STORE_ALIGN = 256 }; // of a tensor in device memory
+static_assert((int)STORE_ALIGN >= (int)K_BEHIND, "what may be read behind a tensor is there");
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -90,6 +115,7 @@ static int size_of(const struct config *c, enum size s)
     case SIZE_Q: return c->n_head * c->head_dim;
     case SIZE_KV: return c->n_kv_head * c->head_dim;
     case SIZE_HEAD: return c->head_dim;
+    case SIZE_N_HEAD: return c->n_head;
     case SIZE_FFN: return c->ffn_dim;
     case SIZE_EXPERTS: return c->n_expert;
     case SIZE_VOCAB: return c->n_vocab;
@@ -103,8 +129,11 @@ static bool is_needed(const struct config *c, enum when when)
     case ALWAYS: return true;
     case WITH_QK_NORM: return c->qk_norm;
     case WITH_QKV_BIAS: return c->qkv_bias;
+    case WITH_O_BIAS: return c->o_bias;
+    case WITH_SINKS: return c->sinks;
     case WITH_OWN_HEAD: return !c->tied;
-    case WITH_EXPERTS: return c->n_expert > 0;
+    case WITH_SINGLE_EXPERTS: return c->n_expert > 0 && !c->stacked_experts;
+    case WITH_STACKED_EXPERTS: return c->n_expert > 0 && c->stacked_experts;
     case WITHOUT_EXPERTS: return c->n_expert == 0;
     }
     return false;
@@ -207,6 +236,10 @@ static int bind_vector(struct model *m, float **out, const char *name, int n, er
 //            P.weight_packed U8 P.weight_scale F8_E4M3 [N, K / 16], P.weight_global_scale, a
 //            divisor
 //   MXFP4    P.weight_packed U8 P.weight_scale U8 [N, K / 32]
+//
+// and of experts that are stacked, with Q for the name of their projection:
+//
+//   MXFP4    Q_blocks U8 [E, N, K / 32, 16]      Q_scales U8 [E, N, K / 32]
 struct matrix_names {
     char weight[192], packed[192], scale[192], scale_inv[192], scale_2[192], global[192];
     char x_scale[192], x_global[192]; // of the activations that it meets
@@ -306,6 +339,21 @@ static int bind_scale(struct model *m, struct k_matrix *w, const struct tensor *
 static const struct code_check any_code = {0, 0}, no_nan = {0x7f, 0xff}, nvfp4_scale = {0x7f, 0x7f},
                                mxfp4_scale = {0xff, 0xff};
 
+static char *take_store(struct model *m, uint64_t n_bytes)
+{
+    char *to = m->store + m->store_used;
+    m->store_used += (n_bytes + STORE_ALIGN - 1) / STORE_ALIGN * STORE_ALIGN;
+    assert(m->store_used <= m->store_bytes);
+    return to;
+}
+
+static void load_later(struct model *m, const struct tensor *t, char *to,
+                       const struct code_check *check)
+{
+    m->incoming = mem_grow(m->incoming, (m->n_incoming + 1) * sizeof *m->incoming);
+    m->incoming[m->n_incoming++] = (struct load_item){t, to, *check};
+}
+
 // A tensor's bytes as operations read them. Instances that read host memory take them from the
 // mapped file; for the others they are only noted, and come with all the rest (bring_all).
 static int place_tensor(struct model *m, const void **out, const struct tensor *t,
@@ -317,12 +365,51 @@ static int place_tensor(struct model *m, const void **out, const struct tensor *
         *out = m->ops->place(m->device, t->data, t->n_bytes);
         return 0;
     }
-    char *to = m->store + m->store_used;
-    m->store_used += (t->n_bytes + STORE_ALIGN - 1) / STORE_ALIGN * STORE_ALIGN;
-    assert(m->store_used <= m->store_bytes);
-    m->incoming = mem_grow(m->incoming, (m->n_incoming + 1) * sizeof *m->incoming);
-    m->incoming[m->n_incoming++] = (struct load_item){t, to, *check};
+    char *to = take_store(m, t->n_bytes);
+    load_later(m, t, to, check);
     *out = to;
+    return 0;
+}
+
+// Block scales in rows of n_bytes, as operations want them: *step apart, or 0, with nothing between
+// them. Where they are moved for it they are loaded to the end of their place.
+struct spread_scales {
+    char *to, *from;
+    size_t step, n_bytes, n_row;
+};
+
+static int place_scales(struct model *m, const void **out, size_t *step, const struct tensor *t,
+                        size_t n_bytes, const struct code_check *check, err *e)
+{
+    size_t align = (size_t)m->ops->block_align, n_row = (size_t)t->n_bytes / n_bytes;
+    *step = 0;
+    if (n_bytes % align == 0) return place_tensor(m, out, t, check, e);
+    *step = (n_bytes + align - 1) / align * align;
+    char *to = take_store(m, *step * n_row), *from = to + (*step - n_bytes) * n_row;
+    load_later(m, t, from, check);
+    m->to_spread = mem_grow(m->to_spread, (m->n_to_spread + 1) * sizeof *m->to_spread);
+    m->to_spread[m->n_to_spread++] = (struct spread_scales){to, from, *step, n_bytes, n_row};
+    *out = to;
+    return 0;
+}
+
+// By way of memory that is free again before anything else is allocated.
+static int spread_all(struct model *m, err *e)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < m->n_to_spread; i++) {
+        size_t n = m->to_spread[i].n_bytes * m->to_spread[i].n_row;
+        most = n > most ? n : most;
+    }
+    void *room = most ? m->ops->alloc(m->device, most) : NULL;
+    if (most && !room)
+        return err_set(e, ERR_SYSTEM, "no memory for %zu bytes of scales while loading", most);
+    for (size_t i = 0; i < m->n_to_spread; i++) {
+        const struct spread_scales *s = &m->to_spread[i];
+        m->ops->spread(m->device, room, s->n_bytes, s->from, s->n_bytes, s->n_row);
+        m->ops->spread(m->device, s->to, s->step, room, s->n_bytes, s->n_row);
+    }
+    m->ops->release(m->device, room);
     return 0;
 }
 
@@ -332,7 +419,9 @@ static int make_store(struct model *m, err *e)
     const struct tensor *t;
     if (m->ops->reads_host) return 0;
     for (size_t i = 0; (t = weights_at(m->weights, i)); i++)
-        m->store_bytes += (t->n_bytes + STORE_ALIGN - 1) / STORE_ALIGN * STORE_ALIGN;
+        m->store_bytes += (tensor_bytes_apart(t, (uint64_t)m->ops->block_align) + STORE_ALIGN - 1) /
+                          STORE_ALIGN * STORE_ALIGN;
+    m->store_bytes += STORE_ALIGN; // what may be read behind the last
     m->store = own_alloc(m, (size_t)m->store_bytes, e);
     return m->store ? 0 : -1;
 }
@@ -353,10 +442,13 @@ static int bring_all(struct model *m, const struct load_watch *watch, err *e)
     int rc = 0;
     if (m->n_incoming)
         rc = load_tensors(m->ops, m->device, m->incoming, m->n_incoming, watch, &m->loaded, e);
+    if (!rc) rc = spread_all(m, e);
     for (size_t i = 0; !rc && i < m->n_to_arrange; i++)
         m->ops->arrange(m->device, m->to_arrange[i]);
+    free(m->to_spread);
     free(m->to_arrange);
     free(m->incoming);
+    m->to_spread = NULL, m->n_to_spread = 0;
     m->to_arrange = NULL, m->n_to_arrange = 0;
     m->incoming = NULL, m->n_incoming = 0;
     return rc;
@@ -416,7 +508,8 @@ static int bind_fp4(struct model *m, struct k_matrix *w, struct tensor *t, int n
     w->short_x = is_nv && m->config.nvfp4_x &&
                  weights_find(m->weights, is_packed ? names->x_global : names->x_scale);
     if ((is_nv && bind_global_scale(m, w, names, is_packed, e)) ||
-        place_tensor(m, &w->block, s, is_nv ? &nvfp4_scale : &mxfp4_scale, e) ||
+        place_scales(m, &w->block, &w->block_step, s, (size_t)(n_col / block),
+                     is_nv ? &nvfp4_scale : &mxfp4_scale, e) ||
         place_tensor(m, &w->data, t, &any_code, e))
         return -1;
     arrange_later(m, w);
@@ -455,14 +548,17 @@ static int bind_matrix(struct model *m, struct k_matrix *w, const char *name, in
 // scale that keeps activations near 1.
 
 // Block scales of 1, where the type has them.
-static int fill_blocks(struct model *m, void **block, int n_row, int n_col, enum k_type type,
-                       err *e)
+static int fill_blocks(struct model *m, void **block, size_t *block_step, int n_row, int n_col,
+                       enum k_type type, err *e)
 {
     static const uint64_t one[K_N_TYPE] = {
         [K_NVFP4] = 0x3838383838383838, [K_MXFP4] = 0x7f7f7f7f7f7f7f7f};
     *block = NULL;
+    *block_step = 0;
     if (!one[type]) return 0;
     struct k_matrix w = {.type = type, .n_row = n_row, .n_col = n_col, .block = block};
+    size_t align = (size_t)m->ops->block_align, step = k_block_step(&w);
+    if (step % align) w.block_step = *block_step = (step + align - 1) / align * align;
     if (!(*block = own_alloc(m, k_block_bytes(&w), e))) return -1;
     m->ops->fill(m->device, *block, k_block_bytes(&w), 0, 0, one[type]);
     count_bytes(m, 0, k_block_bytes(&w));
@@ -483,11 +579,12 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
         [K_MXFP4] = {0x9999999999999999, 0x1111111111111111},
     };
     size_t n_bytes = (size_t)n_row * k_row_bytes(type, n_col);
-    char *data = own_alloc(m, n_bytes, e);
+    char *data = own_alloc(m, n_bytes + K_BEHIND, e);
     if (!data) return -1;
     m->ops->fill(m->device, data, n_bytes, rng_u64(r), bits[type].keep, bits[type].set);
     void *block;
-    if (fill_blocks(m, &block, n_row, n_col, type, e)) return -1;
+    size_t block_step;
+    if (fill_blocks(m, &block, &block_step, n_row, n_col, type, e)) return -1;
     float *scale = mem_new((size_t)n_row * sizeof *scale);
     for (int i = 0; i < n_row; i++) scale[i] = 1 / sqrtf((float)n_col);
     *w = (struct k_matrix){.type = type,
@@ -495,6 +592,7 @@ static int fill_matrix(struct model *m, struct k_matrix *w, int n_row, int n_col
                            .n_col = n_col,
                            .data = data,
                            .block = block,
+                           .block_step = block_step,
                            .scale = own_floats(m, scale, (size_t)n_row, e),
                            .short_x = (type == K_E4M3 && m->config.fp8_x) ||
                                       (type == K_NVFP4 && m->config.nvfp4_x)};
@@ -522,8 +620,9 @@ struct source {
     rng *random; // NULL: from the checkpoint
 };
 
+// Where there is a checkpoint, it says the type.
 static int bind_slot(struct model *m, const struct slot *s, void *base, const char *name,
-                     const struct source *from, err *e)
+                     enum k_type type, const struct source *from, err *e)
 {
     void *place = (char *)base + s->at;
     int n_row = size_of(&m->config, s->n_row), n_col = size_of(&m->config, s->n_col);
@@ -533,50 +632,198 @@ static int bind_slot(struct model *m, const struct slot *s, void *base, const ch
         return is_vector ? bind_vector(m, place, name, n_row, e)
                          : bind_matrix(m, place, name, n_row, n_col, e);
     if (is_vector) return fill_vector(m, place, n_row, strstr(name, "bias") ? 0 : 1, e);
-    enum k_type type =
-        s->n_row == SIZE_EXPERTS ? K_BF16 : from->type; // as checkpoints have routers
-    if (s->n_row == SIZE_VOCAB) type = place == &m->head ? from->head : from->embedding;
     return fill_matrix(m, place, n_row, n_col, type, from->random, e);
+}
+
+static int bind_single_experts(struct model *m, int l, const struct source *from, err *e)
+{
+    struct layer *y = &m->layers[l];
+    for (size_t i = 0; i < COUNT(expert_slots); i++) {
+        struct k_matrix *list = *(struct k_matrix **)((char *)y + expert_slots[i].at);
+        struct slot s = expert_slots[i];
+        s.at = 0;
+        for (int k = 0; k < m->config.n_expert; k++) {
+            char name[128];
+            snprintf(name, sizeof name, "model.layers.%d.mlp.experts.%d.%s", l, k, s.name);
+            if (bind_slot(m, &s, &list[k], name, from->type, from, e)) return -1;
+        }
+    }
+    return 0;
+}
+
+// Stacked experts
+
+// One tensor of n_expert matrices: the first of them.
+static int bind_stack(struct model *m, struct k_matrix *first, int l, const char *projection,
+                      int n_row, int n_col, err *e)
+{
+    char name[2][128], want[128], found[128];
+    uint64_t n_block = (uint64_t)(n_col / K_MXFP4_BLOCK);
+    struct tensor *t[2], shapes[2] = {{.n_dim = 4}, {.n_dim = 3}};
+    if (n_col % K_MXFP4_BLOCK)
+        return err_set(e, ERR_INPUT,
+                       "model.layers.%d.mlp.experts.%s: %d columns by config.json are no whole "
+                       "blocks of %d",
+                       l, projection, n_col, K_MXFP4_BLOCK);
+    for (int i = 0; i < 2; i++) {
+        const uint64_t shape[] = {(uint64_t)m->config.n_expert, (uint64_t)n_row, n_block,
+                                  K_MXFP4_BLOCK / 2};
+        memcpy(shapes[i].shape, shape, sizeof shape);
+        snprintf(name[i], sizeof name[i], "model.layers.%d.mlp.experts.%s_%s", l, projection,
+                 i ? "scales" : "blocks");
+        t[i] = weights_find(m->weights, name[i]);
+        tensor_shape_text(&shapes[i], want);
+        if (!t[i])
+            return err_set(e, ERR_INPUT, "tensor %s %s is missing from the safetensors files",
+                           name[i], want);
+        bool same = t[i]->n_dim == shapes[i].n_dim;
+        for (int k = 0; same && k < t[i]->n_dim; k++) same = t[i]->shape[k] == shape[k];
+        if (!same || t[i]->type != TENSOR_U8)
+            return err_set(
+                e, ERR_INPUT, "%s: tensor %s: expected U8 of shape %s by config.json, found %s %s",
+                t[i]->file, name[i], want, t[i]->type_name, tensor_shape_text(t[i], found));
+        t[i]->used = true;
+    }
+    *first = (struct k_matrix){.type = K_MXFP4, .n_row = n_row, .n_col = n_col};
+    count_bytes(m, t[0]->n_bytes * 2, t[0]->n_bytes + t[1]->n_bytes);
+    return place_scales(m, &first->block, &first->block_step, t[1], n_block, &mxfp4_scale, e) ||
+                   place_tensor(m, &first->data, t[0], &any_code, e)
+               ? -1
+               : 0;
+}
+
+// The same of random numbers. Scales of blocks are what a row's would be, to the next power.
+static int fill_stack(struct model *m, struct k_matrix *first, int n_row, int n_col,
+                      const struct source *from, err *e)
+{
+    int power = ilogbf(sqrtf((float)n_col));
+    if (fill_matrix(m, first, m->config.n_expert * n_row, n_col, K_MXFP4, from->random, e))
+        return -1;
+    uint64_t set = 0x0101010101010101 * (uint64_t)(127 - power);
+    m->ops->fill(m->device, (void *)first->block, k_block_bytes(first), 0, 0, set);
+    first->n_row = n_row;
+    first->scale = NULL;
+    return 0;
+}
+
+// Rows `at`, at + each, ... of expert k of a stack of matrices.
+static struct k_matrix of_stack(const struct k_matrix *first, int k, int at, int each)
+{
+    struct k_matrix w = *first;
+    size_t row = (size_t)k * (size_t)w.n_row + (size_t)at;
+    w.data = (const char *)w.data + row * k_data_step(first);
+    w.block = (const char *)w.block + row * k_block_step(first);
+    w.n_row /= each;
+    w.data_step = (size_t)each * k_data_step(first);
+    w.block_step = (size_t)each * k_block_step(first);
+    return w;
+}
+
+// The biases of all experts [n_expert, n_row], of rows `at`, at + each, ... of each.
+static int bind_stacked_bias(struct model *m, const float **out, const float *values, int n_row,
+                             int at, int each, err *e)
+{
+    size_t n = (size_t)m->config.n_expert * (size_t)(n_row / each);
+    float *some = mem_new(n * sizeof *some);
+    for (size_t i = 0; i < n; i++) some[i] = values[i * (size_t)each + (size_t)at];
+    *out = own_floats(m, some, n, e);
+    free(some);
+    return *out ? 0 : -1;
+}
+
+static float *read_stacked_bias(struct model *m, int l, const char *projection, int n_row,
+                                const struct source *from, err *e)
+{
+    char name[128];
+    int n_expert = m->config.n_expert;
+    size_t n = (size_t)n_expert * (size_t)n_row;
+    float *values = mem_new(n * sizeof *values);
+    count_bytes(m, n, n * sizeof *values);
+    if (from->random) return values;
+    snprintf(name, sizeof name, "model.layers.%d.mlp.experts.%s_bias", l, projection);
+    struct tensor *t = take_tensor(m, name, n_expert, n_row, e);
+    if (t && !read_floats(t, values, n, e)) return values;
+    free(values);
+    return NULL;
+}
+
+static int bind_stacked_experts(struct model *m, int l, const struct source *from, err *e)
+{
+    static const char *const names[] = {"gate_up_proj", "down_proj"};
+    const struct config *c = &m->config;
+    struct layer *y = &m->layers[l];
+    struct k_experts *x = &y->experts;
+    const int n_row[] = {2 * c->ffn_dim, c->dim}, n_col[] = {c->dim, c->ffn_dim};
+    for (int i = 0; i < 2; i++) {
+        struct k_matrix stack;
+        if (from->random ? fill_stack(m, &stack, n_row[i], n_col[i], from, e)
+                         : bind_stack(m, &stack, l, names[i], n_row[i], n_col[i], e))
+            return -1;
+        for (int k = 0; k < c->n_expert; k++)
+            if (i)
+                y->e_down[k] = of_stack(&stack, k, 0, 1);
+            else
+                y->e_gate[k] = of_stack(&stack, k, 0, 2), y->e_up[k] = of_stack(&stack, k, 1, 2);
+        float *bias = read_stacked_bias(m, l, names[i], n_row[i], from, e);
+        int rc = !bias ? -1
+                 : i   ? bind_stacked_bias(m, &x->down_bias, bias, n_row[i], 0, 1, e)
+                 : bind_stacked_bias(m, &x->gate_bias, bias, n_row[i], 0, 2, e) ||
+                         bind_stacked_bias(m, &x->up_bias, bias, n_row[i], 1, 2, e)
+                     ? -1
+                     : 0;
+        free(bias);
+        if (rc) return -1;
+    }
+    for (int k = 0; !from->random && k < c->n_expert; k++) {
+        arrange_later(m, &y->e_gate[k]);
+        arrange_later(m, &y->e_up[k]);
+        arrange_later(m, &y->e_down[k]);
+    }
+    return 0;
 }
 
 static int bind_experts(struct model *m, int l, const struct source *from, err *e)
 {
     struct layer *y = &m->layers[l];
     const struct config *c = &m->config;
-    for (size_t i = 0; i < COUNT(expert_slots); i++) {
-        struct k_matrix *list = mem_new((size_t)c->n_expert * sizeof *list);
-        *(struct k_matrix **)((char *)y + expert_slots[i].at) = list;
-        struct slot s = expert_slots[i];
-        s.at = 0;
-        for (int k = 0; k < c->n_expert; k++) {
-            char name[128];
-            snprintf(name, sizeof name, "model.layers.%d.mlp.experts.%d.%s", l, k, s.name);
-            if (bind_slot(m, &s, &list[k], name, from, e)) return -1;
-        }
-    }
-    y->experts = (struct k_experts){.router = &y->router,
-                                    .gate = y->e_gate,
-                                    .up = y->e_up,
-                                    .down = y->e_down,
-                                    .n_expert = c->n_expert,
-                                    .n_used = c->n_expert_used,
-                                    .normalise = c->normalise_experts};
-    if (m->ops->list_experts(m->device, &y->experts, &y->experts.list))
+    struct k_matrix **const lists[] = {&y->e_gate, &y->e_up, &y->e_down};
+    for (size_t i = 0; i < COUNT(lists); i++)
+        *lists[i] = mem_new((size_t)c->n_expert * sizeof **lists[i]);
+    // Of random numbers only MXFP4 is stacked.
+    bool stacked = c->stacked_experts && (!from->random || from->type == K_MXFP4);
+    if ((stacked ? bind_stacked_experts : bind_single_experts)(m, l, from, e)) return -1;
+    struct k_experts *x = &y->experts;
+    x->router = &y->router;
+    x->router_bias = y->router_bias;
+    x->gate = y->e_gate, x->up = y->e_up, x->down = y->e_down;
+    x->gating = c->gating.slope > 0 ? &c->gating : NULL;
+    x->n_expert = c->n_expert, x->n_used = c->n_expert_used;
+    x->normalise = c->normalise_experts;
+    if (m->ops->list_experts(m->device, x, &x->list))
         return err_set(e, ERR_SYSTEM, "no device memory for the list of a layer's experts");
-    own(m, y->experts.list);
+    own(m, x->list);
     return 0;
 }
 
 static int bind_all(struct model *m, const struct source *from, err *e)
 {
     for (size_t i = 0; i < COUNT(model_slots); i++)
-        if (bind_slot(m, &model_slots[i], m, model_slots[i].name, from, e)) return -1;
+        if (bind_slot(m, &model_slots[i], m, model_slots[i].name,
+                      model_slots[i].at == offsetof(struct model, head) ? from->head
+                                                                        : from->embedding,
+                      from, e))
+            return -1;
     m->layers = mem_new((size_t)m->config.n_layer * sizeof *m->layers);
     for (int l = 0; l < m->config.n_layer; l++) {
         for (size_t i = 0; i < COUNT(layer_slots); i++) {
             char name[128];
             snprintf(name, sizeof name, "model.layers.%d.%s", l, layer_slots[i].name);
-            if (bind_slot(m, &layer_slots[i], &m->layers[l], name, from, e)) return -1;
+            // As checkpoints have it: routers are never quantised, and beside stacked experts
+            // nothing is.
+            bool is_bf16 = layer_slots[i].n_row == SIZE_EXPERTS || m->config.stacked_experts;
+            if (bind_slot(m, &layer_slots[i], &m->layers[l], name, is_bf16 ? K_BF16 : from->type,
+                          from, e))
+                return -1;
         }
         if (m->config.n_expert && bind_experts(m, l, from, e)) return -1;
     }
@@ -607,10 +854,13 @@ static int check_leftover(struct model *m, err *e)
     return 0;
 }
 
+// Without what lies between rows.
 static uint64_t matrix_bytes(const struct k_matrix *w)
 {
+    struct k_matrix near = *w;
+    near.block_step = 0;
     return (uint64_t)w->n_row * (k_row_bytes(w->type, w->n_col) + (w->scale ? sizeof(float) : 0)) +
-           k_block_bytes(w);
+           k_block_bytes(&near);
 }
 
 // What one decode step reads, and which type most of the bytes have. Of the experts of a layer,
@@ -702,6 +952,7 @@ struct model *model_synthetic(const struct config *c, enum k_type type, enum k_t
     m->ops = ops;
     m->kv_type = ops->kv_type;
     m->config = *c;
+    assert(c->rope_scale > 0);
     if (!(m->device = ops->open(n_thread, e)) || bind_all(m, &random, e)) {
         model_close(m);
         return NULL;
@@ -717,6 +968,7 @@ void model_close(struct model *m)
     free(m->owned);
     free(m->incoming);
     free(m->to_arrange);
+    free(m->to_spread);
     for (int l = 0; m->layers && l < m->config.n_layer; l++) {
         free(m->layers[l].e_gate);
         free(m->layers[l].e_up);

@@ -9,15 +9,17 @@
 #include "kernels/kernels.h"
 
 struct layer {
-    float *attn_norm;                // [dim]
-    struct k_matrix q, k, v, o;      // [n_head * head_dim, dim], [n_kv_head * head_dim, dim] x 2,
-                                     // [dim, n_head * head_dim]
-    float *q_bias, *k_bias, *v_bias; // as many as rows, or NULL
-    float *q_norm, *k_norm;          // [head_dim], or NULL
-    float *ffn_norm;                 // [dim]
-    struct k_matrix gate, up, down;  // [ffn_dim, dim] x 2, [dim, ffn_dim]; without experts
+    float *attn_norm;           // [dim]
+    struct k_matrix q, k, v, o; // [n_head * head_dim, dim], [n_kv_head * head_dim, dim] x 2,
+                                // [dim, n_head * head_dim]
+    float *q_bias, *k_bias, *v_bias, *o_bias; // as many as rows, or NULL
+    float *sinks;                             // [n_head], or NULL
+    float *q_norm, *k_norm;                   // [head_dim], or NULL
+    float *ffn_norm;                          // [dim]
+    struct k_matrix gate, up, down;           // [ffn_dim, dim] x 2, [dim, ffn_dim]; without experts
 
     struct k_matrix router;                  // [n_expert, dim]; with experts
+    float *router_bias;                      // [n_expert], or NULL
     struct k_matrix *e_gate, *e_up, *e_down; // [n_expert] of the same shapes
     struct k_experts experts;                // these, as operations take them
 };
@@ -45,6 +47,8 @@ struct model {
     size_t n_incoming;
     const struct k_matrix **to_arrange; // [n_to_arrange] once they are loaded
     size_t n_to_arrange;
+    struct spread_scales *to_spread; // [n_to_spread] before that
+    size_t n_to_spread;
     struct load_result loaded; // how it went
 
     void **owned; // [n_owned] device memory to give back

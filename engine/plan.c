@@ -15,7 +15,8 @@ struct memory_plan memory_plan_make(const struct config *c, struct weights *w,
                             .kv_type = kv_type,
                             .is_mapped = ops->reads_host};
     const struct tensor *t;
-    for (size_t i = 0; (t = weights_at(w, i)); i++) p.weights += t->n_bytes;
+    for (size_t i = 0; (t = weights_at(w, i)); i++)
+        p.weights += tensor_bytes_apart(t, (uint64_t)ops->block_align);
     work_bytes(c, ops, kv_type, ctx_max, &p.cache, &p.scratch);
     p.cache *= (uint64_t)n_session;
     p.scratch *= (uint64_t)n_session;

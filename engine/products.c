@@ -54,7 +54,7 @@ void products_of_model(const struct model *m, product_listener *tell, void *cont
         ask(&a, &l->q, l->q_bias, false);
         ask(&a, &l->k, l->k_bias, false);
         ask(&a, &l->v, l->v_bias, false);
-        ask(&a, &l->o, NULL, false);
+        ask(&a, &l->o, l->o_bias, false);
         if (m->config.n_expert) {
             ask(&a, &l->router, NULL, false);
             ask(&a, &l->e_gate[0], NULL, true);

@@ -75,6 +75,13 @@ const char *tensor_shape_text(const struct tensor *t, char out[128])
     return out;
 }
 
+uint64_t tensor_bytes_apart(const struct tensor *t, uint64_t align)
+{
+    uint64_t row = t->n_dim ? t->shape[t->n_dim - 1] : 0;
+    bool is_bytes = t->type == TENSOR_U8 || t->type == TENSOR_F8_E4M3;
+    return is_bytes && row ? t->n_bytes / row * ((row + align - 1) / align * align) : t->n_bytes;
+}
+
 int code_check_bytes(const struct code_check *c, const void *bytes, size_t n,
                      const struct tensor *t, uint64_t at, err *e)
 {

@@ -38,6 +38,9 @@ struct tensor *weights_find(struct weights *w, const char *name); // NULL when t
 struct tensor *weights_at(struct weights *w, size_t i);           // in order of name; NULL past end
 const char *weights_digest(const struct weights *w); // SHA-256 of all headers, 64 hex digits
 
+// Bytes that a tensor takes when its rows, of the last dimension, begin at multiples of `align`.
+uint64_t tensor_bytes_apart(const struct tensor *t, uint64_t align);
+
 // Checks one file's bytes as weights_open does and counts its tensors: for the fuzz driver.
 int weights_check(const void *bytes, size_t n_bytes, const char *where, size_t *n_tensor, err *e);
 

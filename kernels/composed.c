@@ -38,7 +38,7 @@ void composed_attend(const struct k_ops *op, k_device *d, float *out, const stru
                      int n_token)
 {
     composed_prepare(op, d, at, n_token);
-    op->attention(d, out, at->q, at->cache, at->n_head, at->pos, n_token);
+    op->attention(d, out, at, n_token);
 }
 
 void composed_gate(const struct k_ops *op, k_device *d, float *out, const float *x,
@@ -46,13 +46,13 @@ void composed_gate(const struct k_ops *op, k_device *d, float *out, const float 
 {
     const struct k_product both[] = {{.w = g->gate, .out = out}, {.w = g->up, .out = g->room[0]}};
     op->matmul(d, x, n_token, both, 2);
-    op->swiglu(d, out, g->room[0], n_token, g->gate->n_row);
+    op->swiglu(d, out, g->room[0], n_token, g->gate->n_row, NULL);
 }
 
 void composed_add(const struct k_ops *op, k_device *d, const float *a, const struct k_add *p,
                   int n_token)
 {
-    const struct k_product back = {.w = p->w, .out = p->x, .add = true};
+    const struct k_product back = {.w = p->w, .bias = p->bias, .out = p->x, .add = true};
     op->matmul(d, a, n_token, &back, 1);
 }
 
@@ -90,6 +90,11 @@ static void choose_experts(const struct k_experts *e, float *score, float *index
     for (int k = 0; k < e->n_used && e->normalise; k++) weight[k] /= chosen;
 }
 
+static const float *row_of(const float *table, int row, int n_col) // of one that may be NULL
+{
+    return table ? table + (size_t)row * (size_t)n_col : NULL;
+}
+
 // Room: [n_token, n_expert] scores, [n_token, n_used] chosen and weights, rows in and out of one
 // expert [n_token, dim] each, and between its products [n_token, ffn] twice.
 void composed_mix(const struct k_ops *op, k_device *d, const float *a, const struct k_mix *m,
@@ -100,7 +105,7 @@ void composed_mix(const struct k_ops *op, k_device *d, const float *a, const str
     float *score = m->room, *index = score + n * (size_t)e->n_expert, *weight = index + n * n_used;
     float *in = weight + n * n_used, *out = in + n * dim, *gate = out + n * dim,
           *up = gate + n * (size_t)e->gate->n_row;
-    const struct k_product route = {.w = e->router, .out = score};
+    const struct k_product route = {.w = e->router, .bias = e->router_bias, .out = score};
     op->matmul(d, a, n_token, &route, 1);
     for (size_t t = 0; t < n; t++)
         choose_experts(e, score + t * (size_t)e->n_expert, index + t * n_used, weight + t * n_used);
@@ -110,11 +115,14 @@ void composed_mix(const struct k_ops *op, k_device *d, const float *a, const str
             if ((int)index[k] == i)
                 memcpy(in + (size_t)n_row++ * dim, a + k / n_used * dim, dim * sizeof *in);
         if (!n_row) continue;
-        const struct k_product both[] = {{.w = &e->gate[i], .out = gate},
-                                         {.w = &e->up[i], .out = up}};
-        const struct k_product back = {.w = &e->down[i], .out = out};
+        int ffn = e->gate->n_row;
+        const struct k_product both[] = {
+            {.w = &e->gate[i], .bias = row_of(e->gate_bias, i, ffn), .out = gate},
+            {.w = &e->up[i], .bias = row_of(e->up_bias, i, ffn), .out = up}};
+        const struct k_product back = {
+            .w = &e->down[i], .bias = row_of(e->down_bias, i, (int)dim), .out = out};
         op->matmul(d, in, n_row, both, 2);
-        op->swiglu(d, gate, up, n_row, e->gate->n_row);
+        op->swiglu(d, gate, up, n_row, ffn, e->gating);
         op->matmul(d, gate, n_row, &back, 1);
         const float *from = out;
         for (size_t k = 0; k < n * n_used; k++) {

@@ -70,7 +70,7 @@ void composed_forget(k_device *d, void *recording);
     }
 
 #define COMPOSED_OPERATIONS                                                                        \
-    .reads_host = true, .memory = composed_memory, .fill = composed_fill,                          \
+    .reads_host = true, .block_align = 1, .memory = composed_memory, .fill = composed_fill,        \
     .arrange = composed_arrange, .finish = composed_finish, .replay = composed_replay,             \
     .forget = composed_forget, .act_bytes = composed_act_bytes, .act_new = fused_act_new,          \
     .act_free = fused_act_free, .norm = fused_norm, .project = fused_project,                      \

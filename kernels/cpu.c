@@ -8,6 +8,7 @@
 #include "kernels/pool.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -345,12 +346,19 @@ static void run_attend_one(void *arg, int item, int worker)
                            j->heads_per_item, &j->d->scratch[worker]);
 }
 
-static void cpu_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
-                          int n_head, const int32_t *pos, int n_token)
+static void cpu_attention(k_device *d, float *out, const struct k_attend *at, int n_token)
 {
-    struct attention_job j = {
-        .d = d,
-        .a = {.out = out, .q = q, .cache = c, .n_head = n_head, .pos = *pos, .n_token = n_token}};
+    const struct k_cache *c = at->cache;
+    int n_head = at->n_head;
+    struct attention_job j = {.d = d,
+                              .a = {.out = out,
+                                    .q = at->q,
+                                    .cache = c,
+                                    .n_head = n_head,
+                                    .pos = *at->pos,
+                                    .n_token = n_token,
+                                    .window = at->window ? at->window : INT_MAX,
+                                    .sinks = at->sinks}};
     if (n_token >= ATTEND_TOGETHER) {
         int n_panel = (n_token + d->simd->panel - 1) / d->simd->panel;
         pool_run(d->pool, n_panel * n_head, run_attend_panel, &j);
@@ -372,7 +380,8 @@ struct row_job {
     const int32_t *tokens;
     const double *inv_freq;
     int n_row, dim, n_head, pos, rows_per_item;
-    float eps;
+    float eps, scale;
+    const struct k_gating *gating;
     void (*row)(const struct row_job *j, size_t r);
 };
 
@@ -439,12 +448,12 @@ static void rope_table_row(const struct row_job *j, size_t r)
     float *out = j->out + r * (size_t)j->dim;
     for (int i = 0; i < half; i++) {
         double angle = ((double)j->pos + (double)r) * j->inv_freq[i];
-        out[i] = (float)cos(angle);
-        out[half + i] = (float)sin(angle);
+        out[i] = (float)cos(angle) * j->scale;
+        out[half + i] = (float)sin(angle) * j->scale;
     }
 }
 
-static void cpu_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+static void cpu_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, float scale,
                            const int32_t *pos, int n_token)
 {
     enum { SLOWNESS = 64 }; // a sine costs as much as that many plain elements
@@ -452,6 +461,7 @@ static void cpu_rope_table(k_device *d, float *out, const double *inv_freq, int 
                         .out = out,
                         .inv_freq = inv_freq,
                         .dim = 2 * n_half,
+                        .scale = scale,
                         .pos = *pos,
                         .n_row = n_token,
                         .row = rope_table_row};
@@ -498,13 +508,19 @@ static void cpu_kv_store(k_device *d, const struct k_cache *c, const float *k, c
 static void swiglu_row(const struct row_job *j, size_t r)
 {
     size_t at = r * (size_t)j->dim;
-    j->d->simd->swiglu(j->out + at, j->x + at, (size_t)j->dim);
+    j->d->simd->swiglu(j->out + at, j->x + at, (size_t)j->dim, j->gating);
 }
 
-static void cpu_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim)
+static void cpu_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim,
+                       const struct k_gating *how)
 {
-    struct row_job j = {
-        .d = d, .out = gate, .x = up, .n_row = n_token, .dim = dim, .row = swiglu_row};
+    struct row_job j = {.d = d,
+                        .out = gate,
+                        .x = up,
+                        .n_row = n_token,
+                        .dim = dim,
+                        .gating = how ? how : &k_silu,
+                        .row = swiglu_row};
     for_rows(&j, (size_t)dim);
 }
 

@@ -25,6 +25,7 @@
 #include "kernels/number.h"
 
 #include <assert.h>
+#include <float.h>
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
@@ -98,15 +99,16 @@ V_INLINE const char *row_start(const struct k_matrix *w, size_t type_bytes, size
 static void unpack_blocks(float *out, const struct k_matrix *w, size_t row, size_t col, size_t n)
 {
     size_t n_col = (size_t)w->n_col, n_across = (n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK;
-    const uint8_t *data = (const uint8_t *)w->data + row * k_row_bytes(w->type, w->n_col);
-    const uint8_t *block = w->block;
+    const uint8_t *data = (const uint8_t *)w->data + row * k_data_step(w);
+    const uint8_t *block = (const uint8_t *)w->block;
+    if (w->type != K_E4M3) block += row * k_block_step(w);
     const float *big = (const float *)w->block + row / K_E4M3_BLOCK * n_across;
     for (size_t i = col; i < col + n; i++) {
         uint8_t code = data[i / 2] >> i % 2 * 4;
         if (w->type == K_NVFP4)
-            *out++ = e2m1_to_f32(code) * e4m3_to_f32(block[row * (n_col / 16) + i / 16]);
+            *out++ = e2m1_to_f32(code) * e4m3_to_f32(block[i / K_NVFP4_BLOCK]);
         else if (w->type == K_MXFP4)
-            *out++ = e2m1_to_f32(code) * e8m0_to_f32(block[row * (n_col / 32) + i / 32]);
+            *out++ = e2m1_to_f32(code) * e8m0_to_f32(block[i / K_MXFP4_BLOCK]);
         else
             *out++ = e4m3_to_f32(data[i]) * big[i / K_E4M3_BLOCK];
     }
@@ -486,7 +488,7 @@ static void weigh_values(float *y, float keep, const float *p, const float *v, i
 }
 
 // Scores of one query, times `by`, to probabilities against the largest so far, which is returned.
-static float soften_row(float *p, int n, float by, float old, float *total, bool is_first)
+static float soften_row(float *p, int n, float by, float old, float *total)
 {
     float largest = old;
     for (int i = 0; i < n; i++) {
@@ -500,30 +502,46 @@ static float soften_row(float *p, int n, float by, float old, float *total, bool
         v_store(p + i, e);
         sum = v_add(sum, e);
     }
-    *total = (is_first ? 0 : *total * expf(old - largest)) + v_sum(sum);
+    *total = *total * expf(old - largest) + v_sum(sum);
     return largest;
+}
+
+// The first position that the token at `pos` sees.
+static int first_seen(const struct attention *a, int pos)
+{
+    return pos < a->window ? 0 : pos + 1 - a->window;
+}
+
+static float sink_of(const struct attention *a, int head)
+{
+    return a->sinks ? a->sinks[head] : -INFINITY;
 }
 
 // The n_head heads from `head` on, which share their keys, of one token against everything it sees:
 // lanes run along the head, then along the keys. Block by block, so that what comes from memory for
-// the first head is in the cache for the others.
+// the first head is in the cache for the others. Sinks are in the running maximum and total from
+// the beginning.
 static void attend_one(const struct attention *a, int token, int head, int n_head,
                        struct scratch *s)
 {
     const struct k_cache *c = a->cache;
     int dim = c->head_dim, n_key = a->pos + token + 1, block = key_block(c);
+    int start = first_seen(a, a->pos + token);
     size_t at = ((size_t)token * (size_t)a->n_head + (size_t)head) * (size_t)dim;
-    for (int j = 0; j < n_key; j += block) {
+    for (int h = 0; h < n_head; h++) {
+        s->largest[h] = sink_of(a, head + h);
+        s->total[h] = s->largest[h] > -INFINITY ? 1 : 0;
+    }
+    for (int j = start; j < n_key; j += block) {
         int n = n_key - j < block ? n_key - j : block;
         const float *k = rows_at(a, false, head, j, n, s->keys);
         const float *v = rows_at(a, true, head, j, n, s->values);
         for (int h = 0; h < n_head; h++) {
             size_t of_head = at + (size_t)(h * dim);
-            float old = j ? s->largest[h] : -INFINITY;
+            float old = s->largest[h];
             score_keys(s->score, a->q + of_head, k, n, dim);
-            s->largest[h] =
-                soften_row(s->score, n, 1 / sqrtf((float)dim), old, &s->total[h], j == 0);
-            float keep = j ? expf(old - s->largest[h]) : 0;
+            s->largest[h] = soften_row(s->score, n, 1 / sqrtf((float)dim), old, &s->total[h]);
+            float keep = j > start ? expf(old - s->largest[h]) : 0;
             weigh_values(a->out + of_head, keep, s->score, v, n, dim);
         }
     }
@@ -531,30 +549,28 @@ static void attend_one(const struct attention *a, int token, int head, int n_hea
         for (int i = 0; i < dim; i++) a->out[at + (size_t)(h * dim + i)] /= s->total[h];
 }
 
-// Scores of key `key` that a query in the lanes may not see become -infinity: lane i stands at
-// `first` + i.
-static void hide_future(float *score, int key, int first)
+// Scores of key `key` that a query in the lanes may not see, since it lies ahead or behind the
+// window, become -infinity: lane i stands at `first` + i.
+static void hide_unseen(float *score, int key, int first, int window)
 {
     for (int i = 0; i < PANEL && first + i < key; i++) score[i] = -INFINITY;
+    for (int i = PANEL - 1; i >= 0 && first + i - key >= window; i--) score[i] = -INFINITY;
 }
 
 // Scores [n, PANEL] to probabilities against the running maximum; s->value is scaled down to it.
-static void soften(struct scratch *s, int n, int dim, bool is_first)
+// A lane that has seen nothing yet stays as it is.
+static void soften(struct scratch *s, int n, int dim)
 {
     for (int v = 0; v < PANEL; v += VL) {
         vf old = v_load(s->largest + v), largest = old, sum = v_set(0);
         for (int j = 0; j < n; j++) largest = v_max(v_load(s->score + j * PANEL + v), largest);
-        vf minus = v_mul(largest, v_set(-1));
+        vf minus = v_mul(v_max(largest, v_set(-FLT_MAX)), v_set(-1));
         for (int j = 0; j < n; j++) {
             vf e = v_exp(v_add(v_load(s->score + j * PANEL + v), minus));
             v_store(s->score + j * PANEL + v, e);
             sum = v_add(sum, e);
         }
         v_store(s->largest + v, largest);
-        if (is_first) {
-            v_store(s->total + v, sum);
-            continue;
-        }
         vf keep = v_exp(v_add(old, minus));
         v_store(s->total + v, v_fma(v_load(s->total + v), keep, sum));
         for (int d = 0; d < dim; d++)
@@ -562,28 +578,30 @@ static void soften(struct scratch *s, int n, int dim, bool is_first)
     }
 }
 
-// One head of a panel of queries, the tokens from `token` on. The first block holds key 0, which
-// every lane sees, so the maximum is finite from then on.
+// One head of a panel of queries, the tokens from `token` on.
 static void attend_panel(const struct attention *a, int token, int head, struct scratch *s)
 {
     const struct k_cache *c = a->cache;
     int dim = c->head_dim, n = a->n_token - token < PANEL ? a->n_token - token : PANEL;
     int first = a->pos + token, n_key = first + n, together = key_block(c);
+    int start = first_seen(a, first);
+    float sink = sink_of(a, head);
     size_t step = (size_t)a->n_head * (size_t)dim, size = (size_t)dim;
     size_t at = (size_t)token * step + (size_t)head * size;
     float by = 1 / sqrtf((float)dim);
     for (int d = 0; d < dim; d++)
         for (int t = 0; t < PANEL; t++)
             s->query[d * PANEL + t] = t < n ? a->q[at + (size_t)t * step + (size_t)d] * by : 0;
-    for (int t = 0; t < PANEL; t++) s->largest[t] = -INFINITY;
-    for (int j = 0; j < n_key; j += together) {
+    for (int t = 0; t < PANEL; t++) s->largest[t] = sink, s->total[t] = sink > -INFINITY ? 1 : 0;
+    memset(s->value, 0, (size_t)dim * PANEL * sizeof *s->value);
+    for (int j = start; j < n_key; j += together) {
         int block = n_key - j < together ? n_key - j : together;
         const float *k = rows_at(a, false, head, j, block, s->keys);
         const float *v = rows_at(a, true, head, j, block, s->values);
         tiles(block, k, size, 1, s->query, dim, s->score, PANEL, false);
-        for (int i = 0; i < block; i++) hide_future(s->score + i * PANEL, j + i, first);
-        soften(s, block, dim, j == 0);
-        tiles(dim, v, 1, size, s->score, block, s->value, PANEL, j > 0);
+        for (int i = 0; i < block; i++) hide_unseen(s->score + i * PANEL, j + i, first, a->window);
+        soften(s, block, dim);
+        tiles(dim, v, 1, size, s->score, block, s->value, PANEL, true);
     }
     for (int t = 0; t < n; t++)
         for (int d = 0; d < dim; d++)
@@ -620,21 +638,26 @@ static void rope(float *x, const float *table, int n_head, int head_dim)
     }
 }
 
-static vf silu_times(vf g, vf up)
+// Comparisons with a NaN are false: it stays what it is.
+V_INLINE vf gated(vf g, vf u, const struct k_gating *how)
 {
-    vf e = v_exp(v_mul(g, v_set(-1)));
-    return v_mul(v_div(g, v_add(v_set(1), e)), up);
+    vf most = v_set(how->limit), least = v_set(-how->limit);
+    g = v_if_ge(g, most, most, g);
+    u = v_if_ge(u, most, most, u);
+    u = v_if_ge(least, u, least, u);
+    vf e = v_exp(v_mul(g, v_set(-how->slope)));
+    return v_mul(v_div(g, v_add(v_set(1), e)), v_add(u, v_set(how->shift)));
 }
 
-static void swiglu(float *gate, const float *up, size_t n)
+static void swiglu(float *gate, const float *up, size_t n, const struct k_gating *how)
 {
     size_t i = 0;
-    for (; i + VL <= n; i += VL) v_store(gate + i, silu_times(v_load(gate + i), v_load(up + i)));
+    for (; i + VL <= n; i += VL) v_store(gate + i, gated(v_load(gate + i), v_load(up + i), how));
     if (i == n) return;
     float g[VL] = {0}, u[VL] = {0};
     memcpy(g, gate + i, (n - i) * sizeof *g);
     memcpy(u, up + i, (n - i) * sizeof *u);
-    v_store(g, silu_times(v_load(g), v_load(u)));
+    v_store(g, gated(v_load(g), v_load(u), how));
     memcpy(gate + i, g, (n - i) * sizeof *g);
 }
 

@@ -35,6 +35,8 @@ struct attention {
     const float *q; // [n_token, n_head, head_dim]
     const struct k_cache *cache;
     int n_head, pos, n_token;
+    int window;         // as in k_attend, but INT_MAX: all
+    const float *sinks; // [n_head], or NULL
 };
 
 struct cpu_table {
@@ -57,7 +59,7 @@ struct cpu_table {
     void (*attend_panel)(const struct attention *a, int token, int head, struct scratch *s);
     void (*rms_norm)(float *out, const float *x, const float *gain, int dim, float eps); // one row
     void (*rope)(float *x, const float *table, int n_head, int head_dim); // one token
-    void (*swiglu)(float *gate, const float *up, size_t n);
+    void (*swiglu)(float *gate, const float *up, size_t n, const struct k_gating *how);
     void (*unpack)(float *out, const struct k_matrix *w, int row); // one row, scaled
     uint64_t (*read_all)(const void *p, size_t n_bytes);
 };

@@ -26,6 +26,7 @@
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
 #include <cuda_runtime.h>
+#include <math.h>
 #include <mutex>
 #include <vector>
 
@@ -141,10 +142,11 @@ void cuda_embed(k_device *d, float *out, const struct k_matrix *table, const int
                 int n_token);
 void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, int n_row, int dim,
                    float eps);
-void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, float scale,
                      const int32_t *pos, int n_token);
 void cuda_rope(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
-void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim);
+void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim,
+                 const struct k_gating *how);
 void cuda_sum_rows(k_device *d, float *out, const float *x, int n_row, int dim);
 uint64_t cuda_read_all(k_device *d, const void *p, size_t n_bytes);
 void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t keep, uint64_t set);
@@ -171,8 +173,7 @@ void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product 
 
 void cuda_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                    const int32_t *pos, int n_token);
-void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
-                    const int32_t *pos, int n_token);
+void cuda_attention(k_device *d, float *out, const struct k_attend *at, int n_token);
 void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token);
 
 // Products with x in e4m3, FORM_SHORT.
@@ -208,7 +209,8 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
 void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate *g, int n_token);
 void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token);
 bool cuda_step_mixes(const struct k_experts *e, int n_token);
-bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router, float *scores,
+int cuda_step_mid(const struct k_experts *e); // columns of what goes on from gate and up, if so
+bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, float *scores,
                       int n_token);
 void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const float *scores,
                    const struct short_out *mid, int n_token);
@@ -220,6 +222,26 @@ void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token);
 
 // The order of bits in which FP4 weights are kept (cuda_unpack.h).
 void cuda_arrange(k_device *d, const struct k_matrix *w);
+void cuda_spread(k_device *d, void *to, size_t step, const void *from, size_t n_bytes,
+                 size_t n_row);
+
+enum { BLOCK_ALIGN = 16 }; // of a row's block scales: what copies of tensors take
+
+// A matrix as kernels take it: with the steps of FP4, whatever stood for them.
+static inline struct k_matrix with_steps(const struct k_matrix *w)
+{
+    struct k_matrix m = *w;
+    size_t n_col = (size_t)w->n_col;
+    if (w->type != K_NVFP4 && w->type != K_MXFP4) return m;
+    if (!m.data_step) m.data_step = n_col / 2;
+    if (!m.block_step) m.block_step = n_col / (w->type == K_NVFP4 ? K_NVFP4_BLOCK : K_MXFP4_BLOCK);
+    return m;
+}
+
+static inline struct k_gating gating_of(const struct k_gating *how)
+{
+    return how ? *how : (struct k_gating){1, 0, INFINITY};
+}
 
 #if defined(__CUDACC__) || defined(HEARTH_EMULATED)
 #include "kernels/cuda_ptx.h"
@@ -291,7 +313,7 @@ template <int KIND> static __device__ __forceinline__ struct short_two split(flo
 }
 
 // What is written of a number: hi of one kind, lo, too, or all of either kind.
-enum short_parts { SHORT_HI, SHORT_PAIR, SHORT_ALL };
+enum short_parts { PARTS_HI, PARTS_PAIR, PARTS_ALL };
 
 // Numbers of KIND are tagged; of the other kind nobody waits for them.
 template <int KIND>
@@ -301,9 +323,9 @@ static __device__ __forceinline__ void write_tagged(const struct short_out &o, s
     constexpr int other = X_BF16 + X_F16 - KIND;
     struct short_two a = split<KIND>(x, tag);
     store_seen(o.hi[KIND] + at, a.hi);
-    if (parts == SHORT_HI) return;
+    if (parts == PARTS_HI) return;
     store_seen(o.lo[KIND] + at, a.lo);
-    if (parts == SHORT_PAIR) return;
+    if (parts == PARTS_PAIR) return;
     struct short_two b = split<other>(x, NO_TAG);
     store_seen(o.hi[other] + at, b.hi);
     store_seen(o.lo[other] + at, b.lo);
@@ -318,9 +340,9 @@ static __device__ __forceinline__ void write_tagged_two(const struct short_out &
     constexpr int other = X_BF16 + X_F16 - KIND;
     struct short_two a = split<KIND>(x, tag), b = split<KIND>(y, tag);
     store_seen((unsigned *)(o.hi[KIND] + at), a.hi | (unsigned)b.hi << 16);
-    if (parts == SHORT_HI) return;
+    if (parts == PARTS_HI) return;
     store_seen((unsigned *)(o.lo[KIND] + at), a.lo | (unsigned)b.lo << 16);
-    if (parts == SHORT_PAIR) return;
+    if (parts == PARTS_PAIR) return;
     a = split<other>(x, NO_TAG), b = split<other>(y, NO_TAG);
     store_seen((unsigned *)(o.hi[other] + at), a.hi | (unsigned)b.hi << 16);
     store_seen((unsigned *)(o.lo[other] + at), a.lo | (unsigned)b.lo << 16);
@@ -331,6 +353,14 @@ static __device__ __forceinline__ void write_pair(const struct short_out &o, siz
     struct short_two b = split<X_BF16>(x, NO_TAG), h = split<X_F16>(x, NO_TAG);
     o.hi[X_BF16][at] = b.hi, o.lo[X_BF16][at] = b.lo;
     o.hi[X_F16][at] = h.hi, o.lo[X_F16][at] = h.lo;
+}
+
+// What becomes of a gate and its up. Comparisons with a NaN are false: it stays what it is.
+static __device__ __forceinline__ float gated(float gate, float up, const struct k_gating &how)
+{
+    gate = gate > how.limit ? how.limit : gate;
+    up = up > how.limit ? how.limit : up < -how.limit ? -how.limit : up;
+    return __fdividef(gate, 1 + __expf(-how.slope * gate)) * (up + how.shift);
 }
 
 // Sum over the 32 lanes, in all of them, in an order that never changes.
@@ -375,7 +405,7 @@ static __device__ __forceinline__ unsigned arranged_code(unsigned word, unsigned
 
 static __device__ __forceinline__ float fp4_value(const struct k_matrix &w, size_t row, size_t col)
 {
-    const unsigned *words = (const unsigned *)w.data + row * ((size_t)w.n_col / 8);
+    const unsigned *words = (const unsigned *)((const char *)w.data + row * w.data_step);
     return e2m1_value(arranged_code(words[col / 8], (unsigned)(col % 8)));
 }
 
@@ -386,7 +416,8 @@ static __device__ __forceinline__ float e8m0_value(unsigned char b)
                     : 0x1p-127f;
 }
 
-// One weight without its row's scale: the definition, for kernels that need not be fast.
+// One weight of a matrix with_steps without its row's scale: the definition, for kernels that need
+// not be fast.
 static __device__ __forceinline__ float weight_value(const struct k_matrix &w, size_t row,
                                                      size_t col)
 {
@@ -404,11 +435,9 @@ static __device__ __forceinline__ float weight_value(const struct k_matrix &w, s
         return x * ((const float *)w.block)[row / K_E4M3_BLOCK * n_across + col / K_E4M3_BLOCK];
     }
     case K_NVFP4:
-        return fp4_value(w, row, col) *
-               e4m3_value(block[row * (n_col / K_NVFP4_BLOCK) + col / K_NVFP4_BLOCK]);
+        return fp4_value(w, row, col) * e4m3_value(block[row * w.block_step + col / K_NVFP4_BLOCK]);
     default:
-        return fp4_value(w, row, col) *
-               e8m0_value(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
+        return fp4_value(w, row, col) * e8m0_value(block[row * w.block_step + col / K_MXFP4_BLOCK]);
     }
 }
 #endif

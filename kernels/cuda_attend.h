@@ -44,6 +44,8 @@ struct attend_job {
     float eps;
     struct k_cache cache;
     const int32_t *pos;
+    int window;                 // INT_MAX: all
+    const float *sinks;         // [n_head], or NULL
     int n_head, n_token, n_row; // n_row query rows of a group
     int n_row_tile, n_part_max; // an item is a key head, a part of the context, a tile of rows
     float *parts;               // [block][ROWS][DIM + 2]: sums, then largest and sum
@@ -65,6 +67,7 @@ template <int DIM> struct few_shared {
     __nv_bfloat16 q[2][ROWS][DIM + 8];         // hi, lo
     __nv_bfloat16 fresh[2][KEYS * DIM];        // keys and values of this call's tokens
     float largest[TAKERS][ROWS], sum[TAKERS][ROWS];
+    float sink[ROWS]; // as scores
     unsigned arrived;
 };
 
@@ -210,11 +213,21 @@ static __device__ __forceinline__ void load_tile(__nv_bfloat16 *to, const void *
     copy_commit();
 }
 
-// The scores of a tile: key `first + i` is seen by a row whose limit exceeds it.
+// The keys that the query rows of a lane see: from low on, below limit.
+struct seen_keys {
+    int low[2], limit[2];
+
+    __device__ __forceinline__ bool has(int key, int k) const
+    {
+        return key < limit[k / 2] && key >= low[k / 2];
+    }
+};
+
+// The scores of a tile, which begins with key `first`.
 template <int DIM>
 static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shared<DIM> &sh,
                                                   __nv_bfloat16 *keys, int first,
-                                                  const int limit[2], int lane)
+                                                  const struct seen_keys &seen, int lane)
 {
     float rest[2][4] = {}; // two chains of products are shorter than one
 #pragma unroll
@@ -233,7 +246,7 @@ static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shar
     for (int b = 0; b < 2; b++)
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            s[b][k] = first + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2]
+            s[b][k] = seen.has(first + b * 8 + lane % 4 * 2 + k % 2, k)
                           ? (s[b][k] + rest[b][k]) * scale
                           : -INFINITY;
 }
@@ -291,10 +304,10 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
     few_sync();
     for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
         int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
-        float top = -INFINITY, y0 = 0, y1 = 0, sum = 0;
+        float sink = part ? -INFINITY : sh.sink[r], top = sink, y0 = 0, y1 = 0;
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) top = fmaxf(top, sh.largest[w][r]);
-        float from = top == -INFINITY ? 0 : top;
+        float from = top == -INFINITY ? 0 : top, sum = exp2f(sink - from);
 #pragma unroll
         for (int w = 0; w < TAKERS; w++) {
             float keep = exp2f(sh.largest[w][r] - from);
@@ -316,14 +329,14 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
 enum { JOIN_STEP = 8 };
 
 template <int DIM>
-static __device__ void join_parts(const struct attend_job &j, const float *parts, int n_part,
-                                  int kv, int row0, int thread)
+static __device__ void join_parts(const struct few_shared<DIM> &sh, const struct attend_job &j,
+                                  const float *parts, int n_part, int kv, int row0, int thread)
 {
     constexpr size_t part_size = ROWS * (DIM + 2);
     int n_row = min((int)ROWS, j.n_row - row0);
     for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
         int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
-        float top = -INFINITY, y0 = 0, y1 = 0, all = 0;
+        float top = sh.sink[r], y0 = 0, y1 = 0, all = top == -INFINITY ? 0 : 1;
         for (int first = 0; first < n_part; first += JOIN_STEP) {
             float was = top;
             float2 end[JOIN_STEP], v[JOIN_STEP]; // largest and sum; the columns
@@ -360,15 +373,17 @@ struct attend_item {
 static __device__ __forceinline__ struct attend_item item_at(const struct attend_job &j, int item,
                                                              int warp, int pos)
 {
-    int n_kv = j.cache.n_kv_head, n_tile = (pos + KEYS - 1) / KEYS;
+    // No row sees what is behind the first token's window.
+    int n_kv = j.cache.n_kv_head, behind = max(pos + 1 - j.window, 0) / KEYS,
+        n_tile = (pos + KEYS - 1) / KEYS - behind;
     struct attend_item a;
     a.pos = pos;
     a.kv = item % n_kv;
     a.part = item / n_kv % j.n_part_max;
     a.row0 = item / n_kv / j.n_part_max * ROWS;
     a.n_part = n_tile > ONE_PART_TILES ? min(j.n_part_max, n_tile / PART_TILES) : 1;
-    a.first = (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
-    a.end = (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
+    a.first = behind + (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
+    a.end = behind + (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
     a.base = (size_t)a.kv * j.cache.ctx_max * j.cache.head_dim;
     a.exists = a.part < a.n_part;
     return a;
@@ -383,6 +398,22 @@ static __device__ __forceinline__ struct attend_item item_of(const struct attend
 static __device__ __forceinline__ int attend_items(const struct attend_job &j)
 {
     return j.cache.n_kv_head * j.n_part_max * j.n_row_tile;
+}
+
+// What the rows of a lane see of a tile of old keys, or of the new ones. Every row's token sees all
+// old keys that are in its window, and of the new ones those up to its own.
+static __device__ __forceinline__ struct seen_keys
+seen_by_lane(const struct attend_job &j, const struct attend_item &a, bool is_old, int lane)
+{
+    int group = j.n_head / j.cache.n_kv_head, row = a.row0 + lane / 4;
+    struct seen_keys seen;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        int end = a.pos + (row + h * 8) / group + 1;
+        seen.limit[h] = is_old ? a.pos : end;
+        seen.low[h] = end - j.window;
+    }
+    return seen;
 }
 
 static __device__ __forceinline__ int vectors_of(const struct attend_job &j,
@@ -461,19 +492,14 @@ put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct a
     if (!a.row0) *scale = (unsigned char)code_scale(largest);
 }
 
-// A query to shared memory; a key or a value there and to the cache.
-template <int DIM, bool CODES>
+// And of one in bf16.
+template <int DIM>
 static __device__ __forceinline__ void
-put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
-           const struct vector_place &at, struct head_vector<DIM> &h, int lane)
+put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           const struct vector_place &at, const struct head_vector<DIM> &h, int lane)
 {
     constexpr int n = DIM / 32;
     unsigned hi[n / 2], lo[n / 2];
-    if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
-    if constexpr (CODES) {
-        put_codes<DIM>(sh, j, a, at, h, lane);
-        return;
-    }
 #pragma unroll
     for (int i = 0; i < n / 2; i++) {
         hi[i] = pack(h.x[2 * i], h.x[2 * i + 1]);
@@ -490,6 +516,19 @@ put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     __nv_bfloat16 *cache = (__nv_bfloat16 *)(which ? j.cache.v : j.cache.k) + a.base +
                            (size_t)(unsigned)(a.pos + at.token) * DIM;
     if (!a.row0) store_near(cache + c, hi);
+}
+
+// A query to shared memory; a key or a value there and to the cache.
+template <int DIM, bool CODES>
+static __device__ __forceinline__ void
+put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
+           const struct vector_place &at, struct head_vector<DIM> &h, int lane)
+{
+    if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
+    if constexpr (CODES)
+        put_codes<DIM>(sh, j, a, at, h, lane);
+    else
+        put_shorts<DIM>(sh, j, a, at, h, lane);
 }
 
 // Tile `tile` of a taker's old keys (`which` 0) or values, and their scales, as load_tile does it.
@@ -542,7 +581,7 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
            struct query_rows<DIM> &rows, int last, int warp, int lane)
 {
     struct code_shared<DIM> &codes = codes_of<DIM>(sh);
-    int group = j.n_head / j.cache.n_kv_head, row = a.row0 + lane / 4, turn = 0;
+    int turn = 0;
     float unit[2] = {0, 0}, scale[2];
 #pragma unroll
     for (int h = 0; h < 2; h++)
@@ -560,8 +599,7 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
             power[i] = is_old ? codes.old_scale[warp][turn][i] : codes.scale[i];
         }
         int key = is_old ? tile * KEYS : a.pos, next = tile + 2 * TAKERS;
-        const int limit[2] = {is_old ? a.pos : a.pos + row / group + 1,
-                              is_old ? a.pos : a.pos + (row + 8) / group + 1};
+        const struct seen_keys seen = seen_by_lane(j, a, is_old, lane);
         float s[2][4] = {};
         copy_wait<3>(); // keys
         __syncwarp();
@@ -570,8 +608,8 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         for (int b = 0; b < 2; b++)
 #pragma unroll
             for (int k = 0; k < 4; k++)
-                s[b][k] = key + b * 8 + lane % 4 * 2 + k % 2 < limit[k / 2] ? s[b][k] * scale[k / 2]
-                                                                            : -INFINITY;
+                s[b][k] = seen.has(key + b * 8 + lane % 4 * 2 + k % 2, k) ? s[b][k] * scale[k / 2]
+                                                                          : -INFINITY;
         __syncwarp();
         if (next < a.end)
             load_codes<DIM>(sh, j, a, next, 0, turn, warp, lane);
@@ -593,8 +631,8 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         for (int k = 0; k < 4; k++) rows.acc[i][k] *= unit[k / 2];
 }
 
-// What need not wait for this step's products: the cache's old rows, the position, and what the
-// first vector of the warp takes.
+// What need not wait for this step's products: the cache's old rows, the position, sinks, and what
+// the first vector of the warp takes.
 template <int DIM, bool CODES>
 static __device__ __forceinline__ void
 attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
@@ -613,6 +651,10 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
                  i += FEW_THREADS)
                 ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     }
+    if (warp == 0 && lane < ROWS) {
+        int group = j.n_head / j.cache.n_kv_head, row = min(a.row0 + lane, j.n_row - 1);
+        sh.sink[lane] = sink_of(j.sinks, a.kv * group + row % group);
+    }
     if (!a.exists || warp >= vectors_of(j, a)) return;
     at = vector_at<DIM>(j, a, warp);
     load_turn<DIM>(vector, at, j, lane);
@@ -624,19 +666,17 @@ static __device__ __forceinline__ void
 take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            struct query_rows<DIM> &rows, int last, int warp, int lane)
 {
-    int group = j.n_head / j.cache.n_kv_head;
 #pragma unroll 1
     for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
         __nv_bfloat16(*from)[KEYS * DIM] = is_old ? sh.ring[warp] : sh.fresh;
-        int row = a.row0 + lane / 4, key = is_old ? tile * KEYS : a.pos, next = tile + TAKERS;
-        const int limit[2] = {is_old ? a.pos : a.pos + row / group + 1,
-                              is_old ? a.pos : a.pos + (row + 8) / group + 1};
+        int key = is_old ? tile * KEYS : a.pos, next = tile + TAKERS;
+        const struct seen_keys seen = seen_by_lane(j, a, is_old, lane);
         float s[2][4] = {};
         copy_wait<1>(); // keys
         __syncwarp();
-        score_tile<DIM>(s, sh, from[0], key, limit, lane);
+        score_tile<DIM>(s, sh, from[0], key, seen, lane);
         __syncwarp();
         if (next < a.end)
             load_tile<DIM>(from[0], j.cache.k, a.base, next, a.pos, lane);
@@ -680,8 +720,7 @@ attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 
     struct query_rows<DIM> rows;
     rows_start(rows);
-    // The new keys and values are one tile more. Every row sees all old keys, and of the new ones
-    // those up to its own token's. It falls to the taker that has the fewest.
+    // The new keys and values are one tile more. It falls to the taker that has the fewest.
     int last = is_last && warp == (a.end - (a.first - warp)) % TAKERS;
     if constexpr (CODES)
         take_codes<DIM>(sh, j, a, rows, last, warp, lane);
@@ -698,7 +737,7 @@ attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         if (thread == 0) sh.arrived = arrive_of(j.counters + id, (unsigned)a.n_part);
         few_sync();
         if (sh.arrived == (unsigned)a.n_part - 1)
-            join_parts<DIM>(j, parts, a.n_part, a.kv, a.row0, thread);
+            join_parts<DIM>(sh, j, parts, a.n_part, a.kv, a.row0, thread);
     }
     few_sync(); // the next item may use the memory
 }

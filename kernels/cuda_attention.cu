@@ -6,7 +6,7 @@
 // block arrive.
 #include "kernels/cuda_tiles.h"
 
-#include <cassert>
+#include <climits>
 
 // Storing
 
@@ -85,17 +85,18 @@ template <bool CODES> struct plain_row {
 
 template <bool CODES>
 __global__ void attention_plain_kernel(float *out, const float *q, struct k_cache c, int n_head,
-                                       const int32_t *pos)
+                                       const int32_t *pos, int window, const float *sinks)
 {
     __shared__ float acc_of[PLAIN_WARPS][K_HEAD_DIM_MAX], largest_of[PLAIN_WARPS],
         sum_of[PLAIN_WARPS];
     int dim = c.head_dim, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int head = (int)blockIdx.x, token = (int)blockIdx.y, n_key = *pos + token + 1;
+    int head = (int)blockIdx.x, token = (int)blockIdx.y, n_key = *pos + token + 1,
+        first = max(n_key - window, 0);
     size_t at = ((size_t)token * n_head + head) * dim, kv = head / (n_head / c.n_kv_head);
     float mine[LANE_DIMS], acc[LANE_DIMS] = {0}, largest = -INFINITY, sum = 0;
 #pragma unroll
     for (int i = 0; i < LANE_DIMS; i++) mine[i] = lane + 32 * i < dim ? q[at + lane + 32 * i] : 0;
-    for (int j = warp; j < n_key; j += PLAIN_WARPS) {
+    for (int j = first + warp; j < n_key; j += PLAIN_WARPS) {
         float score = 0;
         struct plain_row<CODES> key(c, false, kv, j), value(c, true, kv, j);
 #pragma unroll
@@ -114,8 +115,9 @@ __global__ void attention_plain_kernel(float *out, const float *q, struct k_cach
     if (lane == 0) largest_of[warp] = largest, sum_of[warp] = sum;
     __syncthreads();
     for (int i = (int)threadIdx.x; i < dim; i += 32 * PLAIN_WARPS) {
-        float top = -INFINITY, y = 0, all = 0;
+        float sink = sinks ? sinks[head] : -INFINITY, top = sink, y = 0;
         for (int w = 0; w < PLAIN_WARPS; w++) top = fmaxf(top, largest_of[w]);
+        float all = expf(sink - top);
         for (int w = 0; w < PLAIN_WARPS; w++) {
             float keep = expf(largest_of[w] - top);
             y += keep * acc_of[w][i];
@@ -125,12 +127,19 @@ __global__ void attention_plain_kernel(float *out, const float *q, struct k_cach
     }
 }
 
-void cuda_attention(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
-                    const int32_t *pos, int n_token)
+// In place of a window that is none.
+static int window_of(const struct k_attend *at)
 {
-    auto kernel = c->type == K_E4M3 ? attention_plain_kernel<true> : attention_plain_kernel<false>;
-    cuda_launch(d, "attention", kernel, dim3((unsigned)n_head, (unsigned)n_token), 32 * PLAIN_WARPS,
-                0, out, q, *c, n_head, pos);
+    return at->window ? at->window : INT_MAX;
+}
+
+void cuda_attention(k_device *d, float *out, const struct k_attend *at, int n_token)
+{
+    auto kernel =
+        at->cache->type == K_E4M3 ? attention_plain_kernel<true> : attention_plain_kernel<false>;
+    cuda_launch(d, "attention", kernel, dim3((unsigned)at->n_head, (unsigned)n_token),
+                32 * PLAIN_WARPS, 0, out, at->q, *at->cache, at->n_head, at->pos, window_of(at),
+                at->sinks);
 }
 
 // Many tokens
@@ -148,6 +157,8 @@ struct flash_job {
     struct k_cache cache;
     const int32_t *pos;
     int n_head, n_token;
+    int window;           // INT_MAX: all
+    const float *sinks;   // [n_head], or NULL
     struct short_out out; // [n_token, n_head, DIM]
 };
 
@@ -227,7 +238,8 @@ template <int DIM, bool CODES> constexpr size_t many_shared()
     return CODES ? block + MANY_STAGES * sizeof(struct code_block<DIM>) : MANY_STAGES * block;
 }
 
-// Grid: tiles of MANY_ROWS query rows, the last ones first since they see most; kv heads.
+// Grid: tiles of MANY_ROWS query rows, the last ones first since they see most; kv heads. A block
+// begins with the first key that any of its rows sees.
 template <int DIM, bool CODES>
 __global__ void __launch_bounds__(MANY_THREADS, 1)
     attend_many_kernel(const __grid_constant__ struct flash_job j)
@@ -239,14 +251,16 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
     int group = j.n_head / j.cache.n_kv_head, n_row = j.n_token * group, pos = *j.pos;
     int row0 = ((int)gridDim.x - 1 - (int)blockIdx.x) * MANY_ROWS, mine = row0 + warp * ROWS;
     int n_key = pos + min(j.n_token, (row0 + MANY_ROWS - 1) / group + 1);
-    const int limit[2] = {pos + (mine + g) / group + 1, pos + (mine + g + 8) / group + 1};
+    const int limit[2] = {pos + (mine + g) / group + 1, pos + (mine + g + 8) / group + 1},
+              low[2] = {limit[0] - j.window, limit[1] - j.window};
     size_t base = (size_t)kv * j.cache.ctx_max * DIM;
-    int n_block = (n_key + MANY_KEYS - 1) / MANY_KEYS;
+    int n_block = (n_key + MANY_KEYS - 1) / MANY_KEYS,
+        b0 = max(pos + row0 / group + 1 - j.window, 0) / MANY_KEYS;
     struct code_block<DIM> *codes = (struct code_block<DIM> *)ring[1];
     if constexpr (CODES)
-        load_codes<DIM>(codes[0], j, base, 0, n_key);
+        load_codes<DIM>(codes[b0 % MANY_STAGES], j, base, b0 * MANY_KEYS, n_key);
     else
-        load_keys<DIM>(ring[0], j, base, 0, n_key);
+        load_keys<DIM>(ring[b0 % MANY_STAGES], j, base, b0 * MANY_KEYS, n_key);
     copy_commit();
 
     unsigned q[DIM / 16][4];
@@ -263,7 +277,7 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
         }
     struct query_rows<DIM> rows;
     rows_start(rows);
-    for (int b = 0; b < n_block; b++) {
+    for (int b = b0; b < n_block; b++) {
         int next = (b + 1) % MANY_STAGES;
         if constexpr (CODES) {
             if (b + 1 < n_block) load_codes<DIM>(codes[next], j, base, (b + 1) * MANY_KEYS, n_key);
@@ -289,7 +303,9 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
             for (int n = 0; n < 2; n++)
 #pragma unroll
                 for (int k = 0; k < 4; k++)
-                    if (first + n * 8 + t * 2 + k % 2 >= limit[k / 2]) s[n][k] = -INFINITY;
+                    if (int key = first + n * 8 + t * 2 + k % 2;
+                        key >= limit[k / 2] || key < low[k / 2])
+                        s[n][k] = -INFINITY;
             rows_take<DIM, DIM, false>(rows, s, tile[1] + part * KEYS * DIM, 0, lane);
         }
         __syncthreads();
@@ -299,8 +315,11 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
     for (int h = 0; h < 2; h++) {
         int row = mine + g + h * 8;
         if (row >= n_row) continue;
-        float by = 1 / rows.sum[h];
-        size_t at = ((size_t)(row / group) * j.n_head + kv * group + row % group) * DIM + t * 2;
+        int head = kv * group + row % group;
+        float sink = sink_of(j.sinks, head), top = fmaxf(rows.largest[h], sink),
+              keep = exp2f(rows.largest[h] - top),
+              by = keep / (rows.sum[h] * keep + exp2f(sink - top));
+        size_t at = ((size_t)(row / group) * j.n_head + head) * DIM + t * 2;
 #pragma unroll
         for (int i = 0; i < DIM / 8; i++) {
             float a = rows.acc[i][2 * h] * by, b = rows.acc[i][2 * h + 1] * by;
@@ -328,8 +347,8 @@ template <int DIM, bool CODES> static void launch_many(k_device *d, const struct
 // q is already normed and turned, the cache written.
 void cuda_attend_many(k_device *d, k_act *a, const struct k_attend *at, int n_token)
 {
-    struct flash_job j = {at->q,      *at->cache, at->pos,
-                          at->n_head, n_token,    {{a->hi[0], a->hi[1]}, {}}};
+    struct flash_job j = {at->q,   *at->cache,    at->pos,   at->n_head,
+                          n_token, window_of(at), at->sinks, {{a->hi[0], a->hi[1]}, {}}};
     bool codes = at->cache->type == K_E4M3;
     a->form = FORM_SHORT, a->n_sum = 0, a->q_form = Q_NONE;
     if (at->cache->head_dim == 64)

@@ -413,7 +413,7 @@ static void fused_gate(k_device *d, k_act *out, const k_act *a, const struct k_g
 
 static void fused_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
 {
-    const struct k_product back = {p->w, NULL, p->x, true};
+    const struct k_product back = {p->w, p->bias, p->x, true};
     if (a->form == FORM_PAIR && cuda_step_takes(p->w) &&
         (!p->next || p->next->n_col % COLUMNS_STEP == 0)) {
         cuda_step_add(d, a, p, n_token);
@@ -462,6 +462,8 @@ extern const struct k_ops k_cuda = {
     .stage_free = locked<device_stage_free>::call,
     .place = NULL,
     .arrange = locked<cuda_arrange>::call,
+    .block_align = BLOCK_ALIGN,
+    .spread = locked<cuda_spread>::call,
     .reserve = locked<device_reserve>::call,
     .finish = locked<device_finish>::call,
     .replay = locked<device_replay>::call,

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { THREADS = 256, WARPS = THREADS / 32, MID_UNIT = 256 };
 
 int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
 {
@@ -29,7 +29,8 @@ int cuda_list_experts(k_device *d, const struct k_experts *e, void **list)
         return -1;
     }
     for (int i = 0; i < e->n_expert; i++)
-        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i}) *matrix++ = *w;
+        for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i})
+            *matrix++ = with_steps(w);
     cuda_step_map_experts(d, e, expert_maps(to, e->n_expert));
     // Copied before the call returns: `all` is pageable memory.
     cuda_check(d, cudaMemcpyAsync(*list, to, n_bytes, cudaMemcpyHostToDevice, d->stream),
@@ -47,7 +48,7 @@ struct mix_room {
     float *mid;              // plain: [pairs, ffn]
     struct short_mid mids;   // many: the same, sorted
     float *out;              // many: [pairs, dim], sorted
-    struct short_out pairs;  // few: [pairs, ffn]
+    struct short_out pairs;  // few: [pairs, ffn], rounded up to MID_UNIT
     size_t size;
 };
 
@@ -71,9 +72,10 @@ static struct mix_room room_of(float *base, const struct k_experts *e, int n_tok
     r.size = at;
     at = shared;
     if (n_token <= FEW_TOKENS) {
+        size_t n_mid = pairs * ((ffn + MID_UNIT - 1) / MID_UNIT * MID_UNIT);
         for (int i = 0; i < X_N_KIND; i++) {
-            r.pairs.hi[i] = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
-            r.pairs.lo[i] = take<uint16_t>(base, &at, pairs * ffn * sizeof(uint16_t));
+            r.pairs.hi[i] = take<uint16_t>(base, &at, n_mid * sizeof(uint16_t));
+            r.pairs.lo[i] = take<uint16_t>(base, &at, n_mid * sizeof(uint16_t));
         }
     } else {
         r.runs.n_used = e->n_used;
@@ -189,20 +191,23 @@ static __device__ __forceinline__ float dot_row(const struct k_matrix &w, int ro
 
 // A warp for each row of each pair.
 __global__ void plain_gate_kernel(float *mid, const struct k_matrix *list, const int *index,
-                                  const float *x, int n_used, int ffn)
+                                  const float *x, struct expert_ends ends, int n_used, int ffn)
 {
     size_t pair = blockIdx.x;
     int row = (int)(blockIdx.y * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
     if (row >= ffn) return;
     const struct k_matrix *w = list + index[pair] * EXPERT_MATRICES;
     x += pair / (size_t)n_used * (size_t)w->n_col;
-    float gate = dot_row(w[EXPERT_GATE], row, x, lane), up = dot_row(w[EXPERT_UP], row, x, lane);
-    if (lane == 0) mid[pair * ffn + row] = gate / (1 + expf(-gate)) * up;
+    float gate = dot_row(w[EXPERT_GATE], row, x, lane) +
+                 expert_bias(ends.gate_bias, index[pair], ffn, row),
+          up = dot_row(w[EXPERT_UP], row, x, lane) +
+               expert_bias(ends.up_bias, index[pair], ffn, row);
+    if (lane == 0) mid[pair * ffn + row] = gated(gate, up, ends.gating);
 }
 
 __global__ void plain_down_kernel(float *x, const struct k_matrix *list, const int *index,
-                                  const float *weight, const float *mid, int n_used, int ffn,
-                                  int dim)
+                                  const float *weight, const float *mid, const float *bias,
+                                  int n_used, int ffn, int dim)
 {
     size_t t = blockIdx.x;
     int row = (int)(blockIdx.y * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
@@ -211,7 +216,8 @@ __global__ void plain_down_kernel(float *x, const struct k_matrix *list, const i
     for (int k = 0; k < n_used; k++) {
         size_t pair = t * n_used + k;
         const struct k_matrix &w = list[index[pair] * EXPERT_MATRICES + EXPERT_DOWN];
-        y += weight[pair] * dot_row(w, row, mid + pair * ffn, lane);
+        y += weight[pair] *
+             (dot_row(w, row, mid + pair * ffn, lane) + expert_bias(bias, index[pair], dim, row));
     }
     if (lane == 0) x[t * dim + row] = y;
 }
@@ -230,18 +236,17 @@ static void mix_many(k_device *d, const k_act *a, const struct k_mix *m, const s
 {
     const struct k_experts *e = m->experts;
     int n_pair = n_token * e->n_used, dim = e->router->n_col;
-    sort_kernel<<<(unsigned)e->n_expert, THREADS, 0, d->stream>>>(r.runs, r.index, n_pair);
-    tiles_kernel<<<1, 32, 0, d->stream>>>(r.runs, e->n_expert);
-    cuda_check(d, cudaGetLastError(), "sorting by expert");
+    cuda_launch(d, "sorting by expert", sort_kernel, dim3((unsigned)e->n_expert), THREADS, 0,
+                r.runs, r.index, n_pair);
+    cuda_launch(d, "tiles of experts", tiles_kernel, dim3(1), 32, 0, r.runs, e->n_expert);
     if (cuda_short_mixes(d, a, e)) {
         cuda_short_mix(d, (k_act *)a, e, r.runs, r.mids, r.out, n_token);
     } else {
         cuda_gemm_gate(d, a, e, r.runs, r.mids.f16);
         cuda_gemm_down(d, r.mids.f16, e, r.runs, r.out);
     }
-    join_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(m->x, r.out, r.runs.place, r.weight,
-                                                              e->n_used, dim);
-    cuda_check(d, cudaGetLastError(), "joining experts");
+    cuda_launch(d, "joining experts", join_kernel, dim3((unsigned)n_token), THREADS, 0, m->x, r.out,
+                r.runs.place, r.weight, e->n_used, dim);
 }
 
 static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const struct mix_room &r,
@@ -252,29 +257,27 @@ static void mix_plain(k_device *d, const k_act *a, const struct k_mix *m, const 
     int n_pair = n_token * e->n_used, dim = e->router->n_col, ffn = e->gate->n_row;
     dim3 gate((unsigned)n_pair, (unsigned)(ffn + WARPS - 1) / WARPS),
         down((unsigned)n_token, (unsigned)(dim + WARPS - 1) / WARPS);
-    plain_gate_kernel<<<gate, THREADS, 0, d->stream>>>(
-        r.mid, list, r.index, cuda_act_read(d, a, n_token), e->n_used, ffn);
-    plain_down_kernel<<<down, THREADS, 0, d->stream>>>(m->x, list, r.index, r.weight, r.mid,
-                                                       e->n_used, ffn, dim);
-    cuda_check(d, cudaGetLastError(), "experts");
+    cuda_launch(d, "gate and up", plain_gate_kernel, gate, THREADS, 0, r.mid, list, r.index,
+                cuda_act_read(d, a, n_token), ends_of(e), e->n_used, ffn);
+    cuda_launch(d, "down", plain_down_kernel, down, THREADS, 0, m->x, list, r.index, r.weight,
+                r.mid, e->down_bias, e->n_used, ffn, dim);
 }
 
 void cuda_mix(k_device *d, const k_act *a, const struct k_mix *m, int n_token)
 {
     const struct k_experts *e = m->experts;
     const struct mix_room r = room_of(m->room, e, n_token);
-    const struct k_product route = {e->router, NULL, r.scores, false};
+    const struct k_product route = {e->router, e->router_bias, r.scores, false};
     if (a->form == FORM_PAIR && cuda_step_mixes(e, n_token)) {
-        if (!cuda_step_scores(d, a, e->router, r.scores, n_token))
-            cuda_project(d, a, n_token, &route, 1);
+        if (!cuda_step_scores(d, a, e, r.scores, n_token)) cuda_project(d, a, n_token, &route, 1);
         cuda_step_mix(d, a, m, r.scores, &r.pairs, n_token);
         return;
     }
     cuda_project(d, a, n_token, &route, 1);
     cuda_steps_flush(d);
-    choose_kernel<<<(unsigned)(n_token + WARPS - 1) / WARPS, THREADS, 0, d->stream>>>(
-        r.scores, n_token, e->n_expert, e->n_used, e->normalise, r.index, r.weight);
-    cuda_check(d, cudaGetLastError(), "choosing experts");
+    cuda_launch(d, "choosing experts", choose_kernel, dim3((unsigned)(n_token + WARPS - 1) / WARPS),
+                THREADS, 0, r.scores, n_token, e->n_expert, e->n_used, e->normalise, r.index,
+                r.weight);
     if (a->form == FORM_SHORT && r.runs.tile_max <= RUN_TILES_MAX && gemm_takes_all(e))
         mix_many(d, a, m, r, n_token);
     else

@@ -26,6 +26,17 @@ static inline struct weight_maps *expert_maps(void *list, int n_expert)
     return (struct weight_maps *)((char *)list + expert_maps_at(n_expert));
 }
 
+// What becomes of the sums of experts' products, but for their scales.
+struct expert_ends {
+    const float *gate_bias, *up_bias, *down_bias; // as in k_experts
+    struct k_gating gating;
+};
+
+static inline struct expert_ends ends_of(const struct k_experts *e)
+{
+    return {e->gate_bias, e->up_bias, e->down_bias, gating_of(e->gating)};
+}
+
 // Into host memory; zeros where the resident kernel does not take them.
 void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight_maps *maps);
 
@@ -91,6 +102,13 @@ static __device__ __forceinline__ struct best_score best_of_lane(const float *sc
         if (order > best.order) best.order = order, best.at = (unsigned)i;
     }
     return best;
+}
+
+// Of row `row` of an expert; 0 of a table that is not there.
+static __device__ __forceinline__ float expert_bias(const float *table, int expert, int n_row,
+                                                    int row)
+{
+    return table ? table[(size_t)(unsigned)expert * (unsigned)n_row + (unsigned)row] : 0;
 }
 
 // One warp, one token: its n_used experts and their weights; uses the scores up.

@@ -11,7 +11,7 @@ __global__ void product_plain_kernel(struct k_product p, struct k_matrix w, cons
                                      int n_token)
 {
     int row = (int)(blockIdx.x * PLAIN_WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
-    int first = (int)blockIdx.y * PLAIN_TOKENS, n = min(PLAIN_TOKENS, n_token - first);
+    int first = (int)blockIdx.y * PLAIN_TOKENS, n = min((int)PLAIN_TOKENS, n_token - first);
     float sum[PLAIN_TOKENS] = {0};
     if (row >= w.n_row) return;
     for (int c = lane; c < w.n_col; c += 32) {
@@ -36,8 +36,8 @@ void cuda_matmul(k_device *d, const float *x, int n_token, const struct k_produc
     for (int i = 0; i < n_product; i++) {
         dim3 grid((unsigned)(p[i].w->n_row + PLAIN_WARPS - 1) / PLAIN_WARPS,
                   (unsigned)(n_token + PLAIN_TOKENS - 1) / PLAIN_TOKENS);
-        product_plain_kernel<<<grid, 32 * PLAIN_WARPS, 0, d->stream>>>(p[i], *p[i].w, x, n_token);
-        cuda_check(d, cudaGetLastError(), "matmul");
+        cuda_launch(d, "matmul", product_plain_kernel, grid, 32 * PLAIN_WARPS, 0, p[i],
+                    with_steps(p[i].w), x, n_token);
     }
 }
 
@@ -91,6 +91,7 @@ struct run_job {
     struct expert_runs runs;
     uint16_t *mid; // ONE_GATE
     float *out;    // ONE_DOWN
+    struct expert_ends ends;
 };
 
 // The matrix that row r of a block's is of, and its row there.
@@ -125,9 +126,10 @@ static __device__ __forceinline__ void load_stage(const struct k_matrix *w, cons
     using stage = struct stage<FORM, KIND>;
     constexpr int scale_bytes = stage::scale_bytes, pieces = stage::row_bytes / 16;
     size_t n_col = (size_t)w->n_col;
-    size_t row_bytes = FORM == W_BF16                       ? 2 * n_col
-                       : FORM == W_NVFP4 || FORM == W_MXFP4 ? n_col / 2
-                                                            : n_col;
+    // Of FP4 the last unit may have fewer columns: what there is of weights behind them meets
+    // zeros.
+    constexpr bool is_fp4 = unit<FORM>::is_fp4;
+    size_t row_bytes = is_fp4 ? w->data_step : FORM == W_BF16 ? 2 * n_col : n_col;
     for (int i = (int)threadIdx.x; i < TILE * 4; i += GEMM_THREADS) {
         size_t row;
         const struct k_matrix &m = row_at<KIND>(w, row0, i / 4, &row);
@@ -141,16 +143,20 @@ static __device__ __forceinline__ void load_stage(const struct k_matrix *w, cons
             if (FORM == W_E4M3_BLOCK)
                 at = (row / 128 * ((n_col + 127) / 128) + (size_t)u / 2) * 4;
             else
-                at = row * (n_col / (FORM == W_NVFP4 ? 16 : 32)) +
-                     (size_t)(u * scale_bytes + i * 4 % scale_bytes);
+                at = row * w->block_step + (size_t)(u * scale_bytes + i * 4 % scale_bytes);
             copy_4(to + stage::weights + i * 4, (const unsigned char *)m.block + at);
         }
     }
     unsigned char *x = to + stage::weights + stage::scales;
-    for (int i = (int)threadIdx.x; i < stage::tokens * pieces; i += GEMM_THREADS)
-        copy_16(x + piece_at<FORM>(i / pieces, i % pieces) * 16,
-                x_all + token_row<KIND>(rows, i / pieces) * n_col +
-                    (size_t)(u * unit<FORM>::columns + i % pieces * 8));
+    for (int i = (int)threadIdx.x; i < stage::tokens * pieces; i += GEMM_THREADS) {
+        unsigned char *piece = x + piece_at<FORM>(i / pieces, i % pieces) * 16;
+        int column = u * unit<FORM>::columns + i % pieces * 8;
+        const uint16_t *from = x_all + token_row<KIND>(rows, i / pieces) * n_col + column;
+        if constexpr (is_fp4)
+            copy_16_or_zeros(piece, from, column < w->n_col);
+        else
+            copy_16(piece, from);
+    }
 }
 
 // A warp's sums: 32 rows by BLOCKS times 8 tokens, of which the first n_token exist.
@@ -212,7 +218,7 @@ multiply_all(float acc[2][tokens_of(KIND) / 16][4], const struct k_matrix *w, co
 {
     using stage = struct stage<FORM, KIND>;
     constexpr int n_stage = stage::n_stage;
-    int n_unit = w->n_col / unit<FORM>::columns;
+    int n_unit = (w->n_col + unit<FORM>::columns - 1) / unit<FORM>::columns;
 #pragma unroll
     for (int i = 0; i < n_stage - 1; i++) {
         if (i < n_unit) load_stage<FORM, KIND>(w, x, rows, shared + i * stage::size, i, row0);
@@ -233,7 +239,7 @@ template <int FORM>
 __global__ void __launch_bounds__(GEMM_THREADS, 1)
     gemm_kernel(const __grid_constant__ struct gemm_job j)
 {
-    extern __shared__ __align__(128) unsigned char shared[];
+    DYNAMIC_SHARED(shared);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int row0 = (int)blockIdx.x * TILE, token0 = (int)blockIdx.y * TILE;
     float acc[2][8][4] = {};
@@ -266,7 +272,7 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
     run_kernel(const __grid_constant__ struct run_job j)
 {
     constexpr int tokens = tokens_of(KIND), blocks = tokens / 16;
-    extern __shared__ __align__(128) unsigned char shared[];
+    DYNAMIC_SHARED(shared);
     __shared__ int row[tokens];
     __shared__ struct k_matrix w[2];
     int thread = (int)threadIdx.x, warp = thread / 32, lane = thread % 32;
@@ -290,8 +296,11 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
         int r = KIND == ONE_GATE ? row0 + (warp % 4 * 2 + m) * 8 + g
                                  : row0 + warp % 4 * 32 + m * 16 + h * 8 + g;
         if (r >= w[0].n_row) continue;
-        float scale = w[0].scale ? w[0].scale[r] : 1, up_scale = 1;
+        float scale = w[0].scale ? w[0].scale[r] : 1, up_scale = 1, up_bias = 0;
+        float bias = expert_bias(KIND == ONE_GATE ? j.ends.gate_bias : j.ends.down_bias,
+                                 tile.expert, w[0].n_row, r);
         if (KIND == ONE_GATE && w[1].scale) up_scale = w[1].scale[r];
+        if (KIND == ONE_GATE) up_bias = expert_bias(j.ends.up_bias, tile.expert, w[0].n_row, r);
 #pragma unroll
         for (int b = 0; b < blocks; b++)
 #pragma unroll
@@ -299,10 +308,10 @@ __global__ void __launch_bounds__(GEMM_THREADS, 1)
                 int token = warp / 4 * (blocks * 8) + b * 8 + t * 2 + k;
                 if (token >= tile.n) continue;
                 size_t at = (size_t)(tile.first + token) * (size_t)w[0].n_row + (size_t)r;
-                float y = acc[m][b][2 * h + k] * unit<FORM>::factor * scale;
+                float y = acc[m][b][2 * h + k] * unit<FORM>::factor * scale + bias;
                 if constexpr (KIND == ONE_GATE) {
-                    float up = acc[m][b][2 + k] * unit<FORM>::factor * up_scale;
-                    y = y / (1 + __expf(-y)) * up;
+                    float up = acc[m][b][2 + k] * unit<FORM>::factor * up_scale + up_bias;
+                    y = gated(y, up, j.ends.gating);
                     j.mid[at] = unit<FORM>::kind == X_BF16 ? bf16_bits(y) : f16_bits(y * F16_UNIT);
                 } else {
                     j.out[at] = y;
@@ -339,23 +348,28 @@ static const struct {
 
 bool cuda_gemm_takes(const struct k_matrix *w)
 {
-    int form = weight_form(w), step = form == W_NVFP4 || form == W_MXFP4 ? 128 : COLUMNS_STEP;
-    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0;
+    int form = weight_form(w);
+    if (form == W_N_FORM || w->n_col % COLUMNS_STEP || (uintptr_t)w->data % 16) return false;
+    if (form != W_NVFP4 && form != W_MXFP4) return true;
+    size_t scales = (size_t)(w->n_col + 127) / 128 * (form == W_NVFP4 ? 8 : 4); // of whole units
+    struct k_matrix m = with_steps(w);
+    return m.data_step % 16 == 0 && m.block_step % 4 == 0 && m.block_step >= scales;
 }
 
 void cuda_gemm(k_device *d, const k_act *a, int n_token, const struct k_product *p)
 {
     int form = weight_form(p->w);
-    struct gemm_job j = {*p->w, a->hi[form == W_BF16 ? X_BF16 : X_F16], p->bias, p->out, n_token,
-                         p->add};
+    struct gemm_job j = {
+        with_steps(p->w), a->hi[form == W_BF16 ? X_BF16 : X_F16], p->bias, p->out, n_token, p->add};
     dim3 grid((unsigned)(p->w->n_row + TILE - 1) / TILE, (unsigned)(n_token + TILE - 1) / TILE);
     // Cheap, and needed once per device: it is not worth a place to remember it.
     cuda_check(d,
-               cudaFuncSetAttribute(gemms[form].kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+               cudaFuncSetAttribute((const void *)gemms[form].kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     gemms[form].shared),
                "shared memory of a product");
-    gemms[form].kernel<<<grid, GEMM_THREADS, (size_t)gemms[form].shared, d->stream>>>(j);
-    cuda_check(d, cudaGetLastError(), "a product for many tokens");
+    cuda_launch(d, "a product for many tokens", gemms[form].kernel, grid, GEMM_THREADS,
+                (size_t)gemms[form].shared, j);
 }
 
 // Experts
@@ -364,18 +378,23 @@ static void run_gemm(k_device *d, run_function kernel, int shared, const struct 
                      int n_row, int rows)
 {
     dim3 grid((unsigned)(n_row + rows - 1) / (unsigned)rows, (unsigned)j.runs.tile_max);
-    cuda_check(d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
+    cuda_check(d,
+               cudaFuncSetAttribute((const void *)kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
                "shared memory of a product");
-    kernel<<<grid, GEMM_THREADS, (size_t)shared, d->stream>>>(j);
-    cuda_check(d, cudaGetLastError(), "a product of experts");
+    cuda_launch(d, "a product of experts", kernel, grid, GEMM_THREADS, (size_t)shared, j);
 }
 
 void cuda_gemm_gate(k_device *d, const k_act *a, const struct k_experts *e,
                     const struct expert_runs &runs, uint16_t *mid)
 {
     int form = weight_form(e->gate);
-    struct run_job j = {(const struct k_matrix *)e->list, a->hi[form == W_BF16 ? X_BF16 : X_F16],
-                        runs, mid, nullptr};
+    struct run_job j = {(const struct k_matrix *)e->list,
+                        a->hi[form == W_BF16 ? X_BF16 : X_F16],
+                        runs,
+                        mid,
+                        nullptr,
+                        ends_of(e)};
     run_gemm(d, run_gemms[form].gate, run_gemms[form].shared, j, e->gate->n_row, TILE / 2);
 }
 
@@ -383,6 +402,6 @@ void cuda_gemm_down(k_device *d, const uint16_t *mid, const struct k_experts *e,
                     const struct expert_runs &runs, float *out)
 {
     int form = weight_form(e->gate);
-    struct run_job j = {(const struct k_matrix *)e->list, mid, runs, nullptr, out};
+    struct run_job j = {(const struct k_matrix *)e->list, mid, runs, nullptr, out, ends_of(e)};
     run_gemm(d, run_gemms[form].down, run_gemms[form].shared, j, e->down->n_row, TILE);
 }

@@ -162,6 +162,15 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *global)
                  "l"(global));
 }
 
+// The same, or 16 bytes of zeros.
+static __device__ __forceinline__ void copy_16_or_zeros(void *shared, const void *global,
+                                                        bool exists)
+{
+    asm volatile(
+        "cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+        "l"(global), "r"(exists ? 16 : 0));
+}
+
 static __device__ __forceinline__ void copy_8(void *shared, const void *global)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_address(shared)),

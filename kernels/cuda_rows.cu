@@ -48,7 +48,7 @@ __global__ void embed_kernel(float *out, struct k_matrix w, const int32_t *token
 void cuda_embed(k_device *d, float *out, const struct k_matrix *table, const int32_t *tokens,
                 int n_token)
 {
-    embed_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(out, *table, tokens);
+    embed_kernel<<<(unsigned)n_token, THREADS, 0, d->stream>>>(out, with_steps(table), tokens);
     cuda_check(d, cudaGetLastError(), "embed");
 }
 
@@ -70,7 +70,7 @@ void cuda_rms_norm(k_device *d, float *out, const float *x, const float *gain, i
 }
 
 // One thread per angle, in double: positions times frequencies need more than 24 bits.
-__global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half,
+__global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half, float scale,
                                   const int32_t *pos, size_t n)
 {
     size_t i = global_index();
@@ -80,16 +80,16 @@ __global__ void rope_table_kernel(float *out, const double *inv_freq, int n_half
     size_t t = i / n_half, k = i % n_half;
     double s, c, angle = (double)(*pos + (int)t) * inv_freq[k];
     sincos(angle, &s, &c);
-    out[t * 2 * n_half + k] = (float)c;
-    out[t * 2 * n_half + n_half + k] = (float)s;
+    out[t * 2 * n_half + k] = (float)c * scale;
+    out[t * 2 * n_half + n_half + k] = (float)s * scale;
 }
 
-void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+void cuda_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, float scale,
                      const int32_t *pos, int n_token)
 {
     size_t n = (size_t)n_half * n_token;
     cuda_launch_early(d, "rope_table", rope_table_kernel, dim3(blocks_for(n)), THREADS, 0, out,
-                      inv_freq, n_half, pos, n);
+                      inv_freq, n_half, scale, pos, n);
 }
 
 __global__ void rope_kernel(float *x, const float *table, int n_head, int half, size_t n)
@@ -110,21 +110,26 @@ void cuda_rope(k_device *d, float *x, const float *table, int n_token, int n_hea
     cuda_check(d, cudaGetLastError(), "rope");
 }
 
-static __device__ __forceinline__ float gated(float gate, float up)
+// As `gated` of cuda.h, to the last bits.
+static __device__ __forceinline__ float gated_exactly(float gate, float up,
+                                                      const struct k_gating &how)
 {
-    return gate / (1 + expf(-gate)) * up;
+    gate = gate > how.limit ? how.limit : gate;
+    up = up > how.limit ? how.limit : up < -how.limit ? -how.limit : up;
+    return gate / (1 + expf(-how.slope * gate)) * (up + how.shift);
 }
 
-__global__ void swiglu_kernel(float *gate, const float *up, size_t n)
+__global__ void swiglu_kernel(float *gate, const float *up, struct k_gating how, size_t n)
 {
     size_t i = global_index();
-    if (i < n) gate[i] = gated(gate[i], up[i]);
+    if (i < n) gate[i] = gated_exactly(gate[i], up[i], how);
 }
 
-void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim)
+void cuda_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim,
+                 const struct k_gating *how)
 {
     size_t n = (size_t)n_token * dim;
-    swiglu_kernel<<<blocks_for(n), THREADS, 0, d->stream>>>(gate, up, n);
+    swiglu_kernel<<<blocks_for(n), THREADS, 0, d->stream>>>(gate, up, gating_of(how), n);
     cuda_check(d, cudaGetLastError(), "swiglu");
 }
 
@@ -220,7 +225,7 @@ const float *cuda_act_read(k_device *d, const k_act *a, int n_token)
 __global__ void gate_act_kernel(k_act a, const float *gate, const float *up, size_t n)
 {
     size_t i = global_index();
-    if (i < n) act_store(a, a.form, i, gated(gate[i], up[i]));
+    if (i < n) act_store(a, a.form, i, gated_exactly(gate[i], up[i], {1, 0, INFINITY}));
 }
 
 void cuda_gate_act(k_device *d, k_act *a, const float *gate, const float *up, int n_token)
@@ -299,26 +304,44 @@ void cuda_fill(k_device *d, void *to, size_t n_bytes, uint64_t seed, uint64_t ke
 }
 
 // Eight FP4 codes of a word from the checkpoint's order (code i in bits 4 i .. 4 i + 3) to ours.
-__global__ void arrange_kernel(unsigned *words, size_t n)
+static __device__ __forceinline__ unsigned arranged(unsigned word)
+{
+    unsigned out = 0;
+    for (unsigned half = 0; half < 2; half++) {
+        unsigned code[4], bits;
+        for (unsigned k = 0; k < 4; k++) code[k] = word >> (8 * k + 4 * half) & 15;
+        bits = (code[0] & 8) << 12 | (code[0] & 7) << 9 | (code[1] & 8) << 9 | (code[1] & 7) << 6 |
+               (code[2] & 8) << 11 | (code[2] & 7) << 3 | (code[3] & 8) << 10 | (code[3] & 7);
+        out |= bits << 16 * half;
+    }
+    return out;
+}
+
+// n_word words of a row. Rows that follow each other are one.
+__global__ void arrange_kernel(char *data, size_t step, size_t n_word, size_t n)
 {
     for (size_t i = global_index(); i < n; i += (size_t)gridDim.x * blockDim.x) {
-        unsigned word = words[i], out = 0;
-        for (unsigned half = 0; half < 2; half++) {
-            unsigned code[4], bits;
-            for (unsigned k = 0; k < 4; k++) code[k] = word >> (8 * k + 4 * half) & 15;
-            bits = (code[0] & 8) << 12 | (code[0] & 7) << 9 | (code[1] & 8) << 9 |
-                   (code[1] & 7) << 6 | (code[2] & 8) << 11 | (code[2] & 7) << 3 |
-                   (code[3] & 8) << 10 | (code[3] & 7);
-            out |= bits << 16 * half;
-        }
-        words[i] = out;
+        unsigned *word = (unsigned *)(data + i / n_word * step) + i % n_word;
+        *word = arranged(*word);
     }
 }
 
 void cuda_arrange(k_device *d, const struct k_matrix *w)
 {
     if (w->type != K_NVFP4 && w->type != K_MXFP4) return;
-    arrange_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>(
-        (unsigned *)w->data, (size_t)w->n_row * (size_t)w->n_col / 8);
+    size_t n_word = (size_t)w->n_col / 8, n = n_word * (size_t)w->n_row,
+           step = with_steps(w).data_step;
+    bool is_one = step == n_word * sizeof(unsigned);
+    arrange_kernel<<<(unsigned)d->n_sm * 8, THREADS, 0, d->stream>>>((char *)w->data, step,
+                                                                     is_one ? n : n_word, n);
     cuda_check(d, cudaGetLastError(), "arrange");
+}
+
+void cuda_spread(k_device *d, void *to, size_t step, const void *from, size_t n_bytes, size_t n_row)
+{
+    cuda_check(d, cudaMemsetAsync(to, 0, step * n_row, d->stream), "spread");
+    cuda_check(d,
+               cudaMemcpy2DAsync(to, step, from, n_bytes, n_bytes, n_row, cudaMemcpyDeviceToDevice,
+                                 d->stream),
+               "spread");
 }

@@ -134,8 +134,11 @@ load_stage(const struct short_job &j, const struct k_matrix *w, const struct til
                 j.x + x_row<KIND>(t, r) * row_bytes + from + c * 16);
     }
     if constexpr (FORM == SHORT_NVFP4) {
-        copy_8(to + stage::w_scales + thread * 8, (const uint2 *)w[matrix_of<KIND>(thread)].block +
-                                                      row_of<KIND>(w, row0, thread) * n_unit + u);
+        const struct k_matrix &m = w[matrix_of<KIND>(thread)];
+        copy_8(
+            to + stage::w_scales + thread * 8,
+            (const uint2 *)((const char *)m.block + row_of<KIND>(w, row0, thread) * m.block_step) +
+                u);
         if (thread < tokens)
             copy_8(to + stage::x_scales + thread * 8,
                    (const uint2 *)j.blocks + x_row<KIND>(t, thread) * n_unit + u);
@@ -521,6 +524,9 @@ static int short_form(const struct k_matrix *w) // N_SHORT: none
 
 static bool takes_matrix(const k_device *d, const struct k_matrix *w)
 {
+    struct k_matrix m = with_steps(w);
+    if (w->type == K_NVFP4 && (m.data_step != (size_t)w->n_col / 2 || m.block_step % 8))
+        return false;
     return w->short_x && d->short_forms >> short_form(w) & 1 && w->n_col % COLUMNS == 0 &&
            (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 8 == 0;
 }
@@ -583,7 +589,7 @@ void cuda_short_product(k_device *d, k_act *a, const struct k_product *p, int n_
 {
     struct short_job j = {};
     int form = short_form(p->w);
-    j.w[0] = *p->w, j.bias = p->bias, j.out = p->out, j.add = p->add;
+    j.w[0] = with_steps(p->w), j.bias = p->bias, j.out = p->out, j.add = p->add;
     j.n_token = n_token, j.n_tile = (n_token + TOKENS - 1) / TOKENS;
     take_x(d, &j, a, form, n_token);
     multiply<SHORT_ALL>(d, form, p->w->n_row, j);
@@ -600,7 +606,7 @@ void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, 
 {
     struct short_job j = {};
     int form = short_form(g->gate);
-    j.w[0] = *g->gate, j.w[1] = *g->up;
+    j.w[0] = with_steps(g->gate), j.w[1] = with_steps(g->up);
     j.n_token = n_token, j.n_tile = (n_token + TOKENS - 1) / TOKENS;
     for (int i = 0; i < X_N_KIND; i++) j.gated.hi[i] = out->hi[i];
     take_x(d, &j, a, form, n_token);
@@ -611,6 +617,7 @@ void cuda_short_gate(k_device *d, k_act *out, k_act *a, const struct k_gate *g, 
 bool cuda_short_mixes(const k_device *d, const k_act *a, const struct k_experts *e)
 {
     if (a->form != FORM_SHORT || !a->q) return false;
+    if (e->gating || e->gate_bias || e->up_bias || e->down_bias) return false; // no kernel has them
     for (int i = 0; i < e->n_expert; i++)
         for (const struct k_matrix *w : {e->gate + i, e->up + i, e->down + i})
             if (!takes_matrix(d, w) || !are_alike(w, e->gate)) return false;

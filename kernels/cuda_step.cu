@@ -52,6 +52,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <climits>
 #include <vector>
 
 enum {
@@ -118,13 +119,17 @@ struct product_job {
     struct short_out next;
     float *next_sums;
     const float *gain;
-    // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one; next
-    // has rows [n_token, n_used]. END_ADD: x has such rows, and n_col is of one.
+    // With experts. END_GATE: the parts are those of every chosen one, and n_row is of one, as many
+    // as END_ADD has columns; next has rows [n_token, n_used]. END_ADD: x has such rows, and n_col
+    // is of one, in whole units. Rows that a part lacks are zeros, and so is what becomes of them.
+    // Biases of parts are those of all experts.
     const struct k_matrix *experts; // a list, or NULL
     const struct weight_maps *expert_maps;
-    int side_each, side_max; // of what stands side by side: boxes of a row, of a step at most
-    unsigned box_inverse;    // of a box's units, times 2^32
-    const float *scores;     // [n_token, n_expert]
+    int side_each, side_max;  // of what stands side by side: boxes of a row, of a step at most
+    unsigned box_inverse;     // of a box's units, times 2^32
+    const float *scores;      // [n_token, n_expert], without norm and bias
+    const float *router_bias; // [n_expert], or NULL
+    struct k_gating gating;   // END_GATE, with or without
     int n_expert, n_used;
     bool normalise;
     bool chooses;               // else the job before has
@@ -134,8 +139,8 @@ struct product_job {
     unsigned want, want_scores, leave;
 };
 
-// The scores of experts: a product of few rows, by all blocks. A norm's factor is left to the
-// choice, since it changes no order.
+// The scores of experts: a product of few rows, by all blocks. The norm's factor and the bias are
+// left to the choice, which has the one before anybody needs it.
 struct scores_job {
     const uint16_t *w; // bf16 [n_expert, n_col]
     const float *scale;
@@ -237,6 +242,7 @@ template <> struct choice<true> {
     int n;                  // experts that any token chose, in order of their indices
     int n_box;              // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
+    unsigned short expert[CHOSEN_MAX];          // which they are
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
     float weight[FEW_TOKENS][USED_MAX];
     float top[FEW_TOKENS];                             // the best score
@@ -368,12 +374,26 @@ static __device__ __forceinline__ unsigned phase_of(unsigned n)
     return n / STAGES % 2;
 }
 
-// Units of a row of one matrix, and of a row of the job.
-template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
+// Units of a row of one matrix: whole pieces. A row of FP4 may end within them. What copies bring
+// behind its end is of other rows, and its scales there are 0, as is x (x_pieces).
+static constexpr __host__ __device__ int units_of(int n_col, int columns)
 {
-    return j.n_col / unit<FORM>::columns;
+    return (n_col + PIECE_UNITS * columns - 1) / (PIECE_UNITS * columns) * PIECE_UNITS;
 }
 
+template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
+{
+    return units_of(j.n_col, unit<FORM>::columns);
+}
+
+// Whether units are more than the columns of a row of x: of experts' gate and up (takes_expert).
+template <int FORM, bool MIX>
+static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
+{
+    return MIX && unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
+}
+
+// And of a row of the job.
 template <int FORM, bool MIX>
 static __device__ __forceinline__ int units_all(const struct product_job &j,
                                                 const struct choice<MIX> &c)
@@ -640,10 +660,12 @@ template <int FORM, int MODE> static __device__ __forceinline__ int lane_token(i
     return MODE == ONE ? 0 : x_halves(FORM, MODE) == 2 ? lane / 4 % 4 : lane / 4;
 }
 
-// Where unit u of a token's x begins, in columns; false: the token does not meet that expert.
+// Where unit u of a token's x begins, and with which column of the row; false: the token does not
+// meet that expert.
 template <int FORM, bool MIX>
-static __device__ __forceinline__ bool
-x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int token, size_t *at)
+static __device__ __forceinline__ bool x_place(const struct product_job &j,
+                                               const struct choice<MIX> &c, int u, int token,
+                                               size_t *at, int *column)
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
@@ -654,7 +676,8 @@ x_place(const struct product_job &j, const struct choice<MIX> &c, int u, int tok
             row = row * (unsigned)j.n_used + (unsigned)rank;
             u -= expert * each;
         }
-    *at = (size_t)row * (unsigned)j.n_col + (unsigned)(u * unit<FORM>::columns);
+    *column = u * unit<FORM>::columns;
+    *at = (size_t)row * (unsigned)j.n_col + (unsigned)*column;
     return true;
 }
 
@@ -668,7 +691,7 @@ template <int FORM> static __device__ __forceinline__ int x_turn(int lane, int t
 }
 
 // A lane's pieces of step i of a group, which are or belong in the ring's place `to`: each(in the
-// ring, where they come from).
+// ring, where they come from, whether there are such columns).
 template <int FORM, int MODE, bool MIX, typename EACH>
 static __device__ __forceinline__ void
 x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
@@ -689,11 +712,12 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
         int place = (piece ^ x_turn<FORM>(piece / of_lane, token)) * 16 + token * r.token_bytes;
 #pragma unroll 1
         for (int i = k; i < r.per; i += at_once) {
-            int u = first + mine::place(i, warp);
+            int u = first + mine::place(i, warp), column;
             size_t from;
             if (u >= end) break; // so are those that follow
-            if (!x_place<FORM>(j, c, u, token, &from)) continue;
-            each(to + i * r.unit_bytes + place, x + from);
+            if (!x_place<FORM>(j, c, u, token, &from, &column)) continue;
+            each(to + i * r.unit_bytes + place, x + from,
+                 !is_ragged<FORM, MIX>(j) || column + piece * 8 < j.n_col);
         }
     }
 }
@@ -705,7 +729,12 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
                                               const struct choice<MIX> &c, int warp, int lane)
 {
     x_pieces(r, j, c, r.step, r.to, warp, lane,
-             [](unsigned char *to, const uint16_t *from) { copy_16(to, from); });
+             [](unsigned char *to, const uint16_t *from, bool exists) {
+                 if constexpr (MIX && unit<FORM>::is_fp4)
+                     copy_16_or_zeros(to, from, exists);
+                 else
+                     copy_16(to, from);
+             });
     copy_commit();
     if (++r.to == r.depth) r.to = 0;
     if (++r.step == r.n_step) r.step = 0;
@@ -766,8 +795,8 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
     while (r.fresh) {
         bool missing = false;
         x_pieces(r, j, c, r.taken, r.from, warp, lane,
-                 [&](unsigned char *to, const uint16_t *from) {
-                     if (all_tagged(*(const uint4 *)to, j.want)) return;
+                 [&](unsigned char *to, const uint16_t *from, bool exists) {
+                     if (!exists || all_tagged(*(const uint4 *)to, j.want)) return;
                      missing = true;
                      copy_16(to, from);
                  });
@@ -808,7 +837,8 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
     if constexpr (MIX)
         if (j.n_token > 1) { // one token has chosen all
             size_t at;
-            exists = exists && x_place<FORM>(j, c, u, lane_token<FORM, MODE>(lane), &at);
+            int column;
+            exists = exists && x_place<FORM>(j, c, u, lane_token<FORM, MODE>(lane), &at, &column);
             if (!exists) f = {};
         }
     if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes, r.turn);
@@ -963,10 +993,11 @@ static __device__ __forceinline__ void multiply(float acc[4], const struct raw_u
 #pragma unroll
         for (int k = 0; k < N; k++) multiply_unit<FORM>(true, c[k], raw[k], f[k]);
     }
-    if (MODE == ONE && !SCALED) return;
+    if constexpr (MODE != ONE || SCALED)
 #pragma unroll
-    for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
-        acc[i] += SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
+        for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
+            acc[i] +=
+                SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
 }
 
 // The scales of a lane's rows of a tile for a pair of units, the first of which is u, of blocks of
@@ -1014,13 +1045,19 @@ static __device__ __forceinline__ void prefetch_row(const float *p, int row)
     if (p) bring_line_near(p + row);
 }
 
-// A chosen expert's scales, which it has not been placed with yet.
-static __device__ __forceinline__ const float *
-chosen_scale(const struct product_job &j, const struct choice<true> &c, int u, int matrix)
+// Experts are not placed yet when they are prepared: only their maps are known.
+static __device__ __forceinline__ int chosen_expert(const struct product_job &j,
+                                                    const struct choice<true> &c, int u)
 {
-    int expert = (int)(c.place[u].maps - j.expert_maps) / EXPERT_MATRICES;
+    return (int)(c.place[u].maps - j.expert_maps) / EXPERT_MATRICES;
+}
+
+static __device__ __forceinline__ void prefetch_expert(const struct product_job &j, int expert,
+                                                       int matrix, const float *bias, int row)
+{
     const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + matrix;
-    return (const float *)__ldg((const unsigned long long *)&w->scale);
+    prefetch_row((const float *)__ldg((const unsigned long long *)&w->scale), row);
+    prefetch_row(bias, expert * j.part[0].n_row + row);
 }
 
 template <bool MIX>
@@ -1030,21 +1067,26 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
     int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
         in_tile = tile_rows(j);
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD))
+        if (is_mixed<MIX>(j, END_ADD)) {
 #pragma unroll 1
             for (int i = lane; first + i / c.n * 16 < end; i += 32)
-                prefetch_row(chosen_scale(j, c, i % c.n, EXPERT_DOWN), first + i / c.n * 16);
+                prefetch_expert(j, chosen_expert(j, c, i % c.n), EXPERT_DOWN, j.part[0].bias,
+                                first + i / c.n * 16);
+        }
 #pragma unroll 1
     for (int row = first + lane * in_tile; row < end; row += 32 * in_tile) {
         struct group g = group_of<MIX>(j, row, end);
         if constexpr (MIX)
             if (is_mixed<MIX>(j, END_GATE)) {
-                prefetch_row(chosen_scale(j, c, g.u, EXPERT_GATE), g.row);
-                prefetch_row(chosen_scale(j, c, g.u, EXPERT_UP), g.row);
+                int expert = chosen_expert(j, c, g.u);
+                if (g.row >= j.part[0].n_row) continue;
+                prefetch_expert(j, expert, EXPERT_GATE, j.part[0].bias, g.row);
+                prefetch_expert(j, expert, EXPERT_UP, j.part[1].bias, g.row);
+                continue;
             }
         prefetch_row(j.part[g.p].scale, g.row);
         if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
-        prefetch_row(j.part[g.p].bias, g.row);
+        if (!is_mixed<MIX>(j)) prefetch_row(j.part[g.p].bias, g.row);
         prefetch_row(j.gain, g.row);
     }
 }
@@ -1197,9 +1239,10 @@ static __device__ __forceinline__ float total(float *red, int t, int r, int toke
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
 struct result {
-    unsigned at;             // where it goes, or NOWHERE
-    float scale, other, old; // of the row; other: bias, the up row's scale, the next norm's gain
-    float weight;            // of the expert whose gate it is
+    // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
+    // gate's bias.
+    float scale, other, old;
+    float up_bias;
 };
 
 constexpr unsigned NOWHERE = ~0u;
@@ -1216,57 +1259,91 @@ static __device__ __forceinline__ struct result_place place_of_result(const stru
     return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
 }
 
+// Where a result goes, or NOWHERE; its row. Found anew when it is wanted: it would be one more
+// register while the columns go by.
+template <bool MIX>
+static __device__ __forceinline__ unsigned
+result_at(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
+          const struct result_place &is, int *row)
+{
+    int in_group = is.t * tile_rows(j) + is.r;
+    *row = g.row + in_group;
+    if (in_group >= g.n_row || is.token >= j.n_token) return NOWHERE;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            int rank = c.rank[g.u][is.token];
+            if (rank == NO_RANK) return NOWHERE;
+            return (unsigned)((is.token * j.n_used + rank) * j.n_row + *row);
+        }
+    return (unsigned)(is.token * j.part[g.p].n_row + *row);
+}
+
 // What a result takes from memory, asked for before it is known.
 template <bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
-    struct result x = {NOWHERE, 1, 0, 0, 1};
+    struct result x = {1, 0, 0, 0};
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
-    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= j.n_token) return x;
+    int row;
+    unsigned at = result_at(j, c, g, is, &row);
+    if (at == NOWHERE) return x;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
-            const struct expert_place &at = c.place[g.u];
-            int rank = c.rank[g.u][is.token];
-            if (rank == NO_RANK) return x;
-            x.at = (unsigned)((is.token * j.n_used + rank) * p.n_row + row);
-            x.scale = at.scale[EXPERT_GATE] ? at.scale[EXPERT_GATE][row] : 1;
-            x.other = at.scale[EXPERT_UP] ? at.scale[EXPERT_UP][row] : 1;
-            x.weight = c.weight[is.token][rank];
+            const struct expert_place &of = c.place[g.u];
+            if (row >= p.n_row) return x;
+            x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
+            x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
+            x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
+            x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
             return x;
         }
-    x.at = (unsigned)(is.token * p.n_row + row);
     const float *other = j.ending == END_STORE  ? p.bias
                          : j.ending == END_GATE ? j.part[1].scale
                                                 : j.gain;
     if (j.ending == END_GATE) x.other = 1;
     if (p.scale) x.scale = p.scale[row];
     if (other) x.other = other[row];
-    if (p.add) x.old = p.out[x.at];
+    if (p.add) x.old = p.out[at];
+    if (j.ending == END_ADD && p.bias) {
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j)) { // of all that the token chose
+                for (int u = 0; u < c.n; u++)
+                    if (int rank = c.rank[u][is.token]; rank != NO_RANK)
+                        x.old += c.weight[is.token][rank] *
+                                 expert_bias(p.bias, c.expert[u], p.n_row, row);
+                return x;
+            }
+        x.old += p.bias[row];
+    }
     return x;
 }
 
 // END_ADD: returns the square of the new x.
-template <int FORM, int MODE>
-static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
-                                               float *red, float factor, const struct result &x,
-                                               int i)
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ float
+finish(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, float *red,
+       float factor, const struct result &x, int i)
 {
     constexpr int kind = unit<FORM>::kind;
     struct result_place is = place_of_result(j, i);
-    if (x.at == NOWHERE) return 0;
+    int row;
+    unsigned at = result_at(j, c, g, is, &row);
+    if (at == NOWHERE) return 0;
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
+        store_seen(j.part[g.p].out + at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
-        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other * x.weight;
-        write_tagged<kind>(j.next, x.at, __fdividef(y, 1 + __expf(-y)) * up, j.leave, j.parts_out);
+        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other + x.up_bias;
+        y = gated(y + x.old, up, j.gating);
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j)) y *= c.weight[is.token][c.rank[g.u][is.token]];
+        write_tagged<kind>(j.next, at, y, j.leave, j.parts_out);
     } else {
         y += x.old;
-        j.part[0].out[x.at] = y;
-        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave, j.parts_out);
+        j.part[0].out[at] = y;
+        if (j.gain) write_tagged<kind>(j.next, at, y * x.other, j.leave, j.parts_out);
         return y * y;
     }
     return 0;
@@ -1329,21 +1406,13 @@ static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
     return n;
 }
 
-// The size of a score's softmax, if the norm's factors of tokens are these (NULL: there is no
-// norm).
-static __device__ __forceinline__ float weight_of(unsigned order, float top, const float *factor,
-                                                  int token)
-{
-    return expf((score_of_order(order - 1) - top) * (factor ? factor[token] : 1));
-}
-
 // What a chosen expert's results take, for the u-th of all.
 static __device__ __forceinline__ void place_expert(struct choice<true> &c,
                                                     const struct product_job &j, int expert, int u,
-                                                    const unsigned *order, int pitch,
-                                                    const float *factor)
+                                                    const unsigned *order, int pitch)
 {
     struct expert_place &at = c.place[u];
+    c.expert[u] = (unsigned short)expert;
 #pragma unroll
     for (int i = 0; i < EXPERT_MATRICES; i++) {
         const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + i;
@@ -1355,7 +1424,8 @@ static __device__ __forceinline__ void place_expert(struct choice<true> &c,
         bool meets = has_bit(c.chosen[t], expert);
         int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
         c.rank[u][t] = (unsigned char)rank;
-        if (meets) c.weight[t][rank] = weight_of(order[t * pitch + expert], c.top[t], factor, t);
+        if (meets)
+            c.weight[t][rank] = expf(score_of_order(order[t * pitch + expert] - 1) - c.top[t]);
     }
 }
 
@@ -1370,14 +1440,17 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.empty, j.phase ^ 1);
+    if (MODE == WIDE) block_sync(); // factors that warps have made for each other
+    if (MODE != WIDE && j.n_sum) sync_wait(&norm.sync.full, n_norm & 1);
     struct patience p = {0, 0};
     for (int t = 0; t < j.n_token; t++)
         for (int e = thread; e < pitch; e += THREADS) {
-            float score = 0;
+            float score = 0, bias = e < n_expert && j.router_bias ? __ldg(j.router_bias + e) : 0;
             if (e < n_expert) do {
                     score = load_seen(j.scores + t * n_expert + e);
                     be_patient(p);
                 } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
+            score = score * (j.n_sum ? norm.factor[t] : 1) + bias;
             order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
         }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
@@ -1420,15 +1493,13 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     }
     __syncwarp();
     if (lane == 0) sync_arrive(&c.sync.full);
-    const float *factor = j.n_sum ? norm.factor : nullptr;
-    if (factor && MODE != WIDE) sync_wait(&norm.sync.full, n_norm & 1);
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch, factor);
+        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch);
     block_sync();
     if (warp < j.n_token) { // the token's weights
         float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
         for (int e = lane; e < n_expert && !j.normalise; e += 32)
-            all += weight_of(order[warp * pitch + e], c.top[warp], factor, warp);
+            all += expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
         all = warp_sum(all);
         if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
@@ -1603,7 +1674,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         if (is_first) take_norm();
 #pragma unroll
         for (int i = 0; i < n_mine; i++) {
-            squares[i] += finish<FORM, MODE>(j, g, red, factor[i], mine[i], thread + i * THREADS);
+            squares[i] +=
+                finish<FORM, MODE>(j, c, g, red, factor[i], mine[i], thread + i * THREADS);
         }
         // When all have met again, these have been read.
         if (n_red == 2)
@@ -1975,25 +2047,29 @@ static int expert_most(int form, bool small)
 
 static int expert_box(int form, int matrix, const struct k_matrix *w, bool small)
 {
-    int n_unit = w->n_col / form_columns[form], most = expert_most(form, small);
+    int n_unit = units_of(w->n_col, form_columns[form]), most = expert_most(form, small);
     return matrix == EXPERT_DOWN ? side_box(n_unit, most)
                                  : dense_box(n_unit, most, near_units(form, true));
 }
 
+// Bytes from a row to the next, of data and of scales.
+struct row_steps {
+    uint64_t data, scales;
+};
+
 static bool make_maps(struct weight_maps *maps, int form, const void *data, const void *block,
-                      int n_row, int n_unit, int box)
+                      int n_row, int n_unit, const struct row_steps &step, int box)
 {
     int scale_bytes = form_scale_bytes[form];
     uint64_t rows = (uint64_t)n_row, units = (uint64_t)n_unit;
-    uint64_t size[] = {PIECE_BYTES, rows, units / PIECE_UNITS},
-             stride[] = {units * UNIT_BYTES, PIECE_BYTES};
+    uint64_t size[] = {PIECE_BYTES, rows, units / PIECE_UNITS}, stride[] = {step.data, PIECE_BYTES};
     uint32_t of_box[] = {PIECE_BYTES, HALF_ROWS, (uint32_t)(box / PIECE_UNITS)};
     *maps = {};
     if (!cuda_make_map(&maps->data, data, 1, 3, size, stride, of_box, true)) return false;
     if (!scale_bytes) return true;
-    uint64_t row_bytes = units * (unsigned)scale_bytes, of_row[] = {row_bytes / 2, rows};
+    uint64_t of_row[] = {units * (unsigned)scale_bytes / 2, rows};
     uint32_t scales[] = {scale_pitch(scale_bytes, box) / 2, HALF_ROWS};
-    return cuda_make_map(&maps->scales, block, 2, 2, of_row, &row_bytes, scales, false);
+    return cuda_make_map(&maps->scales, block, 2, 2, of_row, &step.scales, scales, false);
 }
 
 void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight_maps *maps)
@@ -2003,11 +2079,15 @@ void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight
     int form = weight_form(e->gate);
     for (int i = 0; i < e->n_expert; i++) {
         const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
-        for (int k = 0; k < EXPERT_MATRICES; k++)
-            ok = make_maps(&maps[i * EXPERT_MATRICES + k], form, w[k]->data, w[k]->block,
-                           w[k]->n_row, w[k]->n_col / form_columns[form],
-                           expert_box(form, k, w[k], is_small(d))) &&
+        for (int k = 0; k < EXPERT_MATRICES; k++) {
+            int n_unit = units_of(w[k]->n_col, form_columns[form]);
+            struct k_matrix m = with_steps(w[k]);
+            struct row_steps step = {m.data_step, m.block_step};
+            if (!form_scale_bytes[form]) step.data = (uint64_t)n_unit * UNIT_BYTES;
+            ok = make_maps(&maps[i * EXPERT_MATRICES + k], form, m.data, m.block, m.n_row, n_unit,
+                           step, expert_box(form, k, w[k], is_small(d))) &&
                  ok;
+        }
     }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of experts");
 }
@@ -2016,7 +2096,9 @@ void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight
 static bool complete(k_device *d, struct product_job *p, struct weight_maps *maps, int form,
                      int mode)
 {
-    int n_unit = p->n_col / form_columns[form];
+    int n_unit = units_of(p->n_col, form_columns[form]);
+    const struct row_steps step = {(uint64_t)n_unit * UNIT_BYTES,
+                                   (uint64_t)(n_unit * form_scale_bytes[form])};
     bool ok = true;
     p->inverse = ~0u / (unsigned)n_unit + 1;
     if (!p->experts)
@@ -2025,7 +2107,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     p->n_step = (n_unit + p->box - 1) / p->box;
     for (int i = 0; !p->experts && i < p->n_part; i++)
         ok = make_maps(&maps[i], form, p->part[i].data, p->part[i].block, p->part[i].n_row, n_unit,
-                       p->box) &&
+                       step, p->box) &&
              ok;
     return ok;
 }
@@ -2070,7 +2152,7 @@ static void uses_of_product(struct job_uses &u, struct product_job *p)
     u.reads.push_back({p->hi, &p->want});
     if (p->experts && p->chooses) u.reads.push_back({p->scores, &p->want_scores});
     if (p->ending == END_GATE) {
-        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used : 1) * n_row);
+        writes_act(u, p->next, n_token * (size_t)(p->experts ? p->n_used * p->n_row : (int)n_row));
         return;
     }
     for (int i = 0; i < p->n_part; i++) {
@@ -2188,7 +2270,7 @@ static void choose_parts(std::vector<struct step_job> &jobs, int form, bool mix)
         const void *at = attends ? job.attend.out.hi[0] : job.product.next.hi[0];
         bool again = std::find(later.begin(), later.end(), at) != later.end(),
              pair = form == W_BF16 || (mix && !attends && job.product.ending == END_ADD);
-        enum short_parts parts = !again ? SHORT_ALL : pair ? SHORT_PAIR : SHORT_HI;
+        enum short_parts parts = !again ? PARTS_ALL : pair ? PARTS_PAIR : PARTS_HI;
         (attends ? job.attend.parts_out : job.product.parts_out) = parts;
         if (at) later.push_back(at);
     }
@@ -2250,13 +2332,27 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
     enqueue(d, job);
 }
 
+static bool lies_well(const struct k_matrix *w)
+{
+    return (uintptr_t)w->data % 16 == 0 && (uintptr_t)w->block % 16 == 0;
+}
+
 bool cuda_step_takes(const struct k_matrix *w)
 {
     static const int steps[] = {64, 128, 128, 256,
                                 512}; // whole slots, scales in pieces of 16 bytes
     int form = weight_form(w), step = form < W_N_FORM ? steps[form] : 1;
-    return form != W_N_FORM && w->n_col % step == 0 && (uintptr_t)w->data % 16 == 0 &&
-           (uintptr_t)w->block % 16 == 0;
+    return form != W_N_FORM && w->n_col % step == 0 && !w->data_step && !w->block_step &&
+           lies_well(w);
+}
+
+// An expert's matrix has maps of its own, so rows of FP4 may lie apart, and end anywhere.
+static bool takes_expert(const struct k_matrix *w)
+{
+    struct k_matrix m = with_steps(w);
+    if (w->type != K_NVFP4 && w->type != K_MXFP4) return cuda_step_takes(w);
+    return w->n_col % COLUMNS_STEP == 0 && m.data_step % 16 == 0 &&
+           m.block_step % BLOCK_ALIGN == 0 && lies_well(w);
 }
 
 static void set_part(struct product_job *j, const struct k_matrix *w, const float *bias, float *out,
@@ -2317,7 +2413,7 @@ void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate
     struct product_job j = new_job(a, n_token, END_GATE);
     set_part(&j, g->gate, nullptr, nullptr, false);
     set_part(&j, g->up, nullptr, nullptr, false);
-    j.n_row = g->gate->n_row;
+    j.n_row = g->gate->n_row, j.gating = gating_of(nullptr);
     set_next(&j, out);
     out->form = FORM_PAIR, out->n_sum = 0;
     enqueue_product(d, j, a->hi, a->lo, g->gate);
@@ -2326,7 +2422,7 @@ void cuda_step_gate(k_device *d, k_act *out, const k_act *a, const struct k_gate
 void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_token)
 {
     struct product_job j = new_job(a, n_token, END_ADD);
-    set_part(&j, p->w, nullptr, p->x, true);
+    set_part(&j, p->w, p->bias, p->x, true);
     if (p->next) set_norm(d, &j, p->next, p->gain, p->eps);
     enqueue_product(d, j, a->hi, a->lo, p->w);
 }
@@ -2350,6 +2446,7 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
     job.kind = JOB_ATTEND;
     j->q = at->q, j->k = at->k, j->v = at->v, j->q_norm = at->q_norm, j->k_norm = at->k_norm;
     j->rope = at->rope, j->eps = at->eps, j->cache = *at->cache, j->pos = at->pos;
+    j->window = at->window ? at->window : INT_MAX, j->sinks = at->sinks;
     j->n_head = at->n_head, j->n_token = n_token, j->n_row = n_token * (at->n_head / n_kv);
     j->n_row_tile = (j->n_row + ROWS - 1) / ROWS;
     int n_head = n_kv * j->n_row_tile, n_part = d->n_sm / n_head;
@@ -2375,15 +2472,16 @@ bool cuda_step_mixes(const struct k_experts *e, int n_token)
     for (int i = 0; i < e->n_expert; i++) {
         const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
         for (int k = 0; k < EXPERT_MATRICES; k++)
-            if (weight_form(w[k]) != form || !cuda_step_takes(w[k])) return false;
+            if (weight_form(w[k]) != form || !takes_expert(w[k])) return false;
     }
     return true;
 }
 
 // The scores of all experts [n_token, n_expert]; false: the router is not as checkpoints have it.
-bool cuda_step_scores(k_device *d, const k_act *a, const struct k_matrix *router, float *scores,
+bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, float *scores,
                       int n_token)
 {
+    const struct k_matrix *router = e->router;
     struct step_job job = {};
     struct scores_job *j = &job.scores;
     if (router->type != K_BF16 || router->n_col % 8 || (uintptr_t)router->data % 16) return false;
@@ -2403,30 +2501,38 @@ static void set_experts(k_device *d, struct product_job *j, int matrix, const st
 {
     int form = weight_form(e->gate), most = expert_most(form, is_small(d)),
         side = expert_box(form, EXPERT_DOWN, e->down, is_small(d));
-    j->experts = (const struct k_matrix *)e->list, j->scores = scores;
+    j->experts = (const struct k_matrix *)e->list;
+    j->scores = scores, j->router_bias = e->router_bias;
     j->expert_maps = expert_maps(e->list, e->n_expert);
     j->box = matrix == EXPERT_DOWN ? side : expert_box(form, matrix, e->gate, is_small(d));
-    j->side_each = e->down->n_col / form_columns[form] / side;
+    j->side_each = units_of(e->down->n_col, form_columns[form]) / side;
     j->side_max = WARPS * most / side;
     j->box_inverse = ~0u / (unsigned)side + 1;
+    j->gating = gating_of(e->gating);
     j->n_expert = e->n_expert, j->n_used = e->n_used, j->normalise = e->normalise;
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own
 }
 
-// From the scores on; `mid` is room for [n_token, n_used, ffn].
+int cuda_step_mid(const struct k_experts *e)
+{
+    int columns = form_columns[weight_form(e->down)];
+    return units_of(e->down->n_col, columns) * columns;
+}
+
+// From the scores on; `mid` is room for [n_token, n_used, cuda_step_mid].
 void cuda_step_mix(k_device *d, const k_act *a, const struct k_mix *m, const float *scores,
                    const struct short_out *mid, int n_token)
 {
     const struct k_experts *e = m->experts;
     struct product_job in = new_job(a, n_token, END_GATE), out = {};
-    set_part(&in, e->gate, nullptr, nullptr, false);
-    set_part(&in, e->up, nullptr, nullptr, false);
-    in.n_row = e->gate->n_row, in.chooses = true, in.next = *mid;
+    set_part(&in, e->gate, e->gate_bias, nullptr, false);
+    set_part(&in, e->up, e->up_bias, nullptr, false);
+    in.n_row = cuda_step_mid(e), in.chooses = true, in.next = *mid;
     set_experts(d, &in, EXPERT_GATE, e, scores);
     enqueue_product(d, in, a->hi, a->lo, e->gate);
 
-    out.n_col = e->down->n_col, out.n_token = n_token, out.ending = END_ADD;
-    set_part(&out, e->down, nullptr, m->x, true);
+    out.n_col = cuda_step_mid(e), out.n_token = n_token, out.ending = END_ADD;
+    set_part(&out, e->down, e->down_bias, m->x, true);
     set_experts(d, &out, EXPERT_DOWN, e, scores);
     if (m->next) set_norm(d, &out, m->next, m->gain, m->eps);
     enqueue_product(d, out, mid->hi, mid->lo, e->down);

@@ -95,6 +95,12 @@ static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float 
     }
 }
 
+// A head's sink as a score; without sinks one that weighs nothing.
+static __device__ __forceinline__ float sink_of(const float *sinks, int head)
+{
+    return sinks ? sinks[head] * 1.44269504f : -INFINITY;
+}
+
 // The sums of the four lanes that hold a row.
 template <int N> static __device__ __forceinline__ void rows_end(struct query_rows<N> &r)
 {

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda_probe.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,14 +28,23 @@ size_t k_block_bytes(const struct k_matrix *w)
 {
     size_t n_row = (size_t)w->n_row, n_col = (size_t)w->n_col;
     if (!w->block) return 0;
-    switch (w->type) {
-    case K_NVFP4: return n_row * (n_col / K_NVFP4_BLOCK);
-    case K_MXFP4: return n_row * (n_col / K_MXFP4_BLOCK);
-    default:
-        return (n_row + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK *
-               ((n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK) * sizeof(float);
-    }
+    if (w->type == K_NVFP4 || w->type == K_MXFP4) return n_row * k_block_step(w);
+    return (n_row + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK * ((n_col + K_E4M3_BLOCK - 1) / K_E4M3_BLOCK) *
+           sizeof(float);
 }
+
+size_t k_data_step(const struct k_matrix *w)
+{
+    return w->data_step ? w->data_step : k_row_bytes(w->type, w->n_col);
+}
+
+size_t k_block_step(const struct k_matrix *w)
+{
+    if (w->block_step) return w->block_step;
+    return (size_t)w->n_col / (size_t)(w->type == K_NVFP4 ? K_NVFP4_BLOCK : K_MXFP4_BLOCK);
+}
+
+const struct k_gating k_silu = {1, 0, INFINITY};
 
 size_t k_cache_bytes(const struct k_cache *c)
 {

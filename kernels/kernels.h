@@ -39,14 +39,19 @@ struct k_matrix {
     const void *data;   // [n_row, n_col]
     const void *block;  // as above; NULL for the other types
     const float *scale; // [n_row], or NULL: all 1
+    // FP4: bytes from a row to the next, of data (multiples of 16) and of block; 0: there is
+    // nothing between them. K_BEHIND bytes behind the last row of data may be read, too.
+    size_t data_step, block_step;
     bool short_x; // made to meet activations that are rounded like the weights; an instance may do
                   // so where there are many tokens. K_E4M3: e4m3 with an f32 scale for each token,
                   // or each of its blocks of 128 columns; K_NVFP4: e2m1 with an e4m3 scale for each
                   // 16 columns and an f32 one for each token
 };
 
-enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32 };
+enum { K_E4M3_BLOCK = 128, K_NVFP4_BLOCK = 16, K_MXFP4_BLOCK = 32, K_BEHIND = 128 };
 size_t k_block_bytes(const struct k_matrix *w); // of w's block scales; 0 when it has none
+size_t k_data_step(const struct k_matrix *w);   // w->data_step, or what stands for 0
+size_t k_block_step(const struct k_matrix *w);  // the same of an FP4 matrix's block scales
 
 // One product of a call of matmul: out = x W^T + bias, or added to what out holds.
 struct k_product {
@@ -89,7 +94,10 @@ typedef struct k_act k_act;
 
 // Attention of one layer, from the products q, k, v to what the output projection reads: norm of
 // each head (if the model has it), rotation, the cache's new rows, and the attention itself. q, k
-// and v may be overwritten. Token t stands at *pos + t.
+// and v may be overwritten. Token t stands at *pos + t and sees that position and those before it.
+//
+// A sink is one more score in a head's softmax, without a key and without a value: it takes its
+// share, so that a head may find less than nothing worth seeing.
 struct k_attend {
     float *q, *k, *v;             // [n_token, n_head or n_kv_head, head_dim]
     const float *q_norm, *k_norm; // [head_dim], or NULL
@@ -98,7 +106,17 @@ struct k_attend {
     const struct k_cache *cache;
     int n_head;
     const int32_t *pos;
+    int window;         // positions that a token sees at most, its own among them; 0: all
+    const float *sinks; // [n_head], or NULL
 };
+
+// What becomes of a pair of gate and up: with g = min(gate, limit) and u = up, but within +-limit,
+// g sigmoid(slope g) (u + shift). Where a pointer to it is NULL it is {1, 0, INFINITY}: silu(gate)
+// up.
+struct k_gating {
+    float slope, shift, limit;
+};
+extern const struct k_gating k_silu;
 
 // The first half of a feed-forward block: silu(a gate^T) * (a up^T).
 struct k_gate {
@@ -106,21 +124,25 @@ struct k_gate {
     float *room[2];                   // [n_token, gate->n_row] each, for the instance's use
 };
 
-// The end of a block: x += a w^T, and what the next block reads, next = norm(x) * gain.
+// The end of a block: x += a w^T + bias, and what the next block reads, next = norm(x) * gain.
 struct k_add {
     const struct k_matrix *w;
+    const float *bias; // [w->n_row], or NULL
     float *x;          // [n_token, w->n_row]
     k_act *next;       // or NULL: no norm follows
     const float *gain; // [w->n_row]
     float eps;
 };
 
-// A feed-forward block of experts: softmax(a router^T) says for each token which n_used of n_expert
-// work for it, the lower index among equals, and with what weight; with `normalise` the chosen
-// weights are divided by their sum.
+// A feed-forward block of experts: softmax(a router^T + its bias) says for each token which n_used
+// of n_expert work for it, the lower index among equals, and with what weight; with `normalise` the
+// chosen weights are divided by their sum.
 struct k_experts {
     const struct k_matrix *router;           // [n_expert, dim]
     const struct k_matrix *gate, *up, *down; // [n_expert] of [ffn, dim], [ffn, dim], [dim, ffn]
+    const float *router_bias;                // [n_expert], or NULL, as the others
+    const float *gate_bias, *up_bias, *down_bias; // [n_expert, ffn] x 2, [n_expert, dim]
+    const struct k_gating *gating;                // or NULL
     int n_expert, n_used;
     bool normalise;
     void *list; // of list_experts
@@ -179,6 +201,12 @@ struct k_ops {
     // Once for each matrix in its memory, before any operation reads it: the instance may bring w's
     // bytes into an order of its own.
     void (*arrange)(k_device *d, const struct k_matrix *w);
+    // Bytes of which block_step should be a multiple (FP4): fast operations take no other.
+    int block_align;
+    // Where that is not 1, else NULL: n_row rows of n_bytes, which lie behind each other in `from`,
+    // to places `step` bytes apart. What is between becomes 0.
+    void (*spread)(k_device *d, void *to, size_t step, const void *from, size_t n_bytes,
+                   size_t n_row);
     // Scratch for calls of up to n_token tokens and matrices of up to n_col columns; called before
     // the first operation and whenever these grow. After it no operation allocates.
     int (*reserve)(k_device *d, int n_token, int n_col, err *e);
@@ -200,19 +228,19 @@ struct k_ops {
                      float eps);
     void (*matmul)(k_device *d, const float *x, int n_token, const struct k_product *p,
                    int n_product); // x [n_token, n_col], the same n_col in all products
-    // out [n_token, 2, n_half]: cos, then sin, of (*pos + t) * inv_freq[i]
-    void (*rope_table)(k_device *d, float *out, const double *inv_freq, int n_half,
+    // out [n_token, 2, n_half]: cos, then sin, of (*pos + t) * inv_freq[i], times `scale`
+    void (*rope_table)(k_device *d, float *out, const double *inv_freq, int n_half, float scale,
                        const int32_t *pos, int n_token);
     // Turns the pair (x[i], x[i + half]) of every head by its angle, in place
     void (*rope)(k_device *d, float *x, const float *table, int n_token, int n_head, int head_dim);
     void (*kv_store)(k_device *d, const struct k_cache *c, const float *k, const float *v,
                      const int32_t *pos, int n_token); // k, v [n_token, n_kv_head, head_dim]
-    // Token t stands at *pos + t and sees positions 0 .. *pos + t. q, out [n_token, n_head,
-    // head_dim]
-    void (*attention)(k_device *d, float *out, const float *q, const struct k_cache *c, int n_head,
-                      const int32_t *pos, int n_token);
-    // gate = gate * sigmoid(gate) * up
-    void (*swiglu)(k_device *d, float *gate, const float *up, int n_token, int dim);
+    // The last part of attend alone: q is normed and turned, the cache has the new rows. out
+    // [n_token, n_head, head_dim]
+    void (*attention)(k_device *d, float *out, const struct k_attend *at, int n_token);
+    // gate = what becomes of gate and up
+    void (*swiglu)(k_device *d, float *gate, const float *up, int n_token, int dim,
+                   const struct k_gating *how);
     void (*sum_rows)(k_device *d, float *out, const float *x, int n_row,
                      int dim); // out [dim] += each row
 

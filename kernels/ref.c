@@ -86,19 +86,16 @@ static float weight_at(const k_device *d, const struct k_matrix *w, size_t row, 
 {
     size_t n_col = (size_t)w->n_col, i = row * n_col + col;
     const uint8_t *bytes = w->data, *block = w->block;
-    uint8_t code = w->type == K_NVFP4 || w->type == K_MXFP4
-                       ? bytes[row * k_row_bytes(w->type, w->n_col) + col / 2] >> col % 2 * 4 & 15
-                       : 0;
+    bool is_fp4 = w->type == K_NVFP4 || w->type == K_MXFP4;
+    uint8_t code = is_fp4 ? bytes[row * k_data_step(w) + col / 2] >> col % 2 * 4 & 15 : 0;
     switch (w->type) {
     case K_F32: return ((const float *)w->data)[i];
     case K_F16: return f16_to_f32(((const uint16_t *)w->data)[i]);
     case K_BF16: return bf16_to_f32(((const uint16_t *)w->data)[i]);
     case K_NVFP4:
-        return e2m1_to_f32(code) *
-               d->e4m3[block[row * (n_col / K_NVFP4_BLOCK) + col / K_NVFP4_BLOCK]];
+        return e2m1_to_f32(code) * d->e4m3[block[row * k_block_step(w) + col / K_NVFP4_BLOCK]];
     case K_MXFP4:
-        return e2m1_to_f32(code) *
-               e8m0_to_f32(block[row * (n_col / K_MXFP4_BLOCK) + col / K_MXFP4_BLOCK]);
+        return e2m1_to_f32(code) * e8m0_to_f32(block[row * k_block_step(w) + col / K_MXFP4_BLOCK]);
     case K_E4M3: break;
     default: assert(!"a weight type without a reference"); return 0;
     }
@@ -161,15 +158,15 @@ static void ref_matmul(k_device *d, const float *x, int n_token, const struct k_
     }
 }
 
-static void ref_rope_table(k_device *d, float *out, const double *inv_freq, int n_half,
+static void ref_rope_table(k_device *d, float *out, const double *inv_freq, int n_half, float scale,
                            const int32_t *pos, int n_token)
 {
     (void)d;
     for (int t = 0; t < n_token; t++, out += 2 * n_half)
         for (int i = 0; i < n_half; i++) {
             double angle = (double)(*pos + t) * inv_freq[i];
-            out[i] = (float)cos(angle);
-            out[n_half + i] = (float)sin(angle);
+            out[i] = (float)(cos(angle) * (double)scale);
+            out[n_half + i] = (float)(sin(angle) * (double)scale);
         }
 }
 
@@ -268,41 +265,54 @@ static double score(const float *q, const float *k, int head_dim)
     return sum / sqrt(head_dim);
 }
 
-// One query against the n_key keys it may see. Scores are computed twice, first for their largest,
-// so that no buffer of the context's length is needed.
+// One query against the keys from `first` on that it may see, up to `end`, and a sink (-infinity:
+// none). Scores are computed twice, first for their largest, so that no buffer of the context's
+// length is needed.
 static void attend(float *out, const float *q, const struct rows *k, const struct rows *v,
-                   int head_dim, int n_key)
+                   int head_dim, int first, int end, double sink)
 {
     float room[K_HEAD_DIM_MAX];
-    double sum = 0, largest = -INFINITY, acc[K_HEAD_DIM_MAX] = {0};
-    for (int j = 0; j < n_key; j++) largest = fmax(largest, score(q, row_at(k, j, room), head_dim));
-    for (int j = 0; j < n_key; j++) {
+    double sum = 0, largest = sink, acc[K_HEAD_DIM_MAX] = {0};
+    for (int j = first; j < end; j++)
+        largest = fmax(largest, score(q, row_at(k, j, room), head_dim));
+    for (int j = first; j < end; j++) {
         double p = exp(score(q, row_at(k, j, room), head_dim) - largest);
         const float *value = row_at(v, j, room);
         for (int i = 0; i < head_dim; i++) acc[i] += p * (double)value[i];
         sum += p;
     }
+    sum += exp(sink - largest);
     for (int i = 0; i < head_dim; i++) out[i] = (float)(acc[i] / sum);
 }
 
-static void ref_attention(k_device *d, float *out, const float *q, const struct k_cache *c,
-                          int n_head, const int32_t *pos, int n_token)
+static void ref_attention(k_device *d, float *out, const struct k_attend *at, int n_token)
 {
-    int group = n_head / c->n_kv_head;
+    const struct k_cache *c = at->cache;
+    const float *q = at->q;
+    int group = at->n_head / c->n_kv_head;
     for (int t = 0; t < n_token; t++)
-        for (int h = 0; h < n_head; h++, q += c->head_dim, out += c->head_dim) {
+        for (int h = 0; h < at->n_head; h++, q += c->head_dim, out += c->head_dim) {
             struct rows k = rows_of(d, c, false, (size_t)(h / group)),
                         v = rows_of(d, c, true, (size_t)(h / group));
-            attend(out, q, &k, &v, c->head_dim, *pos + t + 1);
+            int end = *at->pos + t + 1,
+                first = at->window && end > at->window ? end - at->window : 0;
+            attend(out, q, &k, &v, c->head_dim, first, end,
+                   at->sinks ? (double)at->sinks[h] : -INFINITY);
         }
 }
 
-static void ref_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim)
+static void ref_swiglu(k_device *d, float *gate, const float *up, int n_token, int dim,
+                       const struct k_gating *how)
 {
     (void)d;
+    if (!how) how = &k_silu;
+    double limit = (double)how->limit;
     for (size_t i = 0; i < (size_t)n_token * (size_t)dim; i++) {
-        double g = (double)gate[i];
-        gate[i] = (float)(g / (1 + exp(-g)) * (double)up[i]);
+        double g = (double)gate[i], u = (double)up[i];
+        if (g > limit) g = limit; // not fmin, which would lose a NaN
+        if (u > limit) u = limit;
+        if (u < -limit) u = -limit;
+        gate[i] = (float)(g / (1 + exp(-(double)how->slope * g)) * (u + (double)how->shift));
     }
 }
 

@@ -185,6 +185,11 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
     decode llama-3.3-70b nvfp4 128 128
     for weights in fp8 nvfp4; do decode qwen3-30b-a3b $weights 128 128; done
     decode qwen3-30b-a3b fp8 2048 64 8
+    for shape in gpt-oss-20b gpt-oss-120b; do
+        decode $shape mxfp4 128 128
+        decode $shape mxfp4 32768 64
+    done
+    decode gpt-oss-20b mxfp4 2048 64 8
     prefill() { # SHAPE WEIGHTS ACTIVATIONS
         bench "prefill-$1-$2-$3" prefill --shape "$1" --weights "$2" --activations "$3"
     }
@@ -193,6 +198,7 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
         prefill llama-3.1-8b nvfp4 $activations
         prefill qwen3-30b-a3b nvfp4 $activations
     done
+    for shape in gpt-oss-20b gpt-oss-120b; do prefill $shape mxfp4 16bit; done
 fi
 
 echo

@@ -2,7 +2,8 @@
 // continuations of the built-in model differ where the CPU's logits leave no doubt, a run is not
 // repeated bit for bit, steps of several tokens give other logits than steps of one, or tokens are
 // drawn otherwise than by definition. The same for small mixtures of experts with random weights,
-// of each kind of weights that has a fast kernel, and of a shape that has none.
+// of each kind of weights that has a fast kernel, and of a shape that has none; and for a
+// checkpoint in the form of gpt-oss, whose rows fill no whole units of tensor cores.
 //
 // Keys, values and the input of products are shorter on the GPU (bf16 and pairs of bf16), so logits
 // differ by a little; a token may differ only where the CPU's two best are nearer than that. Where
@@ -15,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/products.h"
 #include "engine/session.h"
+#include "tiny_oss.h"
 
 #include <math.h>
 
@@ -39,7 +41,8 @@ struct mixture {
     enum k_type type;
     int dim, ffn_dim, n_expert, n_used;
     bool normalise;
-    const char *kv; // of keys and values
+    const char *kv;              // of keys and values
+    const struct oss_shape *oss; // a checkpoint of that shape instead
 };
 
 static double limit_of(const struct mixture *m)
@@ -72,6 +75,7 @@ static struct model *open_mixture(const struct mixture *x, const char *backend)
                        .n_expert_used = x->n_used,
                        .normalise_experts = x->normalise,
                        .norm_eps = 1e-6f,
+                       .rope_scale = 1,
                        .ctx_max = 1024};
     for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
     struct model *m = model_synthetic(&c, x->type, K_BF16, k_ops_find(backend), 0, 1, &e);
@@ -86,11 +90,22 @@ static struct model *open_mixture(const struct mixture *x, const char *backend)
     return m;
 }
 
+static struct model *open_oss(const struct mixture *x, const char *backend)
+{
+    err e = {0};
+    struct tiny t = tiny_oss(x->oss, 1);
+    tiny_write(&t);
+    struct model *m = model_open(t.dir, k_ops_find(backend), 0, &e);
+    if (!m || k_kv_type(m->ops, x->kv, &m->kv_type, &e)) fail_msg("%s", e.msg);
+    tiny_free(&t);
+    return m;
+}
+
 static struct side open_side(const struct mixture *mixture, const char *backend)
 {
     err e = {0};
-    if (mixture && mixture->n_expert) {
-        struct side x = {.mixture = open_mixture(mixture, backend)};
+    if (mixture && (mixture->n_expert || mixture->oss)) {
+        struct side x = {.mixture = (mixture->oss ? open_oss : open_mixture)(mixture, backend)};
         x.n_vocab = x.mixture->config.n_vocab;
         if (!(x.s = session_open(x.mixture, NULL, 1024, &e))) fail_msg("%s", e.msg);
         return x;
@@ -304,6 +319,11 @@ int main(int argc, char **argv)
                                 mxfp4 = {K_MXFP4, 512, 512, 12, 3, true, NULL},
                                 odd = {K_E4M3, 192, 40, 9, 3, true, NULL},
                                 small_cache = {.kv = "fp8"};
+    static const struct oss_shape oss_shape = {448, 320, 8, 2, 64, 4, 3000, 12, 4, 40, 1.5},
+                                  plain_shape = {96, 64, 4, 2, 64, 2, 3000, 12, 4, 16, 1.5};
+    static const struct mixture oss = {.oss = &oss_shape},
+                                oss_fp8 = {.kv = "fp8", .oss = &oss_shape},
+                                oss_plain = {.oss = &plain_shape};
     const struct CMUnitTest tests[] = {
         WITH(NULL),
         WITH(&fp8),
@@ -312,6 +332,9 @@ int main(int argc, char **argv)
         WITH(&mxfp4),
         WITH(&odd),
         WITH(&small_cache),
+        WITH(&oss),
+        WITH(&oss_fp8),
+        WITH(&oss_plain),
         cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, NULL),
         cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, (void *)&fp8),
         cmocka_unit_test(test_ways_of_products),

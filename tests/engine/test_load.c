@@ -227,7 +227,16 @@ static const struct edit config_edits[] = {
     {"use_sliding_window", "true", "use_sliding_window"},
     {"layer_types", "[\"full_attention\", \"sliding_attention\"]", "layer_types"},
     {"partial_rotary_factor", "0.5", "partial_rotary_factor"},
-    {"rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4}", "rope_type"},
+    {"rope_scaling", "{\"rope_type\": \"longrope\", \"factor\": 4}", "rope_type"},
+    {"rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4}", "original_max_position"},
+    {"rope_scaling",
+     "{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 64, "
+     "\"mscale\": 1.0}",
+     "mscale"},
+    {"rope_scaling",
+     "{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 64, "
+     "\"beta_fast\": 1, \"beta_slow\": 2}",
+     "beta_fast"},
     {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8}", "low_freq_factor"},
     {"rope_theta", "-1", "rope_theta"},
     {"rms_norm_eps", "\"small\"", "rms_norm_eps"},

@@ -10,10 +10,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "engine/tokenizer.h"
 #include "tiny_model.h"
 
-#define ASSETS HEARTH_SHARED_DIR "/assets/tokenizers"
+#define ASSETS  HEARTH_SHARED_DIR "/assets/tokenizers"
+#define HARMONY HEARTH_SHARED_DIR "/assets/chat_templates/openai-harmony/test-data"
 static const char builtin[] = HEARTH_SOURCE_DIR "/engine/builtin-model/tokenizer.json";
 
 static tokenizer *open_or_fail(const char *path)
@@ -69,6 +71,146 @@ static tokenizer *open_qwen(void)
 static tokenizer *open_llama3(void)
 {
     return open_or_fail(ASSETS "/derived/llama3/tokenizer.json");
+}
+
+// OpenAI's o200k_harmony: a file of "base64 rank" lines as the tokenizer.json that gpt-oss has, in
+// which every way to cut a token in two known ones is a merge, by the token's rank.
+
+enum { O200K = 199998, O200K_BYTES_MAX = 256 };
+
+// Four characters of base64 are three bytes; returns how many.
+static size_t from_base64(const char *text, size_t n, unsigned char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n_out = 0;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < n && text[i] != '='; i++) {
+        bits = bits << 6 | (uint32_t)(strchr(digits, text[i]) - digits);
+        if (i % 4) out[n_out++] = (unsigned char)(bits >> (6 - i % 4 * 2));
+    }
+    return n_out;
+}
+
+// Bytes in the letters of byte-level BPE.
+static void spell(const unsigned char *bytes, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t letter = 0x100;
+        for (unsigned b = 0; b < bytes[i]; b++)
+            letter += b < 0x21 || (b > 0x7e && b < 0xa1) || b == 0xad;
+        bool printable =
+            bytes[i] >= 0x21 && bytes[i] != 0xad && (bytes[i] <= 0x7e || bytes[i] >= 0xa1);
+        out += utf8_put(printable ? bytes[i] : letter, out);
+    }
+    *out = 0;
+}
+
+static void add_merges(json_t *merges, const json_t *vocab, const unsigned char *bytes, size_t n)
+{
+    char left[2 * O200K_BYTES_MAX], right[2 * O200K_BYTES_MAX];
+    for (size_t i = 1; i < n; i++) {
+        spell(bytes, i, left);
+        spell(bytes + i, n - i, right);
+        if (json_object_get(vocab, left) && json_object_get(vocab, right))
+            json_array_append_new(merges, json_pack("[s, s]", left, right));
+    }
+}
+
+static tokenizer *open_harmony(void)
+{
+    static const struct {
+        const char *text;
+        int id;
+    } added[] = {{"<|return|>", 200002}, {"<|constrain|>", 200003}, {"<|channel|>", 200005},
+                 {"<|start|>", 200006},  {"<|end|>", 200007},       {"<|message|>", 200008},
+                 {"<|call|>", 200012}};
+    static const char pattern[] =
+        "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
+        "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}|"
+        " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    err e = {0};
+    size_t n, id = 0;
+    char *text = file_read(ASSETS "/openai-tiktoken/assets/o200k_base.tiktoken", 1 << 24, &n, &e);
+    assert_non_null(text);
+    json_t *vocab = json_object(), *merges = json_array(), *specials = json_array();
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), id++) {
+        unsigned char bytes[O200K_BYTES_MAX];
+        char spelt[2 * O200K_BYTES_MAX];
+        size_t n_base64 = strcspn(line, " ");
+        assert_true(n_base64 <= O200K_BYTES_MAX);
+        size_t n_byte = from_base64(line, n_base64, bytes);
+        assert_int_equal(atoi(line + n_base64), id);
+        add_merges(merges, vocab, bytes, n_byte);
+        spell(bytes, n_byte, spelt);
+        json_object_set_new(vocab, spelt, json_integer((json_int_t)id));
+    }
+    assert_int_equal(id, O200K);
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++)
+        json_array_append_new(specials, json_pack("{s:i, s:s, s:b}", "id", added[i].id, "content",
+                                                  added[i].text, "special", 1));
+    json_t *doc = json_pack(
+        "{s:o, s:{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, {s:s, s:b, s:b, s:b}]}, s:{s:s, s:o, s:o}}",
+        "added_tokens", specials, "pre_tokenizer", "type", "Sequence", "pretokenizers", "type",
+        "Split", "pattern", "Regex", pattern, "behavior", "Isolated", "invert", 0, "type",
+        "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 0, "model", "type",
+        "BPE", "vocab", vocab, "merges", merges);
+    tokenizer *t = parse_or_fail(doc);
+    json_decref(doc);
+    free(text);
+    return t;
+}
+
+// Ids that OpenAI's own library writes: their bytes give the same ids again.
+static void check_ids(const tokenizer *t, const char *name)
+{
+    err e = {0};
+    size_t n;
+    char *path = mem_printf("%s/%s", HARMONY, name), *file = file_read(path, 1 << 20, &n, &e);
+    assert_non_null(file);
+    token_buf got = {0};
+    buf text = buf_new(1 << 16);
+    int32_t want[500];
+    size_t n_want = 0;
+    for (char *at = file, *next;; at = next) {
+        long id = strtol(at, &next, 10);
+        if (next == at) break;
+        assert_true(n_want < sizeof want / sizeof *want);
+        want[n_want++] = (int32_t)id;
+        size_t n_byte;
+        const char *bytes = tokenizer_bytes(t, (int32_t)id, &n_byte);
+        assert_non_null(bytes);
+        buf_put(&text, bytes, n_byte);
+    }
+    assert_true(n_want > 30);
+    tokenizer_encode_template(t, buf_text(&text), NULL, strlen(buf_text(&text)), &got);
+    assert_int_equal(got.n, n_want);
+    assert_memory_equal(got.ids, want, n_want * sizeof *want);
+    token_buf_free(&got);
+    buf_free(&text);
+    free(file);
+    free(path);
+}
+
+static void test_harmony_vectors(void **state)
+{
+    static const char text[] = "HTTPServer's 12345 don'T  \n\n日本語 Ünïcode/\r\n";
+    (void)state;
+    if (!file_exists(HARMONY)) {
+        print_message("not run: no %s\n", HARMONY);
+        skip();
+    }
+    tokenizer *t = open_harmony();
+    check_ids(t, "test_simple_reasoning_response.txt");
+    check_ids(t, "test_simple_tool_call.txt");
+    token_buf fast = {0}, slow = {0};
+    tokenizer_encode(t, text, sizeof text - 1, &fast);
+    tokenizer_encode_slow(t, text, sizeof text - 1, &slow);
+    assert_int_equal(fast.n, slow.n);
+    assert_memory_equal(fast.ids, slow.ids, fast.n * sizeof *fast.ids);
+    token_buf_free(&fast);
+    token_buf_free(&slow);
+    tokenizer_close(t);
 }
 
 static int check_vectors(const tokenizer *t, const char *name)
@@ -408,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_published_vectors),
+        cmocka_unit_test(test_harmony_vectors),
         cmocka_unit_test(test_fast_is_slow_and_bytes_come_back),
         cmocka_unit_test(test_long_lines_are_fast),
         cmocka_unit_test(test_only_trusted_bytes_make_added_tokens),

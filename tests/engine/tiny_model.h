@@ -13,11 +13,15 @@ struct tiny {
     size_t n_data;
 };
 
-// architecture: "Qwen3ForCausalLM", ...; type: of all matrices, "F32", "F16", "BF16", "F8_E4M3" (with
-// scales of shape [N, 1]). The same seed gives the same values, rounded to the type.
+// architecture: "Qwen3ForCausalLM", ...; type: of all matrices, "F32", "F16", "BF16", "F8_E4M3"
+// (with scales of shape [N, 1]). The same seed gives the same values, rounded to the type.
 struct tiny tiny_make(const char *architecture, const char *type, uint64_t seed);
 void tiny_write(const struct tiny *t); // all three files, as the documents are now
 void tiny_free(struct tiny *t);
+
+// Appends a tensor of n bytes; takes its shape.
+void tiny_add(struct tiny *t, const char *name, const char *type, json_t *shape, const void *bytes,
+              size_t n);
 
 // Values of a tensor; NULL when there is none. Writing through it changes the data.
 void *tiny_data(const struct tiny *t, const char *name);

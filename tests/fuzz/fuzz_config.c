@@ -4,6 +4,7 @@
 #include "engine/config.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -17,6 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         assert(c.head_dim >= 2 && c.head_dim <= HEAD_DIM_MAX && c.head_dim % 2 == 0);
         assert(c.n_kv_head >= 1 && c.n_head % c.n_kv_head == 0);
         assert(c.n_expert_used <= c.n_expert && c.n_eos <= EOS_MAX);
+        assert(c.n_layer <= LAYER_MAX && c.rope_scale > 0 && isfinite(c.rope_scale));
+        for (int l = 0; l < c.n_layer; l++) assert(!c.windowed[l] || c.window >= 1);
+        for (int i = 0; i < c.head_dim / 2; i++) assert(!isnan(c.inv_freq[i]));
         for (int i = 0; i < c.n_eos; i++) assert(c.eos[i] >= 0 && c.eos[i] < c.n_vocab);
     } else {
         assert(e.code == ERR_INPUT && strncmp(e.msg, "fuzz.json: ", 11) == 0);

@@ -418,3 +418,8 @@ cudaError_t cudaFuncSetAttribute(const void *, enum cudaFuncAttribute, int)
 {
     return cudaSuccess;
 }
+
+cudaError_t cudaGetLastError()
+{
+    return cudaSuccess;
+}

@@ -87,6 +87,12 @@ static inline void copy_16(void *shared, const void *global)
     emulated_copy(shared, global, 16);
 }
 
+static inline void copy_16_or_zeros(void *shared, const void *global, bool exists)
+{
+    static const unsigned char zeros[16] = {};
+    emulated_copy(shared, exists ? global : zeros, 16);
+}
+
 static inline void copy_8(void *shared, const void *global)
 {
     emulated_copy(shared, global, 8);
@@ -154,6 +160,13 @@ template <typename T> static inline T __shfl_xor_sync(unsigned, T v, int mask)
     T all[32];
     emulated_exchange(&v, all, sizeof v);
     return all[emulated_lane() ^ (unsigned)mask];
+}
+
+template <typename T> static inline T __shfl_sync(unsigned, T v, int from)
+{
+    T all[32];
+    emulated_exchange(&v, all, sizeof v);
+    return all[from % 32];
 }
 
 template <typename T> static inline T __shfl_up_sync(unsigned, T v, unsigned by)

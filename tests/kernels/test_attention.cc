@@ -28,13 +28,15 @@ typedef std::vector<double> numbers;
 
 struct shape {
     int n_kv_head, group, dim, pos, n_token;
+    int window; // 0: none
+    bool sinks;
 };
 
 struct setting {
     struct shape s;
     struct k_cache cache;
     std::vector<unsigned char> k, v, k_scale, v_scale; // its memory, 0xff where nothing is written
-    std::vector<float> q;
+    std::vector<float> q, sinks;
     k_device device;
     int32_t pos;
 };
@@ -94,12 +96,14 @@ static numbers attended(const struct setting &x, int t, int head)
     size_t dim = (size_t)s.dim, from = (size_t)(head / s.group * x.cache.ctx_max);
     const float *q = &x.q[((size_t)t * (size_t)(s.n_kv_head * s.group) + (size_t)head) * dim];
     numbers score((size_t)(s.pos + t + 1)), out(dim);
-    double top = -INFINITY, sum = 0;
+    double sink = s.sinks ? (double)x.sinks[(size_t)head] : -INFINITY, top = sink;
     for (size_t j = 0; j < score.size(); j++) {
+        if (s.window && score.size() - j > (size_t)s.window) score[j] = -INFINITY;
         for (size_t i = 0; i < dim; i++)
             score[j] += (double)q[i] * cached(x.cache, false, from + j, i) / sqrt((double)dim);
         top = fmax(top, score[j]);
     }
+    double sum = exp(sink - top);
     for (double &p : score) sum += p = exp(p - top);
     for (size_t j = 0; j < score.size(); j++)
         for (size_t i = 0; i < dim; i++)
@@ -126,15 +130,28 @@ static void check(const struct setting &x, const char *what, const std::vector<f
                 worst = error > worst || error != error ? error : worst;
             }
         }
-    printf("%s, %s, %d x %d heads of %d, %d tokens at %d: %.1e\n", what,
+    printf("%s, %s, %d x %d heads of %d, %d tokens at %d, window %d%s: %.1e\n", what,
            x.cache.type == K_E4M3 ? "e4m3" : "bf16", s.n_kv_head, s.group, s.dim, s.n_token, s.pos,
-           worst);
+           s.window, s.sinks ? ", sinks" : "", worst);
     if (!(worst <= limit)) fail_msg("off by %g, limit %g", worst, limit);
+}
+
+// Some sinks outweigh all keys, some weigh nothing.
+static struct k_attend attend_of(struct setting &x)
+{
+    int n_head = x.s.n_kv_head * x.s.group;
+    struct k_attend at = {};
+    x.sinks = normals(n_head);
+    for (int i = 0; i < n_head; i++) x.sinks[(size_t)i] = x.sinks[(size_t)i] * 3 + 3;
+    x.sinks[0] = -INFINITY;
+    at.q = x.q.data(), at.cache = &x.cache, at.n_head = n_head, at.pos = &x.pos;
+    at.window = x.s.window, at.sinks = x.s.sinks ? x.sinks.data() : nullptr;
+    return at;
 }
 
 static void check_many(const struct shape &s, enum k_type type)
 {
-    struct setting x = {s, {}, {}, {}, {}, {}, {}, {}, 0};
+    struct setting x = {s, {}, {}, {}, {}, {}, {}, {}, {}, 0};
     int n = s.n_token * s.n_kv_head * s.group * s.dim;
     store(x, type, true);
     x.q = normals(n);
@@ -142,9 +159,7 @@ static void check_many(const struct shape &s, enum k_type type)
     std::vector<float> out((size_t)n);
     struct k_act a = {};
     for (int i = 0; i < X_N_KIND; i++) hi[i].assign((size_t)n, 0xffff), a.hi[i] = hi[i].data();
-    struct k_attend at = {
-        x.q.data(), nullptr, nullptr, nullptr, nullptr, 0, nullptr, &x.cache, s.n_kv_head * s.group,
-        &x.pos};
+    struct k_attend at = attend_of(x);
     cuda_attend_many(&x.device, &a, &at, s.n_token);
     for (size_t i = 0; i < out.size(); i++) out[i] = bf16_value(hi[X_BF16][i]);
     check(x, "many, bf16", out, 2e-2);
@@ -154,28 +169,33 @@ static void check_many(const struct shape &s, enum k_type type)
 
 static void check_plain(const struct shape &s, enum k_type type)
 {
-    struct setting x = {s, {}, {}, {}, {}, {}, {}, {}, 0};
+    struct setting x = {s, {}, {}, {}, {}, {}, {}, {}, {}, 0};
     int n = s.n_token * s.n_kv_head * s.group * s.dim;
     store(x, type, true);
     x.q = normals(n);
     std::vector<float> out((size_t)n, NAN);
-    cuda_attention(&x.device, out.data(), x.q.data(), &x.cache, s.n_kv_head * s.group, &x.pos,
-                   s.n_token);
+    struct k_attend at = attend_of(x);
+    cuda_attention(&x.device, out.data(), &at, s.n_token);
     check(x, "plain", out, 2e-5);
 }
 
 template <enum k_type TYPE> static void test_many(void **)
 {
     const struct shape shapes[] = {
-        {1, 2, 64, 0, 9},    {2, 4, 128, 37, 20}, {1, 5, 64, 100, 30},
-        {1, 1, 128, 63, 65}, {2, 3, 64, 130, 12},
+        {1, 2, 64, 0, 9, 0, false},    {2, 4, 128, 37, 20, 0, true},
+        {1, 5, 64, 100, 30, 0, false}, {1, 1, 128, 63, 65, 0, false},
+        {2, 3, 64, 130, 12, 0, false}, {2, 8, 64, 200, 40, 128, true}, // as gpt-oss
+        {1, 2, 64, 150, 70, 5, false}, {1, 1, 128, 129, 65, 64, true},
+        {1, 3, 128, 90, 20, 1, true},  {1, 4, 64, 30, 20, 1000, true},
     };
     for (const struct shape &s : shapes) check_many(s, TYPE);
 }
 
 template <enum k_type TYPE> static void test_plain(void **)
 {
-    const struct shape shapes[] = {{2, 2, 80, 5, 3}, {1, 3, 10, 37, 2}, {1, 1, 512, 0, 2}};
+    const struct shape shapes[] = {{2, 2, 80, 5, 3, 0, false},   {1, 3, 10, 37, 2, 0, true},
+                                   {1, 1, 512, 0, 2, 0, false},  {2, 2, 80, 5, 3, 4, true},
+                                   {1, 2, 10, 37, 2, 100, true}, {1, 2, 10, 37, 2, 1, false}};
     for (const struct shape &s : shapes) check_plain(s, TYPE);
 }
 

@@ -166,21 +166,50 @@ static void free_matrix(struct k_matrix *w)
     free((void *)w->scale);
 }
 
-// The matrix in the instance's memory.
-static struct k_matrix sent_matrix(struct pair *x, const struct k_matrix *w)
+// Block scales in the instance's memory; those of a row begin where it wants them to.
+static void send_blocks(struct pair *x, struct k_matrix *s, const struct k_matrix *w)
+{
+    k_device *d = x->fast_device;
+    size_t n_bytes = k_block_bytes(w), align = (size_t)x->fast->block_align;
+    void *raw = x->fast->alloc(d, n_bytes);
+    x->fast->upload(d, raw, w->block, n_bytes);
+    s->block = raw;
+    if (w->type == K_E4M3 || k_block_step(w) % align == 0) return;
+    s->block_step = (k_block_step(w) + align - 1) / align * align;
+    s->block = x->fast->alloc(d, k_block_bytes(s));
+    x->fast->spread(d, (void *)s->block, s->block_step, raw, k_block_step(w), (size_t)w->n_row);
+    dropped(x, raw);
+}
+
+// The matrix in the instance's memory, as it came; its scales.
+static struct k_matrix sent_bytes(struct pair *x, const struct k_matrix *w)
 {
     struct k_matrix s = *w;
-    k_device *d = x->fast_device;
     size_t n_bytes = (size_t)w->n_row * k_row_bytes(w->type, w->n_col);
-    s.data = x->fast->alloc(d, n_bytes);
-    x->fast->upload(d, (void *)s.data, w->data, n_bytes);
-    if (w->block) {
-        s.block = x->fast->alloc(d, k_block_bytes(w));
-        x->fast->upload(d, (void *)s.block, w->block, k_block_bytes(w));
-    }
+    s.data = x->fast->alloc(x->fast_device, n_bytes + K_BEHIND);
+    x->fast->upload(x->fast_device, (void *)s.data, w->data, n_bytes);
+    if (w->block) send_blocks(x, &s, w);
     if (w->scale) s.scale = sent(x, w->scale, (size_t)w->n_row);
-    x->fast->arrange(d, &s);
     return s;
+}
+
+static struct k_matrix sent_matrix(struct pair *x, const struct k_matrix *w)
+{
+    struct k_matrix s = sent_bytes(x, w);
+    x->fast->arrange(x->fast_device, &s);
+    return s;
+}
+
+// The even and the odd rows of an FP4 matrix as two of half as many, in its memory.
+static void split_rows(const struct k_matrix *whole, struct k_matrix *even, struct k_matrix *odd)
+{
+    *even = *whole;
+    even->n_row /= 2;
+    even->data_step = 2 * k_data_step(whole);
+    even->block_step = 2 * k_block_step(whole);
+    *odd = *even;
+    odd->data = (const char *)whole->data + k_data_step(whole);
+    odd->block = (const char *)whole->block + k_block_step(whole);
 }
 
 static void drop_matrix(struct pair *x, struct k_matrix *w)
@@ -389,8 +418,9 @@ static void check_rope(struct pair *x, size_t half, size_t n_head, size_t n, int
     size_t n_table = 2 * n * half, count = n_table * n_head;
     float *fast_table = poisoned(n_table), *table = poisoned(n_table);
     float *out = sent(x, fast_table, n_table + GUARD);
-    x->fast->rope_table(x->fast_device, out, sent_freq, (int)half, sent_pos, (int)n);
-    k_ref.rope_table(x->ref_device, table, inv_freq, (int)half, &pos, (int)n);
+    float scale = pick(x, 0, 1) ? 1 : 1.3465736f;
+    x->fast->rope_table(x->fast_device, out, sent_freq, (int)half, scale, sent_pos, (int)n);
+    k_ref.rope_table(x->ref_device, table, inv_freq, (int)half, scale, &pos, (int)n);
     fetched(x, fast_table, out, n_table + GUARD);
     for (size_t k = 0; k < n_table; k++) // near 0 a cosine's last bit is that of its angle
         if (fabsf(table[k]) < 1e-4f && fabsf(fast_table[k] - table[k]) < 1e-9f)
@@ -521,6 +551,28 @@ static void store(struct pair *x, const struct k_cache *fast, const struct k_cac
     dropped(x, sent_here);
 }
 
+// A window that hides something, one that hides nothing, or none.
+static int random_window(struct pair *x, size_t n_key)
+{
+    switch (pick(x, 0, 3)) {
+    case 0: return 0;
+    case 1: return (int)pick(x, 1, 4);
+    case 2: return (int)pick(x, 1, n_key);
+    default: return (int)pick(x, n_key, n_key + 100);
+    }
+}
+
+// Sinks that weigh like a key, like all of them, like none, and nothing at all; or NULL.
+static float *random_sinks(struct pair *x, size_t n_head)
+{
+    static const float some[] = {-INFINITY, -1e4f, 0, 10, 100, 1e4f};
+    if (pick(x, 0, 2) == 0) return NULL;
+    float *sinks = floats(x, n_head, 2);
+    for (size_t i = 0; i < n_head; i++)
+        if (pick(x, 0, 2) == 0) sinks[i] = some[pick(x, 0, 5)];
+    return sinks;
+}
+
 // Stores a history in pieces and lets the last n_token tokens attend to it, sharply or evenly.
 static void check_attention(struct pair *x, size_t group, size_t n_kv, size_t dim, size_t pos,
                             size_t n_token, double sharpness)
@@ -542,20 +594,32 @@ static void check_attention(struct pair *x, size_t group, size_t n_kv, size_t di
     check_caches(x, &a, &b);
     int32_t start = (int32_t)pos, *sent_start = sent_position(x, start);
     float *sent_q = sent(x, q, n_out), *out = sent(x, fast, n_out + GUARD);
-    x->fast->attention(x->fast_device, out, sent_q, &a, (int)n_head, sent_start, (int)n_token);
-    k_ref.attention(x->ref_device, ref, q, &b, (int)n_head, &start, (int)n_token);
+    float *sinks = random_sinks(x, n_head), *sent_sinks = sinks ? sent(x, sinks, n_head) : NULL;
+    struct k_attend at = {.q = sent_q,
+                          .cache = &a,
+                          .n_head = (int)n_head,
+                          .pos = sent_start,
+                          .window = random_window(x, n_all),
+                          .sinks = sent_sinks};
+    struct k_attend ref_at = at;
+    ref_at.q = q, ref_at.cache = &b, ref_at.pos = &start, ref_at.sinks = sinks;
+    x->fast->attention(x->fast_device, out, &at, (int)n_token);
+    k_ref.attention(x->ref_device, ref, &ref_at, (int)n_token);
     fetched(x, fast, out, n_out + GUARD);
     // Relative to the values' size, times what an error of the scores' last bits does to e^score.
     for (size_t i = 0; i < n_out; i++) size[i] = (float)(4 + 4 * sharpness);
     char what[128];
     snprintf(what, sizeof what,
              "%s attention in %s, group %zu, %zu kv heads of %zu, %zu tokens at "
-             "%zu",
-             x->fast->name, k_type_name(x->kv_type), group, n_kv, dim, n_token, pos);
+             "%zu, window %d%s",
+             x->fast->name, k_type_name(x->kv_type), group, n_kv, dim, n_token, pos, at.window,
+             sinks ? ", sinks" : "");
     check_close(what, fast, ref, size, n_out);
     drop_caches(x, &a, &b);
     dropped(x, sent_q);
     dropped(x, sent_start);
+    dropped(x, sent_sinks);
+    free(sinks);
     free(q);
     free(k);
     free(v);
@@ -617,8 +681,10 @@ static void attend_to_codes(struct pair *x, const struct k_cache *a, const struc
     float *fast = poisoned(n), *ref = poisoned(n), *size = mem_new(n * sizeof *size);
     float *out = sent(x, fast, n + GUARD), *sent_q = sent(x, q, n);
     int32_t *sent_pos = sent_position(x, pos);
-    x->fast->attention(x->fast_device, out, sent_q, a, 1, sent_pos, CODE_TOKENS);
-    k_ref.attention(x->ref_device, ref, q, b, 1, &pos, CODE_TOKENS);
+    struct k_attend at = {.q = sent_q, .cache = a, .n_head = 1, .pos = sent_pos}, ref_at = at;
+    ref_at.q = (float *)q, ref_at.cache = b, ref_at.pos = &pos;
+    x->fast->attention(x->fast_device, out, &at, CODE_TOKENS);
+    k_ref.attention(x->ref_device, ref, &ref_at, CODE_TOKENS);
     fetched(x, fast, out, n + GUARD);
     for (size_t i = 0; i < n; i++) {
         if (with_wrong && (!isnan(fast[i]) || !isnan(ref[i])))
@@ -672,11 +738,14 @@ static void test_swiglu(struct pair *x)
         float *fast = copy_floats(gate, count), *ref = copy_floats(gate, count);
         float *size = mem_new(count * sizeof *size);
         float *out = sent(x, fast, count + GUARD), *sent_up = sent(x, up, count);
-        x->fast->swiglu(x->fast_device, out, sent_up, (int)n, (int)dim);
-        k_ref.swiglu(x->ref_device, ref, up, (int)n, (int)dim);
+        const struct k_gating clamped = {1.702f, 1, 0.9f}, *how = i % 3 ? NULL : &clamped;
+        x->fast->swiglu(x->fast_device, out, sent_up, (int)n, (int)dim, how);
+        k_ref.swiglu(x->ref_device, ref, up, (int)n, (int)dim, how);
         fetched(x, fast, out, count + GUARD);
-        // Below -87 the fast exponential's limit shows, in values of 1e-36.
-        for (size_t k = 0; k < count; k++) size[k] = fabsf(ref[k]) + 1e-24f;
+        // Below -87 the fast exponential's limit shows, in values of 1e-36; up + 1 may be next to
+        // nothing.
+        for (size_t k = 0; k < count; k++)
+            size[k] = fabsf(ref[k]) + (how ? 0.1f * fminf(fabsf(gate[k]), 1) : 0) + 1e-24f;
         check_close("swiglu", fast, ref, size, count);
         dropped(x, sent_up);
         free(gate);
@@ -975,7 +1044,10 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     k_act *a = x->fast->act_new(d, (int)n_token, (int)dim);
     k_act *b = x->fast->act_new(d, (int)n_token, (int)ffn);
     struct k_gate g = {&s[0], &s[1], {sent(x, room, n_mid), sent(x, room, n_mid)}};
-    struct k_add p = {.w = &s[2], .x = sent_in, .next = a, .gain = sent_gain, .eps = 1e-6f};
+    float *bias = pick(x, 0, 1) ? floats(x, dim, 1) : NULL,
+          *sent_bias = bias ? sent(x, bias, dim) : NULL;
+    struct k_add p = {
+        .w = &s[2], .bias = sent_bias, .x = sent_in, .next = a, .gain = sent_gain, .eps = 1e-6f};
     assert_int_equal(x->fast->reserve(d, (int)n_token, (int)wide, &e), 0);
     assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, (int)wide, &e), 0);
     struct block block = {x->fast, d, a, b, sent_in, sent_gain, &g, &p, (int)n_token, (int)dim};
@@ -988,8 +1060,8 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     k_ref.rms_norm(x->ref_device, normed, in, gain, (int)n_token, (int)dim, 1e-6f);
     struct k_product both[] = {{.w = &w[0], .out = mid}, {.w = &w[1], .out = up}};
     k_ref.matmul(x->ref_device, normed, (int)n_token, both, 2);
-    k_ref.swiglu(x->ref_device, mid, up, (int)n_token, (int)ffn);
-    struct k_product down = {.w = &w[2], .out = after, .add = true};
+    k_ref.swiglu(x->ref_device, mid, up, (int)n_token, (int)ffn, NULL);
+    struct k_product down = {.w = &w[2], .bias = bias, .out = after, .add = true};
     k_ref.matmul(x->ref_device, mid, (int)n_token, &down, 1);
 
     char what[128];
@@ -1012,7 +1084,8 @@ static void check_gate_and_add(struct pair *x, enum k_type type, size_t n_token,
     dropped(x, g.room[0]);
     dropped(x, g.room[1]);
     dropped(x, sent_gain);
-    float *all[] = {in, gain, room, normed, mid, up, after, fast, next, size, size_x};
+    dropped(x, sent_bias);
+    float *all[] = {in, gain, bias, room, normed, mid, up, after, fast, next, size, size_x};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -1024,6 +1097,7 @@ struct mix_shape {
     enum k_type router;
     bool normalise, ties; // ties: of two neighbouring experts the first is to be chosen first
     bool short_x;
+    bool dressed; // with biases, a clamped gating and, of FP4, rows of gate and up in turn
 };
 
 static struct k_matrix layer_matrix(struct pair *x, enum k_type type, size_t n_row, size_t n_col,
@@ -1060,18 +1134,19 @@ static bool is_close_call(const float *score, size_t n, size_t n_used)
 }
 
 // Inputs of which each leaves no doubt about its experts.
-static float *clear_inputs(struct pair *x, const struct k_matrix *router, const float *gain,
-                           size_t n_token, int n_used)
+static float *clear_inputs(struct pair *x, const struct k_experts *e, const float *gain,
+                           size_t n_token)
 {
+    const struct k_matrix *router = e->router;
     size_t dim = (size_t)router->n_col;
     float *in = mem_new(n_token * dim * sizeof *in), *normed = mem_new(dim * sizeof *normed);
     float *score = mem_new((size_t)router->n_row * sizeof *score);
-    const struct k_product route = {.w = router, .out = score};
+    const struct k_product route = {.w = router, .bias = e->router_bias, .out = score};
     for (size_t t = 0; t < n_token; t++) do {
             for (size_t i = 0; i < dim; i++) in[t * dim + i] = (float)rng_normal(&x->random);
             k_ref.rms_norm(x->ref_device, normed, in + t * dim, gain, 1, (int)dim, 1e-6f);
             k_ref.matmul(x->ref_device, normed, 1, &route, 1);
-        } while (is_close_call(score, (size_t)router->n_row, (size_t)n_used));
+        } while (is_close_call(score, (size_t)router->n_row, (size_t)e->n_used));
     free(normed);
     free(score);
     return in;
@@ -1095,6 +1170,32 @@ static void issue_mix(void *context)
 
 enum { OF_EXPERT = 3 }; // gate, up, down
 
+// Gate and up of one expert, rows in turn: `w`, and in the instance's memory `s`.
+static void mingled_rows(struct pair *x, enum k_type type, size_t ffn, size_t dim,
+                         struct k_matrix *w[2], struct k_matrix *s[2])
+{
+    struct k_matrix whole = layer_matrix(x, type, 2 * ffn, dim, 1);
+    const float *scale = whole.scale;
+    whole.scale = NULL;
+    struct k_matrix sent_whole = sent_bytes(x, &whole);
+    split_rows(&whole, w[0], w[1]);
+    split_rows(&sent_whole, s[0], s[1]);
+    for (size_t i = 0; i < 2; i++) {
+        w[i]->scale = copy_floats(scale + i * ffn, ffn);
+        s[i]->scale = sent(x, w[i]->scale, ffn);
+        x->fast->arrange(x->fast_device, s[i]);
+    }
+    free((void *)scale);
+}
+
+// Biases of as many rows, in ref's memory and the instance's; or none.
+static void some_bias(struct pair *x, bool wanted, size_t n, double size, const float **ref,
+                      const float **fast)
+{
+    *ref = wanted ? floats(x, n, size) : NULL;
+    *fast = wanted ? sent(x, *ref, n) : NULL;
+}
+
 static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *shape,
                       size_t n_token, bool recorded)
 {
@@ -1104,9 +1205,16 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
            n_expert = (size_t)shape->n_expert;
     k_device *d = x->fast_device;
     struct k_matrix *w[OF_EXPERT], *s[OF_EXPERT];
+    bool mingled = shape->dressed && (type == K_NVFP4 || type == K_MXFP4);
     for (int i = 0; i < OF_EXPERT; i++) {
         w[i] = mem_new(n_expert * sizeof *w[i]);
         s[i] = mem_new(n_expert * sizeof *s[i]);
+    }
+    for (size_t k = 0; mingled && k < n_expert; k++) {
+        struct k_matrix *both[] = {&w[0][k], &w[1][k]}, *sent_both[] = {&s[0][k], &s[1][k]};
+        mingled_rows(x, type, ffn, dim, both, sent_both);
+    }
+    for (int i = mingled ? 2 : 0; i < OF_EXPERT; i++)
         for (size_t k = 0; k < n_expert; k++) {
             // What experts add is larger than what they add it to.
             w[i][k] =
@@ -1122,7 +1230,6 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
             w[i][k].short_x = shape->short_x;
             s[i][k] = sent_matrix(x, &w[i][k]);
         }
-    }
     struct k_matrix router = layer_matrix(x, shape->router, n_expert, dim, 1);
     size_t row_bytes = k_row_bytes(router.type, (int)dim);
     for (size_t k = 1; shape->ties && k < n_expert; k += 2) {
@@ -1138,14 +1245,20 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
                                     .n_expert = shape->n_expert,
                                     .n_used = shape->n_used,
                                     .normalise = shape->normalise};
+    const struct k_gating clamped = {1.702f, 1, 0.6f}; // that many a gate and up goes beyond
+    if (shape->dressed) ref_experts.gating = &clamped;
     struct k_experts experts = ref_experts;
+    some_bias(x, shape->dressed, n_expert, 0.3, &ref_experts.router_bias, &experts.router_bias);
+    some_bias(x, shape->dressed, n_expert * ffn, 0.5, &ref_experts.gate_bias, &experts.gate_bias);
+    some_bias(x, shape->dressed, n_expert * ffn, 0.5, &ref_experts.up_bias, &experts.up_bias);
+    some_bias(x, shape->dressed, n_expert * dim, 8, &ref_experts.down_bias, &experts.down_bias);
     experts.router = &sent_router, experts.gate = s[0], experts.up = s[1], experts.down = s[2];
     assert_int_equal(x->fast->list_experts(d, &experts, &experts.list), 0);
     int widest = (int)(dim > ffn ? dim : ffn);
     assert_int_equal(x->fast->reserve(d, (int)n_token, widest, &e), 0);
     assert_int_equal(k_ref.reserve(x->ref_device, (int)n_token, widest, &e), 0);
 
-    float *gain = floats(x, dim, 1), *in = clear_inputs(x, &router, gain, n_token, shape->n_used);
+    float *gain = floats(x, dim, 1), *in = clear_inputs(x, &ref_experts, gain, n_token);
     float *before = copy_floats(in, n_in), *after = copy_floats(in, n_in),
           *normed = mem_new(n_in * sizeof *normed), *fast[2] = {poisoned(n_in), poisoned(n_in)};
     float *sent_in = sent(x, in, n_in), *sent_gain = sent(x, gain, dim);
@@ -1182,10 +1295,11 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
     k_ref.act_free(x->ref_device, ref_a);
 
     char what[160];
-    snprintf(what, sizeof what, "%s mix %s%s [%zu, %zu], %d of %d experts%s%s x %zu%s",
+    snprintf(what, sizeof what, "%s mix %s%s [%zu, %zu], %d of %d experts%s%s%s x %zu%s",
              x->fast->name, k_type_name(type), w[0][0].block ? " in blocks" : "", ffn, dim,
              shape->n_used, shape->n_expert, shape->normalise ? " normalised" : "",
-             shape->ties ? " with ties" : "", n_token, recorded ? " recorded" : "");
+             shape->ties ? " with ties" : "", shape->dressed ? " with biases" : "", n_token,
+             recorded ? " recorded" : "");
     double limit = x->fast->kv_type == K_F32 ? 4e-5 : n_token <= 4 ? 1e-3 : 2e-2;
     float *size = largest_of(normed, n_in), *size_x = largest_of(after, n_in);
     // Rounded twice, by a tenth or by a fortieth of each value; codes or scales in wrong places
@@ -1206,11 +1320,21 @@ static void check_mix(struct pair *x, enum k_type type, const struct mix_shape *
     x->fast->release(d, experts.list);
     for (int i = 0; i < OF_EXPERT; i++) {
         for (size_t k = 0; k < n_expert; k++) {
+            if (mingled && i == 1) // in gate's memory
+                w[i][k].data = w[i][k].block = s[i][k].data = s[i][k].block = NULL;
             drop_matrix(x, &s[i][k]);
             free_matrix(&w[i][k]);
         }
         free(w[i]);
         free(s[i]);
+    }
+    const float *biases[] = {ref_experts.router_bias, ref_experts.gate_bias, ref_experts.up_bias,
+                             ref_experts.down_bias};
+    const float *sent_biases[] = {experts.router_bias, experts.gate_bias, experts.up_bias,
+                                  experts.down_bias};
+    for (size_t i = 0; i < sizeof biases / sizeof *biases; i++) {
+        free((void *)biases[i]);
+        dropped(x, sent_biases[i]);
     }
     drop_matrix(x, &sent_router);
     free_matrix(&router);
@@ -1225,16 +1349,21 @@ static void test_mix(struct pair *x)
 {
     static const size_t tokens[] = {1, 2, 4, 5, 8, 9, 40};
     static const struct mix_shape shapes[] = {
-        {512, 512, 6, 2, K_BF16, true, false, false}, // every type's fast kernel
-        {256, 128, 33, 4, K_BF16, false, false, false},
-        {192, 64, 5, 5, K_F32, true, false, false}, // of all; 8-bit weights have no whole slots
-        {128, 72, 4, 1, K_E4M3, false, false, false},
-        {40, 96, 6, 2, K_BF16, true, false, false},
+        {512, 512, 6, 2, K_BF16, true, false, false, false}, // every type's fast kernel
+        {256, 128, 33, 4, K_BF16, false, false, false, false},
+        // Of all; 8-bit weights have no whole slots.
+        {192, 64, 5, 5, K_F32, true, false, false, false},
+        {128, 72, 4, 1, K_E4M3, false, false, false, false},
+        {40, 96, 6, 2, K_BF16, true, false, false, false},
+        {256, 384, 9, 3, K_BF16, true, false, false, true},
+        {448, 320, 9, 4, K_BF16, true, false, false, true}, // no whole units, as gpt-oss has them
+        {96, 64, 5, 2, K_F32, false, false, false, true},
     };
-    static const struct mix_shape wide = {512, 768, 20, 6, K_BF16, true, false, false},
-                                  ties = {128, 128, 12, 5, K_BF16, true, true, false},
-                                  many = {64, 64, 300, 5, K_BF16, true, false, false},
-                                  most = {64, 64, 30, 20, K_F16, false, false, false};
+    static const struct mix_shape wide = {512, 768, 20, 6, K_BF16, true, false, false, false},
+                                  ties = {128, 128, 12, 5, K_BF16, true, true, false, false},
+                                  many = {64, 64, 300, 5, K_BF16, true, false, false, false},
+                                  most = {64, 64, 30, 20, K_F16, false, false, false, false},
+                                  oss = {2880, 2880, 7, 4, K_BF16, true, false, false, true};
     bool is_composed = x->fast->reads_host; // one mix for all such instances: less will do
     for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
         if (is_composed && tokens[t] != 2 && tokens[t] != 9) continue;
@@ -1245,6 +1374,7 @@ static void test_mix(struct pair *x)
                 if (type == K_MXFP4 && (s->dim % K_MXFP4_BLOCK || s->ffn % K_MXFP4_BLOCK)) continue;
                 check_mix(x, (enum k_type)type, s, tokens[t], (t + i) % 2);
             }
+        if (!is_composed) check_mix(x, K_MXFP4, &oss, tokens[t], t % 2);
         check_mix(x, K_E4M3, &ties, tokens[t], true);
         check_mix(x, K_BF16, &many, tokens[t], true);
         check_mix(x, K_BF16, &most, tokens[t], true);
@@ -1256,7 +1386,8 @@ static void test_mix(struct pair *x)
         }
     }
     check_mix(x, K_E4M3, &ties, 200, false); // runs of more than one tile
-    static const struct mix_shape rounds = {256, 384, 7, 3, K_BF16, true, false, true};
+    check_mix(x, K_MXFP4, &shapes[6], 200, false);
+    static const struct mix_shape rounds = {256, 384, 7, 3, K_BF16, true, false, true, false};
     static const size_t many_tokens[] = {9, 40, 300};
     for (size_t t = 0; t < sizeof many_tokens / sizeof *many_tokens; t++)
         for (int i = 0; i < 4; i++) { // in blocks or not
@@ -1298,9 +1429,13 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
                           .rope = sent(x, table, n_token * dim),
                           .cache = &a,
                           .n_head = (int)n_head,
-                          .pos = sent_position(x, start)};
+                          .pos = sent_position(x, start),
+                          .window = random_window(x, pos + n_token)};
+    float *sinks = random_sinks(x, n_head), *sent_sinks = sinks ? sent(x, sinks, n_head) : NULL;
+    at.sinks = sent_sinks;
     struct k_attend ref_at = at;
-    ref_at.q = q, ref_at.k = k, ref_at.v = v, ref_at.rope = table, ref_at.cache = &b;
+    ref_at.sinks = sinks, ref_at.q = q, ref_at.k = k, ref_at.v = v, ref_at.rope = table,
+    ref_at.cache = &b;
     ref_at.q_norm = ref_at.k_norm = with_norm ? gain : NULL, ref_at.pos = &start;
     err e = {0};
     int width = (int)(n_head * dim);
@@ -1315,16 +1450,17 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
     for (size_t i = 0; i < n_q; i++) size[i] = fmaxf(2, fabsf(ref[i]));
     char what[128];
     snprintf(what, sizeof what,
-             "%s attend in %s, group %zu, %zu kv heads of %zu, %zu tokens at %zu", x->fast->name,
-             k_type_name(x->kv_type), group, n_kv, dim, n_token, pos);
+             "%s attend in %s, group %zu, %zu kv heads of %zu, %zu tokens at %zu, window %d%s",
+             x->fast->name, k_type_name(x->kv_type), group, n_kv, dim, n_token, pos, at.window,
+             sinks ? ", sinks" : "");
     // A key's last bit may decide for the next code, which is a sixteenth of it away.
     double limit = x->fast->kv_type == K_F32 ? 1e-5 : 1e-2;
     check_within(what, fast, ref, size, n_q, x->kv_type == K_E4M3 ? limit + 1e-2 : limit);
     x->fast->act_free(x->fast_device, act);
     k_ref.act_free(x->ref_device, ref_act);
     drop_caches(x, &a, &b);
-    const void *on_device[] = {at.q, at.k, at.v, at.rope, at.pos, sent_gain};
-    void *on_host[] = {q, k, v, table, ref, gain, old_k, old_v, size, fast};
+    const void *on_device[] = {at.q, at.k, at.v, at.rope, at.pos, sent_gain, sent_sinks};
+    void *on_host[] = {q, k, v, table, ref, gain, old_k, old_v, size, fast, sinks};
     for (size_t i = 0; i < sizeof on_device / sizeof *on_device; i++) dropped(x, on_device[i]);
     for (size_t i = 0; i < sizeof on_host / sizeof *on_host; i++) free(on_host[i]);
 }
@@ -1469,7 +1605,7 @@ static float *gated_sizes(struct pair *x, float *gate, const float *up, const fl
         out[i] = (float)(fabs(silu) * (double)size[1][i] + fabs(u) * (double)size[0][i] +
                          1e-3 * (double)size[0][i] * (double)size[1][i] + least);
     }
-    k_ref.swiglu(x->ref_device, gate, up, 1, (int)n);
+    k_ref.swiglu(x->ref_device, gate, up, 1, (int)n, NULL);
     return out;
 }
 

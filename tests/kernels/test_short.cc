@@ -85,7 +85,7 @@ static struct k_matrix matrix(arena &a, enum kind kind, int n_row, int n_col)
     } else if (kind == E4M3_BLOCKS) {
         w.block = a.normals((size_t)((n_row + 127) / 128 * ((n_col + 127) / 128)), 1);
     }
-    return w;
+    return with_steps(&w);
 }
 
 // Activations, some of them large, some tokens larger than others, and one block of zeros.
@@ -305,7 +305,8 @@ static void check_experts(enum kind kind, int n_token, int dim, int ffn, unsigne
     }
     float *x = a.normals((size_t)n_token * cols, 1), *out = a.many<float>(n_pair * cols);
     struct k_act in = act(a, x, n_token, dim);
-    struct k_experts e = {nullptr, w[0], w[1], w[2], N_EXPERT, N_USED, true, list};
+    struct k_experts e = {nullptr, w[0],    w[1],     w[2],   nullptr, nullptr, nullptr,
+                          nullptr, nullptr, N_EXPERT, N_USED, true,    list};
     struct short_mid mid = {a.many<uint16_t>(n_pair * rows), a.many<unsigned char>(n_pair * rows),
                             a.many<float>(n_pair * (rows / 128))};
     assert_true(cuda_short_mixes(d, &in, &e));
@@ -419,17 +420,18 @@ static void test_takes(void **)
     d->short_forms = 1 << SHORT_E4M3;
     assert_true(!cuda_short_takes(d, &in, &w) && cuda_short_takes(d, &in, &v));
     d->short_forms = 3;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         struct k_matrix m = w;
         struct k_act x = in;
         if (i == 0) m.short_x = false;
         if (i == 1) m.type = K_MXFP4;
         if (i == 2) m.n_col = 192;
         if (i == 3) m.data = (const char *)m.data + 8;
-        if (i == 4) x.form = FORM_PAIR;
-        if (i == 5) x.q = nullptr;
+        if (i == 4) m.data_step *= 2;
+        if (i == 5) x.form = FORM_PAIR;
+        if (i == 6) x.q = nullptr;
         assert_false(cuda_short_takes(d, &x, &m));
-        if (i > 3) continue;
+        if (i > 4) continue;
         struct k_act out = in;
         struct k_gate gate = {&m, &w, {nullptr, nullptr}}, up = {&w, &m, {nullptr, nullptr}};
         assert_false(cuda_short_gates(d, &out, &x, &gate, 16));

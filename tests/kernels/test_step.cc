@@ -105,6 +105,7 @@ struct k_matrix *arena::matrix(int form, int n_row, int n_col)
             block[i] = (unsigned char)(form == W_NVFP4 ? 0x20 + random() % 32 : 124 + random() % 4);
         w->block = block;
     }
+    *w = with_steps(w);
     return w;
 }
 
@@ -126,6 +127,10 @@ struct shape {
     bool mixes;
     int n_layer;
     bool codes; // keys and values are kept in e4m3
+    // As gpt-oss has them: biases everywhere, sinks, a clamped gating, rows of an expert's gate and
+    // up in turn (FP4).
+    bool dressed;
+    int window; // of every second layer; 0: none
 };
 
 enum { N_EXPERT = 9, N_USED = 3 };
@@ -160,10 +165,14 @@ static numbers norm(const numbers &x, int dim, const float *gain)
     return y;
 }
 
-static numbers gated(const numbers &gate, const numbers &up)
+static numbers gated(const numbers &gate, const numbers &up, const struct k_gating &how)
 {
     numbers y(gate.size());
-    for (size_t i = 0; i < y.size(); i++) y[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
+    double limit = (double)how.limit;
+    for (size_t i = 0; i < y.size(); i++) {
+        double g = fmin(gate[i], limit), u = fmin(fmax(up[i], -limit), limit);
+        y[i] = g / (1 + exp(-(double)how.slope * g)) * (u + (double)how.shift);
+    }
     return y;
 }
 
@@ -191,9 +200,9 @@ struct history {
 };
 
 static numbers attention(const struct shape &s, struct history &h, numbers q, numbers k,
-                         const numbers &v, const float *q_norm, const float *k_norm,
-                         const float *rope)
+                         const numbers &v, const struct k_attend &args)
 {
+    const float *q_norm = args.q_norm, *k_norm = args.k_norm, *rope = args.rope;
     int dim = s.head_dim, group = s.n_head / s.n_kv_head, ctx = h.cache.ctx_max;
     numbers out(q.size());
     for (int t = 0; t < s.n_token; t++)
@@ -211,13 +220,15 @@ static numbers attention(const struct shape &s, struct history &h, numbers q, nu
             size_t at = (size_t)((t * s.n_head + head) * dim),
                    from = (size_t)(head / group * ctx * dim);
             numbers score((size_t)(s.pos + t + 1));
-            double top = -INFINITY, sum = 0;
+            double sink = args.sinks ? (double)args.sinks[head] : -INFINITY, top = sink;
             prepare(&q[at], dim, q_norm, rope + t * dim);
             for (size_t j = 0; j < score.size(); j++) {
+                if (args.window && score.size() - j > (size_t)args.window) score[j] = -INFINITY;
                 for (size_t i = 0; i < (size_t)dim; i++)
                     score[j] += q[at + i] * h.k[from + j * (size_t)dim + i] / sqrt(dim);
                 top = fmax(top, score[j]);
             }
+            double sum = exp(sink - top);
             for (double &x : score) sum += x = exp(x - top);
             for (size_t j = 0; j < score.size(); j++)
                 for (size_t i = 0; i < (size_t)dim; i++)
@@ -226,14 +237,21 @@ static numbers attention(const struct shape &s, struct history &h, numbers q, nu
     return out;
 }
 
+static const float *of_expert(const float *table, int expert, int n_row)
+{
+    return table ? table + expert * n_row : nullptr;
+}
+
 static numbers mixture(const struct shape &s, const struct k_experts *e, const numbers &x)
 {
-    numbers scores = product(x, s.n_token, e->router, nullptr), sum(x.size());
+    numbers scores = product(x, s.n_token, e->router, e->router_bias), sum(x.size());
     std::vector<numbers> out;
-    for (int i = 0; i < N_EXPERT; i++)
-        out.push_back(product(gated(product(x, s.n_token, e->gate + i, nullptr),
-                                    product(x, s.n_token, e->up + i, nullptr)),
-                              s.n_token, e->down + i, nullptr));
+    for (int i = 0; i < N_EXPERT; i++) {
+        numbers gate = product(x, s.n_token, e->gate + i, of_expert(e->gate_bias, i, s.ffn)),
+                up = product(x, s.n_token, e->up + i, of_expert(e->up_bias, i, s.ffn));
+        out.push_back(product(gated(gate, up, gating_of(e->gating)), s.n_token, e->down + i,
+                              of_expert(e->down_bias, i, s.dim)));
+    }
     for (int t = 0; t < s.n_token; t++) {
         const double *score = &scores[(size_t)(t * N_EXPERT)];
         double all = 0, chosen = 0;
@@ -256,8 +274,34 @@ static numbers mixture(const struct shape &s, const struct k_experts *e, const n
 
 // The kernel's jobs
 
+// FP4 with the scales of rows 16 bytes apart, or a multiple of it.
+static void spread_blocks(arena &a, struct k_matrix *w)
+{
+    size_t step = (w->block_step + 15) / 16 * 16, n = (size_t)w->n_row;
+    unsigned char *block = a.many<unsigned char>(n * step);
+    memset(block, 0, n * step);
+    for (size_t r = 0; r < n; r++)
+        memcpy(block + r * step, (const char *)w->block + r * w->block_step, w->block_step);
+    w->block = block, w->block_step = step;
+}
+
+// Gate and up, rows in turn.
+static void mingled_rows(arena &a, int form, const struct shape &s, struct k_matrix *gate,
+                         struct k_matrix *up)
+{
+    *gate = *a.matrix(form, 2 * s.ffn, s.dim);
+    spread_blocks(a, gate);
+    *up = *gate;
+    up->data = (const char *)gate->data + gate->data_step;
+    up->block = (const char *)gate->block + gate->block_step;
+    up->scale += s.ffn;
+    for (struct k_matrix *w : {gate, up}) w->n_row = s.ffn, w->data_step *= 2, w->block_step *= 2;
+}
+
 static struct k_experts *experts(k_device *d, arena &a, int form, const struct shape &s)
 {
+    static const struct k_gating clamped = {1.702f, 1, 0.7f}; // what some go beyond
+    bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
     struct k_experts *e = a.many<struct k_experts>(1);
     struct k_matrix *list = (struct k_matrix *)a.bytes(expert_list_bytes(N_EXPERT)),
                     *of[EXPERT_MATRICES];
@@ -266,19 +310,34 @@ static struct k_experts *experts(k_device *d, arena &a, int form, const struct s
         for (int n = 0; n < N_EXPERT; n++) {
             of[i][n] =
                 *(i == EXPERT_DOWN ? a.matrix(form, s.dim, s.ffn) : a.matrix(form, s.ffn, s.dim));
-            list[n * EXPERT_MATRICES + i] = of[i][n];
+            if (s.dressed && is_fp4 && i == EXPERT_DOWN) spread_blocks(a, &of[i][n]);
         }
     }
-    *e = {a.matrix(W_BF16, N_EXPERT, s.dim),
-          of[EXPERT_GATE],
-          of[EXPERT_UP],
-          of[EXPERT_DOWN],
-          N_EXPERT,
-          N_USED,
-          a.random() % 2 == 0,
-          list};
+    for (int n = 0; n < N_EXPERT; n++) {
+        if (s.dressed && is_fp4) mingled_rows(a, form, s, &of[EXPERT_GATE][n], &of[EXPERT_UP][n]);
+        for (int i = 0; i < EXPERT_MATRICES; i++) list[n * EXPERT_MATRICES + i] = of[i][n];
+    }
+    *e = {};
+    e->router = a.matrix(W_BF16, N_EXPERT, s.dim);
+    e->gate = of[EXPERT_GATE], e->up = of[EXPERT_UP], e->down = of[EXPERT_DOWN];
+    e->n_expert = N_EXPERT, e->n_used = N_USED, e->normalise = a.random() % 2 == 0, e->list = list;
+    if (s.dressed) {
+        size_t n_mid = (size_t)(N_EXPERT * s.ffn);
+        e->router_bias = a.normals(N_EXPERT, 0.5f), e->gating = &clamped;
+        e->gate_bias = a.normals(n_mid, 0.5f), e->up_bias = a.normals(n_mid, 0.5f);
+        e->down_bias = a.normals((size_t)(N_EXPERT * s.dim), 1);
+    }
     cuda_step_map_experts(d, e, expert_maps(list, N_EXPERT));
     return e;
+}
+
+// Some outweigh all keys, one weighs nothing.
+static float *sinks_of(arena &a, const struct shape &s)
+{
+    float *sinks = a.normals((size_t)s.n_head, 3);
+    for (int i = 0; i < s.n_head; i++) sinks[i] += 2;
+    sinks[s.n_head / 2] = -INFINITY;
+    return sinks;
 }
 
 static struct history *history_of(arena &a, const struct shape &s)
@@ -359,23 +418,27 @@ static double error_of(int form, const struct shape &s, bool small)
     float *scores = a.many<float>((size_t)(s.n_token * N_EXPERT));
     struct short_out room;
     for (int i = 0; i < X_N_KIND; i++) {
-        room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
-        room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * s.ffn));
+        room.hi[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * (s.ffn + 255)));
+        room.lo[i] = a.many<uint16_t>((size_t)(FEW_TOKENS * N_USED * (s.ffn + 255)));
     }
     cuda_steps_record(d, &lists);
     for (int l = 0; l < s.n_layer; l++) {
         struct history *h = history_of(a, s);
         int n_q = s.n_head * s.head_dim, n_kv = s.n_kv_head * s.head_dim;
-        struct k_matrix *w_q = a.matrix(form, n_q, s.dim), *w_k = a.matrix(form, n_kv, s.dim),
-                        *w_v = a.matrix(form, n_kv, s.dim), *w_o = a.matrix(form, s.dim, n_q);
+        int own = s.dressed ? (int)W_BF16 : form; // of what is no expert
+        struct k_matrix *w_q = a.matrix(own, n_q, s.dim), *w_k = a.matrix(own, n_kv, s.dim),
+                        *w_v = a.matrix(own, n_kv, s.dim), *w_o = a.matrix(own, s.dim, n_q);
         float *bias = l % 2 ? nullptr : a.normals((size_t)n_q, 0.3f),
               *q_norm = l % 2 ? nullptr : a.normals((size_t)s.head_dim, 1),
               *k_norm = l % 2 ? nullptr : a.normals((size_t)s.head_dim, 1),
-              *gain_ffn = a.normals((size_t)s.dim, 1), *gain_next = a.normals((size_t)s.dim, 1);
+              *gain_ffn = a.normals((size_t)s.dim, 1), *gain_next = a.normals((size_t)s.dim, 1),
+              *o_bias = s.dressed ? a.normals((size_t)s.dim, 0.5f) : nullptr;
         struct k_product products[] = {
             {w_q, bias, q, false}, {w_k, nullptr, k, false}, {w_v, nullptr, v, false}};
-        struct k_attend attend = {q, k, v, q_norm, k_norm, 1e-5f, rope, &h->cache, s.n_head, pos};
-        struct k_add add_o = {w_o, x, next, gain_ffn, 1e-5f};
+        struct k_attend attend = {q,    k,         v,        q_norm, k_norm, 1e-5f,
+                                  rope, &h->cache, s.n_head, pos,    0,      nullptr};
+        struct k_add add_o = {w_o, o_bias, x, next, gain_ffn, 1e-5f};
+        if (s.dressed) attend.window = l % 2 ? 0 : s.window, attend.sinks = sinks_of(a, s);
         struct k_act *after = l + 1 < s.n_layer ? in : nullptr;
         histories.push_back(h);
         if (!cuda_step_attends(&attend, s.n_token)) fail_msg("attention is not for few tokens");
@@ -386,14 +449,14 @@ static double error_of(int form, const struct shape &s, bool small)
         numbers y = norm(exact, s.dim, gain);
         add(exact, product(attention(s, *h, product(y, s.n_token, w_q, bias),
                                      product(y, s.n_token, w_k, nullptr),
-                                     product(y, s.n_token, w_v, nullptr), q_norm, k_norm, rope),
-                           s.n_token, w_o, nullptr));
+                                     product(y, s.n_token, w_v, nullptr), attend),
+                           s.n_token, w_o, o_bias));
         y = norm(exact, s.dim, gain_ffn);
         if (s.mixes) {
             struct k_experts *e = experts(d, a, form, s);
             struct k_mix mix = {e, x, nullptr, after, gain_next, 1e-5f};
             if (!cuda_step_mixes(e, s.n_token)) fail_msg("experts are not for few tokens");
-            cuda_step_scores(d, next, e->router, scores, s.n_token);
+            cuda_step_scores(d, next, e, scores, s.n_token);
             cuda_step_mix(d, next, &mix, scores, &room, s.n_token);
             add(exact, mixture(s, e, y));
         } else {
@@ -401,11 +464,11 @@ static double error_of(int form, const struct shape &s, bool small)
                             *w_up = a.matrix(form, s.ffn, s.dim),
                             *w_down = a.matrix(form, s.dim, s.ffn);
             struct k_gate gate = {w_gate, w_up, {nullptr, nullptr}};
-            struct k_add add_down = {w_down, x, after, gain_next, 1e-5f};
+            struct k_add add_down = {w_down, nullptr, x, after, gain_next, 1e-5f};
             cuda_step_gate(d, mid, next, &gate, s.n_token);
             cuda_step_add(d, mid, &add_down, s.n_token);
             add(exact, product(gated(product(y, s.n_token, w_gate, nullptr),
-                                     product(y, s.n_token, w_up, nullptr)),
+                                     product(y, s.n_token, w_up, nullptr), gating_of(nullptr)),
                                s.n_token, w_down, nullptr));
         }
         gain = gain_next;
@@ -450,8 +513,9 @@ static void check(int form, const struct shape &s)
     bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
     double limit = is_fp4 ? 1e-2 : form != W_BF16 ? 2e-3 : s.n_token > 4 ? 3e-2 : 1e-3;
     double most = limit * (s.codes ? 4 : 1), error = error_of(form, s, small);
-    printf("form %d, %d tokens at %d, %d blocks, %s%s: %.1e\n", form, s.n_token, s.pos, s.n_sm,
-           s.mixes ? "experts" : "dense", s.codes ? ", cache in e4m3" : "", error);
+    printf("form %d, %d tokens at %d, %d blocks, %s%s%s: %.1e\n", form, s.n_token, s.pos, s.n_sm,
+           s.mixes ? "experts" : "dense", s.dressed ? " with biases" : "",
+           s.codes ? ", cache in e4m3" : "", error);
     if (!(error <= most)) fail_msg("off by %g of the root mean square, limit %g", error, most);
 }
 
@@ -461,32 +525,46 @@ template <int FORM> static void test_form(void **)
     constexpr int step = FORM == W_MXFP4 ? 512 : is_fp4 ? 256 : 128; // columns that it takes
     constexpr int other = is_fp4 ? 128 : 64;                         // a head's
     const struct shape shapes[] = {
-        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false},
-        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false},
-        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false},
-        {4, 2, step, step, 8, 2, 128, 5, true, 1, false},
-        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1,
-         false},                                             // warps with 5 units
-        {3, 2, step, step, 4, 1, 128, 290, false, 2, false}, // a context in two parts
-        {7, 3, step, step, 8, 2, 64, 50, true, 1, false},
-        {1, 11, step, step, 8, 2, 128, 20, true, 3, false}, // more blocks than experts
+        {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false, false, 0},
+        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false, false, 0},
+        {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false, false, 0},
+        {4, 2, step, step, 8, 2, 128, 5, true, 1, false, false, 0},
+        {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1, false, false,
+         0},                                                           // warps with 5 units
+        {3, 2, step, step, 4, 1, 128, 290, false, 2, false, false, 0}, // a context in two parts
+        {7, 3, step, step, 8, 2, 64, 50, true, 1, false, false, 0},
+        {1, 11, step, step, 8, 2, 128, 20, true, 3, false, false, 0}, // more blocks than experts
     };
     const struct shape of_codes[] = {
-        {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true},
-        {8, 3, step, step, 8, 4, 64, 21, false, 1, true},
-        {1, 2, step, step, 4, 1, 128, 700, false, 1, true}, // takers with several tiles
-        {4, 2, step, step, 20, 2, 64, 600, true, 1, true},
-        {1, 2, step, step, 4, 1, 64, 0, false, 1, true},
-        {5, 2, step, step, 16, 2, 128, 290, false, 1, true},
+        {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true, false, 0},
+        {8, 3, step, step, 8, 4, 64, 21, false, 1, true, false, 0},
+        {1, 2, step, step, 4, 1, 128, 700, false, 1, true, false, 0}, // takers with several tiles
+        {4, 2, step, step, 20, 2, 64, 600, true, 1, true, false, 0},
+        {1, 2, step, step, 4, 1, 64, 0, false, 1, true, false, 0},
+        {5, 2, step, step, 16, 2, 128, 290, false, 1, true, false, 0},
+    };
+    // Rows of FP4 end within units.
+    constexpr int ragged = is_fp4 ? 64 : 0;
+    const struct shape dressed[] = {
+        {1, 3, step + ragged, step + 3 * ragged, 8, 2, 64, 150, true, 3, false, true, 40},
+        {3, 2, step + 3 * ragged, step + ragged, 8, 1, 64, 70, true, 2, false, true, 2},
+        {8, 3, step + ragged, step, 16, 2, 64, 33, true, 1, false, true, 16},
+        {2, 2, step + ragged, step + ragged, 8, 2, 64, 600, true, 2, true, true, 300},
+        {1, 2, step, step + ragged, 8, 2, 128, 700, true, 2, false, true, 1000},
+        {1, 3, 2880, 192, 8, 1, 64, 5, true, 1, false, true, 4}, // as gpt-oss
+        {3, 2, 192, 2880, 8, 1, 64, 5, true, 1, false, true, 4},
     };
     constexpr int n_codes = sizeof of_codes / sizeof *of_codes;
 #ifdef HEARTH_EMULATED_SMALL
     int n = FORM == W_NVFP4 ? 3 : FORM == W_E4M3 ? 1 : 0;
     int n_of_codes = FORM == W_E4M3 ? n_codes : 0;
+    int n_dressed = FORM == W_MXFP4 ? sizeof dressed / sizeof *dressed : 0;
 #else
     int n = FORM == W_NVFP4 ? sizeof shapes / sizeof *shapes : FORM == W_E4M3 ? 3 : 1;
     int n_of_codes = FORM == W_E4M3 ? n_codes : FORM == W_MXFP4;
+    int n_dressed = FORM == W_MXFP4 ? sizeof dressed / sizeof *dressed : FORM == W_NVFP4 ? 2 : 1;
 #endif
+    for (int i = 0; i < n_dressed; i++) check(FORM, dressed[i]);
     for (int i = 0; i < n_of_codes; i++) check(FORM, of_codes[i]);
     for (int i = 0; i < n; i++) check(FORM, shapes[i]);
 }
