@@ -9,11 +9,14 @@
 //
 // - One block on each multiprocessor stays for the whole list, so its stream of weights never ends:
 //   weights depend on nothing, and while the blocks wait for each other between two jobs, the next
-//   job's weights arrive. A ring of 130 KB is 4 us of an H200's memory; a wait is 1 to 2.
+//   job's weights arrive. A ring of 148 KB is 4 us of an H200's memory; a wait is 1 to 2.
 // - Two warps do nothing but ask for weights: one instruction brings what a step has of eight rows
 //   (cp.async.bulk.tensor, cuda_maps.h). A copy for each row would be asked for one after another,
 //   175 cycles each, and that alone was as slow as the memory. A stage of the ring is one step of
 //   one tile, and as long as it has to be.
+// - One more warp prepares what would hold the others up: norms' factors, and what the ends of jobs
+//   take, which it brings near. Code that runs once for a job comes from far, so whatever a warp
+//   apart can do, the warps that multiply do not.
 // - Rows are divided evenly, to a row: a tile may be ragged, but every block has as many bytes, up
 //   to the seven rows that a box brings too many and the second-level cache has.
 // - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
@@ -24,10 +27,10 @@
 //   tokens the low halves of x ride in the columns that would be empty. With one token and FP4 the
 //   columns are the blocks of a row that the lanes hold, so that scales are applied to sums.
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
-//   and squares, the split into pairs of short numbers.
+//   and squares, the short numbers that go on.
 // - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
-//   spilled (on sm_90a nothing but some words of kernels with experts): what comes back from local
-//   memory waits behind the weights, too.
+//   spilled (on sm_90a nothing but some words of the warp that prepares): what comes back from
+//   local memory waits behind the weights, too.
 // - x stays in registers while the tiles of a group go by.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
@@ -1239,10 +1242,11 @@ static __device__ __forceinline__ float total(float *red, int t, int r, int toke
 // The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
 // results) of TILES tiles.
 struct result {
+    unsigned at; // where it goes, or NOWHERE
     // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
     // gate's bias.
-    float scale, other, old;
-    float up_bias;
+    float scale, other, old, up_bias;
+    float weight; // of the expert whose gate it is
 };
 
 constexpr unsigned NOWHERE = ~0u;
@@ -1259,39 +1263,23 @@ static __device__ __forceinline__ struct result_place place_of_result(const stru
     return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
 }
 
-// Where a result goes, or NOWHERE; its row. Found anew when it is wanted: it would be one more
-// register while the columns go by.
-template <bool MIX>
-static __device__ __forceinline__ unsigned
-result_at(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
-          const struct result_place &is, int *row)
-{
-    int in_group = is.t * tile_rows(j) + is.r;
-    *row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= j.n_token) return NOWHERE;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_GATE)) {
-            int rank = c.rank[g.u][is.token];
-            if (rank == NO_RANK) return NOWHERE;
-            return (unsigned)((is.token * j.n_used + rank) * j.n_row + *row);
-        }
-    return (unsigned)(is.token * j.part[g.p].n_row + *row);
-}
-
 // What a result takes from memory, asked for before it is known.
 template <bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
-    struct result x = {1, 0, 0, 0};
+    struct result x = {NOWHERE, 1, 0, 0, 0, 1};
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
-    int row;
-    unsigned at = result_at(j, c, g, is, &row);
-    if (at == NOWHERE) return x;
+    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
+    if (in_group >= g.n_row || is.token >= j.n_token) return x;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             const struct expert_place &of = c.place[g.u];
+            int rank = c.rank[g.u][is.token];
+            if (rank == NO_RANK) return x;
+            x.at = (unsigned)((is.token * j.n_used + rank) * j.n_row + row);
+            x.weight = c.weight[is.token][rank];
             if (row >= p.n_row) return x;
             x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
             x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
@@ -1299,13 +1287,14 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
             x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
             return x;
         }
+    x.at = (unsigned)(is.token * p.n_row + row);
     const float *other = j.ending == END_STORE  ? p.bias
                          : j.ending == END_GATE ? j.part[1].scale
                                                 : j.gain;
     if (j.ending == END_GATE) x.other = 1;
     if (p.scale) x.scale = p.scale[row];
     if (other) x.other = other[row];
-    if (p.add) x.old = p.out[at];
+    if (p.add) x.old = p.out[x.at];
     if (j.ending == END_ADD && p.bias) {
         if constexpr (MIX)
             if (is_mixed<MIX>(j)) { // of all that the token chose
@@ -1322,28 +1311,25 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
 
 // END_ADD: returns the square of the new x.
 template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ float
-finish(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, float *red,
-       float factor, const struct result &x, int i)
+static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
+                                               float *red, float factor, const struct result &x,
+                                               int i)
 {
     constexpr int kind = unit<FORM>::kind;
     struct result_place is = place_of_result(j, i);
-    int row;
-    unsigned at = result_at(j, c, g, is, &row);
-    if (at == NOWHERE) return 0;
+    if (x.at == NOWHERE) return 0;
     float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
     if (j.ending == END_STORE) {
-        store_seen(j.part[g.p].out + at, tagged(y + x.other + x.old, j.leave));
+        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
         float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other + x.up_bias;
         y = gated(y + x.old, up, j.gating);
-        if constexpr (MIX)
-            if (is_mixed<MIX>(j)) y *= c.weight[is.token][c.rank[g.u][is.token]];
-        write_tagged<kind>(j.next, at, y, j.leave, j.parts_out);
+        if (MIX) y *= x.weight;
+        write_tagged<kind>(j.next, x.at, y, j.leave, j.parts_out);
     } else {
         y += x.old;
-        j.part[0].out[at] = y;
-        if (j.gain) write_tagged<kind>(j.next, at, y * x.other, j.leave, j.parts_out);
+        j.part[0].out[x.at] = y;
+        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave, j.parts_out);
         return y * y;
     }
     return 0;
@@ -1406,10 +1392,19 @@ static __device__ __forceinline__ int bits_before(const unsigned *bits, int e)
     return n;
 }
 
+// The size of a score's softmax. `factor`: the norm's of each token, which is not in the scores
+// yet, or NULL.
+static __device__ __forceinline__ float weight_of(unsigned order, float top, const float *factor,
+                                                  int token)
+{
+    return expf((score_of_order(order - 1) - top) * (factor ? factor[token] : 1));
+}
+
 // What a chosen expert's results take, for the u-th of all.
 static __device__ __forceinline__ void place_expert(struct choice<true> &c,
                                                     const struct product_job &j, int expert, int u,
-                                                    const unsigned *order, int pitch)
+                                                    const unsigned *order, int pitch,
+                                                    const float *factor)
 {
     struct expert_place &at = c.place[u];
     c.expert[u] = (unsigned short)expert;
@@ -1424,8 +1419,7 @@ static __device__ __forceinline__ void place_expert(struct choice<true> &c,
         bool meets = has_bit(c.chosen[t], expert);
         int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
         c.rank[u][t] = (unsigned char)rank;
-        if (meets)
-            c.weight[t][rank] = expf(score_of_order(order[t * pitch + expert] - 1) - c.top[t]);
+        if (meets) c.weight[t][rank] = weight_of(order[t * pitch + expert], c.top[t], factor, t);
     }
 }
 
@@ -1440,8 +1434,11 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.empty, j.phase ^ 1);
+    // The norm's factor changes no order, so it need not be there first, unless a bias is added.
+    bool early = j.n_sum && j.router_bias;
+    const float *factor = j.n_sum && !early ? norm.factor : nullptr;
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
-    if (MODE != WIDE && j.n_sum) sync_wait(&norm.sync.full, n_norm & 1);
+    if (MODE != WIDE && early) sync_wait(&norm.sync.full, n_norm & 1);
     struct patience p = {0, 0};
     for (int t = 0; t < j.n_token; t++)
         for (int e = thread; e < pitch; e += THREADS) {
@@ -1450,7 +1447,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
                     score = load_seen(j.scores + t * n_expert + e);
                     be_patient(p);
                 } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
-            score = score * (j.n_sum ? norm.factor[t] : 1) + bias;
+            score = score * (early ? norm.factor[t] : 1) + bias;
             order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
         }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
@@ -1493,13 +1490,14 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     }
     __syncwarp();
     if (lane == 0) sync_arrive(&c.sync.full);
+    if (MODE != WIDE && factor) sync_wait(&norm.sync.full, n_norm & 1);
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch);
+        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
     if (warp < j.n_token) { // the token's weights
         float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
         for (int e = lane; e < n_expert && !j.normalise; e += 32)
-            all += expf(score_of_order(order[warp * pitch + e] - 1) - c.top[warp]);
+            all += weight_of(order[warp * pitch + e], c.top[warp], factor, warp);
         all = warp_sum(all);
         if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
@@ -1675,7 +1673,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
 #pragma unroll
         for (int i = 0; i < n_mine; i++) {
             squares[i] +=
-                finish<FORM, MODE>(j, c, g, red, factor[i], mine[i], thread + i * THREADS);
+                finish<FORM, MODE, MIX>(j, g, red, factor[i], mine[i], thread + i * THREADS);
         }
         // When all have met again, these have been read.
         if (n_red == 2)

@@ -1,11 +1,14 @@
 #!/bin/sh
 # If this fails, the built-in model is trained on another text than it is shown: a tool's description, the template or the recipe's
-# renderer has changed. expected.txt was written by the recipe (check_render.py --write), the other side is Hearth's own renderer.
+# renderer has changed. expected.txt.gz was written by the recipe (check_render.py --write), the other side is Hearth's own renderer.
 . "$(dirname "$0")/../cli/lib.sh"
-"$hearth" model render "$here/conversations.jsonl" >"$T/rendered" || exit 1
-expect 0 '' cmp "$T/rendered" "$here/expected.txt"
+for file in conversations.jsonl expected.txt; do
+    gzip -dc "$here/$file.gz" >"$T/$file" || exit 1
+done
+"$hearth" model render "$T/conversations.jsonl" >"$T/rendered" || exit 1
+expect 0 '' cmp "$T/rendered" "$T/expected.txt"
 
-expect 0 '"tokens":[' "$hearth" model render --json "$here/conversations.jsonl"
+expect 0 '"tokens":[' "$hearth" model render --json "$T/conversations.jsonl"
 expect 3 'No such file' "$hearth" model render "$T/nothing"
 echo '{"messages": [{"role": "user", "content": "hi"}], "tools": ["no_tool"]}' >"$T/unknown"
 expect 3 'line 1: there is no tool "no_tool"' "$hearth" model render "$T/unknown"

@@ -2,8 +2,9 @@
 """Holds the recipe's renderer and its way of making tokens against Hearth's own.
 
   check_render.py HEARTH [N]             N random conversations: the same text, the same tokens
-  check_render.py --write FOLDER [N]     the fixture of the test recipe_render: conversations.jsonl and expected.txt
+  check_render.py --write FOLDER [N]     the fixture of the test recipe_render: conversations.jsonl.gz and expected.txt.gz
 """
+import gzip
 import json
 import os
 import random
@@ -41,10 +42,12 @@ def as_messages(document):
 
 def write(folder, n):
     os.makedirs(folder, exist_ok=True)
-    with open(f"{folder}/conversations.jsonl", "w") as lines, open(f"{folder}/expected.txt", "w") as expected:
-        for document in documents(n):
-            lines.write(json.dumps(as_messages(document), ensure_ascii=False) + "\n")
-            expected.write("".join(t for t, _ in render(document)) + "\n")
+    docs = documents(n)
+    lines = [json.dumps(as_messages(document), ensure_ascii=False) for document in docs]
+    expected = ["".join(t for t, _ in render(document)) for document in docs]
+    for name, texts in ("conversations.jsonl", lines), ("expected.txt", expected):
+        with open(f"{folder}/{name}.gz", "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+            packed.write("".join(text + "\n" for text in texts).encode())
 
 
 def check(hearth, n):
