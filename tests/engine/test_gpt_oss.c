@@ -400,15 +400,6 @@ static void test_quantized(void **state)
 
 // Checkpoints that are wrong
 
-static void expect_refused(const struct tiny *t, const char *why)
-{
-    err e = {0};
-    tiny_write(t);
-    struct model *m = model_open(t->dir, &k_ref, 1, &e);
-    if (m) fail_msg("taken, expected: %s", why);
-    if (!strstr(e.msg, why)) fail_msg("\"%s\" does not say \"%s\"", e.msg, why);
-}
-
 static void test_wrong_configs(void **state)
 {
     static const struct {
@@ -442,7 +433,7 @@ static void test_wrong_configs(void **state)
                                 json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         else
             json_object_del(t.config, cases[i].field);
-        expect_refused(&t, cases[i].why);
+        tiny_refused(&t, cases[i].why);
         json_decref(t.config);
         t.config = was;
     }
@@ -474,25 +465,25 @@ static void test_wrong_tensors(void **state)
         char why[160];
         rename_tensor(&t, names[i], "other");
         snprintf(why, sizeof why, "tensor %s [", names[i]);
-        expect_refused(&t, why);
+        tiny_refused(&t, why);
         rename_tensor(&t, "other", names[i]);
     }
     json_t *meta = json_object_get(t.header, "model.layers.1.mlp.experts.down_proj_blocks");
     json_object_set_new(meta, "shape", json_pack("[i, i, i, i]", 6, 96, 1, 32));
-    expect_refused(&t, "model.layers.1.mlp.experts.down_proj_blocks: expected U8 of shape [6, 96, "
-                       "2, 16] by config.json, found U8 [6, 96, 1, 32]");
+    tiny_refused(&t, "model.layers.1.mlp.experts.down_proj_blocks: expected U8 of shape [6, 96, "
+                     "2, 16] by config.json, found U8 [6, 96, 1, 32]");
     json_object_set_new(meta, "shape", json_pack("[i, i, i, i]", 6, 96, 2, 16));
     json_object_set_new(meta, "dtype", json_string("I8"));
-    expect_refused(&t, "found I8 [6, 96, 2, 16]");
+    tiny_refused(&t, "found I8 [6, 96, 2, 16]");
     json_object_set_new(meta, "dtype", json_string("U8"));
     unsigned char *scales = tiny_data(&t, "model.layers.1.mlp.experts.down_proj_scales");
     scales[7] = 255;
-    expect_refused(&t, "model.layers.1.mlp.experts.down_proj_scales: holds NaN");
+    tiny_refused(&t, "model.layers.1.mlp.experts.down_proj_scales: holds NaN");
     tiny_free(&t);
     struct oss_shape uneven = shape;
     uneven.ffn = 48;
     t = tiny_oss(&uneven, 1);
-    expect_refused(&t, "experts.down_proj: 48 columns by config.json are no whole blocks of 32");
+    tiny_refused(&t, "experts.down_proj: 48 columns by config.json are no whole blocks of 32");
     tiny_free(&t);
 }
 

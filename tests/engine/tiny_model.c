@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "engine/session.h"
 #include "kernels/number.h"
 
 #include <dirent.h>
@@ -235,4 +236,13 @@ void tiny_free(struct tiny *t)
     json_decref(t->header);
     free(t->data);
     tiny_dir_remove(t->dir);
+}
+
+void tiny_refused(const struct tiny *t, const char *why)
+{
+    err e = {0};
+    tiny_write(t);
+    struct model *m = model_open(t->dir, &k_ref, 1, &e);
+    if (m) fail_msg("taken, expected: %s", why);
+    if (!strstr(e.msg, why)) fail_msg("\"%s\" does not say \"%s\"", e.msg, why);
 }

@@ -18,6 +18,7 @@ struct tiny {
 struct tiny tiny_make(const char *architecture, const char *type, uint64_t seed);
 void tiny_write(const struct tiny *t); // all three files, as the documents are now
 void tiny_free(struct tiny *t);
+void tiny_refused(const struct tiny *t, const char *why); // fails unless the error says why
 
 // Appends a tensor of n bytes; takes its shape.
 void tiny_add(struct tiny *t, const char *name, const char *type, json_t *shape, const void *bytes,
