@@ -1117,7 +1117,7 @@ struct norm_shared {
 static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n, int token,
                                                     int lane)
 {
-    constexpr int at_once = 6;
+    constexpr int at_once = 5;
     const float *from = n.sums + token * n.n_sum;
     struct patience p = {0, 0};
     for (;;) {
