@@ -204,7 +204,13 @@ static struct model *open_shape(const struct decode_bench_options *o, err *e)
         for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
         return model_synthetic(&c, type, head, k_ops_find(o->backend), o->n_thread, 1, e);
     }
-    err_set(e, ERR_USAGE, "shape: found unknown \"%s\"", o->shape ? o->shape : "");
+    char known[256] = "";
+    for (int i = 0; i < N_SHAPE; i++) {
+        size_t n = strlen(known);
+        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", shapes[i].name);
+    }
+    err_set(e, ERR_USAGE, "shape: expected one of %s, found \"%s\"", known,
+            o->shape ? o->shape : "");
     return NULL;
 }
 
