@@ -1,5 +1,5 @@
-// A model's shape, from config.json, generation_config.json and hf_quant_config.json. Everything in
-// config.json that would change the arithmetic and is not implemented is refused by its name.
+// A model's shape, from config.json, generation_config.json and hf_quant_config.json. A field
+// of config.json that asks for arithmetic which Hearth does not have is refused by its name.
 #pragma once
 #include "base/err.h"
 #include "kernels/kernels.h"

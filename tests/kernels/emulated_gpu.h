@@ -234,8 +234,10 @@ static inline float emulated_float(unsigned bits, bool is_bf16)
     return is_bf16 ? x : __half2float(__half(h));
 }
 
-static inline void emulated_mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1,
-                                bool is_bf16)
+// A [16, 8 n] and B [8 n, 8] of n in a register: value(bits) of 32 / n bits each.
+template <int N, typename VALUE>
+static inline void emulated_products(float d[4], const unsigned a[4], unsigned b0, unsigned b1,
+                                     VALUE value)
 {
     struct {
         unsigned a[4], b[2];
@@ -245,15 +247,21 @@ static inline void emulated_mma(float d[4], const unsigned a[4], unsigned b0, un
     for (int i = 0; i < 4; i++) {
         int row = g + i / 2 * 8, column = t * 2 + i % 2;
         double sum = d[i];
-        for (int k = 0; k < 16; k++) {
-            int t_of_k = k % 8 / 2, half = k % 2 * 16;
-            unsigned x = all[row % 8 * 4 + t_of_k].a[k / 8 * 2 + row / 8],
-                     y = all[column * 4 + t_of_k].b[k / 8];
-            sum += (double)emulated_float(x >> half & 0xffff, is_bf16) *
-                   (double)emulated_float(y >> half & 0xffff, is_bf16);
+        for (int k = 0; k < 8 * N; k++) {
+            int t_of_k = k % (4 * N) / N, at = k % N * (32 / N);
+            unsigned x = all[row % 8 * 4 + t_of_k].a[k / (4 * N) * 2 + row / 8],
+                     y = all[column * 4 + t_of_k].b[k / (4 * N)], mask = (1u << 32 / N) - 1;
+            sum += (double)value(x >> at & mask) * (double)value(y >> at & mask);
         }
         d[i] = (float)sum;
     }
+}
+
+static inline void emulated_mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1,
+                                bool is_bf16)
+{
+    emulated_products<2>(d, a, b0, b1,
+                         [=](unsigned bits) { return emulated_float(bits, is_bf16); });
 }
 
 static inline void mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
@@ -295,22 +303,7 @@ static inline float emulated_e2m1(unsigned code)
 
 static inline void mma_e4m3(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
-    struct {
-        unsigned a[4], b[2];
-    } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, all[32];
-    emulated_exchange(&mine, all, sizeof mine);
-    int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
-    for (int i = 0; i < 4; i++) {
-        int row = g + i / 2 * 8, column = t * 2 + i % 2;
-        double sum = d[i];
-        for (int k = 0; k < 32; k++) {
-            int t_of_k = k % 16 / 4, byte = k % 4 * 8;
-            unsigned x = all[row % 8 * 4 + t_of_k].a[k / 16 * 2 + row / 8],
-                     y = all[column * 4 + t_of_k].b[k / 16];
-            sum += (double)emulated_e4m3(x >> byte & 255) * (double)emulated_e4m3(y >> byte & 255);
-        }
-        d[i] = (float)sum;
-    }
+    emulated_products<4>(d, a, b0, b1, emulated_e4m3);
 }
 
 template <int PAIR, int FROM>

@@ -13,55 +13,8 @@
 #define HEARTH_EMULATED
 #include "kernels/cuda_short.cu"
 
+#include "arena.h"
 #include "short_x.h"
-
-#include <algorithm>
-#include <random>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-extern "C" {
-#include <cmocka.h>
-}
-
-extern void (*emulated_call)(const void *kernel, void *argument);
-
-bool cuda_check(k_device *, cudaError_t rc, const char *)
-{
-    return rc == cudaSuccess;
-}
-
-typedef std::vector<double> numbers;
-
-// Memory that lives as long as a case; what is not written holds NaNs, and behind it, too.
-struct arena {
-    std::vector<void *> blocks;
-    std::mt19937 random;
-
-    explicit arena(unsigned seed) : random(seed) {}
-    ~arena()
-    {
-        for (void *p : blocks) free(p);
-    }
-    template <typename T> T *many(size_t n)
-    {
-        size_t n_bytes = (n * sizeof(T) + 511) / 256 * 256;
-        void *p = aligned_alloc(256, n_bytes);
-        memset(p, 0xff, n_bytes);
-        blocks.push_back(p);
-        return (T *)p;
-    }
-    float normal() { return std::normal_distribution<float>()(random); }
-    int between(int low, int high) { return low + (int)(random() % (unsigned)(high - low + 1)); }
-    float *normals(size_t n, float scale)
-    {
-        float *p = many<float>(n);
-        for (size_t i = 0; i < n; i++) p[i] = normal() * scale;
-        return p;
-    }
-};
 
 enum kind { NVFP4, E4M3_BLOCKS, E4M3_ROWS, N_KIND };
 
@@ -93,7 +46,7 @@ static float *activations(arena &a, int n_token, int n_col)
 {
     float *x = a.normals((size_t)n_token * (size_t)n_col, 1);
     for (int t = 0; t < n_token; t++) {
-        float scale = ldexpf(1, a.between(-8, 8));
+        float scale = ldexpf(1, a.whole(-8, 8));
         for (int c = 0; c < n_col; c++)
             x[(size_t)t * (size_t)n_col + (size_t)c] *= scale * (a.random() % 64 ? 1 : 20);
     }
@@ -291,7 +244,7 @@ static void check_experts(enum kind kind, int n_token, int dim, int ffn, unsigne
     runs.tiles = a.many<struct run_tile>((size_t)runs.tile_max);
     std::vector<int> expert(n_pair), of_place(n_pair);
     for (size_t i = 0; i < n_pair; i++) { // two different ones for a token, never the last
-        expert[i] = a.between(0, N_EXPERT - 2);
+        expert[i] = a.whole(0, N_EXPERT - 2);
         if (i % 2 && expert[i] == expert[i - 1]) expert[i] = (expert[i] + 1) % (N_EXPERT - 1);
     }
     int n_place = 0;

@@ -9,65 +9,19 @@
 #define HEARTH_EMULATED
 #include "kernels/cuda_step.cu"
 
+#include "arena.h"
 #include "cache_rows.h"
 
-#include <algorithm>
-#include <random>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-extern "C" {
-#include <cmocka.h>
-}
-
-extern void (*emulated_call)(const void *kernel, void *argument);
-
-bool cuda_check(k_device *, cudaError_t rc, const char *)
-{
-    return rc == cudaSuccess;
-}
-
-typedef std::vector<double> numbers;
-
-// Memory that lives as long as a case; what is not written holds NaNs.
-struct arena {
-    std::vector<void *> blocks;
-    std::mt19937 random;
-
-    explicit arena(unsigned seed) : random(seed) {}
-    ~arena()
-    {
-        for (void *p : blocks) free(p);
-    }
-    void *bytes(size_t n)
-    {
-        n = (n + 511) / 256 * 256;
-        void *p = aligned_alloc(256, n);
-        memset(p, 0xff, n);
-        blocks.push_back(p);
-        return p;
-    }
-    template <typename T> T *many(size_t n) { return (T *)bytes(n * sizeof(T)); }
-    float normal() { return std::normal_distribution<float>()(random); }
-    float between(float low, float high)
-    {
-        return std::uniform_real_distribution<float>(low, high)(random);
-    }
-    float *normals(size_t n, float scale)
-    {
-        float *p = many<float>(n);
-        for (size_t i = 0; i < n; i++) p[i] = normal() * scale;
-        return p;
-    }
+// With what a layer is made of.
+struct layer_arena : arena {
+    using arena::arena;
     struct k_matrix *matrix(int form, int n_row, int n_col);
     struct k_act *act(int n_col);
 };
 
 // Values of about 1 / sqrt(n_col). FP4 codes are random bytes: whatever order they are kept in,
 // weight_value reads them.
-struct k_matrix *arena::matrix(int form, int n_row, int n_col)
+struct k_matrix *layer_arena::matrix(int form, int n_row, int n_col)
 {
     static const enum k_type types[] = {K_BF16, K_E4M3, K_E4M3, K_NVFP4, K_MXFP4};
     struct k_matrix *w = many<struct k_matrix>(1);
@@ -109,7 +63,7 @@ struct k_matrix *arena::matrix(int form, int n_row, int n_col)
     return w;
 }
 
-struct k_act *arena::act(int n_col)
+struct k_act *layer_arena::act(int n_col)
 {
     struct k_act *a = many<struct k_act>(1);
     *a = {};
@@ -275,7 +229,7 @@ static numbers mixture(const struct shape &s, const struct k_experts *e, const n
 // The kernel's jobs
 
 // FP4 with the scales of rows 16 bytes apart, or a multiple of it.
-static void spread_blocks(arena &a, struct k_matrix *w)
+static void spread_blocks(layer_arena &a, struct k_matrix *w)
 {
     size_t step = (w->block_step + 15) / 16 * 16, n = (size_t)w->n_row;
     unsigned char *block = a.many<unsigned char>(n * step);
@@ -286,7 +240,7 @@ static void spread_blocks(arena &a, struct k_matrix *w)
 }
 
 // Gate and up, rows in turn.
-static void mingled_rows(arena &a, int form, const struct shape &s, struct k_matrix *gate,
+static void mingled_rows(layer_arena &a, int form, const struct shape &s, struct k_matrix *gate,
                          struct k_matrix *up)
 {
     *gate = *a.matrix(form, 2 * s.ffn, s.dim);
@@ -298,7 +252,7 @@ static void mingled_rows(arena &a, int form, const struct shape &s, struct k_mat
     for (struct k_matrix *w : {gate, up}) w->n_row = s.ffn, w->data_step *= 2, w->block_step *= 2;
 }
 
-static struct k_experts *experts(k_device *d, arena &a, int form, const struct shape &s)
+static struct k_experts *experts(k_device *d, layer_arena &a, int form, const struct shape &s)
 {
     static const struct k_gating clamped = {1.702f, 1, 0.7f}; // what some go beyond
     bool is_fp4 = form == W_NVFP4 || form == W_MXFP4;
@@ -332,7 +286,7 @@ static struct k_experts *experts(k_device *d, arena &a, int form, const struct s
 }
 
 // Some outweigh all keys, one weighs nothing.
-static float *sinks_of(arena &a, const struct shape &s)
+static float *sinks_of(layer_arena &a, const struct shape &s)
 {
     float *sinks = a.normals((size_t)s.n_head, 3);
     for (int i = 0; i < s.n_head; i++) sinks[i] += 2;
@@ -340,7 +294,7 @@ static float *sinks_of(arena &a, const struct shape &s)
     return sinks;
 }
 
-static struct history *history_of(arena &a, const struct shape &s)
+static struct history *history_of(layer_arena &a, const struct shape &s)
 {
     struct history *h = new history();
     int ctx = s.pos + s.n_token + 5;
@@ -373,7 +327,7 @@ static struct history *history_of(arena &a, const struct shape &s)
 // The largest error of x after the layers, in units of its root mean square.
 static double error_of(int form, const struct shape &s, bool small)
 {
-    arena a((unsigned)(form * 1000 + s.n_token * 100 + s.pos));
+    layer_arena a((unsigned)(form * 1000 + s.n_token * 100 + s.pos));
     k_device device = {}, *d = &device;
     std::vector<void *> lists;
     std::vector<struct history *> histories;
