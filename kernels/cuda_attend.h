@@ -223,32 +223,43 @@ struct seen_keys {
     }
 };
 
+// How the query rows of an item lie: of up to 8 the low halves of bf16 are rows 8 to 15.
+static __device__ __forceinline__ enum row_pairs pairs_of(const struct attend_job &j)
+{
+    return j.n_row <= ROWS / 2 ? STACKED : PAIRS;
+}
+
 // The scores of a tile, which begins with key `first`.
 template <int DIM>
-static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shared<DIM> &sh,
-                                                  __nv_bfloat16 *keys, int first,
-                                                  const struct seen_keys &seen, int lane)
+static __device__ __forceinline__ void
+score_tile(float s[2][4], struct few_shared<DIM> &sh, __nv_bfloat16 *keys, int first,
+           const struct seen_keys &seen, enum row_pairs pairs, int lane)
 {
-    float rest[2][4] = {}; // two chains of products are shorter than one
+    float c[2][2][4] = {}; // two chains of products are shorter than one
+    auto multiply = [&](int h) {
 #pragma unroll
-    for (int i = 0; i < DIM / 16; i++) {
-        unsigned q[2][4], k[4];
-        matrices(k, piece_of<DIM>(keys, lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
-#pragma unroll
-        for (int h = 0; h < 2; h++) matrices(q[h], &sh.q[h][lane % 16][i * 16 + lane / 16 * 8]);
-        mma_bf16(s[0], q[0], k[0], k[1]);
-        mma_bf16(s[1], q[0], k[2], k[3]);
-        mma_bf16(rest[0], q[1], k[0], k[1]);
-        mma_bf16(rest[1], q[1], k[2], k[3]);
-    }
+        for (int i = 0; i < DIM / 16; i++) {
+            unsigned q[4], k[4];
+            matrices(k, piece_of<DIM>(keys, lane % 8 + lane / 16 * 8, 2 * i + lane / 8 % 2));
+            matrices(q, &sh.q[h][lane % 16][i * 16 + lane / 16 * 8]);
+            mma_bf16(c[i % 2][0], q, k[0], k[1]);
+            mma_bf16(c[i % 2][1], q, k[2], k[3]);
+        }
+    };
+    multiply(0);
+    if (pairs == PAIRS) multiply(1);
     const float scale = 1.44269504f * rsqrtf((float)DIM);
 #pragma unroll
-    for (int b = 0; b < 2; b++)
+    for (int b = 0; b < 2; b++) {
+        float both[4];
+#pragma unroll
+        for (int k = 0; k < 4; k++) both[k] = c[0][b][k] + c[1][b][k];
+        if (pairs == STACKED) both[0] += both[2], both[1] += both[3];
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            s[b][k] = seen.has(first + b * 8 + lane % 4 * 2 + k % 2, k)
-                          ? (s[b][k] + rest[b][k]) * scale
-                          : -INFINITY;
+            s[b][k] =
+                seen.has(first + b * 8 + lane % 4 * 2 + k % 2, k) ? both[k] * scale : -INFINITY;
+    }
 }
 
 // Columns c and c + 1 of a row.
@@ -508,7 +519,8 @@ put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     int c = lane * n;
     if (at.kind == A_QUERY) {
         store_near(&sh.q[0][at.row][c], hi);
-        store_near(&sh.q[1][at.row][c], lo);
+        store_near(pairs_of(j) == STACKED ? &sh.q[0][at.row + ROWS / 2][c] : &sh.q[1][at.row][c],
+                   lo);
         return;
     }
     int which = at.kind == A_VALUE;
@@ -666,6 +678,7 @@ static __device__ __forceinline__ void
 take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            struct query_rows<DIM> &rows, int last, int warp, int lane)
 {
+    const enum row_pairs pairs = pairs_of(j);
 #pragma unroll 1
     for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
         bool is_old = tile < a.end;
@@ -676,7 +689,7 @@ take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         float s[2][4] = {};
         copy_wait<1>(); // keys
         __syncwarp();
-        score_tile<DIM>(s, sh, from[0], key, seen, lane);
+        score_tile<DIM>(s, sh, from[0], key, seen, pairs, lane);
         __syncwarp();
         if (next < a.end)
             load_tile<DIM>(from[0], j.cache.k, a.base, next, a.pos, lane);
@@ -684,13 +697,14 @@ take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
             copy_commit();
         copy_wait<1>(); // values
         __syncwarp();
-        rows_take<DIM, DIM, true>(rows, s, from[1], 0, lane);
+        rows_take<DIM>(rows, s, from[1], 0, pairs, lane);
         __syncwarp();
         if (next < a.end)
             load_tile<DIM>(from[1], j.cache.v, a.base, next, a.pos, lane);
         else
             copy_commit();
     }
+    if (pairs == STACKED) rows_join(rows);
 }
 
 template <int DIM, bool CODES>

@@ -64,13 +64,17 @@ enum {
     ASKERS = 2,                // warps that ask for weights: each for half of a tile's rows
     PREPARER = WARPS + ASKERS, // one that prepares what the others would wait for
     BLOCK = THREADS + 128,     // registers move between groups of four warps
-    // Of a thread that multiplies and of one that does not; a launch gives 168 to each.
-    REGISTERS = 224,
-    REGISTERS_OF_ASKERS = 56,
     HALF_ROWS = 8,
     PARTS_MAX = 3,
     TILES = 4
 };
+
+// Registers of a thread that multiplies and of one that does not; a launch gives 168 to each, of
+// which the others, who find their way through experts, need more where there are some.
+static constexpr __host__ __device__ int registers(bool is_fp4, bool is_wide, bool mix)
+{
+    return !mix ? 224 : is_fp4 && (IS_SMALL || !is_wide) ? 208 : 216;
+}
 
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
 // stage, at most.
@@ -79,6 +83,13 @@ enum { PIECE_UNITS = 2, PIECE_BYTES = PIECE_UNITS * UNIT_BYTES };
 static constexpr __host__ __device__ int units_most(int form, bool mix, bool small)
 {
     return small ? 2 : !mix && (form == W_NVFP4 || form == W_MXFP4) ? 5 : 4;
+}
+
+// Experts with biases and clamped gates come in these forms only (gpt-oss, as published and in
+// bf16); of others they are not in the kernels, whose code is long enough, and not taken here.
+static constexpr __host__ __device__ bool may_have_biases(int form)
+{
+    return form == W_BF16 || form == W_MXFP4;
 }
 
 // What the columns of a product's x are: one token, for each lane's blocks of FP4 weights; up to 4
@@ -1264,7 +1275,7 @@ static __device__ __forceinline__ struct result_place place_of_result(const stru
 }
 
 // What a result takes from memory, asked for before it is known.
-template <bool MIX>
+template <int FORM, bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
@@ -1283,8 +1294,10 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
             if (row >= p.n_row) return x;
             x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
             x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
-            x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
-            x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
+            if constexpr (may_have_biases(FORM)) {
+                x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
+                x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
+            }
             return x;
         }
     x.at = (unsigned)(is.token * p.n_row + row);
@@ -1296,7 +1309,7 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     if (other) x.other = other[row];
     if (p.add) x.old = p.out[x.at];
     if (j.ending == END_ADD && p.bias) {
-        if constexpr (MIX)
+        if constexpr (MIX && may_have_biases(FORM))
             if (is_mixed<MIX>(j)) { // of all that the token chose
                 for (int u = 0; u < c.n; u++)
                     if (int rank = c.rank[u][is.token]; rank != NO_RANK)
@@ -1322,8 +1335,11 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     if (j.ending == END_STORE) {
         store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
     } else if (j.ending == END_GATE) {
-        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other + x.up_bias;
-        y = gated(y + x.old, up, j.gating);
+        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
+        if constexpr (MIX && may_have_biases(FORM))
+            y = gated(y + x.old, up + x.up_bias, j.gating);
+        else
+            y = gated(y, up, {1, 0, INFINITY});
         if (MIX) y *= x.weight;
         write_tagged<kind>(j.next, x.at, y, j.leave, j.parts_out);
     } else {
@@ -1565,7 +1581,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) mine[i] = result_of(j, c, g, thread + i * THREADS);
+        for (int i = 0; i < n_mine; i++) mine[i] = result_of<FORM>(j, c, g, thread + i * THREADS);
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
@@ -1833,6 +1849,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ struct choice<MIX> choice;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     unsigned char *room = ring + ring_at<MODE, MIX>::all; // sums, or attention
+    constexpr int n_register = registers(unit<FORM>::is_fp4, MODE == WIDE, MIX);
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
@@ -1855,7 +1872,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     __syncthreads();
     if (warp >= WARPS) {
-        give_registers<REGISTERS_OF_ASKERS>();
+        give_registers<3 * 168 - 2 * n_register>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
         if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, norm, choice, lane);
         if (warp >= PREPARER) return;
@@ -1863,7 +1880,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
                                sizes[warp - WARPS], choice, warp - WARPS, lane, &calm);
         return;
     }
-    take_registers<REGISTERS>();
+    take_registers<n_register>();
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
@@ -2216,6 +2233,29 @@ static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
            was.n_row == is.n_row && was.ending == is.ending;
 }
 
+// Whether job i may begin at once: nothing that it takes or writes is touched by the jobs before,
+// but that these have written the same rows, which the same blocks have.
+static bool waits_for_nothing(const std::vector<struct step_job> &jobs, int i,
+                              const struct job_uses &u, std::vector<struct written> &all,
+                              const std::vector<const void *> &read)
+{
+    const struct step_job &job = jobs[(size_t)i];
+    const struct product_job &is = job.product;
+    if (job.kind != JOB_PRODUCT || is.ending != END_STORE || u.old) return false;
+    for (const struct job_reads &r : u.reads)
+        if (find(all, r.at)) return false;
+    for (const struct written &w : u.writes) {
+        const struct written *was = find(all, w.at);
+        if (std::find(read.begin(), read.end(), w.at) != read.end()) return false;
+        if (!was) continue;
+        const struct product_job &first = jobs[(size_t)was->job].product;
+        if (jobs[(size_t)was->job].kind != JOB_PRODUCT || first.ending != END_STORE ||
+            first.n_part != 1 || is.n_part != 1 || first.n_row != is.n_row)
+            return false;
+    }
+    return true;
+}
+
 // With more tokens than FEW has the inputs of a job are many: asked for again and again until they
 // are there, they would keep the second-level cache busy. And a bf16 that stands alone loses none
 // of its few bits. Then blocks meet.
@@ -2230,12 +2270,14 @@ static bool is_wide(const struct step_job &job)
 static void synchronise(std::vector<struct step_job> &jobs)
 {
     std::vector<struct written> all;
+    std::vector<const void *> read;
     unsigned n_meeting = 0;
     for (int i = 0; i < (int)jobs.size(); i++) {
         struct job_uses u = uses_of(&jobs[(size_t)i]);
-        bool waits = i && waits_for_numbers(jobs, i, u, all);
-        if (i && !waits) jobs[(size_t)i].meeting = ++n_meeting;
-        for (const struct job_reads &r : u.reads) *r.want = NO_TAG;
+        bool waits = i && waits_for_numbers(jobs, i, u, all),
+             at_once = !waits && waits_for_nothing(jobs, i, u, all, read);
+        if (i && !waits && !at_once) jobs[(size_t)i].meeting = ++n_meeting;
+        for (const struct job_reads &r : u.reads) *r.want = NO_TAG, read.push_back(r.at);
         for (const struct job_reads &r : u.reads)
             if (struct written *w = find(all, r.at)) {
                 w->reader = i;
@@ -2247,7 +2289,7 @@ static void synchronise(std::vector<struct step_job> &jobs)
         for (struct written &w : u.writes) {
             struct written *was = find(all, w.at);
             w.tag = *u.leave, w.job = i;
-            w.in_turn = was && was->n == w.n && was->tag != w.tag && w.tag != NO_TAG;
+            w.in_turn = was && was->n == w.n && was->tag != w.tag && w.tag != NO_TAG && !at_once;
             if (was)
                 *was = w;
             else
@@ -2465,6 +2507,8 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
 bool cuda_step_mixes(const struct k_experts *e, int n_token)
 {
     int form = weight_form(e->gate);
+    bool plain = !e->gating && !e->gate_bias && !e->up_bias && !e->down_bias;
+    if (!plain && !may_have_biases(form)) return false;
     if (n_token > FEW_TOKENS || e->n_expert > EXPERTS_MAX || e->n_used > USED_MAX) return false;
     if (n_token * e->n_used > CHOSEN_MAX || e->gate->n_row % COLUMNS_STEP) return false;
     for (int i = 0; i < e->n_expert; i++) {

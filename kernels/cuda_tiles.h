@@ -52,19 +52,32 @@ template <int N> static __device__ __forceinline__ void rows_start(struct query_
     r.sum[0] = r.sum[1] = 0;
 }
 
+// What a tile's 16 rows are multiplied as: as bf16; as pairs of bf16, whose low halves are one more
+// product; or as pairs of 8 rows at most, whose low halves are in the other 8 rows of one product.
+// Then rows 8 to 15 of a state are to be added to rows 0 to 7 (rows_join).
+enum row_pairs { SINGLE, PAIRS, STACKED };
+
 // Takes the scores [16 rows, 16 keys] (already scaled by log2 e / sqrt(dim), -infinity where a key
 // is not seen) and the values of those keys, from value `first` on, into the state.
-template <int DIM, int N, bool PAIRS>
+template <int DIM, int N>
 static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float s[2][4],
-                                                 __nv_bfloat16 *values, int first, int lane)
+                                                 __nv_bfloat16 *values, int first,
+                                                 enum row_pairs pairs, int lane)
 {
     unsigned p[4], rest[4];
+    float keep = 1;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
+        if (h && pairs == STACKED) { // as their upper halves
+#pragma unroll
+            for (int i = 0; i < N / 8; i++) r.acc[i][2] *= keep, r.acc[i][3] *= keep;
+            break;
+        }
         float top = fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]));
         top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
         top = fmaxf(fmaxf(top, __shfl_xor_sync(~0u, top, 2)), r.largest[h]);
-        float from = top == -INFINITY ? 0 : top, keep = exp2f(r.largest[h] - from), sum = 0;
+        float from = top == -INFINITY ? 0 : top, sum = 0;
+        keep = exp2f(r.largest[h] - from);
         r.largest[h] = top;
 #pragma unroll
         for (int b = 0; b < 2; b++)
@@ -80,19 +93,26 @@ static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float 
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         p[i] = pack(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1]);
-        if (PAIRS) rest[i] = pack_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
+        rest[i] = pack_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
     }
+    if (pairs == STACKED) p[1] = rest[0], p[3] = rest[2];
+    auto multiply = [&](const unsigned with[4]) {
 #pragma unroll
-    for (int i = 0; i < N / 16; i++) {
-        unsigned v[4];
-        matrices_turned(v, piece_of<DIM>(values, lane % 16, first / 8 + 2 * i + lane / 16));
-        mma_bf16(r.acc[2 * i], p, v[0], v[1]);
-        mma_bf16(r.acc[2 * i + 1], p, v[2], v[3]);
-        if (PAIRS) {
-            mma_bf16(r.acc[2 * i], rest, v[0], v[1]);
-            mma_bf16(r.acc[2 * i + 1], rest, v[2], v[3]);
+        for (int i = 0; i < N / 16; i++) {
+            unsigned v[4];
+            matrices_turned(v, piece_of<DIM>(values, lane % 16, first / 8 + 2 * i + lane / 16));
+            mma_bf16(r.acc[2 * i], with, v[0], v[1]);
+            mma_bf16(r.acc[2 * i + 1], with, v[2], v[3]);
         }
-    }
+    };
+    multiply(p);
+    if (pairs == PAIRS) multiply(rest);
+}
+
+template <int N> static __device__ __forceinline__ void rows_join(struct query_rows<N> &r)
+{
+#pragma unroll
+    for (int i = 0; i < N / 8; i++) r.acc[i][0] += r.acc[i][2], r.acc[i][1] += r.acc[i][3];
 }
 
 // A head's sink as a score; without sinks one that weighs nothing.

@@ -280,6 +280,10 @@ static struct k_experts *experts(k_device *d, layer_arena &a, int form, const st
         e->router_bias = a.normals(N_EXPERT, 0.5f), e->gating = &clamped;
         e->gate_bias = a.normals(n_mid, 0.5f), e->up_bias = a.normals(n_mid, 0.5f);
         e->down_bias = a.normals((size_t)(N_EXPERT * s.dim), 1);
+        if (!may_have_biases(form)) {
+            if (cuda_step_mixes(e, s.n_token)) fail_msg("biases that no kernel has are taken");
+            e->gating = nullptr, e->gate_bias = e->up_bias = e->down_bias = nullptr;
+        }
     }
     cuda_step_map_experts(d, e, expert_maps(list, N_EXPERT));
     return e;
@@ -396,7 +400,14 @@ static double error_of(int form, const struct shape &s, bool small)
         struct k_act *after = l + 1 < s.n_layer ? in : nullptr;
         histories.push_back(h);
         if (!cuda_step_attends(&attend, s.n_token)) fail_msg("attention is not for few tokens");
-        cuda_step_project(d, in, s.n_token, products, 3);
+        if (l % 2 == 0) { // one after the other, twice to the same place
+            struct k_product before = {a.matrix(own, n_q, s.dim), bias, q, false};
+            cuda_step_project(d, in, s.n_token, &before, 1);
+            cuda_step_project(d, in, s.n_token, products, 1);
+            cuda_step_project(d, in, s.n_token, products + 1, 2);
+        } else {
+            cuda_step_project(d, in, s.n_token, products, 3);
+        }
         cuda_step_attend(d, attended, &attend, s.n_token);
         cuda_step_add(d, attended, &add_o, s.n_token);
 
