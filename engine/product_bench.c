@@ -1,5 +1,7 @@
 // One run is a recording of the same product over many matrices, together much larger than any
-// cache, each followed by the next as in a layer. Plain reading of as many bytes, at most 1 GiB, is
+// cache. They are measured in two ways: each by itself, so that a device may begin with the next
+// while it ends one; and in turn, each adding to what the one before left, as in a layer, where
+// nothing begins before all of that is there. Plain reading of as many bytes, at most 1 GiB, is
 // measured in the same repetition. What is left out of a repetition is recording it.
 #include "engine/product_bench.h"
 
@@ -15,6 +17,7 @@
 static const uint64_t bytes_min = (uint64_t)2 << 30;
 static const uint64_t read_bytes_min = 16u << 20, read_bytes_max = 1u << 30;
 enum { MATRICES_MAX = 512, REPEAT_MAX = 1000, SIZE_MAX_ROWS = 1 << 20 };
+enum order { APART, IN_TURN, N_ORDER };
 
 struct bench {
     const struct k_ops *op;
@@ -24,8 +27,9 @@ struct bench {
     uint64_t matrix_bytes;
     float *x, *gain, *out;
     k_act *act;
-    void *recording;
-    double *product, *read; // [repeat]
+    void *recording[N_ORDER];
+    enum order order;                // of what is issued
+    double *product[N_ORDER], *read; // [repeat]
 };
 
 static int read_type(const char *name, struct k_matrix *w, err *e)
@@ -88,7 +92,8 @@ static int open_bench(struct bench *b, const struct product_bench_options *o, er
     // Numbers from 0.5 to 1 of either sign.
     b->op->fill(b->device, b->x, n_in * sizeof *b->x, 1, 0x807fffff807fffff, 0x3f0000003f000000);
     b->op->fill(b->device, b->gain, (size_t)o->n_col * sizeof *b->gain, 0, 0, 0x3f8000003f800000);
-    b->product = mem_new((size_t)o->repeat * sizeof *b->product);
+    for (int i = 0; i < N_ORDER; i++)
+        b->product[i] = mem_new((size_t)o->repeat * sizeof *b->product[i]);
     b->read = mem_new((size_t)o->repeat * sizeof *b->read);
     return b->op->reserve(b->device, o->n_token, o->n_col, e);
 }
@@ -96,7 +101,7 @@ static int open_bench(struct bench *b, const struct product_bench_options *o, er
 static void close_bench(struct bench *b)
 {
     if (b->device) {
-        b->op->forget(b->device, b->recording);
+        for (int i = 0; i < N_ORDER; i++) b->op->forget(b->device, b->recording[i]);
         b->op->act_free(b->device, b->act);
         b->op->release(b->device, b->x);
         b->op->release(b->device, b->gain);
@@ -107,7 +112,7 @@ static void close_bench(struct bench *b)
         }
         b->op->close(b->device);
     }
-    free(b->product);
+    for (int i = 0; i < N_ORDER; i++) free(b->product[i]);
     free(b->read);
 }
 
@@ -117,7 +122,7 @@ static void issue(void *context)
     int n_col = b->w[0].n_col;
     b->op->norm(b->device, b->act, b->x, b->gain, b->n_token, n_col, 1e-6f);
     for (int i = 0; i < b->n_matrix; i++) {
-        const struct k_product p = {.w = &b->w[i], .out = b->out};
+        const struct k_product p = {.w = &b->w[i], .out = b->out, .add = b->order == IN_TURN};
         b->op->project(b->device, b->act, b->n_token, &p, 1);
     }
 }
@@ -129,11 +134,13 @@ static double seconds_since(int64_t start)
 
 static int measure_once(struct bench *b, int i, err *e)
 {
-    if (b->op->finish(b->device, e)) return -1;
-    int64_t start = clock_us();
-    b->op->replay(b->device, &b->recording, issue, b);
-    if (b->op->finish(b->device, e)) return -1;
-    b->product[i] = seconds_since(start) / b->n_matrix;
+    for (b->order = 0; b->order < N_ORDER; b->order++) {
+        if (b->op->finish(b->device, e)) return -1;
+        int64_t start = clock_us();
+        b->op->replay(b->device, &b->recording[b->order], issue, b);
+        if (b->op->finish(b->device, e)) return -1;
+        b->product[b->order][i] = seconds_since(start) / b->n_matrix;
+    }
     return 0;
 }
 
@@ -156,10 +163,12 @@ static int measure(struct bench *b, const struct product_bench_options *o,
     b->op->release(b->device, buffer);
     if (rc) return -1;
     snprintf(r->backend, sizeof r->backend, "%s", b->op->describe(b->device));
-    r->us = median(b->product, o->repeat) * 1e6;
+    r->us = median(b->product[APART], o->repeat) * 1e6;
+    r->in_turn_us = median(b->product[IN_TURN], o->repeat) * 1e6;
     r->gbps = (double)b->matrix_bytes / 1e3 / r->us;
     r->read_gbps = median(b->read, o->repeat);
     r->ratio = r->gbps / r->read_gbps;
+    r->in_turn_ratio = r->ratio * r->us / r->in_turn_us;
     return 0;
 }
 

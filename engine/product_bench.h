@@ -13,10 +13,12 @@ struct product_bench_options {
 
 struct product_bench_result {
     char backend[160];
-    double us;        // of one product: the median
-    double gbps;      // of weights and their scales
-    double read_gbps; // plain reading: the median
-    double ratio;     // gbps / read_gbps
+    double us;            // of one product among others that do not wait for it: the median
+    double gbps;          // of weights and their scales
+    double read_gbps;     // plain reading: the median
+    double ratio;         // gbps / read_gbps
+    double in_turn_us;    // of one that waits for all of the one before
+    double in_turn_ratio; // the same share of plain reading
 };
 
 int product_bench(const struct product_bench_options *o, struct product_bench_result *r, err *e);

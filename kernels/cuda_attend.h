@@ -6,7 +6,8 @@
 // the last block that arrives for a head puts the parts together.
 //
 // Query rows are (token, head of the group) pairs, heads innermost, so that 16 rows make a tile for
-// any group.
+// any group. Of one token 8 rows do, and the low halves of their numbers are the other 8: half as
+// many products, and no more bytes unless a group has more heads than that.
 #pragma once
 #include "kernels/cuda_tiles.h"
 
@@ -52,9 +53,33 @@ struct attend_job {
     unsigned *counters;         // [kv head][row tile]
     struct short_out out;       // [n_token, n_head, DIM]
     unsigned want, leave;       // tags of q, k and v, and of out
-    bool tags_f16;              // which kind of out has tags
     enum short_parts parts_out;
 };
+
+// A kernel for one token (ONE) knows that when it is compiled.
+
+template <bool ONE> static __device__ __forceinline__ int tokens_of(const struct attend_job &j)
+{
+    return ONE ? 1 : j.n_token;
+}
+
+static constexpr __host__ __device__ int item_rows(bool one)
+{
+    return one ? ROWS / 2 : ROWS;
+}
+
+static constexpr __host__ __device__ enum row_pairs rows_as(bool one)
+{
+    return one ? STACKED : PAIRS;
+}
+
+// Which token query row `row` is of; leaves the head of the group.
+template <bool ONE> static __device__ __forceinline__ int token_of_row(int &row, int group)
+{
+    int token = 0;
+    for (; !ONE && row >= group; row -= group) token++; // shorter than a division
+    return token;
+}
 
 // The warps that attend meet among themselves: the others of their block wait at the next barrier.
 static __device__ __forceinline__ void few_sync()
@@ -204,7 +229,7 @@ static __device__ __forceinline__ void load_tile(__nv_bfloat16 *to, const void *
                                                  int tile, int n_key, int lane)
 {
     constexpr int pieces = DIM / 8;
-#pragma unroll
+#pragma unroll 2 // more would be code that comes from far
     for (int k = 0; k < KEYS * pieces / 32; k++) {
         int i = k * 32 + lane, row = i / pieces, piece = i % pieces;
         size_t at = base + (size_t)min(tile * KEYS + row, n_key - 1) * DIM + piece * 8;
@@ -223,17 +248,11 @@ struct seen_keys {
     }
 };
 
-// How the query rows of an item lie: of up to 8 the low halves of bf16 are rows 8 to 15.
-static __device__ __forceinline__ enum row_pairs pairs_of(const struct attend_job &j)
-{
-    return j.n_row <= ROWS / 2 ? STACKED : PAIRS;
-}
-
 // The scores of a tile, which begins with key `first`.
-template <int DIM>
-static __device__ __forceinline__ void
-score_tile(float s[2][4], struct few_shared<DIM> &sh, __nv_bfloat16 *keys, int first,
-           const struct seen_keys &seen, enum row_pairs pairs, int lane)
+template <int DIM, enum row_pairs AS>
+static __device__ __forceinline__ void score_tile(float s[2][4], struct few_shared<DIM> &sh,
+                                                  __nv_bfloat16 *keys, int first,
+                                                  const struct seen_keys &seen, int lane)
 {
     float c[2][2][4] = {}; // two chains of products are shorter than one
     auto multiply = [&](int h) {
@@ -247,14 +266,14 @@ score_tile(float s[2][4], struct few_shared<DIM> &sh, __nv_bfloat16 *keys, int f
         }
     };
     multiply(0);
-    if (pairs == PAIRS) multiply(1);
+    if (AS == PAIRS) multiply(1);
     const float scale = 1.44269504f * rsqrtf((float)DIM);
 #pragma unroll
     for (int b = 0; b < 2; b++) {
         float both[4];
 #pragma unroll
         for (int k = 0; k < 4; k++) both[k] = c[0][b][k] + c[1][b][k];
-        if (pairs == STACKED) both[0] += both[2], both[1] += both[3];
+        if (AS == STACKED) both[0] += both[2], both[1] += both[3];
 #pragma unroll
         for (int k = 0; k < 4; k++)
             s[b][k] =
@@ -262,23 +281,19 @@ score_tile(float s[2][4], struct few_shared<DIM> &sh, __nv_bfloat16 *keys, int f
     }
 }
 
-// Columns c and c + 1 of a row.
-template <int DIM>
+// Columns c and c + 1 of a row. KIND: which of out has tags.
+template <int KIND, int DIM, bool ONE>
 static __device__ __forceinline__ void write_out(const struct attend_job &j, int kv, int row, int c,
                                                  float y0, float y1)
 {
-    int group = j.n_head / j.cache.n_kv_head, token = 0;
-    for (; row >= group; row -= group) token++; // shorter than a division
+    int group = j.n_head / j.cache.n_kv_head, token = token_of_row<ONE>(row, group);
     size_t at = (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c);
-    if (j.tags_f16)
-        write_tagged_two<X_F16>(j.out, at, y0, y1, j.leave, j.parts_out);
-    else
-        write_tagged_two<X_BF16>(j.out, at, y0, y1, j.leave, j.parts_out);
+    write_tagged_two<KIND>(j.out, at, y0, y1, j.leave, j.parts_out);
 }
 
 // The takers' states into one, [ROWS][DIM] with largest and sum behind each row: to `part`, or,
 // when there is one part only, to the output.
-template <int DIM, bool CODES>
+template <int KIND, int DIM, bool CODES, bool ONE>
 static __device__ void join_warps(struct few_shared<DIM> &sh, const struct attend_job &j,
                                   struct query_rows<DIM> &rows, float *part, int kv, int row0,
                                   int warp, int lane)
@@ -288,7 +303,7 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
     static_assert(sizeof(float) * ROWS * (DIM + 8) * TAKERS <= sizeof sh.ring + sizeof sh.q,
                   "there is room for all states");
     int g = lane / 4, t = lane % 4, thread = warp * 32 + lane;
-    int n_row = min((int)ROWS, j.n_row - row0);
+    int n_row = min(item_rows(ONE), j.n_row - row0);
     rows_end(rows);
     few_sync();
 #pragma unroll
@@ -327,7 +342,7 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
             sum += keep * sh.sum[w][r];
         }
         if (!part) {
-            write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, sum), __fdividef(y1, sum));
+            write_out<KIND, DIM, ONE>(j, kv, row0 + r, c, __fdividef(y0, sum), __fdividef(y1, sum));
             continue;
         }
         part[r * (DIM + 2) + c] = y0, part[r * (DIM + 2) + c + 1] = y1;
@@ -339,12 +354,12 @@ static __device__ void join_warps(struct few_shared<DIM> &sh, const struct atten
 // are.
 enum { JOIN_STEP = 8 };
 
-template <int DIM>
+template <int KIND, int DIM, bool ONE>
 static __device__ void join_parts(const struct few_shared<DIM> &sh, const struct attend_job &j,
                                   const float *parts, int n_part, int kv, int row0, int thread)
 {
     constexpr size_t part_size = ROWS * (DIM + 2);
-    int n_row = min((int)ROWS, j.n_row - row0);
+    int n_row = min(item_rows(ONE), j.n_row - row0);
     for (int i = thread; i < n_row * (DIM / 2); i += FEW_THREADS) {
         int r = i / (DIM / 2), c = i % (DIM / 2) * 2;
         float top = sh.sink[r], y0 = 0, y1 = 0, all = top == -INFINITY ? 0 : 1;
@@ -369,7 +384,7 @@ static __device__ void join_parts(const struct few_shared<DIM> &sh, const struct
                 all += keep * end[k].y;
             }
         }
-        write_out<DIM>(j, kv, row0 + r, c, __fdividef(y0, all), __fdividef(y1, all));
+        write_out<KIND, DIM, ONE>(j, kv, row0 + r, c, __fdividef(y0, all), __fdividef(y1, all));
     }
 }
 
@@ -381,6 +396,7 @@ struct attend_item {
     bool exists; // a short context has fewer parts
 };
 
+template <bool ONE>
 static __device__ __forceinline__ struct attend_item item_at(const struct attend_job &j, int item,
                                                              int warp, int pos)
 {
@@ -391,7 +407,7 @@ static __device__ __forceinline__ struct attend_item item_at(const struct attend
     a.pos = pos;
     a.kv = item % n_kv;
     a.part = item / n_kv % j.n_part_max;
-    a.row0 = item / n_kv / j.n_part_max * ROWS;
+    a.row0 = item / n_kv / j.n_part_max * item_rows(ONE);
     a.n_part = n_tile > ONE_PART_TILES ? min(j.n_part_max, n_tile / PART_TILES) : 1;
     a.first = behind + (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
     a.end = behind + (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
@@ -400,10 +416,11 @@ static __device__ __forceinline__ struct attend_item item_at(const struct attend
     return a;
 }
 
+template <bool ONE>
 static __device__ __forceinline__ struct attend_item item_of(const struct attend_job &j, int item,
                                                              int warp)
 {
-    return item_at(j, item, warp, *j.pos);
+    return item_at<ONE>(j, item, warp, *j.pos);
 }
 
 static __device__ __forceinline__ int attend_items(const struct attend_job &j)
@@ -413,6 +430,7 @@ static __device__ __forceinline__ int attend_items(const struct attend_job &j)
 
 // What the rows of a lane see of a tile of old keys, or of the new ones. Every row's token sees all
 // old keys that are in its window, and of the new ones those up to its own.
+template <bool ONE>
 static __device__ __forceinline__ struct seen_keys
 seen_by_lane(const struct attend_job &j, const struct attend_item &a, bool is_old, int lane)
 {
@@ -420,45 +438,52 @@ seen_by_lane(const struct attend_job &j, const struct attend_item &a, bool is_ol
     struct seen_keys seen;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        int end = a.pos + (row + h * 8) / group + 1;
+        int end = a.pos + (ONE ? 0 : (row + h * 8) / group) + 1;
         seen.limit[h] = is_old ? a.pos : end;
         seen.low[h] = end - j.window;
     }
     return seen;
 }
 
+template <bool ONE>
 static __device__ __forceinline__ int vectors_of(const struct attend_job &j,
                                                  const struct attend_item &a)
 {
-    int n_query = min((int)ROWS, j.n_row - a.row0);
-    return a.part == a.n_part - 1 ? n_query + 2 * j.n_token : n_query;
+    int n_query = min(item_rows(ONE), j.n_row - a.row0);
+    return a.part == a.n_part - 1 ? n_query + 2 * tokens_of<ONE>(j) : n_query;
 }
 
-template <int DIM>
+template <int DIM, bool ONE>
 static __device__ __forceinline__ struct vector_place vector_at(const struct attend_job &j,
                                                                 const struct attend_item &a, int i)
 {
-    int n_query = min((int)ROWS, j.n_row - a.row0), n_kv = j.cache.n_kv_head,
+    int n_query = min(item_rows(ONE), j.n_row - a.row0), n_kv = j.cache.n_kv_head,
         group = j.n_head / n_kv;
     struct vector_place at;
     if (i < n_query) {
         int row = a.row0 + i;
-        at.kind = A_QUERY, at.row = i, at.token = 0;
-        for (; row >= group; row -= group) at.token++; // shorter than a division
+        at.kind = A_QUERY, at.row = i, at.token = token_of_row<ONE>(row, group);
         at.gain = j.q_norm;
         at.from = j.q + (unsigned)((at.token * j.n_head + a.kv * group + row) * DIM);
     } else {
         i -= n_query;
-        at.kind = i < j.n_token ? A_KEY : A_VALUE;
-        at.row = at.token = at.kind == A_KEY ? i : i - j.n_token;
+        at.kind = i < tokens_of<ONE>(j) ? A_KEY : A_VALUE;
+        at.row = at.token = at.kind == A_KEY ? i : i - tokens_of<ONE>(j);
         at.gain = at.kind == A_KEY ? j.k_norm : nullptr;
         at.from = (at.kind == A_KEY ? j.k : j.v) + (unsigned)((at.token * n_kv + a.kv) * DIM);
     }
     return at;
 }
 
-// The same of a cache in e4m3.
-template <int DIM>
+// Where the low half of a query row is.
+template <int DIM, bool ONE>
+static __device__ __forceinline__ auto &low_half(struct few_shared<DIM> &sh, int row)
+{
+    return rows_as(ONE) == STACKED ? sh.q[0][row + ROWS / 2] : sh.q[1][row];
+}
+
+// A vector of a call with a cache in e4m3.
+template <int DIM, bool ONE>
 static __device__ __forceinline__ void
 put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
           const struct vector_place &at, const struct head_vector<DIM> &h, int lane)
@@ -477,7 +502,8 @@ put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct a
             int column = code_column(lane * n + i);
             unsigned hi = pack_f16(h.x[i] * by, h.x[i + 1] * by);
             *(unsigned *)&sh.q[0][at.row][column] = hi;
-            *(unsigned *)&sh.q[1][at.row][column] = pack_f16_rest(h.x[i] * by, h.x[i + 1] * by, hi);
+            *(unsigned *)&low_half<DIM, ONE>(sh, at.row)[column] =
+                pack_f16_rest(h.x[i] * by, h.x[i + 1] * by, hi);
         }
         if (lane == 0) codes.unit[at.row] = power_of(exponent);
         return;
@@ -504,7 +530,7 @@ put_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct a
 }
 
 // And of one in bf16.
-template <int DIM>
+template <int DIM, bool ONE>
 static __device__ __forceinline__ void
 put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            const struct vector_place &at, const struct head_vector<DIM> &h, int lane)
@@ -519,8 +545,7 @@ put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     int c = lane * n;
     if (at.kind == A_QUERY) {
         store_near(&sh.q[0][at.row][c], hi);
-        store_near(pairs_of(j) == STACKED ? &sh.q[0][at.row + ROWS / 2][c] : &sh.q[1][at.row][c],
-                   lo);
+        store_near(&low_half<DIM, ONE>(sh, at.row)[c], lo);
         return;
     }
     int which = at.kind == A_VALUE;
@@ -531,16 +556,16 @@ put_shorts(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 }
 
 // A query to shared memory; a key or a value there and to the cache.
-template <int DIM, bool CODES>
+template <int DIM, bool CODES, bool ONE>
 static __device__ __forceinline__ void
 put_vector(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            const struct vector_place &at, struct head_vector<DIM> &h, int lane)
 {
     if (at.kind != A_VALUE) norm_and_turn<DIM>(h, at.gain, j.eps, lane);
     if constexpr (CODES)
-        put_codes<DIM>(sh, j, a, at, h, lane);
+        put_codes<DIM, ONE>(sh, j, a, at, h, lane);
     else
-        put_shorts<DIM>(sh, j, a, at, h, lane);
+        put_shorts<DIM, ONE>(sh, j, a, at, h, lane);
 }
 
 // Tile `tile` of a taker's old keys (`which` 0) or values, and their scales, as load_tile does it.
@@ -566,7 +591,7 @@ load_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 }
 
 // Of a cache in e4m3: the first tiles, and zeros for values that nobody sees.
-template <int DIM>
+template <int DIM, bool ONE>
 static __device__ __forceinline__ void begin_codes(struct few_shared<DIM> &sh,
                                                    const struct attend_job &j,
                                                    const struct attend_item &a, int warp, int lane)
@@ -581,13 +606,14 @@ static __device__ __forceinline__ void begin_codes(struct few_shared<DIM> &sh,
             else
                 copy_commit();
     if (a.part == a.n_part - 1)
-        for (int i = j.n_token * pieces + warp * 32 + lane; i < KEYS * pieces; i += FEW_THREADS)
+        for (int i = tokens_of<ONE>(j) * pieces + warp * 32 + lane; i < KEYS * pieces;
+             i += FEW_THREADS)
             *(uint4 *)code_piece<DIM>(codes_of<DIM>(sh).code[1], i / pieces, i % pieces) =
                 make_uint4(0, 0, 0, 0);
 }
 
 // All tiles of a taker; the new keys and values are one more, if `last`.
-template <int DIM>
+template <int DIM, bool ONE>
 static __device__ __forceinline__ void
 take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            struct query_rows<DIM> &rows, int last, int warp, int lane)
@@ -611,11 +637,11 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
             power[i] = is_old ? codes.old_scale[warp][turn][i] : codes.scale[i];
         }
         int key = is_old ? tile * KEYS : a.pos, next = tile + 2 * TAKERS;
-        const struct seen_keys seen = seen_by_lane(j, a, is_old, lane);
+        const struct seen_keys seen = seen_by_lane<ONE>(j, a, is_old, lane);
         float s[2][4] = {};
         copy_wait<3>(); // keys
         __syncwarp();
-        score_codes<DIM>(s, sh.q, from[0], power[0], lane);
+        score_codes<DIM, rows_as(ONE)>(s, sh.q, from[0], power[0], lane);
 #pragma unroll
         for (int b = 0; b < 2; b++)
 #pragma unroll
@@ -629,14 +655,16 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
             copy_commit();
         copy_wait<3>(); // values
         __syncwarp();
-        rows_take_codes<DIM>(rows, unit, s, from[1], power[1],
-                             (is_old ? a.pos : a.pos + j.n_token) - key, lane);
+        rows_take_codes<DIM, rows_as(ONE)>(rows, unit, s, from[1], power[1],
+                                           (is_old ? a.pos : a.pos + tokens_of<ONE>(j)) - key,
+                                           lane);
         __syncwarp();
         if (next < a.end)
             load_codes<DIM>(sh, j, a, next, 1, turn, warp, lane);
         else
             copy_commit();
     }
+    if (rows_as(ONE) == STACKED) rows_join(rows);
 #pragma unroll
     for (int i = 0; i < DIM / 8; i++)
 #pragma unroll
@@ -645,13 +673,13 @@ take_codes(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
 
 // What need not wait for this step's products: the cache's old rows, the position, sinks, and what
 // the first vector of the warp takes.
-template <int DIM, bool CODES>
+template <int DIM, bool CODES, bool ONE>
 static __device__ __forceinline__ void
 attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
              struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
 {
     if constexpr (CODES) {
-        begin_codes<DIM>(sh, j, a, warp, lane);
+        begin_codes<DIM, ONE>(sh, j, a, warp, lane);
     } else {
         if (a.exists && warp < TAKERS && a.first < a.end) {
             load_tile<DIM>(sh.ring[warp][0], j.cache.k, a.base, a.first, a.pos, lane);
@@ -659,7 +687,7 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
         }
         // Values of keys that nobody sees are multiplied with 0, so they must be numbers.
         if (a.part == a.n_part - 1)
-            for (int i = j.n_token * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8;
+            for (int i = tokens_of<ONE>(j) * (DIM / 8) + warp * 32 + lane; i < KEYS * DIM / 8;
                  i += FEW_THREADS)
                 ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     }
@@ -667,29 +695,28 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
         int group = j.n_head / j.cache.n_kv_head, row = min(a.row0 + lane, j.n_row - 1);
         sh.sink[lane] = sink_of(j.sinks, a.kv * group + row % group);
     }
-    if (!a.exists || warp >= vectors_of(j, a)) return;
-    at = vector_at<DIM>(j, a, warp);
+    if (!a.exists || warp >= vectors_of<ONE>(j, a)) return;
+    at = vector_at<DIM, ONE>(j, a, warp);
     load_turn<DIM>(vector, at, j, lane);
 }
 
 // All tiles of a taker; the new keys and values are one more, if `last`.
-template <int DIM>
+template <int DIM, bool ONE>
 static __device__ __forceinline__ void
 take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            struct query_rows<DIM> &rows, int last, int warp, int lane)
 {
-    const enum row_pairs pairs = pairs_of(j);
 #pragma unroll 1
     for (int tile = a.first; warp < TAKERS; tile += TAKERS) {
         bool is_old = tile < a.end;
         if (!is_old && !last--) break;
         __nv_bfloat16(*from)[KEYS * DIM] = is_old ? sh.ring[warp] : sh.fresh;
         int key = is_old ? tile * KEYS : a.pos, next = tile + TAKERS;
-        const struct seen_keys seen = seen_by_lane(j, a, is_old, lane);
+        const struct seen_keys seen = seen_by_lane<ONE>(j, a, is_old, lane);
         float s[2][4] = {};
         copy_wait<1>(); // keys
         __syncwarp();
-        score_tile<DIM>(s, sh, from[0], key, seen, pairs, lane);
+        score_tile<DIM, rows_as(ONE)>(s, sh, from[0], key, seen, lane);
         __syncwarp();
         if (next < a.end)
             load_tile<DIM>(from[0], j.cache.k, a.base, next, a.pos, lane);
@@ -697,23 +724,23 @@ take_tiles(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
             copy_commit();
         copy_wait<1>(); // values
         __syncwarp();
-        rows_take<DIM>(rows, s, from[1], 0, pairs, lane);
+        rows_take<DIM, DIM, rows_as(ONE)>(rows, s, from[1], 0, lane);
         __syncwarp();
         if (next < a.end)
             load_tile<DIM>(from[1], j.cache.v, a.base, next, a.pos, lane);
         else
             copy_commit();
     }
-    if (pairs == STACKED) rows_join(rows);
+    if (rows_as(ONE) == STACKED) rows_join(rows);
 }
 
-template <int DIM, bool CODES>
+template <int KIND, int DIM, bool CODES, bool ONE>
 static __device__ __forceinline__ void
 attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct attend_item &a,
            struct vector_place &at, struct head_vector<DIM> &vector, int warp, int lane)
 {
     bool is_last = a.part == a.n_part - 1;
-    int thread = warp * 32 + lane, n_vector = vectors_of(j, a);
+    int thread = warp * 32 + lane, n_vector = vectors_of<ONE>(j, a);
     if (!a.exists) return;
     if (warp < n_vector) load_vector<DIM>(vector, at, lane);
 #pragma unroll 1
@@ -722,12 +749,12 @@ attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
         struct head_vector<DIM> next = vector;
         i += FEW_WARPS;
         if (i < n_vector) {
-            at_next = vector_at<DIM>(j, a, i);
+            at_next = vector_at<DIM, ONE>(j, a, i);
             load_turn<DIM>(next, at_next, j, lane);
             load_vector<DIM>(next, at_next, lane);
         }
         await_vectors<DIM>(vector, at, next, at_next, j.want, lane);
-        put_vector<DIM, CODES>(sh, j, a, at, vector, lane);
+        put_vector<DIM, CODES, ONE>(sh, j, a, at, vector, lane);
         at = at_next, vector = next;
     }
     few_sync();
@@ -737,21 +764,22 @@ attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     // The new keys and values are one tile more. It falls to the taker that has the fewest.
     int last = is_last && warp == (a.end - (a.first - warp)) % TAKERS;
     if constexpr (CODES)
-        take_codes<DIM>(sh, j, a, rows, last, warp, lane);
+        take_codes<DIM, ONE>(sh, j, a, rows, last, warp, lane);
     else
-        take_tiles<DIM>(sh, j, a, rows, last, warp, lane);
+        take_tiles<DIM, ONE>(sh, j, a, rows, last, warp, lane);
     copy_wait<0>();
-    int n_kv = j.cache.n_kv_head, id = a.row0 / ROWS * n_kv + a.kv;
+    int n_kv = j.cache.n_kv_head, id = a.row0 / item_rows(ONE) * n_kv + a.kv;
     constexpr size_t part_size = ROWS * (DIM + 2);
     float *parts = j.parts + (size_t)id * j.n_part_max * part_size;
-    join_warps<DIM, CODES>(sh, j, rows, a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr,
-                           a.kv, a.row0, warp, lane);
+    join_warps<KIND, DIM, CODES, ONE>(sh, j, rows,
+                                      a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr,
+                                      a.kv, a.row0, warp, lane);
     if (a.n_part > 1) {
         few_sync();
         if (thread == 0) sh.arrived = arrive_of(j.counters + id, (unsigned)a.n_part);
         few_sync();
         if (sh.arrived == (unsigned)a.n_part - 1)
-            join_parts<DIM>(sh, j, parts, a.n_part, a.kv, a.row0, thread);
+            join_parts<KIND, DIM, ONE>(sh, j, parts, a.n_part, a.kv, a.row0, thread);
     }
     few_sync(); // the next item may use the memory
 }

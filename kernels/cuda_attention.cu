@@ -306,7 +306,7 @@ __global__ void __launch_bounds__(MANY_THREADS, 1)
                     if (int key = first + n * 8 + t * 2 + k % 2;
                         key >= limit[k / 2] || key < low[k / 2])
                         s[n][k] = -INFINITY;
-            rows_take<DIM>(rows, s, tile[1] + part * KEYS * DIM, 0, SINGLE, lane);
+            rows_take<DIM, DIM, SINGLE>(rows, s, tile[1] + part * KEYS * DIM, 0, lane);
         }
         __syncthreads();
     }

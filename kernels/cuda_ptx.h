@@ -281,6 +281,14 @@ static __device__ __forceinline__ void bring_line_near(const void *p)
     asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
 
+// Into the first-level cache.
+enum { SECTOR = 32 };
+
+static __device__ __forceinline__ void bring_sector_near(const void *p)
+{
+    asm volatile("prefetch.global.L1 [%0];" ::"l"(p));
+}
+
 // Four matrices of 8 x 8 16-bit values: lane i gives the address of row i % 8 of matrix i / 8, and
 // lane 4 g + t gets of each row g, columns 2t and 2t + 1; turned: column g, rows 2t and 2t + 1.
 

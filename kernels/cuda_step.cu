@@ -92,14 +92,19 @@ static constexpr __host__ __device__ bool may_have_biases(int form)
     return form == W_BF16 || form == W_MXFP4;
 }
 
-// What the columns of a product's x are: one token, for each lane's blocks of FP4 weights; up to 4
-// tokens; up to 8.
+// How many tokens there are: one, up to 4, up to 8.
 enum mode { ONE, FEW, WIDE, N_MODE };
+
+// What the columns of a product's x are: tokens, or, of one and FP4 weights, each lane's blocks.
+static constexpr __host__ __device__ bool by_blocks(int form, int mode)
+{
+    return mode == ONE && (form == W_NVFP4 || form == W_MXFP4);
+}
 
 // Short numbers that x is the sum of.
 static constexpr __host__ __device__ int x_halves(int form, int mode)
 {
-    return form == W_BF16 && mode == FEW ? 2 : 1;
+    return form == W_BF16 && mode != WIDE ? 2 : 1;
 }
 
 // Experts that all tokens of a step may choose together, and that a layer may have.
@@ -147,6 +152,7 @@ struct product_job {
     int n_expert, n_used;
     bool normalise;
     bool chooses;               // else the job before has
+    bool goes_on;               // the next job waits for nothing
     unsigned phase;             // choices of the list before this one, modulo 2
     enum short_parts parts_out; // of next
     // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
@@ -173,6 +179,8 @@ struct alignas(16) step_job {
         struct scores_job scores;
     };
 };
+
+static_assert(sizeof(struct step_job) <= 32 * SECTOR, "a warp brings one near");
 
 // Where blocks meet: how many have arrived in all, and how many are done with the list. Zero
 // between launches.
@@ -262,6 +270,12 @@ template <> struct choice<true> {
     float top[FEW_TOKENS];                             // the best score
     unsigned chosen[FEW_TOKENS + 1][EXPERTS_MAX / 32]; // a bit for each expert; the last: by any
 };
+
+// Where there is one token, nothing has to look how many there are.
+template <int MODE, typename JOB> static __device__ __forceinline__ int tokens_of(const JOB &j)
+{
+    return MODE == ONE ? 1 : j.n_token;
+}
 
 // Of all experts' products.
 template <bool MIX> static __device__ __forceinline__ bool is_mixed(const struct product_job &j)
@@ -615,6 +629,9 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
     bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
         __syncwarp(); // every lane is done with the job before
+        for (int k = i + 1; k < n_job && k <= i + 2; k++)
+            if (lane * SECTOR < (int)sizeof *jobs)
+                bring_sector_near((const char *)(jobs + k) + lane * SECTOR);
         if (jobs[i].kind != JOB_PRODUCT) continue;
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
@@ -671,19 +688,20 @@ template <int FORM, int MODE> struct x_ring {
 // Whose x a lane has columns of.
 template <int FORM, int MODE> static __device__ __forceinline__ int lane_token(int lane)
 {
-    return MODE == ONE ? 0 : x_halves(FORM, MODE) == 2 ? lane / 4 % 4 : lane / 4;
+    return by_blocks(FORM, MODE) ? 0 : x_halves(FORM, MODE) == 2 ? lane / 4 % 4 : lane / 4;
 }
 
 // Where unit u of a token's x begins, and with which column of the row; false: the token does not
 // meet that expert.
-template <int FORM, bool MIX>
+template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ bool x_place(const struct product_job &j,
                                                const struct choice<MIX> &c, int u, int token,
                                                size_t *at, int *column)
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD) && j.n_token > 1) { // one token's are one after another
+        if (tokens_of<MODE>(j) > 1 &&
+            is_mixed<MIX>(j, END_ADD)) { // one token's are one after another
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
@@ -722,14 +740,14 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
     unsigned char *to = r.at + i_to * r.per * r.unit_bytes + half * r.pieces * 16;
     const uint16_t *x = (half ? j.lo : j.hi) + piece * 8;
 #pragma unroll 1
-    for (int token = 0; token < j.n_token; token++) {
+    for (int token = 0; token < tokens_of<MODE>(j); token++) {
         int place = (piece ^ x_turn<FORM>(piece / of_lane, token)) * 16 + token * r.token_bytes;
 #pragma unroll 1
         for (int i = k; i < r.per; i += at_once) {
             int u = first + mine::place(i, warp), column;
             size_t from;
             if (u >= end) break; // so are those that follow
-            if (!x_place<FORM>(j, c, u, token, &from, &column)) continue;
+            if (!x_place<FORM, MODE>(j, c, u, token, &from, &column)) continue;
             each(to + i * r.unit_bytes + place, x + from,
                  !is_ragged<FORM, MIX>(j) || column + piece * 8 < j.n_col);
         }
@@ -768,13 +786,13 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     int token = lane_token<FORM, MODE>(lane), g = lane / 4;
     int row = r.halves == 2 ? token * 2 + g / 4 : token;
     // Of the columns of a product: every second one is of a lane's own blocks.
-    bool exists = token < j.n_token && (MODE != ONE || lane % 4 * 2 == g);
+    bool exists = token < tokens_of<MODE>(j) && (!by_blocks(FORM, MODE) || lane % 4 * 2 == g);
     r.at = at;
     r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
     r.lane_has = exists, r.turn = x_turn<FORM>(lane % 4, token);
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
-    r.unit_bytes = j.n_token * r.token_bytes;
+    r.unit_bytes = tokens_of<MODE>(j) * r.token_bytes;
     r.n_step = j.n_step;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
@@ -849,10 +867,11 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
 {
     bool exists = r.lane_has;
     if constexpr (MIX)
-        if (j.n_token > 1) { // one token has chosen all
+        if (tokens_of<MODE>(j) > 1) { // one token has chosen all
             size_t at;
             int column;
-            exists = exists && x_place<FORM>(j, c, u, lane_token<FORM, MODE>(lane), &at, &column);
+            exists =
+                exists && x_place<FORM, MODE>(j, c, u, lane_token<FORM, MODE>(lane), &at, &column);
             if (!exists) f = {};
         }
     if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes, r.turn);
@@ -1001,17 +1020,18 @@ static __device__ __forceinline__ void multiply(float acc[4], const struct raw_u
                                                 const float block[2])
 {
     float c[2][4] = {}; // two chains of products are shorter than one
-    if constexpr (MODE == ONE) {
+    constexpr bool of_blocks = by_blocks(FORM, MODE);
+    if constexpr (of_blocks) {
         multiply_blocks<FORM, N>(SCALED ? c[0] : acc, raw, f);
     } else {
 #pragma unroll
         for (int k = 0; k < N; k++) multiply_unit<FORM>(true, c[k], raw[k], f[k]);
     }
-    if constexpr (MODE != ONE || SCALED)
+    if constexpr (!of_blocks || SCALED)
 #pragma unroll
-        for (int i = 0; i < (MODE == ONE ? 2 : 4); i++)
+        for (int i = 0; i < (of_blocks ? 2 : 4); i++)
             acc[i] +=
-                SCALED ? (c[0][i] + c[1][i]) * block[MODE == ONE ? i : i / 2] : c[0][i] + c[1][i];
+                SCALED ? (c[0][i] + c[1][i]) * block[of_blocks ? i : i / 2] : c[0][i] + c[1][i];
 }
 
 // The scales of a lane's rows of a tile for a pair of units, the first of which is u, of blocks of
@@ -1113,9 +1133,10 @@ struct norm_of_job {
     unsigned want;
 };
 
+template <int MODE>
 static __device__ __forceinline__ struct norm_of_job norm_of(const struct product_job &j)
 {
-    return {j.sums, j.n_sum, j.norm_dim, j.n_token, j.eps, j.want};
+    return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE>(j), j.eps, j.want};
 }
 
 // The factors of one job after another; full: they are there, empty: every warp has taken them.
@@ -1184,7 +1205,7 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
         struct norm_of_job n = {};
         bool chooses = false;
         if (i >= 0 && jobs[i].kind == JOB_PRODUCT) {
-            n = norm_of(jobs[i].product);
+            n = norm_of<MODE>(jobs[i].product);
             chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
         }
         if (n.n_sum && MODE != WIDE)
@@ -1221,7 +1242,7 @@ static __device__ __forceinline__ void leave_sums(float *red, const float acc[4]
 {
     int r = row_of_lane(lane), token = lane % 4 * 2;
     float v[4];
-    if constexpr (MODE == ONE) { // each lane has its blocks' sums of the rows g and g + 8
+    if constexpr (by_blocks(FORM, MODE)) { // each lane has its blocks' sums of the rows g and g + 8
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             v[i] = acc[i] + __shfl_xor_sync(~0u, acc[i], 1);
@@ -1234,7 +1255,13 @@ static __device__ __forceinline__ void leave_sums(float *red, const float acc[4]
 #pragma unroll
         for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
             v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
-        if (MODE != WIDE && token >= 4) return;
+        if (MODE == ONE) {
+            if (token) return;
+            *red_at<MODE>(red, warp, t, r, 0) = v[0];
+            *red_at<MODE>(red, warp, t, r + 8, 0) = v[2];
+            return;
+        }
+        if (MODE == FEW && token >= 4) return;
         *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
         *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
     }
@@ -1274,8 +1301,15 @@ static __device__ __forceinline__ struct result_place place_of_result(const stru
     return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
 }
 
+// What expert u of all is to a token among its own.
+template <int MODE>
+static __device__ __forceinline__ int rank_of(const struct choice<true> &c, int u, int token)
+{
+    return MODE == ONE ? u : c.rank[u][token];
+}
+
 // What a result takes from memory, asked for before it is known.
-template <int FORM, bool MIX>
+template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ struct result
 result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
 {
@@ -1283,11 +1317,12 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
     int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= j.n_token) return x;
+    if (in_group >= g.n_row || is.token >= tokens_of<MODE>(j)) return x;
+    if (MODE == ONE) is.token = 0;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             const struct expert_place &of = c.place[g.u];
-            int rank = c.rank[g.u][is.token];
+            int rank = rank_of<MODE>(c, g.u, is.token);
             if (rank == NO_RANK) return x;
             x.at = (unsigned)((is.token * j.n_used + rank) * j.n_row + row);
             x.weight = c.weight[is.token][rank];
@@ -1312,7 +1347,7 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
         if constexpr (MIX && may_have_biases(FORM))
             if (is_mixed<MIX>(j)) { // of all that the token chose
                 for (int u = 0; u < c.n; u++)
-                    if (int rank = c.rank[u][is.token]; rank != NO_RANK)
+                    if (int rank = rank_of<MODE>(c, u, is.token); rank != NO_RANK)
                         x.old += c.weight[is.token][rank] *
                                  expert_bias(p.bias, c.expert[u], p.n_row, row);
                 return x;
@@ -1417,10 +1452,10 @@ static __device__ __forceinline__ float weight_of(unsigned order, float top, con
 }
 
 // What a chosen expert's results take, for the u-th of all.
-static __device__ __forceinline__ void place_expert(struct choice<true> &c,
-                                                    const struct product_job &j, int expert, int u,
-                                                    const unsigned *order, int pitch,
-                                                    const float *factor)
+template <int MODE>
+static __device__ __forceinline__ void
+place_expert(struct choice<true> &c, const struct product_job &j, int expert, int u,
+             const unsigned *order, int pitch, const float *factor)
 {
     struct expert_place &at = c.place[u];
     c.expert[u] = (unsigned short)expert;
@@ -1430,12 +1465,17 @@ static __device__ __forceinline__ void place_expert(struct choice<true> &c,
         at.block[i] = (const void *)__ldg((const unsigned long long *)&w->block);
         at.scale[i] = (const float *)__ldg((const unsigned long long *)&w->scale);
     }
+    if constexpr (MODE == ONE) {
+        c.weight[0][u] = weight_of(order[expert], c.top[0], factor, 0);
+    } else {
 #pragma unroll 1
-    for (int t = 0; t < j.n_token; t++) {
-        bool meets = has_bit(c.chosen[t], expert);
-        int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
-        c.rank[u][t] = (unsigned char)rank;
-        if (meets) c.weight[t][rank] = weight_of(order[t * pitch + expert], c.top[t], factor, t);
+        for (int t = 0; t < j.n_token; t++) {
+            bool meets = has_bit(c.chosen[t], expert);
+            int rank = meets ? bits_before(c.chosen[t], expert) : (int)NO_RANK;
+            c.rank[u][t] = (unsigned char)rank;
+            if (meets)
+                c.weight[t][rank] = weight_of(order[t * pitch + expert], c.top[t], factor, t);
+        }
     }
 }
 
@@ -1456,7 +1496,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
     if (MODE != WIDE && early) sync_wait(&norm.sync.full, n_norm & 1);
     struct patience p = {0, 0};
-    for (int t = 0; t < j.n_token; t++)
+    for (int t = 0; t < tokens_of<MODE>(j); t++)
         for (int e = thread; e < pitch; e += THREADS) {
             float score = 0, bias = e < n_expert && j.router_bias ? __ldg(j.router_bias + e) : 0;
             if (e < n_expert) do {
@@ -1469,7 +1509,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
         (&c.chosen[0][0])[i] = 0;
     block_sync();
-    for (int t = 0; t < j.n_token; t++)
+    for (int t = 0; t < tokens_of<MODE>(j); t++)
         for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
             int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
             const unsigned *all = order + t * pitch;
@@ -1508,9 +1548,9 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     if (lane == 0) sync_arrive(&c.sync.full);
     if (MODE != WIDE && factor) sync_wait(&norm.sync.full, n_norm & 1);
     for (int e = thread; e < n_expert; e += THREADS)
-        if (has_bit(any, e)) place_expert(c, j, e, bits_before(any, e), order, pitch, factor);
+        if (has_bit(any, e)) place_expert<MODE>(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
-    if (warp < j.n_token) { // the token's weights
+    if (warp < tokens_of<MODE>(j)) { // the token's weights
         float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
         for (int e = lane; e < n_expert && !j.normalise; e += 32)
             all += weight_of(order[warp * pitch + e], c.top[warp], factor, warp);
@@ -1546,19 +1586,20 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
     auto take_norm = [&] {
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) factor[i] = MODE == ONE ? one_factor : unit<FORM>::factor;
+        for (int i = 0; i < n_mine; i++)
+            factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
         if (!j.n_sum) return;
         if (MODE != WIDE) sync_wait(&norm.sync.full, n_norm++ & 1);
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
-            factor[i] *=
-                norm.factor[min(place_of_result(j, thread + i * THREADS).token, j.n_token - 1)];
+            factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
+                                         tokens_of<MODE>(j) - 1)];
         __syncwarp();
         if (MODE != WIDE && lane == 0) sync_arrive(&norm.sync.empty);
     };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
-        float mine = norm_factor(norm_of(j), warp, lane);
+        float mine = norm_factor(norm_of<MODE>(j), warp, lane);
         if (lane == 0) norm.factor[warp] = mine; // seen once the warps have met
     }
     if constexpr (MIX)
@@ -1581,7 +1622,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         g = group_of<MIX>(j, row, end);
         struct result mine[n_mine];
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) mine[i] = result_of<FORM>(j, c, g, thread + i * THREADS);
+        for (int i = 0; i < n_mine; i++)
+            mine[i] = result_of<FORM, MODE>(j, c, g, thread + i * THREADS);
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
@@ -1590,7 +1632,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             // Those of the only step are still there.
             if (keeps_x && (is_first || xs.n_step > 1)) {
                 // Nearly always: without a branch between them.
-                bool at_once = n >= UNITS - 1 && (!MIX || j.n_token == 1);
+                bool at_once = n >= UNITS - 1 && (!MIX || tokens_of<MODE>(j) == 1);
                 const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
                 if (at_once && xs.lane_has) {
 #pragma unroll
@@ -1642,7 +1684,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 };
                 // Without a branch between pairs they overlap. Units that a warp has not meet
                 // zeros.
-                if (MODE == ONE && keeps_x && !MIX) {
+                if (by_blocks(FORM, MODE) && keeps_x && !MIX) {
                     if (n == UNITS)
 #pragma unroll
                         for (int k = 0; k < UNITS; k += 2) take_pair(k);
@@ -1674,7 +1716,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             x_done(xs, j, c, warp, lane);
         }
         if (row + g.n_row >= end) {
-            if (thread == 0) set_hint(calm, 1);
+            if (thread == 0 && !j.goes_on) set_hint(calm, 1);
         }
         if (n_red == 1) block_sync(); // the sums of the group before have been read
 #pragma unroll
@@ -1700,7 +1742,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         for (int i = 0; i < n_mine; i++) {
             float sum = warp_sum(squares[i]);
             int token = (warp + i * WARPS) / TOKEN_WARPS;
-            if (lane == 0 && token < j.n_token)
+            if (lane == 0 && token < tokens_of<MODE>(j))
                 store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
                                (unsigned)warp % TOKEN_WARPS,
                            tagged(sum, j.leave));
@@ -1732,7 +1774,7 @@ static __device__ __forceinline__ void meet_last(struct step_sync *s)
     s->arrived = s->done = 0; // everybody has left the last meeting
 }
 
-template <int DIM, bool CODES>
+template <int KIND, int DIM, bool CODES, bool ONE_TOKEN>
 static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
                                                   struct step_sync *sync, unsigned meeting,
                                                   int warp, int lane)
@@ -1747,11 +1789,11 @@ static __device__ __forceinline__ void run_attend(unsigned char *room, const str
         struct vector_place at;
         struct head_vector<DIM> vector;
         if (mine) {
-            a = item_of(j, item, warp);
-            attend_begin<DIM, CODES>(sh, j, a, at, vector, warp, lane);
+            a = item_of<ONE_TOKEN>(j, item, warp);
+            attend_begin<DIM, CODES, ONE_TOKEN>(sh, j, a, at, vector, warp, lane);
         }
         if (item == (int)blockIdx.x) meet_wait(sync, meeting);
-        if (mine) attend_end<DIM, CODES>(sh, j, a, at, vector, warp, lane);
+        if (mine) attend_end<KIND, DIM, CODES, ONE_TOKEN>(sh, j, a, at, vector, warp, lane);
         item += (int)gridDim.x;
     } while (item < n_item);
 }
@@ -1779,7 +1821,7 @@ template <int KIND> static __device__ __forceinline__ float dot_8(uint4 w, uint4
     return sum;
 }
 
-template <int KIND>
+template <int KIND, int MODE>
 static __device__ __forceinline__ void run_scores(const struct scores_job &j,
                                                   struct step_sync *sync, unsigned meeting,
                                                   float *room, int warp, int lane)
@@ -1798,7 +1840,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     if (row >= j.n_expert) return;
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
-        for (int t = 0; t < j.n_token; t++) {
+        for (int t = 0; t < tokens_of<MODE>(j); t++) {
             float sum = 0;
             for (int c = thread * 8; c < j.n_col; c += THREADS * 8) {
                 bool has = row == (int)blockIdx.x && c == thread * 8;
@@ -1818,7 +1860,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             if (lane == 0) part[warp][t] = sum;
         }
         block_sync();
-        if (thread < j.n_token) {
+        if (thread < tokens_of<MODE>(j)) {
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];
@@ -1902,10 +1944,11 @@ __global__ void __launch_bounds__(BLOCK, 1)
                                     lane, &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
-                run_scores<unit<FORM>::kind>(job.scores, list.sync, job.meeting, (float *)room,
-                                             warp, lane);
+                run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
+                                                   (float *)room, warp, lane);
         } else {
-            run_attend<DIM, CODES>(room, &job.attend, list.sync, job.meeting, warp, lane);
+            run_attend<unit<FORM>::kind, DIM, CODES, MODE == ONE>(room, &job.attend, list.sync,
+                                                                  job.meeting, warp, lane);
         }
         copy_commit();
         copy_wait<0>(); // the next job's words
@@ -1936,21 +1979,18 @@ static const int form_columns[W_N_FORM] = {unit<W_BF16>::columns, unit<W_E4M3>::
     }
 #define OF_FORM(form)                                                                              \
     {                                                                                              \
-        OF_MODE(form, FEW), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
-    }
-#define OF_FP4(form)                                                                               \
-    {                                                                                              \
         OF_MODE(form, ONE), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
     }
 static const step_function kernels[W_N_FORM][N_MODE][2][2][2] = {
     // mode, MIX, DIM, CODES
-    OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FP4(W_NVFP4), OF_FP4(W_MXFP4),
+    OF_FORM(W_BF16), OF_FORM(W_E4M3), OF_FORM(W_E4M3_BLOCK), OF_FORM(W_NVFP4), OF_FORM(W_MXFP4),
 };
 
 struct step_queue {
     std::vector<struct step_job> jobs;
     std::vector<struct weight_maps> maps; // [jobs][PARTS_MAX]
-    int form, mode, head_dim;  // of the products among them, and of the attentions; 0: none
+    int mode;                             // of all of them
+    int form, head_dim;        // of the products among them, and of the attentions; 0: none
     bool has_form, mix, codes; // codes: those attentions' caches are in e4m3
     unsigned n_choice;
     std::vector<void *> *lists; // where lists in device memory are kept; NULL: not recording
@@ -2277,6 +2317,8 @@ static void synchronise(std::vector<struct step_job> &jobs)
         bool waits = i && waits_for_numbers(jobs, i, u, all),
              at_once = !waits && waits_for_nothing(jobs, i, u, all, read);
         if (i && !waits && !at_once) jobs[(size_t)i].meeting = ++n_meeting;
+        if (i && at_once && jobs[(size_t)i - 1].kind == JOB_PRODUCT)
+            jobs[(size_t)i - 1].product.goes_on = true;
         for (const struct job_reads &r : u.reads) *r.want = NO_TAG, read.push_back(r.at);
         for (const struct job_reads &r : u.reads)
             if (struct written *w = find(all, r.at)) {
@@ -2321,11 +2363,10 @@ void cuda_steps_flush(k_device *d)
     struct step_queue *q = d->steps;
     if (q->jobs.empty()) return;
     struct step_list list = {};
-    int form = q->has_form ? q->form : W_E4M3, mode = q->has_form ? q->mode : FEW;
+    int form = q->has_form ? q->form : W_E4M3, mode = q->mode;
     bool ok = true;
     q->maps.assign(q->jobs.size() * PARTS_MAX, weight_maps());
     for (size_t i = 0; i < q->jobs.size(); i++) {
-        if (q->jobs[i].kind == JOB_ATTEND) q->jobs[i].attend.tags_f16 = form != W_BF16;
         if (q->jobs[i].kind == JOB_PRODUCT)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
     }
@@ -2345,6 +2386,19 @@ void cuda_steps_flush(k_device *d)
     q->n_choice = 0;
 }
 
+static enum mode mode_of(int n_token)
+{
+    return n_token == 1 ? ONE : n_token <= 4 ? FEW : WIDE;
+}
+
+// The list that takes a job of so many tokens.
+static struct step_queue *list_for(k_device *d, int n_token)
+{
+    if (d->steps->mode != mode_of(n_token)) cuda_steps_flush(d);
+    d->steps->mode = mode_of(n_token);
+    return d->steps;
+}
+
 static void enqueue(k_device *d, const struct step_job &job)
 {
     d->steps->jobs.push_back(job);
@@ -2355,12 +2409,11 @@ static void enqueue(k_device *d, const struct step_job &job)
 static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *const *hi,
                             uint16_t *const *lo, const struct k_matrix *w)
 {
-    struct step_queue *q = d->steps;
+    struct step_queue *q = list_for(d, p.n_token);
     int form = weight_form(w), kind = form == W_BF16 ? X_BF16 : X_F16;
-    int mode = p.n_token == 1 ? ONE : p.n_token <= 4 ? FEW : WIDE;
     struct step_job job = {};
-    if (q->has_form && (q->form != form || q->mode != mode)) cuda_steps_flush(d);
-    q->has_form = true, q->form = form, q->mode = mode;
+    if (q->has_form && q->form != form) cuda_steps_flush(d);
+    q->has_form = true, q->form = form;
     job.kind = JOB_PRODUCT, job.product = p;
     job.product.hi = hi[kind], job.product.lo = lo[kind];
     if (p.experts) {
@@ -2469,7 +2522,8 @@ void cuda_step_add(k_device *d, const k_act *a, const struct k_add *p, int n_tok
 
 bool cuda_step_attends(const struct k_attend *at, int n_token)
 {
-    int group = at->n_head / at->cache->n_kv_head, n_row_tile = (n_token * group + ROWS - 1) / ROWS;
+    int rows = item_rows(n_token == 1), n_row = n_token * (at->n_head / at->cache->n_kv_head),
+        n_row_tile = (n_row + rows - 1) / rows;
     int dim = at->cache->head_dim;
     // Vectors are read four numbers at a time.
     uintptr_t places = (uintptr_t)at->q | (uintptr_t)at->k | (uintptr_t)at->v |
@@ -2482,20 +2536,20 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
 {
     struct step_job job = {};
     struct attend_job *j = &job.attend;
-    int n_kv = at->cache->n_kv_head;
+    int n_kv = at->cache->n_kv_head, rows = item_rows(n_token == 1);
     job.kind = JOB_ATTEND;
     j->q = at->q, j->k = at->k, j->v = at->v, j->q_norm = at->q_norm, j->k_norm = at->k_norm;
     j->rope = at->rope, j->eps = at->eps, j->cache = *at->cache, j->pos = at->pos;
     j->window = at->window ? at->window : INT_MAX, j->sinks = at->sinks;
     j->n_head = at->n_head, j->n_token = n_token, j->n_row = n_token * (at->n_head / n_kv);
-    j->n_row_tile = (j->n_row + ROWS - 1) / ROWS;
+    j->n_row_tile = (j->n_row + rows - 1) / rows;
     int n_head = n_kv * j->n_row_tile, n_part = d->n_sm / n_head;
     j->n_part_max = n_part < 1 ? 1 : n_part > ATTEND_SPLIT_MAX ? (int)ATTEND_SPLIT_MAX : n_part;
     if (n_head * j->n_part_max > FEW_ITEMS_MAX) j->n_part_max = 1;
     j->parts = d->parts, j->counters = d->counters;
     for (int i = 0; i < X_N_KIND; i++) j->out.hi[i] = a->hi[i], j->out.lo[i] = a->lo[i];
     a->form = FORM_PAIR, a->n_sum = 0;
-    struct step_queue *q = d->steps;
+    struct step_queue *q = list_for(d, n_token);
     bool codes = at->cache->type == K_E4M3;
     if (q->head_dim && (q->head_dim != at->cache->head_dim || q->codes != codes))
         cuda_steps_flush(d);
@@ -2533,7 +2587,7 @@ bool cuda_step_scores(k_device *d, const k_act *a, const struct k_experts *e, fl
     j->n_expert = router->n_row, j->n_col = router->n_col, j->n_token = n_token;
     for (int i = 0; i < X_N_KIND; i++) j->x.hi[i] = a->hi[i], j->x.lo[i] = a->lo[i];
     j->out = scores;
-    d->steps->mix = true;
+    list_for(d, n_token)->mix = true;
     enqueue(d, job);
     return true;
 }

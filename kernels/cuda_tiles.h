@@ -59,16 +59,15 @@ enum row_pairs { SINGLE, PAIRS, STACKED };
 
 // Takes the scores [16 rows, 16 keys] (already scaled by log2 e / sqrt(dim), -infinity where a key
 // is not seen) and the values of those keys, from value `first` on, into the state.
-template <int DIM, int N>
+template <int DIM, int N, enum row_pairs AS>
 static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float s[2][4],
-                                                 __nv_bfloat16 *values, int first,
-                                                 enum row_pairs pairs, int lane)
+                                                 __nv_bfloat16 *values, int first, int lane)
 {
     unsigned p[4], rest[4];
     float keep = 1;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        if (h && pairs == STACKED) { // as their upper halves
+        if (h && AS == STACKED) { // as their upper halves
 #pragma unroll
             for (int i = 0; i < N / 8; i++) r.acc[i][2] *= keep, r.acc[i][3] *= keep;
             break;
@@ -95,7 +94,7 @@ static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float 
         p[i] = pack(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1]);
         rest[i] = pack_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
     }
-    if (pairs == STACKED) p[1] = rest[0], p[3] = rest[2];
+    if (AS == STACKED) p[1] = rest[0], p[3] = rest[2];
     auto multiply = [&](const unsigned with[4]) {
 #pragma unroll
         for (int i = 0; i < N / 16; i++) {
@@ -106,7 +105,7 @@ static __device__ __forceinline__ void rows_take(struct query_rows<N> &r, float 
         }
     };
     multiply(p);
-    if (pairs == PAIRS) multiply(rest);
+    if (AS == PAIRS) multiply(rest);
 }
 
 template <int N> static __device__ __forceinline__ void rows_join(struct query_rows<N> &r)
@@ -203,7 +202,7 @@ static __device__ __forceinline__ float2 two_powers(const unsigned char *scales)
 }
 
 // The products of the rows of q, pairs of f16, with the codes of 16 keys, times the keys' powers.
-template <int DIM, typename QUERY>
+template <int DIM, enum row_pairs AS, typename QUERY>
 static __device__ __forceinline__ void score_codes(float s[2][4], QUERY (&query)[2][ROWS][DIM + 8],
                                                    unsigned char *keys, const unsigned char *scales,
                                                    int lane)
@@ -220,19 +219,20 @@ static __device__ __forceinline__ void score_codes(float s[2][4], QUERY (&query)
         for (int step = 0; step < 2; step++) {
             unsigned q[2][4], k[2][2];
 #pragma unroll
-            for (int h = 0; h < 2; h++)
+            for (int h = 0; h < (AS == PAIRS ? 2 : 1); h++)
                 matrices(q[h], &query[h][lane % 16][(2 * i + step) * 16 + lane / 16 * 8]);
 #pragma unroll
             for (int b = 0; b < 2; b++) {
                 unpack_e4m3(step ? raw[b].y : raw[b].x, k[b]);
                 mma_f16(s[b], q[0], k[b][0], k[b][1]);
-                mma_f16(rest[b], q[1], k[b][0], k[b][1]);
+                if (AS == PAIRS) mma_f16(rest[b], q[1], k[b][0], k[b][1]);
             }
         }
     }
 #pragma unroll
     for (int b = 0; b < 2; b++) {
         float2 by = two_powers(scales + b * 8 + t * 2);
+        if (AS == STACKED) rest[b][0] = s[b][2], rest[b][1] = s[b][3];
 #pragma unroll
         for (int k = 0; k < 4; k++) s[b][k] = (s[b][k] + rest[b][k]) * (k % 2 ? by.y : by.x);
     }
@@ -241,14 +241,14 @@ static __device__ __forceinline__ void score_codes(float s[2][4], QUERY (&query)
 // As rows_take: the first n_key of the tile's keys are seen by any row. The state's numbers are to
 // be multiplied with the rows' units, and numbers of acc[8 c + i] are not of columns 2t and 2t + 1
 // but of columns 64 c + 16 t + i and 8 more.
-template <int DIM>
+template <int DIM, enum row_pairs AS>
 static __device__ __forceinline__ void
 rows_take_codes(struct query_rows<DIM> &r, float unit[2], float s[2][4], unsigned char *values,
                 const unsigned char *scales, int n_key, int lane)
 {
     int g = lane / 4, t = lane % 4;
     unsigned p[4], rest[4];
-    float by[2][2];
+    float by[2][2], keep = 1;
 #pragma unroll
     for (int b = 0; b < 2; b++) {
         float2 two = two_powers(scales + b * 8 + t * 2);
@@ -257,11 +257,16 @@ rows_take_codes(struct query_rows<DIM> &r, float unit[2], float s[2][4], unsigne
     }
 #pragma unroll
     for (int h = 0; h < 2; h++) {
+        if (h && AS == STACKED) { // as their upper halves
+#pragma unroll
+            for (int i = 0; i < DIM / 8; i++) r.acc[i][2] *= keep, r.acc[i][3] *= keep;
+            break;
+        }
         float top = fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]));
         top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
         top = fmaxf(fmaxf(top, __shfl_xor_sync(~0u, top, 2)), r.largest[h]);
-        float from = top == -INFINITY ? 0 : top, keep = exp2f(r.largest[h] - from), sum = 0;
-        float most = 0;
+        float from = top == -INFINITY ? 0 : top, sum = 0, most = 0;
+        keep = exp2f(r.largest[h] - from);
         r.largest[h] = top;
 #pragma unroll
         for (int b = 0; b < 2; b++)
@@ -291,7 +296,8 @@ rows_take_codes(struct query_rows<DIM> &r, float unit[2], float s[2][4], unsigne
         p[i] = pack_f16(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1]);
         rest[i] = pack_f16_rest(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1], p[i]);
     }
-    // A lane reads eight columns of its four keys; pairs of keys are brought together there.
+    if (AS == STACKED) p[1] = rest[0], p[3] = rest[2];
+        // A lane reads eight columns of its four keys; pairs of keys are brought together there.
 #pragma unroll
     for (int c = 0; c < DIM / 64; c++) {
         uint2 raw[4];
@@ -311,7 +317,7 @@ rows_take_codes(struct query_rows<DIM> &r, float unit[2], float s[2][4], unsigne
 #pragma unroll
             for (int k = 0; k < 2; k++) {
                 mma_f16(r.acc[8 * c + i + k], p, v[0][k], v[1][k]);
-                mma_f16(r.acc[8 * c + i + k], rest, v[0][k], v[1][k]);
+                if (AS == PAIRS) mma_f16(r.acc[8 * c + i + k], rest, v[0][k], v[1][k]);
             }
         }
     }

@@ -236,15 +236,18 @@ static int bench_kernel(struct command *c, err *e)
         product_bench(&o, &r, e))
         return -1;
     if (c->json)
-        return print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "backend",
-                                    r.backend, "weights", o.weights, "n", o.n_row, "k", o.n_col,
-                                    "rows", o.n_token, "us", r.us, "gb_per_s", r.gbps,
-                                    "read_gb_per_s", r.read_gbps, "ratio", r.ratio));
+        return print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}",
+                                    "backend", r.backend, "weights", o.weights, "n", o.n_row, "k",
+                                    o.n_col, "rows", o.n_token, "us", r.us, "gb_per_s", r.gbps,
+                                    "read_gb_per_s", r.read_gbps, "ratio", r.ratio, "in_turn_us",
+                                    r.in_turn_us, "in_turn_ratio", r.in_turn_ratio));
     printf("[%d, %d] in %s times %d token%s on %s\n", o.n_row, o.n_col, o.weights, o.n_token,
            o.n_token == 1 ? "" : "s", r.backend);
     printf("  product   %10.1f us, %.1f GB/s of weights\n", r.us, r.gbps);
     printf("  memory    %10.1f GB/s read plainly in this run\n", r.read_gbps);
     printf("  ratio     %10.1f %%\n", 100 * r.ratio);
+    printf("  in turn   %10.1f us, %.1f %%: each waits for all of the one before\n", r.in_turn_us,
+           100 * r.in_turn_ratio);
     return 0;
 }
 

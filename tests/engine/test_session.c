@@ -504,7 +504,7 @@ static void test_product_bench(void **state)
                                       .n_token = 2,
                                       .repeat = 2};
     if (product_bench(&o, &r, &e)) fail_msg("%s", e.msg);
-    assert_true(r.us > 0 && r.gbps > 0 && r.read_gbps > 0);
+    assert_true(r.us > 0 && r.gbps > 0 && r.read_gbps > 0 && r.in_turn_us > 0);
     o.weights = "fp5";
     assert_int_equal(product_bench(&o, &r, &e), -1);
     assert_non_null(strstr(e.msg, "fp5"));

@@ -132,6 +132,10 @@ static inline void bring_near(const void *, unsigned) {}
 
 static inline void bring_line_near(const void *) {}
 
+enum { SECTOR = 32 };
+
+static inline void bring_sector_near(const void *) {}
+
 static inline void bring_map_near(const struct tensor_map *) {}
 
 static inline void keep_number(unsigned &) {}

@@ -498,7 +498,8 @@ template <int FORM> static void test_form(void **)
          0},                                                           // warps with 5 units
         {3, 2, step, step, 4, 1, 128, 290, false, 2, false, false, 0}, // a context in two parts
         {7, 3, step, step, 8, 2, 64, 50, true, 1, false, false, 0},
-        {1, 11, step, step, 8, 2, 128, 20, true, 3, false, false, 0}, // more blocks than experts
+        {1, 11, step, step, 8, 2, 128, 20, true, 3, false, false, 0},  // more blocks than experts
+        {1, 3, step, step, 20, 1, 64, 300, false, 2, false, false, 0}, // more heads than a tile
     };
     const struct shape of_codes[] = {
         {1, 3, step * 2, step, 4, 2, 128, 37, false, 2, true, false, 0},
@@ -507,6 +508,7 @@ template <int FORM> static void test_form(void **)
         {4, 2, step, step, 20, 2, 64, 600, true, 1, true, false, 0},
         {1, 2, step, step, 4, 1, 64, 0, false, 1, true, false, 0},
         {5, 2, step, step, 16, 2, 128, 290, false, 1, true, false, 0},
+        {1, 3, step, step, 12, 1, 128, 300, false, 2, true, false, 0},
     };
     // Rows of FP4 end within units.
     constexpr int ragged = is_fp4 ? 64 : 0;
