@@ -1589,12 +1589,15 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         for (int i = 0; i < n_mine; i++)
             factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
         if (!j.n_sum) return;
+        // All results that a warp has are of one token. What lane 0 reads it also gives back.
         if (MODE != WIDE) sync_wait(&norm.sync.full, n_norm++ & 1);
 #pragma unroll
-        for (int i = 0; i < n_mine; i++)
-            factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
-                                         tokens_of<MODE>(j) - 1)];
-        __syncwarp();
+        for (int i = 0; i < n_mine; i++) {
+            int token = place_of_result(j, thread + i * THREADS).token;
+            float of_token =
+                MODE == WIDE || lane == 0 ? norm.factor[min(token, tokens_of<MODE>(j) - 1)] : 0;
+            factor[i] *= MODE == WIDE ? of_token : __shfl_sync(~0u, of_token, 0);
+        }
         if (MODE != WIDE && lane == 0) sync_arrive(&norm.sync.empty);
     };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);

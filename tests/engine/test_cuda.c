@@ -292,11 +292,19 @@ static void test_rows_are_steps(void **state)
     close_side(&many);
 }
 
+static struct CMUnitTest named(const char *name, CMUnitTestFunction test, const struct mixture *of)
+{
+    return (struct CMUnitTest){name, test, NULL, NULL, (void *)of};
+}
+
+#define TEST(what, of, mixture) named(#what ", " of, test_##what, mixture)
+
 int main(int argc, char **argv)
 {
     err e = {0};
     if (argc > 1) model_dir = argv[1];
     if (argc > 2 && !strcmp(argv[2], "small")) n_step = 12, n_text = 1;
+    if (argc > 3) cmocka_set_test_filter(argv[3]); // names of tests, with * for the rest
 #ifdef HEARTH_CUDA
     k_device *d = k_cuda.open(0, &e);
     if (!d) {
@@ -309,10 +317,9 @@ int main(int argc, char **argv)
     printf("skipped: a build without CUDA\n");
     return TEST_SKIPPED;
 #endif
-#define WITH(mixture)                                                                              \
-    cmocka_unit_test_prestate(test_greedy_as_on_the_cpu, (void *)(mixture)),                       \
-        cmocka_unit_test_prestate(test_runs_repeat, (void *)(mixture)),                            \
-        cmocka_unit_test_prestate(test_rows_are_steps, (void *)(mixture))
+#define WITH(of, mixture)                                                                          \
+    TEST(greedy_as_on_the_cpu, of, mixture), TEST(runs_repeat, of, mixture),                       \
+        TEST(rows_are_steps, of, mixture)
     static const struct mixture fp8 = {K_E4M3, 512, 256, 32, 4, true, NULL},
                                 bf16 = {K_BF16, 256, 128, 16, 2, false, NULL},
                                 nvfp4 = {K_NVFP4, 512, 256, 32, 4, true, NULL},
@@ -325,18 +332,18 @@ int main(int argc, char **argv)
                                 oss_fp8 = {.kv = "fp8", .oss = &oss_shape},
                                 oss_plain = {.oss = &plain_shape};
     const struct CMUnitTest tests[] = {
-        WITH(NULL),
-        WITH(&fp8),
-        WITH(&bf16),
-        WITH(&nvfp4),
-        WITH(&mxfp4),
-        WITH(&odd),
-        WITH(&small_cache),
-        WITH(&oss),
-        WITH(&oss_fp8),
-        WITH(&oss_plain),
-        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, NULL),
-        cmocka_unit_test_prestate(test_draws_are_those_of_the_definition, (void *)&fp8),
+        WITH("built-in", NULL),
+        WITH("fp8", &fp8),
+        WITH("bf16", &bf16),
+        WITH("nvfp4", &nvfp4),
+        WITH("mxfp4", &mxfp4),
+        WITH("odd fp8", &odd),
+        WITH("built-in, fp8 cache", &small_cache),
+        WITH("gpt-oss", &oss),
+        WITH("gpt-oss, fp8 cache", &oss_fp8),
+        WITH("odd gpt-oss", &oss_plain),
+        TEST(draws_are_those_of_the_definition, "built-in", NULL),
+        TEST(draws_are_those_of_the_definition, "fp8", &fp8),
         cmocka_unit_test(test_ways_of_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
