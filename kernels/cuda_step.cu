@@ -69,6 +69,11 @@ enum {
     TILES = 4
 };
 
+// Barriers: one side makes something and arrives, the other waits for it; then it is taken, and the
+// other way round. The warps that multiply with the one that prepares, and with all others.
+enum { NORM_MADE = 3, NORM_TAKEN, CHOICE_MADE, CHOICE_TAKEN };
+enum { NORM_THREADS = THREADS + 32, CHOICE_THREADS = THREADS + 32 * (ASKERS + 1) };
+
 // Registers of a thread that multiplies and of one that does not; a launch gives 168 to each, of
 // which the others, who find their way through experts, need more where there are some.
 static constexpr __host__ __device__ int registers(bool is_fp4, bool is_wide, bool mix)
@@ -153,7 +158,7 @@ struct product_job {
     bool normalise;
     bool chooses;               // else the job before has
     bool goes_on;               // the next job waits for nothing
-    unsigned phase;             // choices of the list before this one, modulo 2
+    bool again;                 // this is not the list's first choice
     enum short_parts parts_out; // of next
     // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
     unsigned want, want_scores, leave;
@@ -260,9 +265,8 @@ template <bool MIX> struct choice;
 template <> struct choice<false> {
 };
 template <> struct choice<true> {
-    struct stage_sync sync; // full: it is made; empty: the warp that asks does not need it any more
-    int n;                  // experts that any token chose, in order of their indices
-    int n_box;              // of a step of their matrices that stand side by side
+    int n;     // experts that any token chose, in order of their indices
+    int n_box; // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
     unsigned short expert[CHOSEN_MAX];          // which they are
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
@@ -626,7 +630,6 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
     struct asker<MODE, MIX> a = {
         {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes
     };
-    bool is_first = true; // of the list's choices
     for (int i = 0; i < n_job; i++) {
         __syncwarp(); // every lane is done with the job before
         for (int k = i + 1; k < n_job && k <= i + 2; k++)
@@ -636,10 +639,10 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
-                if (!is_first && lane == 0) sync_arrive(&c.sync.empty);
-                is_first = false;
+                if (j.again) barrier_arrive(CHOICE_TAKEN, CHOICE_THREADS);
                 ask_ahead<FORM>(jobs, i + 1, n_job, c, half, lane);
-                sync_wait(&c.sync.full, j.phase);
+                __syncwarp();
+                barrier(CHOICE_MADE, CHOICE_THREADS);
                 if (half == 0 && lane < c.n) { // the next job's
                     bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
                     if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
@@ -1139,9 +1142,8 @@ static __device__ __forceinline__ struct norm_of_job norm_of(const struct produc
     return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE>(j), j.eps, j.want};
 }
 
-// The factors of one job after another; full: they are there, empty: every warp has taken them.
+// The factors of one job.
 struct norm_shared {
-    struct stage_sync sync;
     float factor[FEW_TOKENS];
 };
 
@@ -1174,7 +1176,7 @@ static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n,
 }
 
 static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
-                                                    struct norm_shared &norm, unsigned phase,
+                                                    struct norm_shared &norm, bool again,
                                                     struct step_sync *s, int lane)
 {
     struct patience p = {0, 0};
@@ -1186,10 +1188,10 @@ static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n,
         float factor = norm_factor(n, t, lane);
         if (lane == t) mine = factor;
     }
-    sync_wait(&norm.sync.empty, phase ^ 1);
+    if (again) barrier(NORM_TAKEN, NORM_THREADS);
     if (lane < n.n_token) norm.factor[lane] = mine;
     __syncwarp();
-    if (lane == 0) sync_arrive(&norm.sync.full);
+    barrier_arrive(NORM_MADE, NORM_THREADS);
 }
 
 // Scales and the like are brought near a job ahead, those of experts once they are chosen. The
@@ -1198,7 +1200,7 @@ template <int MODE, bool MIX>
 static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
                                     struct norm_shared &norm, struct choice<MIX> &c, int lane)
 {
-    unsigned n_norm = 0;
+    bool has_made = false; // a factor
     early_wait();
 #pragma unroll 1
     for (int i = -1; i < n_job; i++) {
@@ -1208,10 +1210,12 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
             n = norm_of<MODE>(jobs[i].product);
             chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
         }
-        if (n.n_sum && MODE != WIDE)
-            deliver_norm(n, jobs[i].meeting, norm, n_norm++ & 1, sync, lane);
-        if constexpr (MIX)
-            if (chooses) sync_wait(&c.sync.full, jobs[i].product.phase);
+        if (chooses && jobs[i].product.again) barrier_arrive(CHOICE_TAKEN, CHOICE_THREADS);
+        if (n.n_sum && MODE != WIDE) {
+            deliver_norm(n, jobs[i].meeting, norm, has_made, sync, lane);
+            has_made = true;
+        }
+        if (chooses) barrier(CHOICE_MADE, CHOICE_THREADS);
 #pragma unroll 1
         for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
             if (jobs[k].kind != JOB_PRODUCT) continue;
@@ -1219,9 +1223,8 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
             if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
         }
         __syncwarp();
-        if constexpr (MIX)
-            if (chooses && lane == 0) sync_arrive(&c.sync.empty);
     }
+    if (has_made) barrier(NORM_TAKEN, NORM_THREADS); // the last one, too
 }
 
 // Where sums of a tile meet: [warp][tile][row][token].
@@ -1479,22 +1482,29 @@ place_expert(struct choice<true> &c, const struct product_job &j, int expert, in
     }
 }
 
+// Once for each job of the warps that multiply.
+static __device__ __forceinline__ void await_norm(bool &has_norm)
+{
+    if (!has_norm) barrier(NORM_MADE, NORM_THREADS);
+    has_norm = true;
+}
+
 // Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
 // fewer than n_used are better, which two threads count for it. A token's own are numbered by their
 // indices, so those of one token as all are.
 template <int MODE>
 static __device__ __forceinline__ void run_choice(const struct product_job &j,
                                                   struct choice<true> &c, struct norm_shared &norm,
-                                                  unsigned n_norm, float *room, int warp, int lane)
+                                                  bool &has_norm, float *room, int warp, int lane)
 {
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
-    sync_wait(&c.sync.empty, j.phase ^ 1);
+    if (j.again) barrier(CHOICE_TAKEN, CHOICE_THREADS);
     // The norm's factor changes no order, so it need not be there first, unless a bias is added.
     bool early = j.n_sum && j.router_bias;
     const float *factor = j.n_sum && !early ? norm.factor : nullptr;
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
-    if (MODE != WIDE && early) sync_wait(&norm.sync.full, n_norm & 1);
+    if (MODE != WIDE && early) await_norm(has_norm);
     struct patience p = {0, 0};
     for (int t = 0; t < tokens_of<MODE>(j); t++)
         for (int e = thread; e < pitch; e += THREADS) {
@@ -1545,8 +1555,8 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
         }
     }
     __syncwarp();
-    if (lane == 0) sync_arrive(&c.sync.full);
-    if (MODE != WIDE && factor) sync_wait(&norm.sync.full, n_norm & 1);
+    barrier_arrive(CHOICE_MADE, CHOICE_THREADS);
+    if (MODE != WIDE && factor) await_norm(has_norm);
     for (int e = thread; e < n_expert; e += THREADS)
         if (has_bit(any, e)) place_expert<MODE>(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
@@ -1564,7 +1574,7 @@ template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
-            struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
+            struct norm_shared &norm, int warp, int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
@@ -1584,21 +1594,19 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
     bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
+    bool has_norm = false;
     auto take_norm = [&] {
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
         if (!j.n_sum) return;
-        // All results that a warp has are of one token. What lane 0 reads it also gives back.
-        if (MODE != WIDE) sync_wait(&norm.sync.full, n_norm++ & 1);
+        if (MODE != WIDE) await_norm(has_norm);
 #pragma unroll
-        for (int i = 0; i < n_mine; i++) {
-            int token = place_of_result(j, thread + i * THREADS).token;
-            float of_token =
-                MODE == WIDE || lane == 0 ? norm.factor[min(token, tokens_of<MODE>(j) - 1)] : 0;
-            factor[i] *= MODE == WIDE ? of_token : __shfl_sync(~0u, of_token, 0);
-        }
-        if (MODE != WIDE && lane == 0) sync_arrive(&norm.sync.empty);
+        for (int i = 0; i < n_mine; i++)
+            factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
+                                         tokens_of<MODE>(j) - 1)];
+        __syncwarp();
+        if (MODE != WIDE) barrier_arrive(NORM_TAKEN, NORM_THREADS);
     };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
@@ -1608,7 +1616,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) set_hint(calm, 0);
-            run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
+            run_choice<MODE>(j, c, norm, has_norm, (float *)room, warp, lane);
         }
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
@@ -1907,12 +1915,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
         }
-        sync_init(&norm.sync.full, 1);
-        sync_init(&norm.sync.empty, WARPS);
-        if constexpr (MIX) {
-            sync_init(&choice.sync.full, WARPS);
-            sync_init(&choice.sync.empty, ASKERS + 1);
-        }
         sync_fence();
     }
     __syncthreads();
@@ -1929,7 +1931,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
-    unsigned n_norm = 0;              // factors that have been taken
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
@@ -1943,8 +1944,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
-            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, n_norm, warp,
-                                    lane, &calm);
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
+                                    &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
                 run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
@@ -2422,7 +2423,7 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
     if (p.experts) {
         q->mix = true;
         job.product.chooses = p.chooses || q->jobs.empty();
-        if (job.product.chooses) job.product.phase = q->n_choice++ % 2;
+        if (job.product.chooses) job.product.again = q->n_choice++ > 0;
     }
     job.product.n_each = p.n_row / d->n_sm, job.product.n_more = p.n_row % d->n_sm;
     enqueue(d, job);

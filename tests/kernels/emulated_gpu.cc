@@ -27,8 +27,9 @@ struct fiber {
 };
 
 struct meeting {
-    int arrived;
+    int arrived, n; // of n threads
     unsigned generation;
+    bool has[THREADS_MAX]; // which have
 };
 
 struct sync_state {
@@ -82,13 +83,19 @@ static void yield()
     swapcontext(&here->fibers[here->current].context, &here->scheduler);
 }
 
+static void arrive(struct meeting *m, int n)
+{
+    if (m->arrived && m->n != n) fault("a barrier of as many threads as before");
+    if (m->arrived && m->has[here->current]) fault("a thread arrives twice");
+    if (!m->arrived) memset(m->has, 0, sizeof m->has);
+    m->n = n, m->has[here->current] = true;
+    if (++m->arrived == n) m->arrived = 0, m->generation++, here->idle = 0;
+}
+
 static void meet(struct meeting *m, int n)
 {
     unsigned generation = m->generation;
-    if (++m->arrived == n) {
-        m->arrived = 0, m->generation++, here->idle = 0;
-        return;
-    }
+    arrive(m, n);
     while (m->generation == generation) yield();
 }
 
@@ -106,6 +113,11 @@ void emulated_exchange(const void *mine, void *all, size_t n)
 void barrier(int id, int n)
 {
     meet(&here->barriers[id], n);
+}
+
+void barrier_arrive(int id, int n)
+{
+    arrive(&here->barriers[id], n);
 }
 
 void emulated_sync_threads()
