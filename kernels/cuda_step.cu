@@ -69,11 +69,6 @@ enum {
     TILES = 4
 };
 
-// Barriers: one side makes something and arrives, the other waits for it; then it is taken, and the
-// other way round. The warps that multiply with the one that prepares, and with all others.
-enum { NORM_MADE = 3, NORM_TAKEN, CHOICE_MADE, CHOICE_TAKEN };
-enum { NORM_THREADS = THREADS + 32, CHOICE_THREADS = THREADS + 32 * (ASKERS + 1) };
-
 // Registers of a thread that multiplies and of one that does not; a launch gives 168 to each, of
 // which the others, who find their way through experts, need more where there are some.
 static constexpr __host__ __device__ int registers(bool is_fp4, bool is_wide, bool mix)
@@ -158,7 +153,7 @@ struct product_job {
     bool normalise;
     bool chooses;               // else the job before has
     bool goes_on;               // the next job waits for nothing
-    bool again;                 // this is not the list's first choice
+    unsigned n_before;          // choices of the list before this one
     enum short_parts parts_out; // of next
     // Tags (NO_TAG: what is read was there before; what is written nobody waits for).
     unsigned want, want_scores, leave;
@@ -253,6 +248,13 @@ struct stage_sync {
     unsigned long long full, empty;
 };
 
+// What some warps make for others again and again. Every lane arrives that has written or read some
+// of it: arrivals of one lane for all of its warp are as good, but compute-sanitizer takes them for
+// nobody else's.
+struct handed {
+    unsigned long long made, taken;
+};
+
 // Where the matrices of an expert are.
 struct expert_place {
     const struct weight_maps *maps; // [EXPERT_MATRICES]
@@ -265,6 +267,7 @@ template <bool MIX> struct choice;
 template <> struct choice<false> {
 };
 template <> struct choice<true> {
+    struct handed sync;
     int n;     // experts that any token chose, in order of their indices
     int n_box; // of a step of their matrices that stand side by side
     struct expert_place place[CHOSEN_MAX];
@@ -639,10 +642,9 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
         const struct product_job &j = jobs[i].product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
-                if (j.again) barrier_arrive(CHOICE_TAKEN, CHOICE_THREADS);
+                if (j.n_before) sync_arrive(&c.sync.taken);
                 ask_ahead<FORM>(jobs, i + 1, n_job, c, half, lane);
-                __syncwarp();
-                barrier(CHOICE_MADE, CHOICE_THREADS);
+                sync_wait(&c.sync.made, j.n_before % 2);
                 if (half == 0 && lane < c.n) { // the next job's
                     bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
                     if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
@@ -1144,6 +1146,7 @@ static __device__ __forceinline__ struct norm_of_job norm_of(const struct produc
 
 // The factors of one job.
 struct norm_shared {
+    struct handed sync;
     float factor[FEW_TOKENS];
 };
 
@@ -1176,7 +1179,7 @@ static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n,
 }
 
 static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
-                                                    struct norm_shared &norm, bool again,
+                                                    struct norm_shared &norm, unsigned turn,
                                                     struct step_sync *s, int lane)
 {
     struct patience p = {0, 0};
@@ -1188,10 +1191,9 @@ static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n,
         float factor = norm_factor(n, t, lane);
         if (lane == t) mine = factor;
     }
-    if (again) barrier(NORM_TAKEN, NORM_THREADS);
+    sync_wait(&norm.sync.taken, turn ^ 1);
     if (lane < n.n_token) norm.factor[lane] = mine;
-    __syncwarp();
-    barrier_arrive(NORM_MADE, NORM_THREADS);
+    sync_arrive(&norm.sync.made);
 }
 
 // Scales and the like are brought near a job ahead, those of experts once they are chosen. The
@@ -1200,7 +1202,7 @@ template <int MODE, bool MIX>
 static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
                                     struct norm_shared &norm, struct choice<MIX> &c, int lane)
 {
-    bool has_made = false; // a factor
+    unsigned n_norm = 0;
     early_wait();
 #pragma unroll 1
     for (int i = -1; i < n_job; i++) {
@@ -1210,12 +1212,10 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
             n = norm_of<MODE>(jobs[i].product);
             chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
         }
-        if (chooses && jobs[i].product.again) barrier_arrive(CHOICE_TAKEN, CHOICE_THREADS);
-        if (n.n_sum && MODE != WIDE) {
-            deliver_norm(n, jobs[i].meeting, norm, has_made, sync, lane);
-            has_made = true;
-        }
-        if (chooses) barrier(CHOICE_MADE, CHOICE_THREADS);
+        if (n.n_sum && MODE != WIDE)
+            deliver_norm(n, jobs[i].meeting, norm, n_norm++ % 2, sync, lane);
+        if constexpr (MIX)
+            if (chooses) sync_wait(&c.sync.made, jobs[i].product.n_before % 2);
 #pragma unroll 1
         for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
             if (jobs[k].kind != JOB_PRODUCT) continue;
@@ -1223,8 +1223,9 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
             if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
         }
         __syncwarp();
+        if constexpr (MIX)
+            if (chooses) sync_arrive(&c.sync.taken);
     }
-    if (has_made) barrier(NORM_TAKEN, NORM_THREADS); // the last one, too
 }
 
 // Where sums of a tile meet: [warp][tile][row][token].
@@ -1482,29 +1483,22 @@ place_expert(struct choice<true> &c, const struct product_job &j, int expert, in
     }
 }
 
-// Once for each job of the warps that multiply.
-static __device__ __forceinline__ void await_norm(bool &has_norm)
-{
-    if (!has_norm) barrier(NORM_MADE, NORM_THREADS);
-    has_norm = true;
-}
-
 // Every block chooses for itself: that is shorter than to meet once more. An expert is chosen when
 // fewer than n_used are better, which two threads count for it. A token's own are numbered by their
 // indices, so those of one token as all are.
 template <int MODE>
 static __device__ __forceinline__ void run_choice(const struct product_job &j,
                                                   struct choice<true> &c, struct norm_shared &norm,
-                                                  bool &has_norm, float *room, int warp, int lane)
+                                                  unsigned n_norm, float *room, int warp, int lane)
 {
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
-    if (j.again) barrier(CHOICE_TAKEN, CHOICE_THREADS);
+    sync_wait(&c.sync.taken, j.n_before % 2 ^ 1);
     // The norm's factor changes no order, so it need not be there first, unless a bias is added.
     bool early = j.n_sum && j.router_bias;
     const float *factor = j.n_sum && !early ? norm.factor : nullptr;
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
-    if (MODE != WIDE && early) await_norm(has_norm);
+    if (MODE != WIDE && early) sync_wait(&norm.sync.made, n_norm % 2);
     struct patience p = {0, 0};
     for (int t = 0; t < tokens_of<MODE>(j); t++)
         for (int e = thread; e < pitch; e += THREADS) {
@@ -1513,7 +1507,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
                     score = load_seen(j.scores + t * n_expert + e);
                     be_patient(p);
                 } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
-            score = score * (early ? norm.factor[t] : 1) + bias;
+            score = score * (early ? *(volatile const float *)&norm.factor[t] : 1) + bias;
             order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
         }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
@@ -1554,9 +1548,8 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
             c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
         }
     }
-    __syncwarp();
-    barrier_arrive(CHOICE_MADE, CHOICE_THREADS);
-    if (MODE != WIDE && factor) await_norm(has_norm);
+    sync_arrive(&c.sync.made);
+    if (MODE != WIDE && factor) sync_wait(&norm.sync.made, n_norm % 2);
     for (int e = thread; e < n_expert; e += THREADS)
         if (has_bit(any, e)) place_expert<MODE>(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
@@ -1574,7 +1567,7 @@ template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
-            struct norm_shared &norm, int warp, int lane, unsigned *calm)
+            struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
@@ -1594,19 +1587,17 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
     bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
-    bool has_norm = false;
     auto take_norm = [&] {
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
         if (!j.n_sum) return;
-        if (MODE != WIDE) await_norm(has_norm);
+        if (MODE != WIDE) sync_wait(&norm.sync.made, n_norm++ % 2);
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
                                          tokens_of<MODE>(j) - 1)];
-        __syncwarp();
-        if (MODE != WIDE) barrier_arrive(NORM_TAKEN, NORM_THREADS);
+        if (MODE != WIDE) sync_arrive(&norm.sync.taken);
     };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
@@ -1616,7 +1607,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) set_hint(calm, 0);
-            run_choice<MODE>(j, c, norm, has_norm, (float *)room, warp, lane);
+            run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
         }
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
@@ -1915,6 +1906,12 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
         }
+        sync_init(&norm.sync.made, 32);
+        sync_init(&norm.sync.taken, THREADS);
+        if constexpr (MIX) {
+            sync_init(&choice.sync.made, THREADS);
+            sync_init(&choice.sync.taken, 32 * (ASKERS + 1));
+        }
         sync_fence();
     }
     __syncthreads();
@@ -1931,6 +1928,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
+    unsigned n_norm = 0;              // factors that have been taken
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
@@ -1944,8 +1942,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
-            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, warp, lane,
-                                    &calm);
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, n_norm, warp,
+                                    lane, &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             if constexpr (MIX)
                 run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
@@ -2423,7 +2421,7 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
     if (p.experts) {
         q->mix = true;
         job.product.chooses = p.chooses || q->jobs.empty();
-        if (job.product.chooses) job.product.again = q->n_choice++ > 0;
+        if (job.product.chooses) job.product.n_before = q->n_choice++;
     }
     job.product.n_each = p.n_row / d->n_sm, job.product.n_more = p.n_row % d->n_sm;
     enqueue(d, job);
