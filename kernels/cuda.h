@@ -16,7 +16,7 @@
 // Short numbers are written both as bf16, for bf16 weights, and as f16, for the others. f16 is
 // scaled by 2^-4: up to 2^20 it holds, and down to 2^-20 of absolute error.
 //
-// Operations for few tokens are jobs of a resident kernel (cuda_step.cu); all others are launches,
+// Operations for few tokens are jobs of a resident kernel (cuda_step.h); all others are launches,
 // and before one of them is issued what is listed must be (cuda_steps_flush).
 #pragma once
 #include "kernels/cuda_probe.h"

@@ -1,4 +1,4 @@
-// Attention for few tokens: all that a resident kernel (cuda_step.cu) does from the products q, k
+// Attention for few tokens: all that a resident kernel (cuda_step.h) does from the products q, k
 // and v to the input of the output projection: norm, rotation, the cache's new rows, attention.
 //
 // Bound by the bytes of keys and values, each read once: 4 KB per token of context and layer for 8

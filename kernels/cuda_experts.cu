@@ -1,7 +1,7 @@
 // Feed-forward blocks of experts (k_ops.mix). A token's experts are known on the device only, so
 // nothing here asks the host. Three ways, by the number of tokens and the weights' shape:
 //
-//   few      jobs of the resident kernel (cuda_step.cu)
+//   few      jobs of the resident kernel (cuda_step.h)
 //   many     (token, expert) pairs are sorted by expert, and each expert's run of them is a product
 //            on tensor cores (cuda_gemm_gate, cuda_gemm_down; cuda_short_mix), weights read once
 //            for the run

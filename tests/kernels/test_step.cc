@@ -1,4 +1,4 @@
-// If this fails, the resident kernel of decode steps (kernels/cuda_step.cu) computes something else
+// If this fails, the resident kernel of decode steps (kernels/cuda_step.h) computes something else
 // than the layers of a model, or one of its warps does not wait for another. The kernel's own code
 // runs on the CPU (emulated_gpu.h): whole layers, attention and experts too, as one list of jobs,
 // are compared with plain loops in double precision. Weights of every form, shapes that no number
@@ -8,6 +8,11 @@
 // keys and values are kept in e4m3 such a bit may decide for the next code.
 #define HEARTH_EMULATED
 #include "kernels/cuda_step.cu"
+#include "kernels/cuda_step_bf16.cu"
+#include "kernels/cuda_step_e4m3.cu"
+#include "kernels/cuda_step_e4m3_block.cu"
+#include "kernels/cuda_step_mxfp4.cu"
+#include "kernels/cuda_step_nvfp4.cu"
 
 #include "arena.h"
 #include "cache_rows.h"

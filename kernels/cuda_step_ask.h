@@ -1,0 +1,202 @@
+// Decode steps (cuda_step.h): the warps that ask for weights.
+#pragma once
+#include "kernels/cuda_step_work.h"
+
+// While the next weights depend on a choice, memory would be idle: it brings what comes after the
+// experts near, and these, which are read once, do not drive it out again (first_out).
+enum { AHEAD_BYTES = IS_SMALL ? 32 << 10 : 160 << 10 };
+
+// One thread of n.
+static __device__ __forceinline__ void bring_list_near(const struct product_job &j, int thread,
+                                                       int n)
+{
+    const char *list = (const char *)j.experts;
+    int n_bytes = (int)expert_list_bytes(j.n_expert);
+    for (int i = thread * 128; i < n_bytes; i += n * 128) bring_line_near(list + i);
+}
+
+template <int FORM>
+static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, int i, int n_job,
+                                                 const struct choice<true> &c, int asker, int lane)
+{
+    for (int left = AHEAD_BYTES; i < n_job && left > 0; i++) {
+        if (jobs[i].kind == JOB_SCORES) {
+            const struct scores_job &j = jobs[i].scores;
+            if (lane == 0 && asker == 0 && (int)blockIdx.x < j.n_expert)
+                bring_near(j.w + (size_t)blockIdx.x * (unsigned)j.n_col, (unsigned)j.n_col * 2);
+        }
+        if (jobs[i].kind != JOB_PRODUCT) continue;
+        const struct product_job &j = jobs[i].product;
+        if (j.experts && j.chooses) {
+            bring_list_near(j, ((int)blockIdx.x * ASKERS + asker) * 32 + lane,
+                            (int)gridDim.x * ASKERS * 32);
+            return;
+        }
+        if (j.experts) continue;
+        unsigned row_bytes = (unsigned)units_of_row<FORM>(j) * UNIT_BYTES;
+        int end = rows_before(j, c, blockIdx.x + 1), n_part = j.ending == END_GATE ? 2 : 1;
+        struct group g;
+        for (int row = rows_before(j, c, blockIdx.x); row < end && left > 0; row += g.n_row) {
+            g = group_of<true>(j, row, end);
+            for (int p = 0; p < n_part; p++)
+                for (int r = asker * 32 + lane; r < g.n_row; r += ASKERS * 32)
+                    bring_near(j.part[g.p + p].data + (size_t)(unsigned)(g.row + r) * row_bytes,
+                               row_bytes);
+            left -= (int)row_bytes * n_part * g.n_row;
+        }
+    }
+}
+
+// A hint between the warps of a block: others wait for memory.
+
+static __device__ __forceinline__ void set_hint(unsigned *hint, unsigned value)
+{
+    atomicExch(hint, value);
+}
+
+static __device__ __forceinline__ bool is_set(unsigned *hint)
+{
+    return atomicOr(hint, 0u);
+}
+
+// One lane of each warp that asks. Its half of every stage, in the order in which the others take
+// them.
+template <int MODE, bool MIX> struct asker {
+    struct ring_at<MODE, MIX> ring;
+    unsigned oldest, landed; // stages: the first that has not been taken, that has not arrived
+    unsigned free, flying;   // bytes
+    unsigned *sizes;         // [STAGES] in shared memory, with what was left over at the ring's end
+};
+
+template <int MODE, bool MIX>
+static __device__ __forceinline__ void one_landed(struct asker<MODE, MIX> &a)
+{
+    a.flying -= a.sizes[stage_of(a.landed)];
+    a.landed++;
+}
+
+// Waits until there is room for a stage; where it begins.
+template <int MODE, bool MIX>
+static __device__ __forceinline__ unsigned
+make_room(struct asker<MODE, MIX> &a, struct stage_sync *sync, unsigned size, unsigned *calm)
+{
+    constexpr unsigned all = ring_at<MODE, MIX>::all;
+    unsigned used = size + (a.ring.at + size > all ? all - a.ring.at : 0);
+    while (a.flying && a.flying + size > (is_set(calm) ? (unsigned)IN_FLIGHT_CALM : all)) {
+        sync_wait(&sync[stage_of(a.landed)].full, phase_of(a.landed));
+        one_landed(a);
+    }
+    while (a.free < used || a.ring.n - a.oldest == STAGES) {
+        sync_wait(&sync[stage_of(a.oldest)].empty, phase_of(a.oldest));
+        if (a.landed == a.oldest) one_landed(a);
+        a.free += a.sizes[stage_of(a.oldest)];
+        a.oldest++;
+    }
+    a.sizes[stage_of(a.ring.n)] = used;
+    a.free -= used, a.flying += used;
+    return ring_take(a.ring, size);
+}
+
+// A box of 8 rows and its scales.
+template <int FORM>
+static __device__ __forceinline__ void copy_box(unsigned char *data, unsigned char *scales,
+                                                const struct weight_maps *maps, int row,
+                                                unsigned first, unsigned long long *full)
+{
+    copy_box_3(data, &maps->data, 0, row, (int)first / PIECE_UNITS, full);
+    if constexpr (unit<FORM>::scale_bytes > 0)
+        copy_box_2(scales, &maps->scales, (int)first * unit<FORM>::scale_bytes / 2, row, full);
+}
+
+// One half of tile t of a group: the step that begins with unit `first`.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ void
+ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct weight_maps *maps,
+        const struct group &g, int t, int half, unsigned first, unsigned n_unit,
+        const struct stage_shape &shape, unsigned char *stage, unsigned long long *full)
+{
+    bool gate = j.ending == END_GATE;
+    unsigned char *data = stage + half * shape.half,
+                  *scales = stage + 2 * shape.half + half * shape.half_scales;
+    unsigned box = (unsigned)j.box,
+             box_bytes = box * HALF_ROWS * UNIT_BYTES; // whatever lies beyond the matrix
+    int row = g.row + (gate ? t * HALF_ROWS : (2 * t + half) * HALF_ROWS);
+    if (!gate && (2 * t + half) * HALF_ROWS >= g.n_row) {
+        sync_arrive(full);
+        return;
+    }
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) {
+            unsigned n = min((unsigned)c.n_box, (n_unit - first) / box),
+                     each = (unsigned)units_of_row<FORM>(j);
+            sync_expect(full, n * (box_bytes + shape.box_scales));
+            for (unsigned b = 0; b < n; b++) {
+                unsigned u = first + b * box, matrix = (unsigned)matrix_of(j, u);
+                copy_box<FORM>(data + b * box_bytes, scales + b * shape.box_scales,
+                               c.place[matrix].maps + EXPERT_DOWN, row, u - matrix * each, full);
+            }
+            return;
+        }
+    const struct weight_maps *map = maps + (gate ? half : g.p);
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j)) map = c.place[g.u].maps + (half ? EXPERT_UP : EXPERT_GATE);
+    sync_expect(full, box_bytes + shape.box_scales);
+    copy_box<FORM>(data, scales, map, row, first, full);
+}
+
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
+            const struct weight_maps *maps, struct asker<MODE, MIX> &a, int half,
+            unsigned char *ring, struct stage_sync *sync, unsigned *calm)
+{
+    int end = rows_before(j, c, blockIdx.x + 1);
+    unsigned n_unit = (unsigned)units_all<FORM>(j, c), step = (unsigned)units_of_step(j, c);
+    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    struct group g;
+    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
+        g = group_of<MIX>(j, row, end);
+        for (unsigned first = 0; first < n_unit; first += step)
+            for (int t = 0; t < g.n; t++) {
+                unsigned long long *full = &sync[stage_of(a.ring.n)].full;
+                unsigned at = make_room(a, sync, shape.size, calm);
+                ask_for<FORM>(j, c, maps, g, t, half, first, n_unit, shape, ring + at, full);
+            }
+    }
+}
+
+template <int FORM, int MODE, bool MIX>
+static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
+                                  int n_job, unsigned char *ring, struct stage_sync *sync,
+                                  unsigned *sizes, struct choice<MIX> &c, int half, int lane,
+                                  unsigned *calm)
+{
+    struct asker<MODE, MIX> a = {
+        {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes
+    };
+    for (int i = 0; i < n_job; i++) {
+        __syncwarp(); // every lane is done with the job before
+        for (int k = i + 1; k < n_job && k <= i + 2; k++)
+            if (lane * SECTOR < (int)sizeof *jobs)
+                bring_sector_near((const char *)(jobs + k) + lane * SECTOR);
+        if (jobs[i].kind != JOB_PRODUCT) continue;
+        const struct product_job &j = jobs[i].product;
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j) && j.chooses) {
+                if (j.n_before) sync_arrive(&c.sync.taken);
+                ask_ahead<FORM>(jobs, i + 1, n_job, c, half, lane);
+                sync_wait(&c.sync.made, j.n_before % 2);
+                if (half == 0 && lane < c.n) { // the next job's
+                    bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
+                    if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
+                }
+            }
+        // Maps of the next jobs. Attention has none.
+        for (int k = i + 1; half == 1 && k < n_job && k <= i + 2; k++)
+            if (jobs[k].kind == JOB_PRODUCT && lane < jobs[k].product.n_part) {
+                bring_map_near(&maps[k * PARTS_MAX + lane].data);
+                if (unit<FORM>::is_fp4) bring_map_near(&maps[k * PARTS_MAX + lane].scales);
+            }
+        if (lane == 0) ask_for_job<FORM>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
+    }
+}

@@ -1,0 +1,5 @@
+// The kernels of decode steps for weights in e4m3 with a scale for each row. A compiler takes a
+// minute for those of a form.
+#include "kernels/cuda_step_kernel.h"
+
+const step_table step_kernels_e4m3 = STEP_TABLE(W_E4M3);

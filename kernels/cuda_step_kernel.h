@@ -1,0 +1,601 @@
+// The kernel of decode steps (cuda_step.h): jobs from their first products to what becomes of the
+// sums.
+#pragma once
+#include "kernels/cuda_step_ask.h"
+#include "kernels/cuda_step_choice.h"
+#include "kernels/cuda_step_multiply.h"
+#include "kernels/cuda_step_prepare.h"
+
+// Where sums of a tile meet.
+template <int MODE>
+static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
+{
+    return red + ((warp * TILES + t) * 16 + r) * sum_tokens(MODE) + token;
+}
+
+template <int FORM, int MODE>
+static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
+                                                  int lane)
+{
+    int r = row_of_lane(lane), token = lane % 4 * 2;
+    float v[4];
+    if constexpr (by_blocks(FORM, MODE)) { // each lane has its blocks' sums of the rows g and g + 8
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            v[i] = acc[i] + __shfl_xor_sync(~0u, acc[i], 1);
+            v[i] += __shfl_xor_sync(~0u, v[i], 2);
+        }
+        if (token) return;
+        *red_at<MODE>(red, warp, t, r, 0) = v[0];
+        *red_at<MODE>(red, warp, t, r + 8, 0) = v[1];
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
+            v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
+        if (MODE == ONE) {
+            if (token) return;
+            *red_at<MODE>(red, warp, t, r, 0) = v[0];
+            *red_at<MODE>(red, warp, t, r + 8, 0) = v[2];
+            return;
+        }
+        if (MODE == FEW && token >= 4) return;
+        *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
+        *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
+    }
+}
+
+// Row r of tile t of this group for a token, summed over the warps.
+template <int MODE>
+static __device__ __forceinline__ float total(float *red, int t, int r, int token)
+{
+    float y = 0;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) y += *red_at<MODE>(red, w, t, r, token);
+    return y;
+}
+
+// The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
+// results) of TILES tiles.
+struct result {
+    unsigned at; // where it goes, or NOWHERE
+    // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
+    // gate's bias.
+    float scale, other, old, up_bias;
+    float weight; // of the expert whose gate it is
+};
+
+constexpr unsigned NOWHERE = ~0u;
+
+// Row r of tile t, result i of a group.
+struct result_place {
+    int r, t, token;
+};
+
+static __device__ __forceinline__ struct result_place place_of_result(const struct product_job &j,
+                                                                      int i)
+{
+    int bits = j.ending == END_GATE ? 3 : 4;
+    return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
+}
+
+// What expert u of all is to a token among its own.
+template <int MODE>
+static __device__ __forceinline__ int rank_of(const struct choice<true> &c, int u, int token)
+{
+    return MODE == ONE ? u : c.rank[u][token];
+}
+
+// What a result takes from memory, asked for before it is known.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ struct result
+result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
+{
+    struct result x = {NOWHERE, 1, 0, 0, 0, 1};
+    const struct part &p = j.part[g.p];
+    struct result_place is = place_of_result(j, i);
+    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
+    if (in_group >= g.n_row || is.token >= tokens_of<MODE>(j)) return x;
+    if (MODE == ONE) is.token = 0;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            const struct expert_place &of = c.place[g.u];
+            int rank = rank_of<MODE>(c, g.u, is.token);
+            if (rank == NO_RANK) return x;
+            x.at = (unsigned)((is.token * j.n_used + rank) * j.n_row + row);
+            x.weight = c.weight[is.token][rank];
+            if (row >= p.n_row) return x;
+            x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
+            x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
+            if constexpr (may_have_biases(FORM)) {
+                x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
+                x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
+            }
+            return x;
+        }
+    x.at = (unsigned)(is.token * p.n_row + row);
+    const float *other = j.ending == END_STORE  ? p.bias
+                         : j.ending == END_GATE ? j.part[1].scale
+                                                : j.gain;
+    if (j.ending == END_GATE) x.other = 1;
+    if (p.scale) x.scale = p.scale[row];
+    if (other) x.other = other[row];
+    if (p.add) x.old = p.out[x.at];
+    if (j.ending == END_ADD && p.bias) {
+        if constexpr (MIX && may_have_biases(FORM))
+            if (is_mixed<MIX>(j)) { // of all that the token chose
+                for (int u = 0; u < c.n; u++)
+                    if (int rank = rank_of<MODE>(c, u, is.token); rank != NO_RANK)
+                        x.old += c.weight[is.token][rank] *
+                                 expert_bias(p.bias, c.expert[u], p.n_row, row);
+                return x;
+            }
+        x.old += p.bias[row];
+    }
+    return x;
+}
+
+// END_ADD: returns the square of the new x.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
+                                               float *red, float factor, const struct result &x,
+                                               int i)
+{
+    constexpr int kind = unit<FORM>::kind;
+    struct result_place is = place_of_result(j, i);
+    if (x.at == NOWHERE) return 0;
+    float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
+    if (j.ending == END_STORE) {
+        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
+    } else if (j.ending == END_GATE) {
+        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
+        if constexpr (MIX && may_have_biases(FORM))
+            y = gated(y + x.old, up + x.up_bias, j.gating);
+        else
+            y = gated(y, up, {1, 0, INFINITY});
+        if (MIX) y *= x.weight;
+        write_tagged<kind>(j.next, x.at, y, j.leave, j.parts_out);
+    } else {
+        y += x.old;
+        j.part[0].out[x.at] = y;
+        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave, j.parts_out);
+        return y * y;
+    }
+    return 0;
+}
+
+// Unit k of the n that a warp has of the step that begins with unit `first`.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+take_x(struct fragment<FORM> &f, const struct x_ring<FORM, MODE> &xs, const struct product_job &j,
+       const struct choice<MIX> &c, int k, int n, int first, int warp, int lane)
+{
+    if (k < n) {
+        x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
+    } else {
+        f = {};
+        keep_fragment(f); // made here only
+    }
+}
+
+template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[TILES][N])
+{
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        float first = acc[0][i];
+#pragma unroll
+        for (int t = 0; t + 1 < TILES; t++) acc[t][i] = acc[t + 1][i];
+        acc[TILES - 1][i] = first;
+    }
+}
+
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
+            struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
+            struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
+{
+    constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
+    constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
+    static_assert(n_mine * THREADS >= TILES * 16 * sum_tokens(MODE), "every result has a thread");
+    constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
+    constexpr int n_red = MODE == WIDE ? 1 : 2;
+    int thread = warp * 32 + lane;
+    float *red = (float *)room, squares[n_mine] = {}, factor[n_mine];
+    struct x_ring<FORM, MODE> xs;
+    struct group g;
+    // Where there are registers for it, x stays in them while tiles go by.
+    constexpr bool keeps_x = !IS_SMALL;
+    constexpr bool turns = unit<FORM>::is_fp4 || MIX; // what has the larger code
+    // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
+    // are shorter than one.
+    constexpr int n_chain = turns || scaled ? 1 : 2;
+    constexpr int n_x = keeps_x ? UNITS : 2;
+    fragment<FORM> x[n_x] = {};
+    bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
+    auto take_norm = [&] {
+#pragma unroll
+        for (int i = 0; i < n_mine; i++)
+            factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
+        if (!j.n_sum) return;
+        if (MODE != WIDE) sync_wait(&norm.sync.made, n_norm++ % 2);
+#pragma unroll
+        for (int i = 0; i < n_mine; i++)
+            factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
+                                         tokens_of<MODE>(j) - 1)];
+        if (MODE != WIDE) sync_arrive(&norm.sync.taken);
+    };
+    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
+    if (MODE == WIDE && j.n_sum && warp < j.n_token) {
+        float mine = norm_factor(norm_of<MODE>(j), warp, lane);
+        if (lane == 0) norm.factor[warp] = mine; // seen once the warps have met
+    }
+    if constexpr (MIX)
+        if (chooses) { // once x has been asked for: it would wait behind the weights that follow
+            if (thread == 0) set_hint(calm, 0);
+            run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
+        }
+    int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
+    if (row == end) take_norm();
+    for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
+        x_wait(xs, j, c, warp, lane);
+        x_done(xs, j, c, warp, lane);
+    }
+    int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
+    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
+    for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
+        float acc[TILES][4 * n_chain] = {};
+        g = group_of<MIX>(j, row, end);
+        struct result mine[n_mine];
+#pragma unroll
+        for (int i = 0; i < n_mine; i++)
+            mine[i] = result_of<FORM, MODE>(j, c, g, thread + i * THREADS);
+        for (int first = 0; first < n_unit; first += step) {
+            typedef units_of_warp<FORM, MIX> mine_of;
+            int n = mine_of::count(min(step, n_unit - first), warp);
+            x_wait(xs, j, c, warp, lane);
+            if (thread == 0) set_hint(calm, 0);
+            // Those of the only step are still there.
+            if (keeps_x && (is_first || xs.n_step > 1)) {
+                // Nearly always: without a branch between them.
+                bool at_once = n >= UNITS - 1 && (!MIX || tokens_of<MODE>(j) == 1);
+                const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
+                if (at_once && xs.lane_has) {
+#pragma unroll
+                    for (int k = 0; k < UNITS - 1; k++)
+                        x_read<FORM>(x[k], from + k * xs.unit_bytes, xs.turn);
+                    if (n == UNITS)
+                        x_read<FORM>(x[UNITS - 1], from + (UNITS - 1) * xs.unit_bytes, xs.turn);
+                }
+                if (at_once && n < UNITS) x[UNITS - 1] = {};
+#pragma unroll
+                for (int k = 0; k < UNITS && !at_once; k++)
+                    take_x(x[k], xs, j, c, k, n, first, warp, lane);
+            }
+            // One piece of code for all tiles, since what is not in the instruction cache costs
+            // more than the work; so their sums go round.
+            auto take_tile = [&](int t, float *sum) {
+                struct stage_sync *s = &sync[stage_of(at.n)];
+                sync_wait(&s->full, phase_of(at.n));
+                const unsigned char *stage = ring + ring_take(at, shape.size);
+                auto take_pair = [&](int k) {
+                    bool two = k + 1 < UNITS;
+                    struct raw_unit<FORM> raw[2];
+                    float block[2];
+                    if (scaled)
+                        load_blocks<FORM, MIX>(block, j, c, g, t,
+                                               min(first + mine_of::place(k, warp), n_unit - 1),
+                                               lane);
+#pragma unroll
+                    for (int i = 0; i < 1 + two; i++)
+                        take_unit<FORM, MIX>(raw[i], stage, shape, places, j, min(k + i, n - 1),
+                                             warp, lane);
+                    if (!keeps_x)
+#pragma unroll
+                        for (int i = 0; i < 1 + two; i++)
+                            take_x(x[i], xs, j, c, k + i, n, first, warp, lane);
+                    struct fragment<FORM> *of_pair = x + (keeps_x ? k : 0);
+                    if constexpr (n_chain == 2)
+#pragma unroll
+                        for (int i = 0; i < 1 + two; i++)
+                            multiply_unit<FORM>(false, sum + 4 * i, raw[i], of_pair[i]);
+                    else if (two)
+                        multiply<FORM, MODE, scaled, 2>(sum, raw, of_pair, block);
+                    else
+                        multiply<FORM, MODE, scaled, 1>(sum, raw, of_pair, block);
+                    // Otherwise the zeros of lanes without columns would be made again each time.
+                    if (!keeps_x)
+#pragma unroll
+                        for (int i = 0; i < 1 + two; i++) keep_fragment(x[i]);
+                };
+                // Without a branch between pairs they overlap. Units that a warp has not meet
+                // zeros.
+                if (by_blocks(FORM, MODE) && keeps_x && !MIX) {
+                    if (n == UNITS)
+#pragma unroll
+                        for (int k = 0; k < UNITS; k += 2) take_pair(k);
+                    else if (n)
+#pragma unroll
+                        for (int k = 0; k < UNITS - 1; k += 2) take_pair(k);
+                } else {
+#pragma unroll
+                    for (int k = 0; k < UNITS; k += 2) {
+                        if (k >= n) break;
+                        take_pair(k);
+                    }
+                }
+                __syncwarp();
+                if (lane == 0) sync_arrive(&s->empty);
+            };
+            if constexpr (turns) {
+#pragma unroll 1
+                for (int t = 0; t < g.n; t++) {
+                    take_tile(t, acc[0]);
+                    turn_sums(acc);
+                }
+                for (int t = g.n; t < TILES; t++) turn_sums(acc);
+            } else {
+#pragma unroll
+                for (int t = 0; t < TILES; t++)
+                    if (t < g.n) take_tile(t, acc[t]);
+            }
+            x_done(xs, j, c, warp, lane);
+        }
+        if (row + g.n_row >= end) {
+            if (thread == 0 && !j.goes_on) set_hint(calm, 1);
+        }
+        if (n_red == 1) block_sync(); // the sums of the group before have been read
+#pragma unroll
+        for (int t = 0; t < TILES; t++) {
+            if (t >= g.n) break;
+#pragma unroll
+            for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
+            leave_sums<FORM, MODE>(red, acc[t], t, warp, lane);
+        }
+        block_sync();
+        if (is_first) take_norm();
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) {
+            squares[i] +=
+                finish<FORM, MODE, MIX>(j, g, red, factor[i], mine[i], thread + i * THREADS);
+        }
+        // When all have met again, these have been read.
+        if (n_red == 2)
+            red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));
+    }
+    if (leaves_squares) {
+#pragma unroll
+        for (int i = 0; i < n_mine; i++) {
+            float sum = warp_sum(squares[i]);
+            int token = (warp + i * WARPS) / TOKEN_WARPS;
+            if (lane == 0 && token < tokens_of<MODE>(j))
+                store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
+                               (unsigned)warp % TOKEN_WARPS,
+                           tagged(sum, j.leave));
+        }
+    }
+    copy_wait<0>();
+}
+
+// Blocks meet: what each of them wrote before is seen by all after.
+
+static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
+{
+    if (threadIdx.x == 0) add_release(&s->arrived); // after a block_sync
+}
+
+static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned meeting)
+{
+    if (!meeting) return;
+    if (threadIdx.x == 0) {
+        struct patience p = {0, 0};
+        while (load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
+    }
+    block_sync();
+}
+
+static __device__ __forceinline__ void meet_last(struct step_sync *s)
+{
+    if (threadIdx.x || atomicAdd(&s->done, 1u) + 1 < gridDim.x) return;
+    s->arrived = s->done = 0; // everybody has left the last meeting
+}
+
+template <int KIND, int DIM, bool CODES, bool ONE_TOKEN>
+static __device__ __forceinline__ void run_attend(unsigned char *room, const struct attend_job *job,
+                                                  struct step_sync *sync, unsigned meeting,
+                                                  int warp, int lane)
+{
+    struct few_shared<DIM> &sh = *(struct few_shared<DIM> *)room;
+    const struct attend_job &j = *job;
+    int n_item = attend_items(j), item = (int)blockIdx.x;
+#pragma unroll 1
+    do {
+        bool mine = item < n_item;
+        struct attend_item a;
+        struct vector_place at;
+        struct head_vector<DIM> vector;
+        if (mine) {
+            a = item_of<ONE_TOKEN>(j, item, warp);
+            attend_begin<DIM, CODES, ONE_TOKEN>(sh, j, a, at, vector, warp, lane);
+        }
+        if (item == (int)blockIdx.x) meet_wait(sync, meeting);
+        if (mine) attend_end<KIND, DIM, CODES, ONE_TOKEN>(sh, j, a, at, vector, warp, lane);
+        item += (int)gridDim.x;
+    } while (item < n_item);
+}
+
+// Scores of experts. A block has a row at a time, a thread 8 of its columns: what comes from memory
+// comes at once.
+template <int KIND> static __device__ __forceinline__ float2 two_values(unsigned bits)
+{
+    return KIND == X_BF16
+               ? make_float2(__uint_as_float(bits << 16), __uint_as_float(bits & ~0xffffu))
+               : __half22float2(*(const __half2 *)&bits);
+}
+
+template <int KIND> static __device__ __forceinline__ float dot_8(uint4 w, uint4 hi, uint4 lo)
+{
+    const unsigned a[4] = {w.x, w.y, w.z, w.w}, h[4] = {hi.x, hi.y, hi.z, hi.w},
+                   l[4] = {lo.x, lo.y, lo.z, lo.w};
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float2 y = two_values<X_BF16>(a[i]), x = two_values<KIND>(h[i]),
+               rest = two_values<KIND>(l[i]);
+        sum += y.x * (x.x + rest.x) + y.y * (x.y + rest.y);
+    }
+    return sum;
+}
+
+template <int KIND, int MODE>
+static __device__ __forceinline__ void run_scores(const struct scores_job &j,
+                                                  struct step_sync *sync, unsigned meeting,
+                                                  float *room, int warp, int lane)
+{
+    float(*part)[FEW_TOKENS] = (float(*)[FEW_TOKENS])room;
+    int thread = warp * 32 + lane, row = (int)blockIdx.x;
+    unsigned n_col = (unsigned)j.n_col;
+    const uint16_t *of_row = j.w + (size_t)(unsigned)row * n_col;
+    bool has_first = row < j.n_expert && thread * 8 < j.n_col;
+    uint4 early = make_uint4(0, 0, 0, 0);
+    const uint16_t *hi_at = j.x.hi[KIND], *lo_at = j.x.lo[KIND];
+    float scale = 1;
+    if (has_first) early = __ldg((const uint4 *)of_row + thread); // depends on nothing
+    if (row < j.n_expert && j.scale) scale = __ldg(j.scale + row);
+    meet_wait(sync, meeting);
+    if (row >= j.n_expert) return;
+    for (; row < j.n_expert; row += (int)gridDim.x) {
+        of_row = j.w + (size_t)(unsigned)row * n_col;
+        for (int t = 0; t < tokens_of<MODE>(j); t++) {
+            float sum = 0;
+            for (int c = thread * 8; c < j.n_col; c += THREADS * 8) {
+                bool has = row == (int)blockIdx.x && c == thread * 8;
+                uint4 w = has ? early : __ldg((const uint4 *)(of_row + c));
+                size_t at = (size_t)(unsigned)t * n_col + (unsigned)c;
+                uint4 hi = load_seen((const uint4 *)(hi_at + at)),
+                      lo = load_seen((const uint4 *)(lo_at + at));
+                struct patience p = {0, 0};
+                while (j.want != NO_TAG && !(all_tagged(hi, j.want) && all_tagged(lo, j.want))) {
+                    hi = load_seen((const uint4 *)(hi_at + at));
+                    lo = load_seen((const uint4 *)(lo_at + at));
+                    be_patient(p);
+                }
+                sum += dot_8<KIND>(w, hi, lo);
+            }
+            sum = warp_sum(sum);
+            if (lane == 0) part[warp][t] = sum;
+        }
+        block_sync();
+        if (thread < tokens_of<MODE>(j)) {
+            float y = 0;
+            if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
+            for (int i = 0; i < WARPS; i++) y += part[i][thread];
+            y *= (KIND == X_F16 ? 1 / F16_UNIT : 1) * scale;
+            store_seen(j.out + (size_t)(unsigned)thread * (unsigned)j.n_expert + (unsigned)row,
+                       tagged(y, j.leave));
+        }
+        block_sync();
+    }
+}
+
+// A job's words, from where they are kept to shared memory.
+constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
+
+// MIX: some jobs are of experts. DIM: of the heads of all attentions, CODES: whose caches are in
+// e4m3. What a list does not need is in no kernel of it, since not all of the code stays in the
+// cache of a multiprocessor: one token needs an eighth less, and with experts is a tenth faster.
+template <int FORM, int MODE, bool MIX, int DIM, bool CODES>
+__global__ void __launch_bounds__(BLOCK, 1)
+    step_kernel(const __grid_constant__ struct step_list list)
+{
+    DYNAMIC_SHARED(ring);
+    __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
+    __shared__ struct stage_sync sync[STAGES];
+    __shared__ unsigned sizes[ASKERS][STAGES];
+    __shared__ struct norm_shared norm;
+    __shared__ unsigned calm; // others wait for memory
+    __shared__ struct choice<MIX> choice;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    unsigned char *room = ring + ring_at<MODE, MIX>::all; // sums, or attention
+    constexpr int n_register = registers(unit<FORM>::is_fp4, MODE == WIDE, MIX);
+
+    early_trigger();
+    if (threadIdx.x < JOB_PIECES)
+        ((uint4 *)near[0])[threadIdx.x] =
+            ((const uint4 *)(list.jobs ? list.jobs : &list.only))[threadIdx.x];
+    if (threadIdx.x == 0) {
+        calm = 0;
+        if (shared_address(ring) % STAGE_ALIGN) give_up(); // boxes would be laid out otherwise
+        for (int i = 0; i < STAGES; i++) {
+            sync_init(&sync[i].full, ASKERS);
+            sync_init(&sync[i].empty, WARPS);
+        }
+        sync_init(&norm.sync.made, 32);
+        sync_init(&norm.sync.taken, THREADS);
+        if constexpr (MIX) {
+            sync_init(&choice.sync.made, THREADS);
+            sync_init(&choice.sync.taken, 32 * (ASKERS + 1));
+        }
+        sync_fence();
+    }
+    __syncthreads();
+    if (warp >= WARPS) {
+        give_registers<3 * 168 - 2 * n_register>();
+        const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
+        if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, norm, choice, lane);
+        if (warp >= PREPARER) return;
+        run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
+                               sizes[warp - WARPS], choice, warp - WARPS, lane, &calm);
+        return;
+    }
+    take_registers<n_register>();
+    struct ring_at<MODE, MIX> at = {
+        0, 0
+    };
+    unsigned n_norm = 0;              // factors that have been taken
+    struct stage_sync *stages = sync; // in a register, not found anew at each use
+    keep_pointer(stages);
+    for (int i = 0; i < list.n; i++) {
+        // What follows from these is to be found anew for each job: kept for the whole list, it
+        // would not fit the registers.
+        asm volatile("" : "+r"(warp), "+r"(lane));
+        const struct step_job &job = *(const struct step_job *)near[i % 2];
+        if (i + 1 < list.n && threadIdx.x < JOB_PIECES)
+            copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
+                    (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
+        if (i == 0) early_wait();
+        if (job.kind == JOB_PRODUCT) {
+            meet_wait(list.sync, job.meeting);
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, n_norm, warp,
+                                    lane, &calm);
+        } else if (MIX && job.kind == JOB_SCORES) {
+            if constexpr (MIX)
+                run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
+                                                   (float *)room, warp, lane);
+        } else {
+            run_attend<unit<FORM>::kind, DIM, CODES, MODE == ONE>(room, &job.attend, list.sync,
+                                                                  job.meeting, warp, lane);
+        }
+        copy_commit();
+        copy_wait<0>(); // the next job's words
+        block_sync();
+        if (i + 1 < list.n && ((const struct step_job *)near[(i + 1) % 2])->meeting)
+            meet_arrive(list.sync);
+    }
+    meet_last(list.sync);
+}
+
+#define OF_HEADS(form, mode, mix)                                                                  \
+    {                                                                                              \
+        {step_kernel<form, mode, mix, 64, false>, step_kernel<form, mode, mix, 64, true>},         \
+            {step_kernel<form, mode, mix, 128, false>, step_kernel<form, mode, mix, 128, true>},   \
+    }
+#define OF_MODE(form, mode)                                                                        \
+    {                                                                                              \
+        OF_HEADS(form, mode, false), OF_HEADS(form, mode, true)                                    \
+    }
+#define STEP_TABLE(form)                                                                           \
+    {                                                                                              \
+        OF_MODE(form, ONE), OF_MODE(form, FEW), OF_MODE(form, WIDE)                                \
+    }

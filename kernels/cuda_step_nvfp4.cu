@@ -1,0 +1,4 @@
+// The kernels of decode steps for weights in NVFP4. A compiler takes a minute for those of a form.
+#include "kernels/cuda_step_kernel.h"
+
+const step_table step_kernels_nvfp4 = STEP_TABLE(W_NVFP4);

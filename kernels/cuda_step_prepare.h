@@ -1,0 +1,155 @@
+// Decode steps (cuda_step.h): the warp that prepares.
+#pragma once
+#include "kernels/cuda_step_work.h"
+
+// What one warp prepares for those that multiply, for whom code that runs once for a job is dear:
+// the factors 1 / rms of norms, and scales, bias and gain in the second-level cache.
+
+static __device__ __forceinline__ void prefetch_row(const float *p, int row)
+{
+    if (p) bring_line_near(p + row);
+}
+
+// Experts are not placed yet when they are prepared: only their maps are known.
+static __device__ __forceinline__ int chosen_expert(const struct product_job &j,
+                                                    const struct choice<true> &c, int u)
+{
+    return (int)(c.place[u].maps - j.expert_maps) / EXPERT_MATRICES;
+}
+
+static __device__ __forceinline__ void prefetch_expert(const struct product_job &j, int expert,
+                                                       int matrix, const float *bias, int row)
+{
+    const struct k_matrix *w = j.experts + expert * EXPERT_MATRICES + matrix;
+    prefetch_row((const float *)__ldg((const unsigned long long *)&w->scale), row);
+    prefetch_row(bias, expert * j.part[0].n_row + row);
+}
+
+template <bool MIX>
+static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
+                                                     const struct choice<MIX> &c, int lane)
+{
+    int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
+        in_tile = tile_rows(j);
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) {
+#pragma unroll 1
+            for (int i = lane; first + i / c.n * 16 < end; i += 32)
+                prefetch_expert(j, chosen_expert(j, c, i % c.n), EXPERT_DOWN, j.part[0].bias,
+                                first + i / c.n * 16);
+        }
+#pragma unroll 1
+    for (int row = first + lane * in_tile; row < end; row += 32 * in_tile) {
+        struct group g = group_of<MIX>(j, row, end);
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j, END_GATE)) {
+                int expert = chosen_expert(j, c, g.u);
+                if (g.row >= j.part[0].n_row) continue;
+                prefetch_expert(j, expert, EXPERT_GATE, j.part[0].bias, g.row);
+                prefetch_expert(j, expert, EXPERT_UP, j.part[1].bias, g.row);
+                continue;
+            }
+        prefetch_row(j.part[g.p].scale, g.row);
+        if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
+        if (!is_mixed<MIX>(j)) prefetch_row(j.part[g.p].bias, g.row);
+        prefetch_row(j.gain, g.row);
+    }
+}
+
+// A norm before a job: its factor, 1 / rms of each token, comes from parts of sums of squares.
+struct norm_of_job {
+    const float *sums;
+    int n_sum, dim, n_token; // n_sum 0: there is no norm
+    float eps;
+    unsigned want;
+};
+
+template <int MODE>
+static __device__ __forceinline__ struct norm_of_job norm_of(const struct product_job &j)
+{
+    return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE>(j), j.eps, j.want};
+}
+
+// The factors of one job.
+struct norm_shared {
+    struct handed sync;
+    float factor[FEW_TOKENS];
+};
+
+// 1 / rms of a token, once all parts are there. They are read two at a time, and many at once.
+static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n, int token,
+                                                    int lane)
+{
+    constexpr int at_once = 5;
+    const float *from = n.sums + token * n.n_sum;
+    struct patience p = {0, 0};
+    for (;;) {
+        float sum = 0;
+        bool missing = false;
+#pragma unroll 1
+        for (int first = 0; first < n.n_sum; first += 64 * at_once)
+#pragma unroll
+            for (int k = 0; k < at_once; k++) {
+                int i = first + k * 64 + lane * 2;
+                if (i >= n.n_sum) continue;
+                float2 part = load_seen((const float2 *)(from + i));
+                unsigned wrong =
+                    (__float_as_uint(part.x) ^ n.want) | (__float_as_uint(part.y) ^ n.want);
+                missing |= n.want != NO_TAG && (wrong & 1);
+                sum += part.x + part.y;
+            }
+        if (!__any_sync(~0u, missing))
+            return rsqrtf(__fdividef(warp_sum(sum), (float)n.dim) + n.eps);
+        be_patient(p);
+    }
+}
+
+static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
+                                                    struct norm_shared &norm, unsigned turn,
+                                                    struct step_sync *s, int lane)
+{
+    struct patience p = {0, 0};
+    while (lane == 0 && meeting && load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
+    __syncwarp();
+    float mine = 0; // of token `lane`
+#pragma unroll 1
+    for (int t = 0; t < n.n_token; t++) {
+        float factor = norm_factor(n, t, lane);
+        if (lane == t) mine = factor;
+    }
+    sync_wait(&norm.sync.taken, turn ^ 1);
+    if (lane < n.n_token) norm.factor[lane] = mine;
+    sync_arrive(&norm.sync.made);
+}
+
+// Scales and the like are brought near a job ahead, those of experts once they are chosen. The
+// factors of many tokens are more than one warp makes in time: there every warp makes one.
+template <int MODE, bool MIX>
+static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
+                                    struct norm_shared &norm, struct choice<MIX> &c, int lane)
+{
+    unsigned n_norm = 0;
+    early_wait();
+#pragma unroll 1
+    for (int i = -1; i < n_job; i++) {
+        struct norm_of_job n = {};
+        bool chooses = false;
+        if (i >= 0 && jobs[i].kind == JOB_PRODUCT) {
+            n = norm_of<MODE>(jobs[i].product);
+            chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
+        }
+        if (n.n_sum && MODE != WIDE)
+            deliver_norm(n, jobs[i].meeting, norm, n_norm++ % 2, sync, lane);
+        if constexpr (MIX)
+            if (chooses) sync_wait(&c.sync.made, jobs[i].product.n_before % 2);
+#pragma unroll 1
+        for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
+            if (jobs[k].kind != JOB_PRODUCT) continue;
+            const struct product_job &j = jobs[k].product;
+            if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
+        }
+        __syncwarp();
+        if constexpr (MIX)
+            if (chooses) sync_arrive(&c.sync.taken);
+    }
+}

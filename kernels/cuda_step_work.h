@@ -1,0 +1,206 @@
+// Decode steps (cuda_step.h): what warps of a block share, and how they divide the work: the rows
+// of a block into groups of tiles, those into steps of columns, and these into units.
+#pragma once
+#include "kernels/cuda_step.h"
+
+// Full: the copies of a stage have arrived. Empty: the warps have taken what was in it.
+struct stage_sync {
+    unsigned long long full, empty;
+};
+
+// What some warps make for others again and again. Every lane arrives that has written or read some
+// of it: arrivals of one lane for all of its warp are as good, but compute-sanitizer takes them for
+// nobody else's.
+struct handed {
+    unsigned long long made, taken;
+};
+
+// Where the matrices of an expert are.
+struct expert_place {
+    const struct weight_maps *maps; // [EXPERT_MATRICES]
+    const void *block[EXPERT_MATRICES];
+    const float *scale[EXPERT_MATRICES];
+};
+
+// A block's own copy of what the tokens chose.
+template <bool MIX> struct choice;
+template <> struct choice<false> {
+};
+template <> struct choice<true> {
+    struct handed sync;
+    int n;     // experts that any token chose, in order of their indices
+    int n_box; // of a step of their matrices that stand side by side
+    struct expert_place place[CHOSEN_MAX];
+    unsigned short expert[CHOSEN_MAX];          // which they are
+    unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
+    float weight[FEW_TOKENS][USED_MAX];
+    float top[FEW_TOKENS];                             // the best score
+    unsigned chosen[FEW_TOKENS + 1][EXPERTS_MAX / 32]; // a bit for each expert; the last: by any
+};
+
+// Where there is one token, nothing has to look how many there are.
+template <int MODE, typename JOB> static __device__ __forceinline__ int tokens_of(const JOB &j)
+{
+    return MODE == ONE ? 1 : j.n_token;
+}
+
+// Of all experts' products.
+template <bool MIX> static __device__ __forceinline__ bool is_mixed(const struct product_job &j)
+{
+    return MIX && j.experts;
+}
+
+template <bool MIX>
+static __device__ __forceinline__ bool is_mixed(const struct product_job &j, enum ending ending)
+{
+    return MIX && j.experts && j.ending == ending;
+}
+
+// The blocks divide the rows of a job evenly.
+template <bool MIX>
+static __device__ __forceinline__ int rows_before(const struct product_job &j,
+                                                  const struct choice<MIX> &c, unsigned block)
+{
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            unsigned n = (unsigned)c.n * (unsigned)j.n_row;
+            return (int)(block * (n / gridDim.x) + min(block, n % gridDim.x));
+        }
+    return (int)block * j.n_each + min((int)block, j.n_more);
+}
+
+// Rows of a tile: a gate's has as many of either part.
+static __device__ __forceinline__ int tile_rows(const struct product_job &j)
+{
+    return j.ending == END_GATE ? 8 : 16;
+}
+
+// Neighbouring rows of one part, in up to TILES tiles that are multiplied side by side; the last
+// may have fewer rows than a tile.
+struct group {
+    int p, row, n_row; // the part, its first row, how many
+    int n;             // tiles
+    int u;             // END_GATE with experts: of the chosen ones
+};
+
+template <bool MIX>
+static __device__ __forceinline__ struct group group_of(const struct product_job &j, int row,
+                                                        int end)
+{
+    struct group g = {0, row, 0, 0, 0};
+    int last = end, in_tile = tile_rows(j);
+    if (is_mixed<MIX>(j, END_GATE)) {
+        g.u = row / j.n_row;
+        g.row = row - g.u * j.n_row;
+        last = (g.u + 1) * j.n_row;
+    } else if (j.ending != END_GATE) {
+        if (j.n_part > 1 && row >= j.part[1].first) g.p = 1;
+        if (j.n_part > 2 && row >= j.part[2].first) g.p = 2;
+        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first;
+        g.row = row - j.part[g.p].first;
+    }
+    // What does not fill a group comes first: the rows that a box has beyond it are the next
+    // group's, which asks for them at once.
+    int left = min(end, last) - row;
+    g.n_row = left % (TILES * in_tile);
+    if (!g.n_row) g.n_row = TILES * in_tile;
+    g.n = (g.n_row + in_tile - 1) / in_tile;
+    return g;
+}
+
+template <int FORM, bool MIX> struct units_of_warp {
+    static constexpr int near = near_units(FORM, MIX);
+    // Unit k of a warp in a step.
+    static __device__ __forceinline__ int place(int k, int warp)
+    {
+        return (k / near * WARPS + warp) * near + k % near;
+    }
+    // How many of a step's n units the warp has.
+    static __device__ __forceinline__ int count(int n, int warp)
+    {
+        int whole = n / (WARPS * near), rest = n - whole * WARPS * near - warp * near;
+        return whole * near + min(max(rest, 0), near);
+    }
+};
+
+static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
+{
+    struct patience p = {0, 0};
+    while (!sync_try(s, phase)) be_patient(p);
+}
+
+// Where in the ring a warp is.
+template <int MODE, bool MIX> struct ring_at {
+    static constexpr unsigned all = (unsigned)ring_bytes(MODE, MIX, IS_SMALL);
+    unsigned at, n; // the next stage's place and number
+};
+
+// Where a stage of that many bytes stands: in one piece.
+template <int MODE, bool MIX>
+static __device__ __forceinline__ unsigned ring_take(struct ring_at<MODE, MIX> &r, unsigned size)
+{
+    unsigned at = r.at + size > r.all ? 0 : r.at;
+    r.at = at + size, r.n++;
+    return at;
+}
+
+static __device__ __forceinline__ unsigned stage_of(unsigned n)
+{
+    return n % STAGES;
+}
+
+static __device__ __forceinline__ unsigned phase_of(unsigned n)
+{
+    return n / STAGES % 2;
+}
+
+template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
+{
+    return units_of(j.n_col, unit<FORM>::columns);
+}
+
+// Whether units are more than the columns of a row of x: of experts' gate and up (takes_expert).
+template <int FORM, bool MIX>
+static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
+{
+    return MIX && unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
+}
+
+// And of a row of the job.
+template <int FORM, bool MIX>
+static __device__ __forceinline__ int units_all(const struct product_job &j,
+                                                const struct choice<MIX> &c)
+{
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) return c.n * units_of_row<FORM>(j);
+    return units_of_row<FORM>(j);
+}
+
+// Boxes of a step, and the units of each.
+template <bool MIX>
+static __device__ __forceinline__ int boxes_of_step(const struct product_job &j,
+                                                    const struct choice<MIX> &c)
+{
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) return c.n_box;
+    return 1;
+}
+
+template <bool MIX>
+static __device__ __forceinline__ int units_of_step(const struct product_job &j,
+                                                    const struct choice<MIX> &c)
+{
+    return j.box * boxes_of_step(j, c);
+}
+
+// Which of the matrices that stand side by side has unit u.
+static __device__ __forceinline__ int matrix_of(const struct product_job &j, unsigned u)
+{
+    return (int)__umulhi(u, j.inverse);
+}
+
+// The warps that multiply meet among themselves.
+static __device__ __forceinline__ void block_sync()
+{
+    barrier(2, THREADS);
+}
