@@ -1,8 +1,8 @@
 // One run is a recording of the same product over many matrices, together much larger than any
-// cache. They are measured in two ways: each by itself, so that a device may begin with the next
-// while it ends one; and in turn, each adding to what the one before left, as in a layer, where
-// nothing begins before all of that is there. Plain reading of as many bytes, at most 1 GiB, is
-// measured in the same repetition. What is left out of a repetition is recording it.
+// cache. They are measured in two ways: each with results of its own, so that a device may begin
+// with the next while it ends one; and in turn, each adding to what the one before left, as in a
+// layer, where nothing begins before all of that is there. Plain reading of as many bytes, at most
+// 1 GiB, is measured in the same repetition. What is left out of a repetition is recording it.
 #include "engine/product_bench.h"
 
 #include "base/clock.h"
@@ -69,6 +69,11 @@ static int make_matrix(struct bench *b, struct k_matrix *w, uint64_t seed, err *
     return 0;
 }
 
+static size_t n_out(const struct bench *b) // of one product
+{
+    return (size_t)b->n_token * (size_t)b->w[0].n_row;
+}
+
 static int open_bench(struct bench *b, const struct product_bench_options *o, err *e)
 {
     struct k_matrix w = {.n_row = o->n_row, .n_col = o->n_col};
@@ -85,7 +90,7 @@ static int open_bench(struct bench *b, const struct product_bench_options *o, er
     b->n_token = o->n_token;
     b->x = b->op->alloc(b->device, n_in * sizeof *b->x);
     b->gain = b->op->alloc(b->device, (size_t)o->n_col * sizeof *b->gain);
-    b->out = b->op->alloc(b->device, (size_t)o->n_token * (size_t)o->n_row * sizeof *b->out);
+    b->out = b->op->alloc(b->device, (size_t)b->n_matrix * n_out(b) * sizeof *b->out);
     b->act = b->op->act_new(b->device, o->n_token, o->n_col);
     if (!b->x || !b->gain || !b->out || !b->act)
         return err_set(e, ERR_SYSTEM, "no memory for %d tokens", o->n_token);
@@ -122,7 +127,9 @@ static void issue(void *context)
     int n_col = b->w[0].n_col;
     b->op->norm(b->device, b->act, b->x, b->gain, b->n_token, n_col, 1e-6f);
     for (int i = 0; i < b->n_matrix; i++) {
-        const struct k_product p = {.w = &b->w[i], .out = b->out, .add = b->order == IN_TURN};
+        bool in_turn = b->order == IN_TURN;
+        float *out = b->out + (in_turn ? 0 : (size_t)i * n_out(b));
+        const struct k_product p = {.w = &b->w[i], .out = out, .add = in_turn};
         b->op->project(b->device, b->act, b->n_token, &p, 1);
     }
 }

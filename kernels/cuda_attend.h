@@ -56,9 +56,9 @@ struct attend_job {
     enum short_parts parts_out;
 };
 
-// A kernel for one token (ONE) knows that when it is compiled.
-
-template <bool ONE> static __device__ __forceinline__ int tokens_of(const struct attend_job &j)
+// A kernel for one token (ONE) knows that when it is compiled: nothing has to look how many there
+// are, here and in other jobs.
+template <bool ONE, typename JOB> static __device__ __forceinline__ int tokens_of(const JOB &j)
 {
     return ONE ? 1 : j.n_token;
 }

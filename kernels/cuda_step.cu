@@ -304,26 +304,18 @@ static bool waits_for_numbers(const std::vector<struct step_job> &jobs, int i,
            was.n_row == is.n_row && was.ending == is.ending;
 }
 
-// Whether job i may begin at once: nothing that it takes or writes is touched by the jobs before,
-// but that these have written the same rows, which the same blocks have.
-static bool waits_for_nothing(const std::vector<struct step_job> &jobs, int i,
-                              const struct job_uses &u, std::vector<struct written> &all,
+// Whether a job may begin at once: no job before it has touched anything that it takes or writes.
+// Plain products only: of what others touch not all is listed.
+static bool waits_for_nothing(const struct step_job &job, const struct job_uses &u,
+                              std::vector<struct written> &all,
                               const std::vector<const void *> &read)
 {
-    const struct step_job &job = jobs[(size_t)i];
-    const struct product_job &is = job.product;
-    if (job.kind != JOB_PRODUCT || is.ending != END_STORE || u.old) return false;
+    if (job.kind != JOB_PRODUCT || job.product.ending != END_STORE) return false;
     for (const struct job_reads &r : u.reads)
         if (find(all, r.at)) return false;
-    for (const struct written &w : u.writes) {
-        const struct written *was = find(all, w.at);
-        if (std::find(read.begin(), read.end(), w.at) != read.end()) return false;
-        if (!was) continue;
-        const struct product_job &first = jobs[(size_t)was->job].product;
-        if (jobs[(size_t)was->job].kind != JOB_PRODUCT || first.ending != END_STORE ||
-            first.n_part != 1 || is.n_part != 1 || first.n_row != is.n_row)
+    for (const struct written &w : u.writes)
+        if (find(all, w.at) || std::find(read.begin(), read.end(), w.at) != read.end())
             return false;
-    }
     return true;
 }
 
@@ -346,7 +338,7 @@ static void synchronise(std::vector<struct step_job> &jobs)
     for (int i = 0; i < (int)jobs.size(); i++) {
         struct job_uses u = uses_of(&jobs[(size_t)i]);
         bool waits = i && waits_for_numbers(jobs, i, u, all),
-             at_once = !waits && waits_for_nothing(jobs, i, u, all, read);
+             at_once = !waits && waits_for_nothing(jobs[(size_t)i], u, all, read);
         if (i && !waits && !at_once) jobs[(size_t)i].meeting = ++n_meeting;
         if (i && at_once && jobs[(size_t)i - 1].kind == JOB_PRODUCT)
             jobs[(size_t)i - 1].product.goes_on = true;
@@ -362,7 +354,7 @@ static void synchronise(std::vector<struct step_job> &jobs)
         for (struct written &w : u.writes) {
             struct written *was = find(all, w.at);
             w.tag = *u.leave, w.job = i;
-            w.in_turn = was && was->n == w.n && was->tag != w.tag && w.tag != NO_TAG && !at_once;
+            w.in_turn = was && was->n == w.n && was->tag != w.tag && w.tag != NO_TAG;
             if (was)
                 *was = w;
             else

@@ -69,7 +69,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
     if (MODE != WIDE && early) sync_wait(&norm.sync.made, n_norm % 2);
     struct patience p = {0, 0};
-    for (int t = 0; t < tokens_of<MODE>(j); t++)
+    for (int t = 0; t < tokens_of<MODE == ONE>(j); t++)
         for (int e = thread; e < pitch; e += THREADS) {
             float score = 0, bias = e < n_expert && j.router_bias ? __ldg(j.router_bias + e) : 0;
             if (e < n_expert) do {
@@ -82,7 +82,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
         (&c.chosen[0][0])[i] = 0;
     block_sync();
-    for (int t = 0; t < tokens_of<MODE>(j); t++)
+    for (int t = 0; t < tokens_of<MODE == ONE>(j); t++)
         for (int i = 0; i < n_expert; i += THREADS / 2) { // all threads go round together
             int e = i + thread / 2, better = 0, half = pitch / 2 * (thread % 2);
             const unsigned *all = order + t * pitch;
@@ -122,7 +122,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
     for (int e = thread; e < n_expert; e += THREADS)
         if (has_bit(any, e)) place_expert<MODE>(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
-    if (warp < tokens_of<MODE>(j)) { // the token's weights
+    if (warp < tokens_of<MODE == ONE>(j)) { // the token's weights
         float mine = lane < j.n_used ? c.weight[warp][lane] : 0, all = j.normalise ? mine : 0;
         for (int e = lane; e < n_expert && !j.normalise; e += 32)
             all += weight_of(order[warp * pitch + e], c.top[warp], factor, warp);

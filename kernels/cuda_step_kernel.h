@@ -94,7 +94,7 @@ result_of(const struct product_job &j, const struct choice<MIX> &c, const struct
     const struct part &p = j.part[g.p];
     struct result_place is = place_of_result(j, i);
     int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= tokens_of<MODE>(j)) return x;
+    if (in_group >= g.n_row || is.token >= tokens_of<MODE == ONE>(j)) return x;
     if (MODE == ONE) is.token = 0;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
@@ -221,7 +221,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
 #pragma unroll
         for (int i = 0; i < n_mine; i++)
             factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
-                                         tokens_of<MODE>(j) - 1)];
+                                         tokens_of<MODE == ONE>(j) - 1)];
         if (MODE != WIDE) sync_arrive(&norm.sync.taken);
     };
     x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
@@ -259,7 +259,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             // Those of the only step are still there.
             if (keeps_x && (is_first || xs.n_step > 1)) {
                 // Nearly always: without a branch between them.
-                bool at_once = n >= UNITS - 1 && (!MIX || tokens_of<MODE>(j) == 1);
+                bool at_once = n >= UNITS - 1 && (!MIX || tokens_of<MODE == ONE>(j) == 1);
                 const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
                 if (at_once && xs.lane_has) {
 #pragma unroll
@@ -369,7 +369,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         for (int i = 0; i < n_mine; i++) {
             float sum = warp_sum(squares[i]);
             int token = (warp + i * WARPS) / TOKEN_WARPS;
-            if (lane == 0 && token < tokens_of<MODE>(j))
+            if (lane == 0 && token < tokens_of<MODE == ONE>(j))
                 store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
                                (unsigned)warp % TOKEN_WARPS,
                            tagged(sum, j.leave));
@@ -467,7 +467,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     if (row >= j.n_expert) return;
     for (; row < j.n_expert; row += (int)gridDim.x) {
         of_row = j.w + (size_t)(unsigned)row * n_col;
-        for (int t = 0; t < tokens_of<MODE>(j); t++) {
+        for (int t = 0; t < tokens_of<MODE == ONE>(j); t++) {
             float sum = 0;
             for (int c = thread * 8; c < j.n_col; c += THREADS * 8) {
                 bool has = row == (int)blockIdx.x && c == thread * 8;
@@ -487,7 +487,7 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
             if (lane == 0) part[warp][t] = sum;
         }
         block_sync();
-        if (thread < tokens_of<MODE>(j)) {
+        if (thread < tokens_of<MODE == ONE>(j)) {
             float y = 0;
             if (row != (int)blockIdx.x && j.scale) scale = __ldg(j.scale + row);
             for (int i = 0; i < WARPS; i++) y += part[i][thread];

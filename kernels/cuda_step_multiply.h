@@ -41,7 +41,7 @@ static __device__ __forceinline__ bool x_place(const struct product_job &j,
 {
     unsigned row = (unsigned)token;
     if constexpr (MIX)
-        if (tokens_of<MODE>(j) > 1 &&
+        if (tokens_of<MODE == ONE>(j) > 1 &&
             is_mixed<MIX>(j, END_ADD)) { // one token's are one after another
             int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
@@ -81,7 +81,7 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
     unsigned char *to = r.at + i_to * r.per * r.unit_bytes + half * r.pieces * 16;
     const uint16_t *x = (half ? j.lo : j.hi) + piece * 8;
 #pragma unroll 1
-    for (int token = 0; token < tokens_of<MODE>(j); token++) {
+    for (int token = 0; token < tokens_of<MODE == ONE>(j); token++) {
         int place = (piece ^ x_turn<FORM>(piece / of_lane, token)) * 16 + token * r.token_bytes;
 #pragma unroll 1
         for (int i = k; i < r.per; i += at_once) {
@@ -127,13 +127,14 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     int token = lane_token<FORM, MODE>(lane), g = lane / 4;
     int row = r.halves == 2 ? token * 2 + g / 4 : token;
     // Of the columns of a product: every second one is of a lane's own blocks.
-    bool exists = token < tokens_of<MODE>(j) && (!by_blocks(FORM, MODE) || lane % 4 * 2 == g);
+    bool exists =
+        token < tokens_of<MODE == ONE>(j) && (!by_blocks(FORM, MODE) || lane % 4 * 2 == g);
     r.at = at;
     r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
     r.lane_has = exists, r.turn = x_turn<FORM>(lane % 4, token);
     int step = units_of_step(j, c);
     r.per = units_each(step, units_of_warp<FORM, MIX>::near);
-    r.unit_bytes = tokens_of<MODE>(j) * r.token_bytes;
+    r.unit_bytes = tokens_of<MODE == ONE>(j) * r.token_bytes;
     r.n_step = j.n_step;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
@@ -208,7 +209,7 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
 {
     bool exists = r.lane_has;
     if constexpr (MIX)
-        if (tokens_of<MODE>(j) > 1) { // one token has chosen all
+        if (tokens_of<MODE == ONE>(j) > 1) { // one token has chosen all
             size_t at;
             int column;
             exists =

@@ -67,7 +67,7 @@ struct norm_of_job {
 template <int MODE>
 static __device__ __forceinline__ struct norm_of_job norm_of(const struct product_job &j)
 {
-    return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE>(j), j.eps, j.want};
+    return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE == ONE>(j), j.eps, j.want};
 }
 
 // The factors of one job.

@@ -9,8 +9,8 @@ struct stage_sync {
 };
 
 // What some warps make for others again and again. Every lane arrives that has written or read some
-// of it: arrivals of one lane for all of its warp are as good, but compute-sanitizer takes them for
-// nobody else's.
+// of it: one lane's arrival for its warp would be as good, but compute-sanitizer sees in it only
+// what that lane has done.
 struct handed {
     unsigned long long made, taken;
 };
@@ -37,12 +37,6 @@ template <> struct choice<true> {
     float top[FEW_TOKENS];                             // the best score
     unsigned chosen[FEW_TOKENS + 1][EXPERTS_MAX / 32]; // a bit for each expert; the last: by any
 };
-
-// Where there is one token, nothing has to look how many there are.
-template <int MODE, typename JOB> static __device__ __forceinline__ int tokens_of(const JOB &j)
-{
-    return MODE == ONE ? 1 : j.n_token;
-}
 
 // Of all experts' products.
 template <bool MIX> static __device__ __forceinline__ bool is_mixed(const struct product_job &j)

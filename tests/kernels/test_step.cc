@@ -409,13 +409,8 @@ static double error_of(int form, const struct shape &s, bool small)
         struct k_act *after = l + 1 < s.n_layer ? in : nullptr;
         histories.push_back(h);
         if (!cuda_step_attends(&attend, s.n_token)) fail_msg("attention is not for few tokens");
-        if (l % 2 == 0) { // one after the other, each twice to the same place
-            for (const struct k_product &p : products) {
-                struct k_product before = p;
-                before.w = a.matrix(own, p.w->n_row, s.dim);
-                cuda_step_project(d, in, s.n_token, &before, 1);
-            }
-            for (int i = 0; i < 3; i++) cuda_step_project(d, in, s.n_token, products + i, 1);
+        if (l % 2 == 0) { // one after the other, so that in the first layer none waits
+            for (const struct k_product &p : products) cuda_step_project(d, in, s.n_token, &p, 1);
         } else {
             cuda_step_project(d, in, s.n_token, products, 3);
         }
