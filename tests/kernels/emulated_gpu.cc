@@ -86,7 +86,7 @@ static void yield()
 static void meet(struct meeting *m, int n)
 {
     unsigned generation = m->generation;
-    if (m->arrived && m->n != n) fault("a barrier of as many threads as before");
+    if (m->arrived && m->n != n) fault("a barrier waits for two different numbers of threads");
     if (m->arrived && m->has[here->current]) fault("a thread arrives twice");
     if (!m->arrived) memset(m->has, 0, sizeof m->has);
     m->n = n, m->has[here->current] = true;
