@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "kernels/composed.h"
+#include "kernels/number.h"
 #include "kernels/pool.h"
 
 #include <assert.h>
@@ -487,6 +488,11 @@ static void cpu_rope(k_device *d, float *x, const float *table, int n_token, int
     for_rows(&j, (size_t)n_head * (size_t)head_dim);
 }
 
+static void store_bf16(uint16_t *to, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) to[i] = f32_to_bf16(x[i]);
+}
+
 static void cpu_kv_store(k_device *d, const struct k_cache *c, const float *k, const float *v,
                          const int32_t *pos, int n_token)
 {
@@ -498,6 +504,9 @@ static void cpu_kv_store(k_device *d, const struct k_cache *c, const float *k, c
                 at += h * n_scale;
                 c->k_scale[at] = d->simd->store_codes((unsigned char *)c->k + to, k, c->head_dim);
                 c->v_scale[at] = d->simd->store_codes((unsigned char *)c->v + to, v, c->head_dim);
+            } else if (c->type == K_BF16) {
+                store_bf16((uint16_t *)c->k + to, k, dim);
+                store_bf16((uint16_t *)c->v + to, v, dim);
             } else {
                 memcpy((float *)c->k + to, k, dim * sizeof *k);
                 memcpy((float *)c->v + to, v, dim * sizeof *v);

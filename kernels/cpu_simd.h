@@ -414,11 +414,11 @@ static void unpack_codes(float *out, const unsigned char *codes, const unsigned 
 // How many keys go together.
 static int key_block(const struct k_cache *c)
 {
-    int n = c->type == K_E4M3 ? (int)KEY_ROOM / c->head_dim : (int)KEY_BLOCK;
+    int n = c->type == K_F32 ? (int)KEY_BLOCK : (int)KEY_ROOM / c->head_dim;
     return n < (int)KEY_BLOCK ? n : (int)KEY_BLOCK;
 }
 
-// Keys or values [first, first + n) of a head; codes are unpacked to `room`.
+// Keys or values [first, first + n) of a head; what is not f32 is unpacked to `room`.
 static const float *rows_at(const struct attention *a, bool values, int head, int first, int n,
                             float *room)
 {
@@ -426,7 +426,13 @@ static const float *rows_at(const struct attention *a, bool values, int head, in
     const void *rows = values ? c->v : c->k;
     size_t kv_head = (size_t)(head / (a->n_head / c->n_kv_head));
     size_t at = (kv_head * (size_t)c->ctx_max + (size_t)first) * (size_t)c->head_dim;
-    if (c->type != K_E4M3) return (const float *)rows + at;
+    if (c->type == K_F32) return (const float *)rows + at;
+    if (c->type == K_BF16) {
+        size_t n_value = (size_t)n * (size_t)c->head_dim;
+        unpack_of(K_BF16, sizeof(uint16_t), room, (const char *)((const uint16_t *)rows + at),
+                  n_value);
+        return room;
+    }
     const unsigned char *scale = values ? c->v_scale : c->k_scale;
     scale += kv_head * (k_scale_bytes(c) / (size_t)c->n_kv_head) + (size_t)first;
     unpack_codes(room, (const unsigned char *)rows + at, scale, n, c->head_dim);

@@ -13,7 +13,7 @@ enum {
     PANEL_MAX = 32,      // tokens in one panel, at most
     STEP_MAX = 64,       // columns that one step of a product takes, at most
     KEY_BLOCK = 96,      // keys scored together
-    KEY_ROOM = KEY_BLOCK * 128,     // and, of codes, unpacked together: numbers of keys
+    KEY_ROOM = KEY_BLOCK * 128,     // and, but for f32, unpacked together: numbers of keys
     UNPACKED_STEP = BLOCK_COLS + 16 // row step of unpacked weights; not a power of two, so that the
                                     // rows of a tile fall into different cache sets
 };

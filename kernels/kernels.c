@@ -89,10 +89,14 @@ bool k_ops_known(const char *name, err *e)
 
 int k_kv_type(const struct k_ops *ops, const char *name, enum k_type *type, err *e)
 {
-    *type = name && !strcmp(name, "fp8") ? K_E4M3 : ops->kv_type;
-    if (!name || *type == K_E4M3 || !strcmp(name, k_type_name(*type))) return 0;
-    return err_set(e, ERR_USAGE, "kv: backend %s has %s and fp8, found \"%s\"", ops->name,
-                   k_type_name(*type), name);
+    *type = ops->kv_type;
+    if (!name || !strcmp(name, k_type_name(*type))) return 0;
+    *type = K_BF16;
+    if (!strcmp(name, k_type_name(*type))) return 0;
+    *type = K_E4M3;
+    if (!strcmp(name, "fp8")) return 0;
+    return err_set(e, ERR_USAGE, "kv: backend %s has %sbf16 and fp8, found \"%s\"", ops->name,
+                   ops->kv_type == K_F32 ? "f32, " : "", name);
 }
 
 uint64_t k_memory_available(void)

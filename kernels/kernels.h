@@ -61,8 +61,8 @@ struct k_product {
     bool add;
 };
 
-// Keys and values of one layer: [n_kv_head, ctx_max, head_dim] of the table's kv_type or of K_E4M3,
-// so that one head's history is one contiguous run.
+// Keys and values of one layer: [n_kv_head, ctx_max, head_dim] of the table's kv_type, of K_BF16,
+// rounded to the nearest, or of K_E4M3, so that one head's history is one contiguous run.
 //
 // A row of K_E4M3, the key or value of one head at one position, is codes times 2^(scale - 127),
 // the smallest such power (scale at least 1) with which no code need exceed 448. A power of two
@@ -296,7 +296,7 @@ uint64_t k_memory_available(void);
 const struct k_ops *k_ops_find(const char *name);
 bool k_ops_known(const char *name, err *e); // else the error says which there are
 
-// The type of a cache by its name: "fp8", or the short name of the table's kv_type; NULL: that.
+// The type of a cache by its name: "bf16", "fp8", or the table's kv_type's; NULL: that.
 int k_kv_type(const struct k_ops *ops, const char *name, enum k_type *type, err *e);
 
 #ifdef __cplusplus

@@ -206,6 +206,11 @@ static uint8_t store_codes(uint8_t *codes, const float *x, size_t n)
     return (uint8_t)scale;
 }
 
+static void store_bf16(uint16_t *to, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) to[i] = f32_to_bf16(x[i]);
+}
+
 static size_t scale_place(const struct k_cache *c, size_t head, size_t pos)
 {
     return k_scale_bytes(c) / (size_t)c->n_kv_head * head + pos;
@@ -223,6 +228,9 @@ static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, c
             if (c->type == K_E4M3) {
                 c->k_scale[scale] = store_codes((uint8_t *)c->k + to, k + from, dim);
                 c->v_scale[scale] = store_codes((uint8_t *)c->v + to, v + from, dim);
+            } else if (c->type == K_BF16) {
+                store_bf16((uint16_t *)c->k + to, k + from, dim);
+                store_bf16((uint16_t *)c->v + to, v + from, dim);
             } else {
                 memcpy((float *)c->k + to, k + from, dim * sizeof *k);
                 memcpy((float *)c->v + to, v + from, dim * sizeof *v);
@@ -233,8 +241,9 @@ static void ref_kv_store(k_device *d, const struct k_cache *c, const float *k, c
 // The rows of one head's keys, or values.
 struct rows {
     const k_device *d;
+    enum k_type type;
     const void *data;
-    const uint8_t *scale; // or NULL: f32
+    const uint8_t *scale; // K_E4M3
     size_t dim;
 };
 
@@ -243,6 +252,7 @@ static struct rows rows_of(const k_device *d, const struct k_cache *c, bool valu
     const uint8_t *scale = values ? c->v_scale : c->k_scale;
     size_t at = head * (size_t)c->ctx_max * k_row_bytes(c->type, c->head_dim);
     return (struct rows){.d = d,
+                         .type = c->type,
                          .data = (const char *)(values ? c->v : c->k) + at,
                          .scale = c->type == K_E4M3 ? scale + scale_place(c, head, 0) : NULL,
                          .dim = (size_t)c->head_dim};
@@ -252,9 +262,11 @@ static struct rows rows_of(const k_device *d, const struct k_cache *c, bool valu
 static const float *row_at(const struct rows *r, int j, float room[K_HEAD_DIM_MAX])
 {
     size_t at = (size_t)j * r->dim;
-    if (!r->scale) return (const float *)r->data + at;
+    if (r->type == K_F32) return (const float *)r->data + at;
     for (size_t i = 0; i < r->dim; i++)
-        room[i] = ldexpf(r->d->e4m3[((const uint8_t *)r->data)[at + i]], r->scale[j] - SCALE_ONE);
+        room[i] = r->type == K_BF16 ? bf16_to_f32(((const uint16_t *)r->data)[at + i])
+                                    : ldexpf(r->d->e4m3[((const uint8_t *)r->data)[at + i]],
+                                             r->scale[j] - SCALE_ONE);
     return room;
 }
 

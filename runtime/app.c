@@ -22,8 +22,7 @@ const struct option_row app_model_options[] = {
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
     {"kv", OPTION_TEXT, "TYPE",
-     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
-     NULL},
+     "of keys and values: bf16, fp8, or f32 on a CPU (without: bf16, on a CPU f32)", NULL},
     {0},
 };
 
@@ -38,8 +37,7 @@ const struct option_row app_agent_options[] = {
     {"threads", OPTION_INT, "N", "threads of the engine; 0: one per CPU", "0"},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
     {"kv", OPTION_TEXT, "TYPE",
-     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
-     NULL},
+     "of keys and values: bf16, fp8, or f32 on a CPU (without: bf16, on a CPU f32)", NULL},
     {"tools", OPTION_LIST, "DIR", "a folder of Lua tools, besides the shipped ones", NULL},
     {"allow", OPTION_LIST, "TOOL", "let a tool run without asking (`*`: all)", NULL},
     {"ask", OPTION_LIST, "TOOL", "ask before a tool runs", NULL},

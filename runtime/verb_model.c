@@ -12,8 +12,7 @@ static const struct option_row info_options[] = {
      "cuda, cpu or ref, the slow scalar reference (without: a GPU if there is one)", NULL},
     {"ctx", OPTION_INT, "N", "tokens of context; 0: what the model has, at most 8192", "0"},
     {"kv", OPTION_TEXT, "TYPE",
-     "of keys and values: fp8, half the memory, or bf16 on a GPU, f32 on a CPU (without: these)",
-     NULL},
+     "of keys and values: bf16, fp8, or f32 on a CPU (without: bf16, on a CPU f32)", NULL},
     {0},
 };
 

@@ -27,10 +27,10 @@ expect 2 '--steps: expected a whole number from 0 to 2147483647, found 429496729
 expect 2 '--limit: expected 1 to 1000000, found -1' "$hearth" session ls --limit -1
 expect 2 'backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found "tpu"' "$hearth" chat --backend tpu hello
 expect 2 'backend: expected cuda, cpu, ref, cpu-avx2 or cpu-plain, found "tpu"' "$hearth" bench decode --backend tpu --shape llama-3.1-8b
-expect 2 'kv: backend cpu has f32 and fp8, found "bf16"' "$hearth" chat --backend cpu --kv bf16 hello
+expect 2 'kv: backend cpu has f32, bf16 and fp8, found "fp16"' "$hearth" chat --backend cpu --kv fp16 hello
 expect 2 'gpt-oss-120b, llama-3.3-70b, found "gpt-oss-21b"' "$hearth" bench decode --shape gpt-oss-21b
-expect 2 'kv: backend cpu has f32 and fp8, found "q8"' "$hearth" bench decode --backend cpu --kv q8 --shape llama-3.1-8b
-expect 2 'kv: backend ref has f32 and fp8, found "fp4"' "$hearth" model info --backend ref --kv fp4
+expect 2 'kv: backend cpu has f32, bf16 and fp8, found "q8"' "$hearth" bench decode --backend cpu --kv q8 --shape llama-3.1-8b
+expect 2 'kv: backend ref has f32, bf16 and fp8, found "fp4"' "$hearth" model info --backend ref --kv fp4
 if ! nm "$hearth" 2>/dev/null | grep -q ' k_cuda$'; then
     expect 2 'this build is without CUDA' "$hearth" chat --backend cuda hello
 fi

@@ -5,10 +5,10 @@
 // of each kind of weights that has a fast kernel, and of a shape that has none; and for a
 // checkpoint in the form of gpt-oss, whose rows fill no whole units of tensor cores.
 //
-// Keys, values and the input of products are shorter on the GPU (bf16 and pairs of bf16), so logits
-// differ by a little; a token may differ only where the CPU's two best are nearer than that. Where
-// both keep keys and values in e4m3, that little often decides for the next code, and logits differ
-// by nearly as much as they do from those of longer keys and values.
+// The input of products is shorter on the GPU (pairs of bf16, or f16), so logits differ by a
+// little; a token may differ only where the CPU's two best are nearer than that. Both keep keys and
+// values in the same type: in bf16, and in e4m3, where that little often decides for the next code,
+// and logits differ by nearly as much as they do from those of longer keys and values.
 #include "test.h"
 
 #include "base/mem.h"
@@ -41,9 +41,15 @@ struct mixture {
     enum k_type type;
     int dim, ffn_dim, n_expert, n_used;
     bool normalise;
-    const char *kv;              // of keys and values
+    const char *kv;              // of keys and values; NULL: bf16
     const struct oss_shape *oss; // a checkpoint of that shape instead
 };
+
+// On both sides the same.
+static const char *kv_of(const struct mixture *m)
+{
+    return m && m->kv ? m->kv : "bf16";
+}
 
 static double limit_of(const struct mixture *m)
 {
@@ -79,7 +85,7 @@ static struct model *open_mixture(const struct mixture *x, const char *backend)
                        .ctx_max = 1024};
     for (int k = 0; k < c.head_dim / 2; k++) c.inv_freq[k] = pow(1e4, -2.0 * k / c.head_dim);
     struct model *m = model_synthetic(&c, x->type, K_BF16, k_ops_find(backend), 0, 1, &e);
-    if (!m || k_kv_type(m->ops, x->kv, &m->kv_type, &e)) fail_msg("%s", e.msg);
+    if (!m || k_kv_type(m->ops, kv_of(x), &m->kv_type, &e)) fail_msg("%s", e.msg);
     float *scale = mem_new((size_t)x->n_expert * sizeof *scale);
     for (int i = 0; i < x->n_expert; i++) scale[i] = 4 / sqrtf((float)x->dim);
     for (int l = 0; l < c.n_layer; l++)
@@ -96,7 +102,7 @@ static struct model *open_oss(const struct mixture *x, const char *backend)
     struct tiny t = tiny_oss(x->oss, 1);
     tiny_write(&t);
     struct model *m = model_open(t.dir, k_ops_find(backend), 0, &e);
-    if (!m || k_kv_type(m->ops, x->kv, &m->kv_type, &e)) fail_msg("%s", e.msg);
+    if (!m || k_kv_type(m->ops, kv_of(x), &m->kv_type, &e)) fail_msg("%s", e.msg);
     tiny_free(&t);
     return m;
 }
@@ -110,8 +116,7 @@ static struct side open_side(const struct mixture *mixture, const char *backend)
         if (!(x.s = session_open(x.mixture, NULL, 1024, &e))) fail_msg("%s", e.msg);
         return x;
     }
-    struct engine_options o = {
-        .model_dir = model_dir, .backend = backend, .kv = mixture ? mixture->kv : NULL};
+    struct engine_options o = {.model_dir = model_dir, .backend = backend, .kv = kv_of(mixture)};
     struct side x = {.en = engine_open(&o, &e)};
     if (!x.en) fail_msg("%s", e.msg);
     if (!(x.s = session_new(x.en, &e))) fail_msg("%s", e.msg);

@@ -588,6 +588,10 @@ static void test_decode_bench(void **state)
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     double usual = r.kv_bytes_per_token;
     assert_string_equal(r.kv_type, "f32");
+    o.kv = "bf16";
+    if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
+    assert_string_equal(r.kv_type, "bf16");
+    assert_true(fabs(r.kv_bytes_per_token - usual / 2) < 1);
     o.kv = "fp8";
     if (decode_bench(&o, &r, NULL, &e)) fail_msg("%s", e.msg);
     assert_string_equal(r.kv_type, "fp8_e4m3");

@@ -455,16 +455,19 @@ static void test_rope(struct pair *x)
         check_rope(x, pick(x, 1, 70), pick(x, 1, 9), pick(x, 1, 40), (int32_t)pick(x, 0, 100000));
 }
 
-// Values that the instance's cache and ref's hold alike.
-static float *cache_floats(struct pair *x, size_t n)
+// The types of cache that the instance has.
+static size_t cache_types(const struct pair *x, enum k_type types[3])
 {
-    float *p = floats(x, n, 1);
-    for (size_t i = 0; x->kv_type == K_BF16 && i < n; i++) p[i] = bf16_to_f32(f32_to_bf16(p[i]));
-    return p;
+    static const char *const names[] = {"f32", "bf16", "fp8"};
+    err e = {0};
+    size_t n = 0;
+    for (int i = 0; i < 3; i++)
+        if (!k_kv_type(x->fast, names[i], &types[n], &e)) n++;
+    assert_int_equal(n, x->fast->kv_type == K_F32 ? 3 : 2);
+    return n;
 }
 
-// A cache of the tested type for the instance, and for ref, which knows f32 and e4m3; the latter
-// holds NaNs where it can.
+// A cache of the tested type for the instance, and for ref, whose holds NaNs where it can.
 static void new_caches(struct pair *x, struct k_cache *fast, struct k_cache *ref, size_t n_kv,
                        size_t dim, size_t ctx)
 {
@@ -475,15 +478,15 @@ static void new_caches(struct pair *x, struct k_cache *fast, struct k_cache *ref
         struct k_cache *c = caches[i];
         *c = (struct k_cache){
             .type = x->kv_type, .n_kv_head = (int)n_kv, .head_dim = (int)dim, .ctx_max = (int)ctx};
-        if (i && c->type != K_E4M3) c->type = K_F32;
         c->k = ops[i]->alloc(devices[i], k_cache_bytes(c));
         c->v = ops[i]->alloc(devices[i], k_cache_bytes(c));
         c->k_scale = ops[i]->alloc(devices[i], k_scale_bytes(c));
         c->v_scale = ops[i]->alloc(devices[i], k_scale_bytes(c));
         assert_true(c->k && c->v && c->k_scale && c->v_scale);
     }
-    for (size_t i = 0; ref->type == K_F32 && i < n_kv * ctx * dim; i++)
-        ((float *)ref->k)[i] = ((float *)ref->v)[i] = NAN;
+    if (ref->type == K_E4M3) return;
+    memset(ref->k, 0xff, k_cache_bytes(ref)); // NaN in f32 and in bf16
+    memset(ref->v, 0xff, k_cache_bytes(ref));
 }
 
 static void drop_caches(struct pair *x, const struct k_cache *fast, const struct k_cache *ref)
@@ -508,16 +511,21 @@ static void check_bytes(struct pair *x, const char *what, const void *fast, cons
     free(host);
 }
 
-static void check_values(struct pair *x, const void *fast, const float *ref, size_t n)
+static float cached(const struct pair *x, const void *values, size_t i)
+{
+    return x->kv_type == K_BF16 ? bf16_to_f32(((const uint16_t *)values)[i])
+                                : ((const float *)values)[i];
+}
+
+static void check_values(struct pair *x, const void *fast, const void *ref, size_t n)
 {
     size_t n_bytes = k_row_bytes(x->kv_type, (int)n);
     void *host = mem_new(n_bytes);
     x->fast->download(x->fast_device, host, fast, n_bytes);
     for (size_t i = 0; i < n; i++) {
-        float value = x->kv_type == K_BF16 ? bf16_to_f32(((const uint16_t *)host)[i])
-                                           : ((const float *)host)[i];
-        if (!isnan(ref[i]) && value != ref[i])
-            fail_msg("cache: element %zu is %g, reference %g", i, (double)value, (double)ref[i]);
+        float mine = cached(x, host, i), want = cached(x, ref, i);
+        if (!isnan(want) && mine != want)
+            fail_msg("cache: element %zu is %g, reference %g", i, (double)mine, (double)want);
     }
     free(host);
 }
@@ -580,8 +588,8 @@ static void check_attention(struct pair *x, size_t group, size_t n_kv, size_t di
     if (left_out(x)) return;
     size_t ctx = pos + n_token + pick(x, 0, 3), n_head = group * n_kv, n_all = pos + n_token;
     size_t n_out = n_token * n_head * dim;
-    float *q = floats(x, n_out, sharpness), *k = cache_floats(x, n_all * n_kv * dim);
-    float *v = cache_floats(x, n_all * n_kv * dim), *size = mem_new(n_out * sizeof *size);
+    float *q = floats(x, n_out, sharpness), *k = floats(x, n_all * n_kv * dim, 1);
+    float *v = floats(x, n_all * n_kv * dim, 1), *size = mem_new(n_out * sizeof *size);
     float *fast = poisoned(n_out), *ref = poisoned(n_out);
     struct k_cache a, b;
     new_caches(x, &a, &b, n_kv, dim, ctx);
@@ -646,8 +654,9 @@ static void attention_of_all_shapes(struct pair *x, enum k_type kv_type)
 
 static void test_attention(struct pair *x)
 {
-    attention_of_all_shapes(x, x->fast->kv_type);
-    attention_of_all_shapes(x, K_E4M3);
+    enum k_type types[3];
+    size_t n = cache_types(x, types);
+    for (size_t i = 0; i < n; i++) attention_of_all_shapes(x, types[i]);
 }
 
 // Rows of e4m3 at the edges of what they hold: the largest and the smallest numbers, ties between
@@ -1406,7 +1415,7 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
     float *q = floats(x, n_q, 1), *k = floats(x, n_kv_all, 1), *v = floats(x, n_kv_all, 1);
     float *table = floats(x, n_token * dim, 1), *ref = poisoned(n_q);
     float *gain = floats(x, dim, 1), *sent_gain = sent(x, gain, dim);
-    float *old_k = cache_floats(x, n_cache), *old_v = cache_floats(x, n_cache),
+    float *old_k = floats(x, n_cache, 1), *old_v = floats(x, n_cache, 1),
           *size = mem_new(n_q * sizeof *size);
     for (size_t i = 0; i < n_token * half; i++) { // true cosines and sines
         float angle = table[i];
@@ -1453,9 +1462,10 @@ static void check_attend(struct pair *x, size_t group, size_t n_kv, size_t dim, 
              "%s attend in %s, group %zu, %zu kv heads of %zu, %zu tokens at %zu, window %d%s",
              x->fast->name, k_type_name(x->kv_type), group, n_kv, dim, n_token, pos, at.window,
              sinks ? ", sinks" : "");
-    // A key's last bit may decide for the next code, which is a sixteenth of it away.
+    // A key's last bit may decide for the next number of its type: of codes, a sixteenth of it
+    // away.
     double limit = x->fast->kv_type == K_F32 ? 1e-5 : 1e-2;
-    check_within(what, fast, ref, size, n_q, x->kv_type == K_E4M3 ? limit + 1e-2 : limit);
+    check_within(what, fast, ref, size, n_q, x->kv_type == x->fast->kv_type ? limit : limit + 1e-2);
     x->fast->act_free(x->fast_device, act);
     k_ref.act_free(x->ref_device, ref_act);
     drop_caches(x, &a, &b);
@@ -1736,8 +1746,9 @@ static void test_fused(struct pair *x)
             check_gate_and_add(x, (enum k_type)type, tokens[t], 128, 4608, true);
             check_gate_and_add(x, (enum k_type)type, tokens[t], 96, 32, true);
         }
-        const enum k_type kv_types[] = {x->fast->kv_type, K_E4M3};
-        for (int i = 0; i < 2; i++) {
+        enum k_type kv_types[3];
+        size_t n_type = cache_types(x, kv_types);
+        for (size_t i = 0; i < n_type; i++) {
             x->kv_type = kv_types[i];
             check_attend(x, 4, 2, 64, 0, tokens[t], true);
             check_attend(x, 2, 3, 128, 37, tokens[t], false);
