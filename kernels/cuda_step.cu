@@ -319,18 +319,8 @@ static bool waits_for_nothing(const struct step_job &job, const struct job_uses 
     return true;
 }
 
-// With more tokens than FEW has the inputs of a job are many: asked for again and again until they
-// are there, they would keep the second-level cache busy. And a bf16 that stands alone loses none
-// of its few bits. Then blocks meet.
-static bool is_wide(const struct step_job &job)
-{
-    return (job.kind == JOB_PRODUCT  ? job.product.n_token
-            : job.kind == JOB_SCORES ? job.scores.n_token
-                                     : job.attend.n_token) > 4;
-}
-
 // Tags, and where blocks must meet.
-static void synchronise(std::vector<struct step_job> &jobs)
+static void synchronise(std::vector<struct step_job> &jobs, bool tags)
 {
     std::vector<struct written> all;
     std::vector<const void *> read;
@@ -350,7 +340,7 @@ static void synchronise(std::vector<struct step_job> &jobs)
             }
         const struct written *first = find(all, u.writes[0].at);
         *u.leave = first && first->tag != NO_TAG ? first->tag ^ 1 : 0;
-        if (jobs.size() == 1 || is_wide(jobs[(size_t)i])) *u.leave = NO_TAG;
+        if (jobs.size() == 1 || !tags) *u.leave = NO_TAG;
         for (struct written &w : u.writes) {
             struct written *was = find(all, w.at);
             w.tag = *u.leave, w.job = i;
@@ -395,7 +385,7 @@ void cuda_steps_flush(k_device *d)
     }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
     choose_parts(q->jobs, form, q->mix);
-    synchronise(q->jobs);
+    synchronise(q->jobs, has_tags(form, mode, q->mix));
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
     for (int i = 0; i < PARTS_MAX; i++) list.only_maps[i] = q->maps[(size_t)i];
     if (ok && list.n > 1)

@@ -41,11 +41,12 @@
 // A job waits for the numbers that it takes, not for other blocks: the lowest bit of each says
 // whether it has been written this time or last, since writers of a buffer give it 0 and 1 in turn
 // (synchronise). That is one way through the second-level cache where a fence, a counter and then
-// the numbers would be three. A list's first use of a buffer cannot tell, and of more than 4 tokens
-// asking again and again is too much: there all blocks meet. They can, because all of them are on
-// the GPU at the same time: there is one for each multiprocessor, each needs most of one, and what
-// was launched before ends without them. A product whose x was there before the list, and whose
-// results nobody has read yet, begins at once.
+// the numbers would be three; with more than 4 tokens, whose numbers are too many to be asked for
+// again and again, it is two, since a warp waits for a few of them first. A list's first use of a
+// buffer cannot tell, and some numbers have no bit to spare (has_tags): there all blocks meet. They
+// can, because all of them are on the GPU at the same time: there is one for each multiprocessor,
+// each needs most of one, and what was launched before ends without them. A product whose x was
+// there before the list, and whose results nobody has read yet, begins at once.
 //
 // Sums are added in an order that depends on the shape and the number of multiprocessors alone:
 // results repeat bit for bit.
@@ -106,6 +107,21 @@ static constexpr __host__ __device__ bool by_blocks(int form, int mode)
 static constexpr __host__ __device__ int x_halves(int form, int mode)
 {
     return form == W_BF16 && mode != WIDE ? 2 : 1;
+}
+
+// Whether a warp looks at the tags of x in the registers that it takes it to, as is quicker where
+// tokens are many, or where x lies in shared memory. FP4 with experts has too few registers, and
+// rows that end within a unit.
+static constexpr __host__ __device__ bool looks_at_taken(int form, int mode, bool mix)
+{
+    return mode != ONE && !(mix && (form == W_NVFP4 || form == W_MXFP4));
+}
+
+// Whether jobs wait for numbers by their tags. Of more tokens than FEW has they are too many to be
+// looked at twice; and a bf16 that stands alone loses none of its few bits.
+static constexpr __host__ __device__ bool has_tags(int form, int mode, bool mix)
+{
+    return mode != WIDE || (form != W_BF16 && looks_at_taken(form, mode, mix));
 }
 
 // Experts that all tokens of a step may choose together, and that a layer may have.

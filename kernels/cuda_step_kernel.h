@@ -163,18 +163,49 @@ static __device__ __forceinline__ float finish(const struct product_job &j, cons
     return 0;
 }
 
-// Unit k of the n that a warp has of the step that begins with unit `first`.
+// Unit k of the n that a warp has of the step that begins with unit `first`; whether the lane has
+// columns of it.
 template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void
+static __device__ __forceinline__ bool
 take_x(struct fragment<FORM> &f, const struct x_ring<FORM, MODE> &xs, const struct product_job &j,
        const struct choice<MIX> &c, int k, int n, int first, int warp, int lane)
 {
     if (k < n) {
-        x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
+        return x_take(xs, f, j, c, k, first + units_of_warp<FORM, MIX>::place(k, warp), lane);
     } else {
         f = {};
         keep_fragment(f); // made here only
+        return false;
     }
+}
+
+// x of such a step, to registers; what is wrong with its tags.
+template <int FORM, int MODE, bool MIX, int N>
+static __device__ __forceinline__ unsigned
+take_step(struct fragment<FORM> (&x)[N], const struct x_ring<FORM, MODE> &xs,
+          const struct product_job &j, const struct choice<MIX> &c, int n, int first, int warp,
+          int lane)
+{
+    unsigned wrong = 0;
+    // Nearly always: without a branch between them.
+    bool at_once = n >= N - 1 && (!MIX || tokens_of<MODE == ONE>(j) == 1);
+    const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
+    if (at_once && xs.lane_has) {
+#pragma unroll
+        for (int k = 0; k < N - 1; k++) {
+            x_read<FORM>(x[k], from + k * xs.unit_bytes, xs.turn);
+            wrong |= wrong_tags(x[k], j.want);
+        }
+        if (n == N) {
+            x_read<FORM>(x[N - 1], from + (N - 1) * xs.unit_bytes, xs.turn);
+            wrong |= wrong_tags(x[N - 1], j.want);
+        }
+    }
+    if (at_once && n < N) x[N - 1] = {};
+#pragma unroll
+    for (int k = 0; k < N && !at_once; k++)
+        if (take_x(x[k], xs, j, c, k, n, first, warp, lane)) wrong |= wrong_tags(x[k], j.want);
+    return wrong;
 }
 
 template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[TILES][N])
@@ -205,6 +236,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     struct group g;
     // Where there are registers for it, x stays in them while tiles go by.
     constexpr bool keeps_x = !IS_SMALL;
+    constexpr bool looks = keeps_x && looks_at_taken(FORM, MODE, MIX);
     constexpr bool turns = unit<FORM>::is_fp4 || MIX; // what has the larger code
     // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
     // are shorter than one.
@@ -235,13 +267,15 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
         }
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
     if (row == end) take_norm();
     for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
-        x_wait(xs, j, c, warp, lane);
+        x_wait(xs);
+        struct patience p = {0, 0};
+        while (xs.fresh && x_again(xs, j, c, warp, lane)) be_patient(p);
         x_done(xs, j, c, warp, lane);
     }
-    int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
     for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
@@ -254,25 +288,16 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
-            x_wait(xs, j, c, warp, lane);
-            if (thread == 0) set_hint(calm, 0);
-            // Those of the only step are still there.
-            if (keeps_x && (is_first || xs.n_step > 1)) {
-                // Nearly always: without a branch between them.
-                bool at_once = n >= UNITS - 1 && (!MIX || tokens_of<MODE == ONE>(j) == 1);
-                const unsigned char *from = xs.lane_at + xs.from * xs.per * xs.unit_bytes;
-                if (at_once && xs.lane_has) {
-#pragma unroll
-                    for (int k = 0; k < UNITS - 1; k++)
-                        x_read<FORM>(x[k], from + k * xs.unit_bytes, xs.turn);
-                    if (n == UNITS)
-                        x_read<FORM>(x[UNITS - 1], from + (UNITS - 1) * xs.unit_bytes, xs.turn);
-                }
-                if (at_once && n < UNITS) x[UNITS - 1] = {};
-#pragma unroll
-                for (int k = 0; k < UNITS && !at_once; k++)
-                    take_x(x[k], xs, j, c, k, n, first, warp, lane);
+            x_wait(xs);
+            struct patience p = {0, 0};
+            while (!looks && xs.fresh && x_again(xs, j, c, warp, lane)) be_patient(p);
+            while (keeps_x && (is_first || xs.n_step > 1)) { // that of the only step is still there
+                unsigned wrong = take_step(x, xs, j, c, n, first, warp, lane);
+                if (!looks || !xs.fresh || !__any_sync(~0u, wrong & BOTH_TAGS)) break;
+                x_again(xs, j, c, warp, lane);
+                be_patient(p);
             }
+            if (thread == 0) set_hint(calm, 0);
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
             auto take_tile = [&](int t, float *sum) {

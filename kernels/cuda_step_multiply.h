@@ -113,10 +113,31 @@ static __device__ __forceinline__ void x_load(struct x_ring<FORM, MODE> &r,
     if (++r.step == r.n_step) r.step = 0;
 }
 
+// The tags of two short numbers.
+constexpr unsigned BOTH_TAGS = 0x00010001u;
+
 static __device__ __forceinline__ bool all_tagged(uint4 eight, unsigned tag)
 {
-    const unsigned both = 0x00010001u, tags = tag * both;
-    return !(((eight.x ^ tags) | (eight.y ^ tags) | (eight.z ^ tags) | (eight.w ^ tags)) & both);
+    unsigned tags = tag * BOTH_TAGS;
+    return !(((eight.x ^ tags) | (eight.y ^ tags) | (eight.z ^ tags) | (eight.w ^ tags)) &
+             BOTH_TAGS);
+}
+
+// Of many tokens all that a warp takes is too much to ask for again and again: it waits for what it
+// takes first of the last one's, which is written last.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void x_await(const struct x_ring<FORM, MODE> &r,
+                                               const struct product_job &j,
+                                               const struct choice<MIX> &c, int warp, int lane)
+{
+    int k = lane / r.pieces, piece = lane % r.pieces, column = 0;
+    int u = units_of_warp<FORM, MIX>::place(k, warp);
+    size_t at = 0;
+    bool mine = k < r.per && u < units_all<FORM>(j, c) &&
+                x_place<FORM, MODE>(j, c, u, tokens_of<MODE == ONE>(j) - 1, &at, &column);
+    const uint4 *from = (const uint4 *)(j.hi + at + piece * 8);
+    struct patience p = {0, 0};
+    while (__any_sync(~0u, mine && !all_tagged(load_seen(from), j.want))) be_patient(p);
 }
 
 template <int FORM, int MODE, bool MIX>
@@ -147,15 +168,14 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
                                       : 1;
     r.from = r.to = r.step = r.taken = 0;
     r.fresh = j.want != NO_TAG;
+    if constexpr (MODE == WIDE && has_tags(FORM, MODE, MIX))
+        if (r.fresh) x_await(r, j, c, warp, lane);
     for (int i = 0; i < r.depth; i++) x_load(r, j, c, warp, lane);
 }
 
-// Waits for the next step's columns. Of those that had not been written when they were read a lane
-// asks again and again for its own pieces.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r,
-                                              const struct product_job &j,
-                                              const struct choice<MIX> &c, int warp, int lane)
+// Waits for the copies of the next step's columns.
+template <int FORM, int MODE>
+static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r)
 {
     if (r.whole) {
         copy_wait<0>(); // all were asked for together
@@ -165,21 +185,28 @@ static __device__ __forceinline__ void x_wait(const struct x_ring<FORM, MODE> &r
         if (r.depth == 2) copy_wait<1>();
         if (r.depth == 1) copy_wait<0>();
     }
-    struct patience p = {0, 0};
-    while (r.fresh) {
-        bool missing = false;
-        x_pieces(r, j, c, r.taken, r.from, warp, lane,
-                 [&](unsigned char *to, const uint16_t *from, bool exists) {
-                     if (!exists || all_tagged(*(const uint4 *)to, j.want)) return;
-                     missing = true;
-                     copy_16(to, from);
-                 });
-        if (!__any_sync(~0u, missing)) break;
-        copy_commit();
-        copy_wait<0>();
-        be_patient(p);
-    }
     __syncwarp();
+}
+
+// Some may not have been written when they were read: a lane asks again for its own pieces. Whether
+// there were any.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ bool x_again(const struct x_ring<FORM, MODE> &r,
+                                               const struct product_job &j,
+                                               const struct choice<MIX> &c, int warp, int lane)
+{
+    bool missing = false;
+    x_pieces(r, j, c, r.taken, r.from, warp, lane,
+             [&](unsigned char *to, const uint16_t *from, bool exists) {
+                 if (!exists || all_tagged(*(const uint4 *)to, j.want)) return;
+                 missing = true;
+                 copy_16(to, from);
+             });
+    if (!__any_sync(~0u, missing)) return false;
+    copy_commit();
+    copy_wait<0>();
+    __syncwarp();
+    return true;
 }
 
 template <int FORM> static __device__ __forceinline__ void keep_fragment(struct fragment<FORM> &f)
@@ -201,9 +228,20 @@ static __device__ __forceinline__ void x_read(struct fragment<FORM> &f, const un
     }
 }
 
-// Unit k of them, which is unit u of the job. Lanes without columns keep what they have: zeros.
+// What is wrong with the tags of a lane's columns, in bits of BOTH_TAGS.
+template <int FORM>
+static __device__ __forceinline__ unsigned wrong_tags(const struct fragment<FORM> &f, unsigned want)
+{
+    unsigned wrong = 0;
+#pragma unroll
+    for (unsigned v : f.v) wrong |= v ^ want * BOTH_TAGS;
+    return wrong;
+}
+
+// Unit k of them, which is unit u of the job; whether the lane has columns. If not, it keeps what
+// it has: zeros.
 template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r,
+static __device__ __forceinline__ bool x_take(const struct x_ring<FORM, MODE> &r,
                                               struct fragment<FORM> &f, const struct product_job &j,
                                               const struct choice<MIX> &c, int k, int u, int lane)
 {
@@ -217,6 +255,7 @@ static __device__ __forceinline__ void x_take(const struct x_ring<FORM, MODE> &r
             if (!exists) f = {};
         }
     if (exists) x_read<FORM>(f, r.lane_at + (r.from * r.per + k) * r.unit_bytes, r.turn);
+    return exists;
 }
 
 // They are not needed any more.

@@ -17,6 +17,15 @@ struct copy {
     const void *from;
     size_t n, there; // bytes; those that `from` has, the rest is zero
     void *sync;
+    bool is_read; // what it brings is in `bytes`
+    unsigned char bytes[16];
+};
+
+// What others will see.
+struct store {
+    void *to;
+    size_t n;
+    unsigned char bytes[8];
 };
 
 struct fiber {
@@ -47,7 +56,8 @@ struct block {
     char slots[WARPS_MAX][2][32][64]; // what a warp exchanges, by generation modulo 2
     std::unordered_map<void *, struct sync_state> syncs;
     std::vector<copy> flying; // boxes, in parts
-    int rest[WARPS_MAX];      // rounds that a warp leaves out
+    std::vector<store> late;
+    int rest[WARPS_MAX]; // rounds that a warp leaves out
     unsigned char *shared;
     unsigned random;
     long idle; // rounds
@@ -115,8 +125,30 @@ void emulated_sync_threads()
     meet(&here->barriers[0], here->n);
 }
 
+static void land(size_t i)
+{
+    const store &s = here->late[i];
+    memcpy(s.to, s.bytes, s.n);
+    here->late.erase(here->late.begin() + (long)i);
+}
+
+static void land_all()
+{
+    while (!here->late.empty()) land(0);
+}
+
+void emulated_store(void *to, const void *from, size_t n)
+{
+    for (size_t i = here->late.size(); i--;)
+        if (here->late[i].to == to) land(i);
+    struct store s = {to, n, {}};
+    memcpy(s.bytes, from, n);
+    here->late.push_back(s);
+}
+
 void add_release(unsigned *p)
 {
+    land_all();
     here->idle = 0;
     __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
 }
@@ -129,6 +161,7 @@ unsigned load_acquire(const unsigned *p)
 
 unsigned arrive_of(unsigned *p, unsigned n)
 {
+    land_all();
     unsigned was = __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
     if (was == n - 1) __atomic_store_n(p, 0, __ATOMIC_SEQ_CST);
     return was;
@@ -228,7 +261,7 @@ static void copy_box(void *shared, const struct tensor_map *map, const int from[
         size_t y = at / row % m.box[1], z = at / row / m.box[1], x = at % row;
         size_t column = (size_t)from[0] * (size_t)m.n_byte + x, i = (size_t)from[1] + y,
                k = (size_t)from[2] + z, width = m.size[0] * (size_t)m.n_byte;
-        struct copy c = {to + place_in_box(m, at), NULL, 16, 0, s};
+        struct copy c = {to + place_in_box(m, at), NULL, 16, 0, s, false, {}};
         if (column < width && i < m.size[1] && k < m.size[2]) {
             c.from = m.base + column + i * m.stride[1] + k * m.stride[2];
             c.there = width - column < 16 ? width - column : 16;
@@ -267,7 +300,9 @@ static void land_one()
 void emulated_copy(void *shared, const void *global, size_t n_bytes)
 {
     if (((size_t)shared | (size_t)global) % n_bytes) fault("a copy is not aligned");
-    here->fibers[here->current].open.push_back({shared, global, n_bytes, n_bytes, NULL});
+    struct copy c = {shared, global, n_bytes, n_bytes, NULL, draw(2) == 0, {}};
+    if (c.is_read) memcpy(c.bytes, global, n_bytes);
+    here->fibers[here->current].open.push_back(c);
 }
 
 void copy_commit()
@@ -281,7 +316,7 @@ void emulated_copy_wait(int n)
 {
     struct fiber *f = &here->fibers[here->current];
     while ((int)f->groups.size() > n) {
-        for (const copy &c : f->groups[0]) memcpy(c.to, c.from, c.n);
+        for (const copy &c : f->groups[0]) memcpy(c.to, c.is_read ? c.bytes : c.from, c.n);
         f->groups.erase(f->groups.begin());
     }
 }
@@ -312,6 +347,8 @@ static int run_round()
         }
     }
     for (unsigned n = draw(3) * 64; n; n--) land_one();
+    for (unsigned n = draw(3) * 16; n && !here->late.empty(); n--, here->idle = 0)
+        land(draw((unsigned)here->late.size()));
     if (++here->idle > 1000) // other blocks may be the slower ones
         std::this_thread::sleep_for(std::chrono::microseconds(100));
     if (here->idle > ROUNDS_MAX) fault("nobody moves any more");
@@ -332,6 +369,7 @@ static void run_block(struct block *b)
         makecontext(c, run_fiber, 0);
     }
     for (int left = b->n; left;) left -= run_round();
+    land_all();
     if (!b->flying.empty()) fault("a copy was never waited for");
     free(stacks);
     free(b->shared);

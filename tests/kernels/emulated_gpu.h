@@ -2,11 +2,15 @@
 // code that a C++ compiler compiles. Every thread of a block is a fiber of one operating-system
 // thread, and blocks run side by side. Whatever a GPU may do late is done late:
 //
-// - copies to shared memory arrive when they are waited for, bulk copies in random order
+// - copies to shared memory arrive when they are waited for, bulk copies in random order; what they
+//   bring they have read then, or when they were asked for
 // - warps run in random order, some rest for a while: a barrier that is missing is missed
 // - shared memory holds NaNs at the start
 //
-// Not emulated: what one block sees of another's memory when (it sees all of it), and speed. Every
+// - what others may wait for (store_seen) they see late, and in random order, but before what is
+//   written behind it with a release
+//
+// Not emulated: that plain stores are seen late (others see them at once), and speed. Every
 // function that takes a whole warp must be called by all 32 of its threads.
 #pragma once
 #include <cuda_bf16.h>
@@ -79,6 +83,7 @@ void copy_box_2(void *shared, const struct tensor_map *map, int x, int y, unsign
 void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
                 unsigned long long *s);
 void emulated_copy(void *shared, const void *global, size_t n_bytes);
+void emulated_store(void *to, const void *from, size_t n_bytes);
 void copy_commit();
 void emulated_copy_wait(int n);
 
@@ -110,7 +115,7 @@ template <int N> static inline void copy_wait()
 
 template <typename T> static inline void store_seen(T *p, T x)
 {
-    *(volatile T *)p = x;
+    emulated_store(p, &x, sizeof x);
 }
 
 // Others may go on, since whoever loads may wait for what they write.

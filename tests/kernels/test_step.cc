@@ -497,7 +497,7 @@ template <int FORM> static void test_form(void **)
     constexpr int other = is_fp4 ? 128 : 64;                         // a head's
     const struct shape shapes[] = {
         {1, 3, step * 2, step * 3, 4, 2, 128, 37, false, 3, false, false, 0},
-        {8, 3, step, step * 2, 8, 4, 64, 21, false, 1, false, false, 0},
+        {8, 3, step, step * 2, 8, 4, 64, 21, false, 3, false, false, 0},
         {1, 3, step * 2, step, 8, 1, 128, 90, true, 3, false, false, 0},
         {4, 2, step, step, 8, 2, 128, 5, true, 1, false, false, 0},
         {1, 5, step, step * (is_fp4 ? 18 : 17), 4, 1, other, 0, false, 1, false, false,
@@ -513,7 +513,7 @@ template <int FORM> static void test_form(void **)
         {1, 2, step, step, 4, 1, 128, 700, false, 1, true, false, 0}, // takers with several tiles
         {4, 2, step, step, 20, 2, 64, 600, true, 1, true, false, 0},
         {1, 2, step, step, 4, 1, 64, 0, false, 1, true, false, 0},
-        {5, 2, step, step, 16, 2, 128, 290, false, 1, true, false, 0},
+        {5, 2, step, step, 16, 2, 128, 290, true, 2, true, false, 0},
         {1, 3, step, step, 12, 1, 128, 300, false, 2, true, false, 0},
     };
     // Rows of FP4 end within units.
