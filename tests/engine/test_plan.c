@@ -109,9 +109,9 @@ static void test_refuses(void **state)
     assert_non_null(m);
     model_close(m);
 
-    const struct model_need other = {.ctx_max = 50, .n_session = 1, .kv = "bf16"};
+    const struct model_need other = {.ctx_max = 50, .n_session = 1, .kv = "fp16"};
     assert_null(model_open_planned(t.dir, &ops, 1, &other, &plan, &e));
-    assert_non_null(strstr(e.msg, "kv: backend ref has f32 and fp8, found \"bf16\""));
+    assert_non_null(strstr(e.msg, "kv: backend ref has f32, bf16 and fp8, found \"fp16\""));
 
     const struct model_need too_long = {.ctx_max = 65, .n_session = 1};
     assert_null(model_open_planned(t.dir, &ops, 1, &too_long, &plan, &e));
