@@ -74,7 +74,7 @@ struct result_place {
 static __device__ __forceinline__ struct result_place place_of_result(const struct product_job &j,
                                                                       int i)
 {
-    int bits = j.ending == END_GATE ? 3 : 4;
+    int bits = tile_bits(j);
     return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
 }
 
