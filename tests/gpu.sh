@@ -167,8 +167,12 @@ if [ "$benches" != none ] && [ -z "$sanitizer" ]; then
         bench load load
     fi
     for weights in bf16 fp8 nvfp4 mxfp4; do
-        bench kernel-$weights-28672x8192 kernel --weights $weights --n 28672 --k 8192 --repeat 9
-        bench kernel-$weights-4096x14336 kernel --weights $weights --n 4096 --k 14336 --repeat 9
+        product() { # N K
+            bench "kernel-$weights-$1x$2" kernel --weights $weights --n "$1" --k "$2" --repeat 9
+        }
+        product 28672 8192
+        product 4096 14336
+        product 4096 4096
     done
     bench sample sample
     decode() { # SHAPE WEIGHTS PROMPT DECODE [ROWS]

@@ -66,11 +66,11 @@ expect 0 "2 passed, 0 failed, 0 skipped" HEARTH_BENCH=none
 holds log "test_kernels cuda"
 holds log "test_cuda engine/builtin-model"
 holds out/doctor.json '{"ok": true}'
-expect 0 "37 passed, 0 failed, 1 skipped" HEARTH_BENCH=all
+expect 0 "41 passed, 0 failed, 1 skipped" HEARTH_BENCH=all
 holds out/bench-decode-llama-3.1-8b-fp8-128-128-rows-8.json '{"ok": true}'
 holds log "bench decode --shape llama-3.1-8b --weights fp8 --prompt 128 --decode 128 --rows 8 --backend cuda --json"
 holds out/summary.txt "skipped  bench-decode-llama-3.3-70b-nvfp4-128-128: does not fit the memory"
-expect 1 "33 passed, 2 failed, 1 skipped" HEARTH_BENCH=only FAKE_BAD_BENCH=qwen3-32b
+expect 1 "37 passed, 2 failed, 1 skipped" HEARTH_BENCH=only FAKE_BAD_BENCH=qwen3-32b
 holds out/bench-decode-qwen3-32b-fp8-128-128.log "illegal memory access"
 holds all "failed   bench-decode-qwen3-32b-nvfp4-128-128: exit code 1"
 expect 1 "0 passed, 2 failed, 0 skipped" HEARTH_BENCH=none FAKE_RC=3
