@@ -542,9 +542,21 @@ template <int FORM> static void test_form(void **)
     for (int i = 0; i < n; i++) check(FORM, shapes[i]);
 }
 
+static void test_divisors(void **)
+{
+    for (int d = 1; d < 70000; d += d < 300 ? 1 : 97) {
+        struct divisor by = divisor_of(d);
+        uint64_t end = std::min<uint64_t>((1ull << 32) / (unsigned)d, INT_MAX);
+        for (uint64_t n : {(uint64_t)0, (uint64_t)1, (uint64_t)d - 1, (uint64_t)d, (uint64_t)d + 1,
+                           end / 2, end / (unsigned)d * (unsigned)d - 1, end - 1})
+            if (n < end) assert_int_equal(quotient((int)n, by), (int)n / d);
+    }
+}
+
 int main(int n_arg, char **args)
 {
     const struct CMUnitTest tests[] = {
+        {"divisors", test_divisors, NULL, NULL, NULL},
         {"bf16", test_form<W_BF16>, NULL, NULL, NULL},
         {"fp8", test_form<W_E4M3>, NULL, NULL, NULL},
         {"fp8 in blocks", test_form<W_E4M3_BLOCK>, NULL, NULL, NULL},
