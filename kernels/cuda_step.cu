@@ -586,16 +586,15 @@ bool cuda_step_mixes(const struct k_experts *e, int n_token)
     if (!plain && !may_have_biases(form)) return false;
     if (n_token > FEW_TOKENS || e->n_expert > EXPERTS_MAX || e->n_used > USED_MAX) return false;
     if (n_token * e->n_used > CHOSEN_MAX || e->gate->n_row % COLUMNS_STEP) return false;
-    // Rows of all that may be chosen are divided by those of one (divisor).
-    uint64_t mid = (uint64_t)cuda_step_mid(e),
-             n_chosen = (uint64_t)std::min(n_token * e->n_used, e->n_expert);
-    if (n_chosen * mid * mid >> 32) return false;
     for (int i = 0; i < e->n_expert; i++) {
         const struct k_matrix *w[] = {e->gate + i, e->up + i, e->down + i};
         for (int k = 0; k < EXPERT_MATRICES; k++)
             if (weight_form(w[k]) != form || !takes_expert(w[k])) return false;
     }
-    return true;
+    // Rows of all that may be chosen are divided by those of one (divisor).
+    uint64_t mid = (uint64_t)cuda_step_mid(e),
+             n_chosen = (uint64_t)std::min(n_token * e->n_used, e->n_expert);
+    return !(n_chosen * mid * mid >> 32);
 }
 
 // The scores of all experts [n_token, n_expert]; false: the router is not as checkpoints have it.

@@ -6,7 +6,6 @@
 //   bring they have read then, or when they were asked for
 // - warps run in random order, some rest for a while: a barrier that is missing is missed
 // - shared memory holds NaNs at the start
-//
 // - what others may wait for (store_seen) they see late, and in random order, but before what is
 //   written behind it with a release
 //
