@@ -32,6 +32,23 @@ static __device__ __forceinline__ void be_patient(struct patience &p)
     if (now - p.start > 20000000000ll) give_up();
 }
 
+// What kernels divide by, known when a list is made: a division takes 200 cycles, a product 4. What
+// is divided by d must be below 2^32 / d.
+struct divisor {
+    int by;
+    unsigned inverse; // times 2^32, rounded up; of 1: 0
+};
+
+static inline struct divisor divisor_of(int by)
+{
+    return {by, ~0u / (unsigned)by + 1};
+}
+
+static __device__ __forceinline__ int quotient(int n, const struct divisor &d)
+{
+    return d.inverse ? (int)__umulhi((unsigned)n, d.inverse) : n;
+}
+
 // Each warp that takes keys (a taker) takes tiles of them by itself, and has room for one: while
 // the scores are found the tile's values may still arrive, and then the next tile's keys do.
 enum { FEW_WARPS = 8, FEW_THREADS = 32 * FEW_WARPS, FEW_ITEMS_MAX = 4096 };
@@ -48,11 +65,13 @@ struct attend_job {
     int window;                 // INT_MAX: all
     const float *sinks;         // [n_head], or NULL
     int n_head, n_token, n_row; // n_row query rows of a group
-    int n_row_tile, n_part_max; // an item is a key head, a part of the context, a tile of rows
-    float *parts;               // [block][ROWS][DIM + 2]: sums, then largest and sum
-    unsigned *counters;         // [kv head][row tile]
-    struct short_out out;       // [n_token, n_head, DIM]
-    unsigned want, leave;       // tags of q, k and v, and of out
+    struct divisor group;       // heads that share a key head
+    int n_row_tile;             // an item is a key head, a part of the context, a tile of rows
+    struct divisor n_kv_head, n_part_max;
+    float *parts;         // [block][ROWS][DIM + 2]: sums, then largest and sum
+    unsigned *counters;   // [kv head][row tile]
+    struct short_out out; // [n_token, n_head, DIM]
+    unsigned want, leave; // tags of q, k and v, and of out
     enum short_parts parts_out;
 };
 
@@ -286,7 +305,7 @@ template <int KIND, int DIM, bool ONE>
 static __device__ __forceinline__ void write_out(const struct attend_job &j, int kv, int row, int c,
                                                  float y0, float y1)
 {
-    int group = j.n_head / j.cache.n_kv_head, token = token_of_row<ONE>(row, group);
+    int group = j.group.by, token = token_of_row<ONE>(row, group);
     size_t at = (size_t)(unsigned)((token * j.n_head + kv * group + row) * DIM + c);
     write_tagged_two<KIND>(j.out, at, y0, y1, j.leave, j.parts_out);
 }
@@ -401,16 +420,19 @@ static __device__ __forceinline__ struct attend_item item_at(const struct attend
                                                              int warp, int pos)
 {
     // No row sees what is behind the first token's window.
-    int n_kv = j.cache.n_kv_head, behind = max(pos + 1 - j.window, 0) / KEYS,
-        n_tile = (pos + KEYS - 1) / KEYS - behind;
+    int behind = max(pos + 1 - j.window, 0) / KEYS, n_tile = (pos + KEYS - 1) / KEYS - behind;
     struct attend_item a;
     a.pos = pos;
-    a.kv = item % n_kv;
-    a.part = item / n_kv % j.n_part_max;
-    a.row0 = item / n_kv / j.n_part_max * item_rows(ONE);
-    a.n_part = n_tile > ONE_PART_TILES ? min(j.n_part_max, n_tile / PART_TILES) : 1;
-    a.first = behind + (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
-    a.end = behind + (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
+    int of_head = quotient(item, j.n_kv_head), row_tile = quotient(of_head, j.n_part_max);
+    a.kv = item - of_head * j.n_kv_head.by;
+    a.part = of_head - row_tile * j.n_part_max.by;
+    a.row0 = row_tile * item_rows(ONE);
+    a.n_part = 1, a.first = behind + warp, a.end = behind + n_tile;
+    if (n_tile > ONE_PART_TILES) {
+        a.n_part = min(j.n_part_max.by, n_tile / PART_TILES);
+        a.first = behind + (int)((unsigned)n_tile * (unsigned)a.part / (unsigned)a.n_part) + warp;
+        a.end = behind + (int)((unsigned)n_tile * (unsigned)(a.part + 1) / (unsigned)a.n_part);
+    }
     a.base = (size_t)a.kv * j.cache.ctx_max * j.cache.head_dim;
     a.exists = a.part < a.n_part;
     return a;
@@ -425,7 +447,7 @@ static __device__ __forceinline__ struct attend_item item_of(const struct attend
 
 static __device__ __forceinline__ int attend_items(const struct attend_job &j)
 {
-    return j.cache.n_kv_head * j.n_part_max * j.n_row_tile;
+    return j.n_kv_head.by * j.n_part_max.by * j.n_row_tile;
 }
 
 // What the rows of a lane see of a tile of old keys, or of the new ones. Every row's token sees all
@@ -434,11 +456,11 @@ template <bool ONE>
 static __device__ __forceinline__ struct seen_keys
 seen_by_lane(const struct attend_job &j, const struct attend_item &a, bool is_old, int lane)
 {
-    int group = j.n_head / j.cache.n_kv_head, row = a.row0 + lane / 4;
+    int row = a.row0 + lane / 4;
     struct seen_keys seen;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        int end = a.pos + (ONE ? 0 : (row + h * 8) / group) + 1;
+        int end = a.pos + (ONE ? 0 : quotient(row + h * 8, j.group)) + 1;
         seen.limit[h] = is_old ? a.pos : end;
         seen.low[h] = end - j.window;
     }
@@ -457,8 +479,7 @@ template <int DIM, bool ONE>
 static __device__ __forceinline__ struct vector_place vector_at(const struct attend_job &j,
                                                                 const struct attend_item &a, int i)
 {
-    int n_query = min(item_rows(ONE), j.n_row - a.row0), n_kv = j.cache.n_kv_head,
-        group = j.n_head / n_kv;
+    int n_query = min(item_rows(ONE), j.n_row - a.row0), n_kv = j.n_kv_head.by, group = j.group.by;
     struct vector_place at;
     if (i < n_query) {
         int row = a.row0 + i;
@@ -692,8 +713,9 @@ attend_begin(struct few_shared<DIM> &sh, const struct attend_job &j, const struc
                 ((uint4 *)sh.fresh[1])[i] = make_uint4(0, 0, 0, 0);
     }
     if (warp == 0 && lane < ROWS) {
-        int group = j.n_head / j.cache.n_kv_head, row = min(a.row0 + lane, j.n_row - 1);
-        sh.sink[lane] = sink_of(j.sinks, a.kv * group + row % group);
+        int row = min(a.row0 + lane, j.n_row - 1);
+        if (!ONE) row -= quotient(row, j.group) * j.group.by; // of the group
+        sh.sink[lane] = sink_of(j.sinks, a.kv * j.group.by + row);
     }
     if (!a.exists || warp >= vectors_of<ONE>(j, a)) return;
     at = vector_at<DIM, ONE>(j, a, warp);
@@ -770,7 +792,7 @@ attend_end(struct few_shared<DIM> &sh, const struct attend_job &j, const struct 
     copy_wait<0>();
     int n_kv = j.cache.n_kv_head, id = a.row0 / item_rows(ONE) * n_kv + a.kv;
     constexpr size_t part_size = ROWS * (DIM + 2);
-    float *parts = j.parts + (size_t)id * j.n_part_max * part_size;
+    float *parts = j.parts + (size_t)id * j.n_part_max.by * part_size;
     join_warps<KIND, DIM, CODES, ONE>(sh, j, rows,
                                       a.n_part > 1 ? parts + (size_t)a.part * part_size : nullptr,
                                       a.kv, a.row0, warp, lane);

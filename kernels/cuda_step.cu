@@ -186,7 +186,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     const struct row_steps step = {(uint64_t)n_unit * UNIT_BYTES,
                                    (uint64_t)(n_unit * form_scale_bytes[form])};
     bool ok = true;
-    p->inverse = ~0u / (unsigned)n_unit + 1;
+    p->row_units = divisor_of(n_unit);
     if (!p->experts)
         p->box = dense_box(n_unit, units_held(form, mode, d->steps->mix, p->n_token, is_small(d)),
                            near_units(form, d->steps->mix));
@@ -556,9 +556,11 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
     j->window = at->window ? at->window : INT_MAX, j->sinks = at->sinks;
     j->n_head = at->n_head, j->n_token = n_token, j->n_row = n_token * (at->n_head / n_kv);
     j->n_row_tile = (j->n_row + rows - 1) / rows;
-    int n_head = n_kv * j->n_row_tile, n_part = d->n_sm / n_head;
-    j->n_part_max = n_part < 1 ? 1 : n_part > ATTEND_SPLIT_MAX ? (int)ATTEND_SPLIT_MAX : n_part;
-    if (n_head * j->n_part_max > FEW_ITEMS_MAX) j->n_part_max = 1;
+    int n_head = n_kv * j->n_row_tile,
+        n_part = std::clamp(d->n_sm / n_head, 1, (int)ATTEND_SPLIT_MAX);
+    if (n_head * n_part > FEW_ITEMS_MAX) n_part = 1;
+    j->group = divisor_of(at->n_head / n_kv);
+    j->n_kv_head = divisor_of(n_kv), j->n_part_max = divisor_of(n_part);
     j->parts = d->parts, j->counters = d->counters;
     for (int i = 0; i < X_N_KIND; i++) j->out.hi[i] = a->hi[i], j->out.lo[i] = a->lo[i];
     a->form = FORM_PAIR, a->n_sum = 0;
@@ -568,6 +570,12 @@ void cuda_step_attend(k_device *d, k_act *a, const struct k_attend *at, int n_to
         cuda_steps_flush(d);
     q->head_dim = at->cache->head_dim, q->codes = codes;
     enqueue(d, job);
+}
+
+int cuda_step_mid(const struct k_experts *e)
+{
+    int columns = form_columns[weight_form(e->down)];
+    return units_of(e->down->n_col, columns) * columns;
 }
 
 // Experts: their weights must be of one form, and the choice of all tokens must find its room.
@@ -583,7 +591,10 @@ bool cuda_step_mixes(const struct k_experts *e, int n_token)
         for (int k = 0; k < EXPERT_MATRICES; k++)
             if (weight_form(w[k]) != form || !takes_expert(w[k])) return false;
     }
-    return true;
+    // Rows of all that may be chosen are divided by those of one (divisor).
+    uint64_t mid = (uint64_t)cuda_step_mid(e),
+             n_chosen = (uint64_t)std::min(n_token * e->n_used, e->n_expert);
+    return !(n_chosen * mid * mid >> 32);
 }
 
 // The scores of all experts [n_token, n_expert]; false: the router is not as checkpoints have it.
@@ -615,17 +626,12 @@ static void set_experts(k_device *d, struct product_job *j, int matrix, const st
     j->expert_maps = expert_maps(e->list, e->n_expert);
     j->box = matrix == EXPERT_DOWN ? side : expert_box(form, matrix, e->gate, is_small(d));
     j->side_each = units_of(e->down->n_col, form_columns[form]) / side;
-    j->side_max = WARPS * most / side;
-    j->box_inverse = ~0u / (unsigned)side + 1;
+    j->side_max = divisor_of(WARPS * most / side);
+    j->box_units = divisor_of(side);
+    j->gate_rows = divisor_of(cuda_step_mid(e)), j->n_block = divisor_of(d->n_sm);
     j->gating = gating_of(e->gating);
     j->n_expert = e->n_expert, j->n_used = e->n_used, j->normalise = e->normalise;
     for (int i = 0; i < j->n_part; i++) j->part[i].scale = nullptr; // each expert has its own
-}
-
-int cuda_step_mid(const struct k_experts *e)
-{
-    int columns = form_columns[weight_form(e->down)];
-    return units_of(e->down->n_col, columns) * columns;
 }
 
 // From the scores on; `mid` is room for [n_token, n_used, cuda_step_mid].

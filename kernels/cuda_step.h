@@ -143,7 +143,7 @@ struct product_job {
     struct part part[PARTS_MAX];
     int n_part, n_row, n_col, n_token; // END_GATE: n_row of one part
     int box, n_step;                   // units of a row that a step has, and steps
-    unsigned inverse;                  // of the units of a row of one matrix, times 2^32
+    struct divisor row_units;          // of one matrix
     int n_each, n_more;                // every block has n_each rows, the first n_more have another
     enum ending ending;
     // x
@@ -161,11 +161,12 @@ struct product_job {
     // Biases of parts are those of all experts.
     const struct k_matrix *experts; // a list, or NULL
     const struct weight_maps *expert_maps;
-    int side_each, side_max;  // of what stands side by side: boxes of a row, of a step at most
-    unsigned box_inverse;     // of a box's units, times 2^32
-    const float *scores;      // [n_token, n_expert], without norm and bias
-    const float *router_bias; // [n_expert], or NULL
-    struct k_gating gating;   // END_GATE, with or without
+    int side_each;                                // boxes of a row of what stands side by side,
+    struct divisor side_max;                      // and of a step at most
+    struct divisor box_units, gate_rows, n_block; // the latter END_GATE
+    const float *scores;                          // [n_token, n_expert], without norm and bias
+    const float *router_bias;                     // [n_expert], or NULL
+    struct k_gating gating;                       // END_GATE, with or without
     int n_expert, n_used;
     bool normalise;
     bool chooses;               // else the job before has

@@ -113,7 +113,8 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
         unsigned n =
             __reduce_add_sync(~0u, lane < EXPERTS_MAX / 32 ? (unsigned)__popc(any[lane]) : 0u);
         if (lane == 0) {
-            int n_box = (int)n * j.side_each, n_step = (n_box + j.side_max - 1) / j.side_max;
+            int n_box = (int)n * j.side_each,
+                n_step = quotient(n_box + j.side_max.by - 1, j.side_max);
             c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
         }
     }

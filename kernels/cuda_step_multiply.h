@@ -320,7 +320,7 @@ take_unit(struct raw_unit<FORM> &s, const unsigned char *stage, const struct sta
     const unsigned char *scales = stage + at.scales + place * unit<FORM>::scale_bytes;
     if constexpr (MIX && unit<FORM>::is_fp4)
         if (is_mixed<MIX>(j, END_ADD)) {
-            int box = (int)__umulhi((unsigned)place, j.box_inverse); // of those side by side
+            int box = quotient(place, j.box_units); // of those side by side
             scales += box * ((int)shape.box_scales - j.box * unit<FORM>::scale_bytes);
         }
 #pragma unroll

@@ -57,8 +57,8 @@ static __device__ __forceinline__ int rows_before(const struct product_job &j,
 {
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
-            unsigned n = (unsigned)c.n * (unsigned)j.n_row;
-            return (int)(block * (n / gridDim.x) + min(block, n % gridDim.x));
+            int n = c.n * j.n_row, each = quotient(n, j.n_block);
+            return (int)block * each + min((int)block, n - each * j.n_block.by);
         }
     return (int)block * j.n_each + min((int)block, j.n_more);
 }
@@ -90,7 +90,7 @@ static __device__ __forceinline__ struct group group_of(const struct product_job
     struct group g = {0, row, 0, 0, 0};
     int last = end, bits = tile_bits(j);
     if (is_mixed<MIX>(j, END_GATE)) {
-        g.u = row / j.n_row;
+        g.u = quotient(row, j.gate_rows);
         g.row = row - g.u * j.n_row;
         last = (g.u + 1) * j.n_row;
     } else if (j.ending != END_GATE) {
@@ -196,7 +196,7 @@ static __device__ __forceinline__ int units_of_step(const struct product_job &j,
 // Which of the matrices that stand side by side has unit u.
 static __device__ __forceinline__ int matrix_of(const struct product_job &j, unsigned u)
 {
-    return (int)__umulhi(u, j.inverse);
+    return quotient((int)u, j.row_units);
 }
 
 // The warps that multiply meet among themselves.

@@ -542,9 +542,41 @@ template <int FORM> static void test_form(void **)
     for (int i = 0; i < n; i++) check(FORM, shapes[i]);
 }
 
+static void test_divisors(void **)
+{
+    for (int d = 1; d < 70000; d += d < 300 ? 1 : 97) {
+        struct divisor by = divisor_of(d);
+        uint64_t end = std::min<uint64_t>((1ull << 32) / (unsigned)d, INT_MAX);
+        for (uint64_t n : {(uint64_t)0, (uint64_t)1, (uint64_t)d - 1, (uint64_t)d, (uint64_t)d + 1,
+                           end / 2, end / (unsigned)d * (unsigned)d - 1, end - 1})
+            if (n < end) assert_int_equal(quotient((int)n, by), (int)n / d);
+    }
+}
+
+// Experts of a kind that no kernel has, and so many rows that what divides them would be wrong.
+static void test_experts_taken(void **)
+{
+    struct k_matrix gate[8] = {}, down[8] = {};
+    struct k_experts e = {};
+    e.gate = e.up = gate, e.down = down, e.n_expert = e.n_used = 8;
+    auto takes = [&](enum k_type type, int ffn) {
+        for (int i = 0; i < 8; i++) {
+            gate[i].type = down[i].type = type, gate[i].data = down[i].data = (void *)4096;
+            gate[i].n_row = down[i].n_col = ffn, gate[i].n_col = down[i].n_row = 128;
+        }
+        return cuda_step_mixes(&e, 1);
+    };
+    assert_true(takes(K_E4M3, 1 << 14));
+    assert_false(takes(K_E4M3, 1 << 15));
+    assert_false(takes(K_F32, 1 << 10));
+    assert_false(takes(K_F16, 1 << 10));
+}
+
 int main(int n_arg, char **args)
 {
     const struct CMUnitTest tests[] = {
+        {"divisors", test_divisors, NULL, NULL, NULL},
+        {"experts that are taken", test_experts_taken, NULL, NULL, NULL},
         {"bf16", test_form<W_BF16>, NULL, NULL, NULL},
         {"fp8", test_form<W_E4M3>, NULL, NULL, NULL},
         {"fp8 in blocks", test_form<W_E4M3_BLOCK>, NULL, NULL, NULL},
