@@ -29,6 +29,12 @@ static __device__ __forceinline__ void barrier(int id, int n)
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
 }
 
+// Those of n who arrive do not wait for the others; these see what was written before.
+static __device__ __forceinline__ void barrier_arrive(int id, int n)
+{
+    asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(n) : "memory");
+}
+
 // What each thread of four warps, a group of the block's, has from now on; those who take wait
 // until others have given.
 

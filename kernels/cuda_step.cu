@@ -481,7 +481,6 @@ static struct product_job new_job(const k_act *a, int n_token, enum ending endin
     struct product_job j = {};
     assert(a->form == FORM_PAIR && n_token <= FEW_TOKENS);
     j.n_col = a->n_col, j.n_token = n_token, j.ending = ending;
-    assert(a->n_sum % 2 == 0); // they are read two at a time
     j.sums = a->sums, j.n_sum = a->n_sum;
     j.norm_dim = a->norm_dim, j.eps = a->eps;
     return j;
@@ -510,7 +509,7 @@ static void set_norm(k_device *d, struct product_job *j, k_act *next, const floa
 {
     set_next(j, next);
     j->next_sums = next->sums, j->gain = gain;
-    next->form = FORM_PAIR, next->n_sum = d->n_sm * TOKEN_WARPS;
+    next->form = FORM_PAIR, next->n_sum = d->n_sm;
     next->norm_dim = j->part[0].n_row, next->eps = eps;
 }
 

@@ -65,6 +65,7 @@ enum {
     THREADS = 32 * WARPS,
     ASKERS = 2,                // warps that ask for weights: each for half of a tile's rows
     PREPARER = WARPS + ASKERS, // one that prepares what the others would wait for
+    ENDER = PREPARER + 1,      // one that makes results of sums
     BLOCK = THREADS + 128,     // registers move between groups of four warps
     HALF_ROWS = 8,
     PARTS_MAX = 3,
@@ -198,7 +199,9 @@ struct alignas(16) step_job {
     };
 };
 
-static_assert(sizeof(struct step_job) <= 32 * SECTOR, "a warp brings one near");
+// A job's words are copied 16 bytes at a time.
+constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
+static_assert(JOB_PIECES <= 32, "a warp brings one near at once");
 
 // Where blocks meet: how many have arrived in all, and how many are done with the list. Zero
 // between launches.
@@ -286,7 +289,7 @@ static constexpr __host__ __device__ int units_of(int n_col, int columns)
 // steps of a job they are copied once, for all groups of tiles.
 constexpr __host__ __device__ int x_ring_bytes(int mode, bool small)
 {
-    return small ? 4096 : mode == WIDE ? 8192 : 7680;
+    return small ? 4096 : mode == WIDE ? 8192 : 7168;
 }
 
 // The sums of a group of tiles are [warp][tile][row][token], of so many tokens.
@@ -302,10 +305,6 @@ static constexpr __host__ __device__ int sums_bytes(int mode)
 }
 
 constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
-
-// The warps that have results of one token, of 16 rows of TILES tiles: each leaves a sum of
-// squares.
-enum { TOKEN_WARPS = 16 * TILES / 32 };
 
 // The kernels of one form: for a mode, without experts or with (MIX), for heads of 64 or 128, and
 // for caches in bf16 or e4m3.

@@ -168,19 +168,19 @@ ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
 template <int FORM, int MODE, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
                                   int n_job, unsigned char *ring, struct stage_sync *sync,
-                                  unsigned *sizes, struct choice<MIX> &c, int half, int lane,
-                                  unsigned *calm)
+                                  unsigned *sizes, struct jobs_at_hand &near,
+                                  struct choice<MIX> &c, int half, int lane, unsigned *calm)
 {
     struct asker<MODE, MIX> a = {
         {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes
     };
+    first_job(near, jobs, lane);
     for (int i = 0; i < n_job; i++) {
-        __syncwarp(); // every lane is done with the job before
-        for (int k = i + 1; k < n_job && k <= i + 2; k++)
-            if (lane * SECTOR < (int)sizeof *jobs)
-                bring_sector_near((const char *)(jobs + k) + lane * SECTOR);
-        if (jobs[i].kind != JOB_PRODUCT) continue;
-        const struct product_job &j = jobs[i].product;
+        const struct step_job &job = job_at_hand(near, jobs, i, n_job, lane);
+        if (i + 2 < n_job && lane * SECTOR < (int)sizeof *jobs)
+            bring_sector_near((const char *)(jobs + i + 2) + lane * SECTOR);
+        if (job.kind != JOB_PRODUCT) continue;
+        const struct product_job &j = job.product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
                 if (j.n_before) sync_arrive(&c.sync.taken);

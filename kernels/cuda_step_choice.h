@@ -58,16 +58,16 @@ place_expert(struct choice<true> &c, const struct product_job &j, int expert, in
 template <int MODE>
 static __device__ __forceinline__ void run_choice(const struct product_job &j,
                                                   struct choice<true> &c, struct norm_shared &norm,
-                                                  unsigned n_norm, float *room, int warp, int lane)
+                                                  unsigned turn, float *room, int warp, int lane)
 {
     unsigned *order = (unsigned *)room; // [n_token, pitch], not 0; then nothing is better than 0
     int thread = warp * 32 + lane, n_expert = j.n_expert, pitch = (n_expert + 7) / 8 * 8;
     sync_wait(&c.sync.taken, j.n_before % 2 ^ 1);
     // The norm's factor changes no order, so it need not be there first, unless a bias is added.
     bool early = j.n_sum && j.router_bias;
-    const float *factor = j.n_sum && !early ? norm.factor : nullptr;
+    const float *factor = j.n_sum && !early ? norm.factor[turn] : nullptr;
     if (MODE == WIDE) block_sync(); // factors that warps have made for each other
-    if (MODE != WIDE && early) sync_wait(&norm.sync.made, n_norm % 2);
+    if (MODE != WIDE && early) sync_wait(&norm.sync.made, turn);
     struct patience p = {0, 0};
     for (int t = 0; t < tokens_of<MODE == ONE>(j); t++)
         for (int e = thread; e < pitch; e += THREADS) {
@@ -76,7 +76,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
                     score = load_seen(j.scores + t * n_expert + e);
                     be_patient(p);
                 } while (j.want_scores != NO_TAG && (__float_as_uint(score) & 1) != j.want_scores);
-            score = score * (early ? *(volatile const float *)&norm.factor[t] : 1) + bias;
+            score = score * (early ? *(volatile const float *)&norm.factor[turn][t] : 1) + bias;
             order[t * pitch + e] = e < n_expert ? score_order(score) + 1 : 0;
         }
     for (int i = thread; i < (FEW_TOKENS + 1) * (EXPERTS_MAX / 32); i += THREADS)
@@ -119,7 +119,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
         }
     }
     sync_arrive(&c.sync.made);
-    if (MODE != WIDE && factor) sync_wait(&norm.sync.made, n_norm % 2);
+    if (MODE != WIDE && factor) sync_wait(&norm.sync.made, turn);
     for (int e = thread; e < n_expert; e += THREADS)
         if (has_bit(any, e)) place_expert<MODE>(c, j, e, bits_before(any, e), order, pitch, factor);
     block_sync();
@@ -130,5 +130,6 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
         all = warp_sum(all);
         if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
+    barrier_arrive(CHOSEN, HANDS);
     block_sync();
 }

@@ -1,8 +1,9 @@
-// The kernel of decode steps (cuda_step.h): jobs from their first products to what becomes of the
-// sums.
+// The kernel of decode steps (cuda_step.h): what its warps do, and jobs from their first products
+// to sums.
 #pragma once
 #include "kernels/cuda_step_ask.h"
 #include "kernels/cuda_step_choice.h"
+#include "kernels/cuda_step_end.h"
 #include "kernels/cuda_step_multiply.h"
 #include "kernels/cuda_step_prepare.h"
 
@@ -42,125 +43,6 @@ static __device__ __forceinline__ void leave_sums(float *red, const float acc[4]
         *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
         *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
     }
-}
-
-// Row r of tile t of this group for a token, summed over the warps.
-template <int MODE>
-static __device__ __forceinline__ float total(float *red, int t, int r, int token)
-{
-    float y = 0;
-#pragma unroll
-    for (int w = 0; w < WARPS; w++) y += *red_at<MODE>(red, w, t, r, token);
-    return y;
-}
-
-// The sums of a group belong to threads by row, tile and token: 16 rows (a gate's tile has 8
-// results) of TILES tiles.
-struct result {
-    unsigned at; // where it goes, or NOWHERE
-    // Of the row. other: bias, the up row's scale, the next norm's gain; old: what there is, or the
-    // gate's bias.
-    float scale, other, old, up_bias;
-    float weight; // of the expert whose gate it is
-};
-
-constexpr unsigned NOWHERE = ~0u;
-
-// Row r of tile t, result i of a group.
-struct result_place {
-    int r, t, token;
-};
-
-static __device__ __forceinline__ struct result_place place_of_result(const struct product_job &j,
-                                                                      int i)
-{
-    int bits = tile_bits(j);
-    return (struct result_place){i & ((1 << bits) - 1), (i >> bits) % TILES, (i >> bits) / TILES};
-}
-
-// What expert u of all is to a token among its own.
-template <int MODE>
-static __device__ __forceinline__ int rank_of(const struct choice<true> &c, int u, int token)
-{
-    return MODE == ONE ? u : c.rank[u][token];
-}
-
-// What a result takes from memory, asked for before it is known.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ struct result
-result_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
-{
-    struct result x = {NOWHERE, 1, 0, 0, 0, 1};
-    const struct part &p = j.part[g.p];
-    struct result_place is = place_of_result(j, i);
-    int in_group = is.t * tile_rows(j) + is.r, row = g.row + in_group;
-    if (in_group >= g.n_row || is.token >= tokens_of<MODE == ONE>(j)) return x;
-    if (MODE == ONE) is.token = 0;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_GATE)) {
-            const struct expert_place &of = c.place[g.u];
-            int rank = rank_of<MODE>(c, g.u, is.token);
-            if (rank == NO_RANK) return x;
-            x.at = (unsigned)((is.token * j.n_used + rank) * j.n_row + row);
-            x.weight = c.weight[is.token][rank];
-            if (row >= p.n_row) return x;
-            x.scale = of.scale[EXPERT_GATE] ? of.scale[EXPERT_GATE][row] : 1;
-            x.other = of.scale[EXPERT_UP] ? of.scale[EXPERT_UP][row] : 1;
-            if constexpr (may_have_biases(FORM)) {
-                x.old = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
-                x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
-            }
-            return x;
-        }
-    x.at = (unsigned)(is.token * p.n_row + row);
-    const float *other = j.ending == END_STORE  ? p.bias
-                         : j.ending == END_GATE ? j.part[1].scale
-                                                : j.gain;
-    if (j.ending == END_GATE) x.other = 1;
-    if (p.scale) x.scale = p.scale[row];
-    if (other) x.other = other[row];
-    if (p.add) x.old = p.out[x.at];
-    if (j.ending == END_ADD && p.bias) {
-        if constexpr (MIX && may_have_biases(FORM))
-            if (is_mixed<MIX>(j)) { // of all that the token chose
-                for (int u = 0; u < c.n; u++)
-                    if (int rank = rank_of<MODE>(c, u, is.token); rank != NO_RANK)
-                        x.old += c.weight[is.token][rank] *
-                                 expert_bias(p.bias, c.expert[u], p.n_row, row);
-                return x;
-            }
-        x.old += p.bias[row];
-    }
-    return x;
-}
-
-// END_ADD: returns the square of the new x.
-template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ float finish(const struct product_job &j, const struct group &g,
-                                               float *red, float factor, const struct result &x,
-                                               int i)
-{
-    constexpr int kind = unit<FORM>::kind;
-    struct result_place is = place_of_result(j, i);
-    if (x.at == NOWHERE) return 0;
-    float y = total<MODE>(red, is.t, is.r, is.token) * factor * x.scale;
-    if (j.ending == END_STORE) {
-        store_seen(j.part[g.p].out + x.at, tagged(y + x.other + x.old, j.leave));
-    } else if (j.ending == END_GATE) {
-        float up = total<MODE>(red, is.t, is.r + 8, is.token) * factor * x.other;
-        if constexpr (MIX && may_have_biases(FORM))
-            y = gated(y + x.old, up + x.up_bias, j.gating);
-        else
-            y = gated(y, up, {1, 0, INFINITY});
-        if (MIX) y *= x.weight;
-        write_tagged<kind>(j.next, x.at, y, j.leave, j.parts_out);
-    } else {
-        y += x.old;
-        j.part[0].out[x.at] = y;
-        if (j.gain) write_tagged<kind>(j.next, x.at, y * x.other, j.leave, j.parts_out);
-        return y * y;
-    }
-    return 0;
 }
 
 // Unit k of the n that a warp has of the step that begins with unit `first`; whether the lane has
@@ -222,16 +104,13 @@ template <int N> static __device__ __forceinline__ void turn_sums(float (&acc)[T
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
-            struct stage_sync *sync, struct ring_at<MODE, MIX> &at, unsigned char *room,
+            struct stage_sync *sync, struct ring_at<MODE, MIX> &at, struct sums_room<MODE> &room,
             struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
-    constexpr int n_mine = MODE == WIDE ? 2 : 1; // results that a thread has of a group
-    static_assert(n_mine * THREADS >= TILES * 16 * sum_tokens(MODE), "every result has a thread");
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
-    constexpr int n_red = MODE == WIDE ? 1 : 2;
     int thread = warp * 32 + lane;
-    float *red = (float *)room, squares[n_mine] = {}, factor[n_mine];
+    unsigned norm_turn = n_norm % 2;
     struct x_ring<FORM, MODE> xs;
     struct group g;
     // Where there are registers for it, x stays in them while tiles go by.
@@ -243,48 +122,38 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     constexpr int n_chain = turns || scaled ? 1 : 2;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
-    bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
-    auto take_norm = [&] {
-#pragma unroll
-        for (int i = 0; i < n_mine; i++)
-            factor[i] = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
-        if (!j.n_sum) return;
-        if (MODE != WIDE) sync_wait(&norm.sync.made, n_norm++ % 2);
-#pragma unroll
-        for (int i = 0; i < n_mine; i++)
-            factor[i] *= norm.factor[min(place_of_result(j, thread + i * THREADS).token,
-                                         tokens_of<MODE == ONE>(j) - 1)];
-        if (MODE != WIDE) sync_arrive(&norm.sync.taken);
-    };
-    x_start(xs, j, c, room + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
+    bool leaves_squares = j.ending == END_ADD && j.gain,
+         chooses = is_mixed<MIX>(j) && j.chooses;
+    n_norm += j.n_sum > 0;
+    x_start(xs, j, c, room.at + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
         float mine = norm_factor(norm_of<MODE>(j), warp, lane);
-        if (lane == 0) norm.factor[warp] = mine; // seen once the warps have met
+        if (lane == 0) norm.factor[norm_turn][warp] = mine; // seen with the sums
     }
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
             if (thread == 0) set_hint(calm, 0);
-            run_choice<MODE>(j, c, norm, n_norm, (float *)room, warp, lane);
+            take_all_back(room);
+            run_choice<MODE>(j, c, norm, norm_turn, (float *)room.at, warp, lane);
         }
     int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
     int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
-    if (row == end) take_norm();
     for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
         x_wait(xs);
         struct patience p = {0, 0};
         while (xs.fresh && x_again(xs, j, c, warp, lane)) be_patient(p);
         x_done(xs, j, c, warp, lane);
     }
+    if (row == end) {
+        take_back(room, room.turn);
+        lend(room);
+    }
     struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
     for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
         float acc[TILES][4 * n_chain] = {};
         g = group_of<MIX>(j, row, end);
-        struct result mine[n_mine];
-#pragma unroll
-        for (int i = 0; i < n_mine; i++)
-            mine[i] = result_of<FORM, MODE>(j, c, g, thread + i * THREADS);
         for (int first = 0; first < n_unit; first += step) {
             typedef units_of_warp<FORM, MIX> mine_of;
             int n = mine_of::count(min(step, n_unit - first), warp);
@@ -370,35 +239,15 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         if (row + g.n_row >= end) {
             if (thread == 0 && !j.goes_on) set_hint(calm, 1);
         }
-        if (n_red == 1) block_sync(); // the sums of the group before have been read
+        take_back(room, room.turn);
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
             if (t >= g.n) break;
 #pragma unroll
             for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
-            leave_sums<FORM, MODE>(red, acc[t], t, warp, lane);
+            leave_sums<FORM, MODE>(sums_at(room), acc[t], t, warp, lane);
         }
-        block_sync();
-        if (is_first) take_norm();
-#pragma unroll
-        for (int i = 0; i < n_mine; i++) {
-            squares[i] +=
-                finish<FORM, MODE, MIX>(j, g, red, factor[i], mine[i], thread + i * THREADS);
-        }
-        // When all have met again, these have been read.
-        if (n_red == 2)
-            red = (float *)(room + ((unsigned char *)red == room ? sums_bytes(MODE) : 0));
-    }
-    if (leaves_squares) {
-#pragma unroll
-        for (int i = 0; i < n_mine; i++) {
-            float sum = warp_sum(squares[i]);
-            int token = (warp + i * WARPS) / TOKEN_WARPS;
-            if (lane == 0 && token < tokens_of<MODE == ONE>(j))
-                store_seen(j.next_sums + ((unsigned)token * gridDim.x + blockIdx.x) * TOKEN_WARPS +
-                               (unsigned)warp % TOKEN_WARPS,
-                           tagged(sum, j.leave));
-        }
+        lend(room);
     }
     copy_wait<0>();
 }
@@ -524,9 +373,6 @@ static __device__ __forceinline__ void run_scores(const struct scores_job &j,
     }
 }
 
-// A job's words, from where they are kept to shared memory.
-constexpr int JOB_PIECES = (int)sizeof(struct step_job) / 16;
-
 // MIX: some jobs are of experts. DIM: of the heads of all attentions, CODES: whose caches are in
 // e4m3. What a list does not need is in no kernel of it, since not all of the code stays in the
 // cache of a multiprocessor: one token needs an eighth less, and with experts is a tenth faster.
@@ -538,6 +384,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
+    __shared__ struct jobs_at_hand at_hand[ASKERS + 1]; // of those who ask, of the one who ends
     __shared__ struct norm_shared norm;
     __shared__ unsigned calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
@@ -557,10 +404,10 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].empty, WARPS);
         }
         sync_init(&norm.sync.made, 32);
-        sync_init(&norm.sync.taken, THREADS);
+        sync_init(&norm.sync.taken, 32);
         if constexpr (MIX) {
             sync_init(&choice.sync.made, THREADS);
-            sync_init(&choice.sync.taken, 32 * (ASKERS + 1));
+            sync_init(&choice.sync.taken, 32 * (ASKERS + 2));
         }
         sync_fence();
     }
@@ -569,16 +416,20 @@ __global__ void __launch_bounds__(BLOCK, 1)
         give_registers<3 * 168 - 2 * n_register>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
         if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, norm, choice, lane);
+        if (warp == ENDER)
+            run_ender<FORM, MODE>(jobs, list.n, list.sync, room, norm, choice, at_hand[ASKERS],
+                                  lane);
         if (warp >= PREPARER) return;
         run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
-                               sizes[warp - WARPS], choice, warp - WARPS, lane, &calm);
+                               sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS, lane, &calm);
         return;
     }
     take_registers<n_register>();
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
-    unsigned n_norm = 0;              // factors that have been taken
+    struct sums_room<MODE> sums = {room, 0, 0};
+    unsigned n_norm = 0;              // of jobs so far
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
     for (int i = 0; i < list.n; i++) {
@@ -592,22 +443,26 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
-            run_product<FORM, MODE>(job.product, choice, ring, stages, at, room, norm, n_norm, warp,
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, sums, norm, n_norm, warp,
                                     lane, &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
+            take_all_back(sums);
             if constexpr (MIX)
                 run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
                                                    (float *)room, warp, lane);
         } else {
+            take_all_back(sums);
             run_attend<unit<FORM>::kind, DIM, CODES, MODE == ONE>(room, &job.attend, list.sync,
                                                                   job.meeting, warp, lane);
         }
         copy_commit();
         copy_wait<0>(); // the next job's words
         block_sync();
-        if (i + 1 < list.n && ((const struct step_job *)near[(i + 1) % 2])->meeting)
+        if (i + 1 < list.n && job.kind != JOB_PRODUCT &&
+            ((const struct step_job *)near[(i + 1) % 2])->meeting)
             meet_arrive(list.sync);
     }
+    take_all_back(sums);
     meet_last(list.sync);
 }
 

@@ -70,13 +70,13 @@ static __device__ __forceinline__ struct norm_of_job norm_of(const struct produc
     return {j.sums, j.n_sum, j.norm_dim, tokens_of<MODE == ONE>(j), j.eps, j.want};
 }
 
-// The factors of one job.
+// The factors of one job, of the next one with a norm.
 struct norm_shared {
     struct handed sync;
-    float factor[FEW_TOKENS];
+    float factor[2][FEW_TOKENS];
 };
 
-// 1 / rms of a token, once all parts are there. They are read two at a time, and many at once.
+// 1 / rms of a token, once all parts are there. Many are read at once.
 static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n, int token,
                                                     int lane)
 {
@@ -87,16 +87,14 @@ static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n,
         float sum = 0;
         bool missing = false;
 #pragma unroll 1
-        for (int first = 0; first < n.n_sum; first += 64 * at_once)
+        for (int first = 0; first < n.n_sum; first += 32 * at_once)
 #pragma unroll
             for (int k = 0; k < at_once; k++) {
-                int i = first + k * 64 + lane * 2;
+                int i = first + k * 32 + lane;
                 if (i >= n.n_sum) continue;
-                float2 part = load_seen((const float2 *)(from + i));
-                unsigned wrong =
-                    (__float_as_uint(part.x) ^ n.want) | (__float_as_uint(part.y) ^ n.want);
-                missing |= n.want != NO_TAG && (wrong & 1);
-                sum += part.x + part.y;
+                float part = load_seen(from + i);
+                missing |= n.want != NO_TAG && ((__float_as_uint(part) ^ n.want) & 1);
+                sum += part;
             }
         if (!__any_sync(~0u, missing))
             return rsqrtf(__fdividef(warp_sum(sum), (float)n.dim) + n.eps);
@@ -104,13 +102,20 @@ static __device__ __forceinline__ float norm_factor(const struct norm_of_job &n,
     }
 }
 
-static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
-                                                    struct norm_shared &norm, unsigned turn,
-                                                    struct step_sync *s, int lane)
+// A warp waits until all blocks have met; what the others wrote before it sees then.
+static __device__ __forceinline__ void wait_for_meeting(struct step_sync *s, unsigned meeting,
+                                                        int lane)
 {
     struct patience p = {0, 0};
     while (lane == 0 && meeting && load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
     __syncwarp();
+}
+
+static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n, unsigned meeting,
+                                                    struct norm_shared &norm, unsigned turn,
+                                                    struct step_sync *s, int lane)
+{
+    wait_for_meeting(s, meeting, lane);
     float mine = 0; // of token `lane`
 #pragma unroll 1
     for (int t = 0; t < n.n_token; t++) {
@@ -118,7 +123,7 @@ static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n,
         if (lane == t) mine = factor;
     }
     sync_wait(&norm.sync.taken, turn ^ 1);
-    if (lane < n.n_token) norm.factor[lane] = mine;
+    if (lane < n.n_token) norm.factor[turn][lane] = mine;
     sync_arrive(&norm.sync.made);
 }
 

@@ -199,8 +199,82 @@ static __device__ __forceinline__ int matrix_of(const struct product_job &j, uns
     return quotient((int)u, j.row_units);
 }
 
+// Barriers of some of a block's warps; 1 is attention's (cuda_attend.h).
+enum { WORKERS_MEET = 2, SUMS_LEFT = 3, SUMS_TAKEN = 5, CHOSEN = 7 };
+
 // The warps that multiply meet among themselves.
 static __device__ __forceinline__ void block_sync()
 {
-    barrier(2, THREADS);
+    barrier(WORKERS_MEET, THREADS);
+}
+
+// The sums of a group of tiles, which the warps that multiply leave for the one that ends jobs, are
+// [warp][tile][row][token]. They change hands at barriers SUMS_LEFT and SUMS_TAKEN, two for each
+// place.
+enum { HANDS = THREADS + 32 };
+
+template <int MODE> struct sums_room {
+    static constexpr int n = ROOM_FOR_SUMS / sums_bytes(MODE) > 1 ? 2 : 1; // places
+    unsigned char *at;
+    unsigned turn; // the place of the next group
+    unsigned lent; // a bit for each place that has not come back
+};
+
+template <int MODE>
+static __device__ __forceinline__ float *sums_at(const struct sums_room<MODE> &s)
+{
+    return (float *)(s.at + s.turn * (unsigned)sums_bytes(MODE));
+}
+
+template <int MODE>
+static __device__ __forceinline__ void sums_turn(struct sums_room<MODE> &s)
+{
+    s.turn = (s.turn + 1) % s.n;
+}
+
+template <int MODE>
+static __device__ __forceinline__ void take_back(struct sums_room<MODE> &s, unsigned place)
+{
+    if (!(s.lent >> place & 1)) return;
+    barrier(SUMS_TAKEN + (int)place, HANDS);
+    s.lent &= ~(1u << place);
+}
+
+// Before the room is used for something else.
+template <int MODE> static __device__ __forceinline__ void take_all_back(struct sums_room<MODE> &s)
+{
+    for (unsigned i = 0; i < (unsigned)s.n; i++) take_back(s, i);
+}
+
+template <int MODE> static __device__ __forceinline__ void lend(struct sums_room<MODE> &s)
+{
+    barrier_arrive(SUMS_LEFT + (int)s.turn, HANDS);
+    s.lent |= 1u << s.turn;
+    sums_turn(s);
+}
+
+// Jobs that a warp has at hand, since what it reads of them in the second-level cache it waits for
+// behind the weights: this one, the next.
+struct jobs_at_hand {
+    struct step_job job[2];
+};
+
+static __device__ __forceinline__ void first_job(struct jobs_at_hand &near,
+                                                 const struct step_job *jobs, int lane)
+{
+    if (lane < JOB_PIECES) // which may be a parameter of the kernel
+        ((uint4 *)&near.job[0])[lane] = ((const uint4 *)jobs)[lane];
+}
+
+// Job i, which all lanes begin; the next is on its way.
+static __device__ __forceinline__ const struct step_job &
+job_at_hand(struct jobs_at_hand &near, const struct step_job *jobs, int i, int n_job, int lane)
+{
+    __syncwarp(); // every lane is done with the job before
+    if (i + 1 < n_job && lane < JOB_PIECES)
+        copy_16((uint4 *)&near.job[(i + 1) % 2] + lane, (const uint4 *)(jobs + i + 1) + lane);
+    copy_commit();
+    copy_wait<1>();
+    __syncwarp();
+    return near.job[i % 2];
 }

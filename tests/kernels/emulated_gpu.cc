@@ -93,14 +93,19 @@ static void yield()
     swapcontext(&here->fibers[here->current].context, &here->scheduler);
 }
 
-static void meet(struct meeting *m, int n)
+static void arrive(struct meeting *m, int n)
 {
-    unsigned generation = m->generation;
     if (m->arrived && m->n != n) fault("a barrier waits for two different numbers of threads");
     if (m->arrived && m->has[here->current]) fault("a thread arrives twice");
     if (!m->arrived) memset(m->has, 0, sizeof m->has);
     m->n = n, m->has[here->current] = true;
     if (++m->arrived == n) m->arrived = 0, m->generation++, here->idle = 0;
+}
+
+static void meet(struct meeting *m, int n)
+{
+    unsigned generation = m->generation;
+    arrive(m, n);
     while (m->generation == generation) yield();
 }
 
@@ -118,6 +123,11 @@ void emulated_exchange(const void *mine, void *all, size_t n)
 void barrier(int id, int n)
 {
     meet(&here->barriers[id], n);
+}
+
+void barrier_arrive(int id, int n)
+{
+    arrive(&here->barriers[id], n);
 }
 
 void emulated_sync_threads()

@@ -69,6 +69,7 @@ unsigned char *emulated_shared();
 void emulated_exchange(const void *mine, void *all, size_t n);
 
 void barrier(int id, int n);
+void barrier_arrive(int id, int n);
 void emulated_sync_threads();
 void add_release(unsigned *p);
 unsigned load_acquire(const unsigned *p);

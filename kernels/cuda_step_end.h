@@ -1,0 +1,222 @@
+// Decode steps (cuda_step.h): the warp that ends jobs.
+#pragma once
+#include "kernels/cuda_step_prepare.h"
+
+// The warps that multiply leave their sums of a group of tiles and go on with the next. One warp
+// adds them up and makes results of them: what these take from memory it has asked for before, and
+// its code, which runs once for a group, does not hold the others up.
+
+// Which row of the sums has row i of a group of gates; that of its up is HALF_ROWS further.
+static __device__ __forceinline__ int gate_row(int i)
+{
+    return i / HALF_ROWS * 16 + i % HALF_ROWS;
+}
+
+// N neighbouring sums, added up over the warps.
+template <int MODE, int N>
+static __device__ __forceinline__ void add_warps(float (&y)[N], const float *red)
+{
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) {
+        const float *of_warp = red + w * TILES * 16 * sum_tokens(MODE);
+        if constexpr (N == 4) {
+            float4 v = *(const float4 *)of_warp;
+            const float part[] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+            for (int k = 0; k < N; k++) y[k] = w ? y[k] + part[k] : part[k];
+        } else {
+            y[0] = w ? y[0] + *of_warp : *of_warp;
+        }
+    }
+}
+
+// What the results of a row of a group take from memory.
+template <int MODE> struct row_end {
+    int row; // of its part; -1: none
+    float scale, other;  // other: the up row's scale, the next norm's gain
+    float bias, up_bias; // of experts' gate and up
+    float old[sum_tokens(MODE)]; // what there is and, but for experts' gates, the bias
+};
+
+// What expert u of all is to a token among its own.
+template <int MODE>
+static __device__ __forceinline__ int rank_of(const struct choice<true> &c, int u, int token)
+{
+    return MODE == ONE ? u : c.rank[u][token];
+}
+
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ struct row_end<MODE>
+row_end_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
+{
+    struct row_end<MODE> x = {i < g.n_row ? g.row + i : -1, 1, 1, 0, 0, {}};
+    const struct part &p = j.part[g.p];
+    int row = x.row;
+    if (row < 0) return x;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            const struct expert_place &of = c.place[g.u];
+            if (row >= p.n_row) return x;
+            if (of.scale[EXPERT_GATE]) x.scale = of.scale[EXPERT_GATE][row];
+            if (of.scale[EXPERT_UP]) x.other = of.scale[EXPERT_UP][row];
+            if constexpr (may_have_biases(FORM)) {
+                x.bias = expert_bias(p.bias, c.expert[g.u], p.n_row, row);
+                x.up_bias = expert_bias(j.part[1].bias, c.expert[g.u], p.n_row, row);
+            }
+            return x;
+        }
+    const float *other = j.ending == END_GATE ? j.part[1].scale : j.gain;
+    if (p.scale) x.scale = p.scale[row];
+    if (other) x.other = other[row];
+    if (j.ending == END_GATE) return x;
+    bool of_experts = MIX && may_have_biases(FORM) && is_mixed<MIX>(j);
+    float bias = p.bias && !of_experts ? p.bias[row] : 0;
+#pragma unroll
+    for (int token = 0; token < sum_tokens(MODE); token++) {
+        if (token >= tokens_of<MODE == ONE>(j)) break;
+        x.old[token] = bias + (p.add ? p.out[(unsigned)(token * p.n_row + row)] : 0);
+        if constexpr (MIX && may_have_biases(FORM))
+            for (int u = 0; of_experts && p.bias && u < c.n; u++) // of all that the token chose
+                if (int rank = rank_of<MODE>(c, u, token); rank != NO_RANK)
+                    x.old[token] += c.weight[token][rank] *
+                                    expert_bias(p.bias, c.expert[u], p.n_row, row);
+    }
+    return x;
+}
+
+// The result of a row for a token. END_ADD: returns the square of the new x.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ float end_result(const struct product_job &j,
+                                                   const struct choice<MIX> &c,
+                                                   const struct group &g,
+                                                   const struct row_end<MODE> &x, int token,
+                                                   float y, float up)
+{
+    constexpr int kind = unit<FORM>::kind;
+    unsigned at = (unsigned)(token * j.part[g.p].n_row + x.row);
+    if (j.ending == END_STORE) {
+        store_seen(j.part[g.p].out + at, tagged(y + x.old[token], j.leave));
+    } else if (j.ending == END_GATE) {
+        float weight = 1;
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j)) {
+                int rank = rank_of<MODE>(c, g.u, token);
+                if (rank == NO_RANK) return 0;
+                at = (unsigned)((token * j.n_used + rank) * j.n_row + x.row);
+                weight = c.weight[token][rank];
+            }
+        if constexpr (MIX && may_have_biases(FORM))
+            y = gated(y + x.bias, up + x.up_bias, j.gating);
+        else
+            y = gated(y, up, {1, 0, INFINITY});
+        if (MIX) y *= weight;
+        write_tagged<kind>(j.next, at, y, j.leave, j.parts_out);
+    } else {
+        y += x.old[token];
+        j.part[0].out[at] = y;
+        if (j.gain) write_tagged<kind>(j.next, at, y * x.other, j.leave, j.parts_out);
+        return y * y;
+    }
+    return 0;
+}
+
+// Row i of a group. factor: of the norm, of each token.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+end_row(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
+        const struct row_end<MODE> &x, int i, const float *sums, const float *factor,
+        float (&squares)[sum_tokens(MODE)])
+{
+    constexpr int at_once = sum_tokens(MODE) < 4 ? sum_tokens(MODE) : 4;
+    constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
+    bool gate = j.ending == END_GATE;
+    int n_token = tokens_of<MODE == ONE>(j), of_row = gate ? gate_row(i) : i;
+    if (x.row < 0) return;
+#pragma unroll
+    for (int first = 0; first < sum_tokens(MODE); first += at_once) {
+        float y[at_once], up[at_once] = {};
+        if (first >= n_token) break;
+        add_warps<MODE>(y, sums + of_row * sum_tokens(MODE) + first);
+        if (gate) add_warps<MODE>(up, sums + (of_row + HALF_ROWS) * sum_tokens(MODE) + first);
+#pragma unroll
+        for (int k = 0; k < at_once; k++) {
+            int token = first + k;
+            if (token >= n_token) break;
+            float of_token = factor ? unit_factor * factor[token] : unit_factor;
+            squares[token] +=
+                end_result<FORM, MODE, MIX>(j, c, g, x, token, y[k] * of_token * x.scale,
+                                            up[k] * of_token * x.other);
+        }
+    }
+}
+
+// A job of this block: its groups, as the warps that multiply leave them; without rows one that is
+// empty.
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ void
+end_product(const struct product_job &j, const struct choice<MIX> &c, struct sums_room<MODE> &room,
+            struct norm_shared &norm, unsigned turn, int lane)
+{
+    constexpr int T = sum_tokens(MODE), n_mine = TILES * 16 / 32;
+    float squares[T] = {};
+    const float *factor = j.n_sum ? norm.factor[turn] : nullptr;
+    int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    bool is_first = true;
+    do {
+        struct group g = {0, 0, 0, 0, 0};
+        if (row < end) g = group_of<MIX>(j, row, end);
+        struct row_end<MODE> mine[n_mine];
+#pragma unroll
+        for (int k = 0; k < n_mine; k++)
+            mine[k] = row_end_of<FORM, MODE>(j, c, g, lane + 32 * k);
+        if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
+        barrier(SUMS_LEFT + (int)room.turn, HANDS);
+#pragma unroll
+        for (int k = 0; k < n_mine; k++)
+            end_row<FORM, MODE, MIX>(j, c, g, mine[k], lane + 32 * k, sums_at(room), factor,
+                                     squares);
+        barrier_arrive(SUMS_TAKEN + (int)room.turn, HANDS);
+        sums_turn(room);
+        row += g.n_row, is_first = false;
+    } while (row < end);
+    if (j.n_sum && MODE != WIDE) sync_arrive(&norm.sync.taken);
+    if (j.ending != END_ADD || !j.gain) return;
+    float mine = 0; // of token `lane`
+#pragma unroll
+    for (int token = 0; token < T; token++) {
+        if (token >= tokens_of<MODE == ONE>(j)) break;
+        float sum = warp_sum(squares[token]);
+        if (lane == token) mine = sum;
+    }
+    if (lane < tokens_of<MODE == ONE>(j))
+        store_seen(j.next_sums + ((unsigned)lane * gridDim.x + blockIdx.x),
+                   tagged(mine, j.leave));
+}
+
+template <int FORM, int MODE, bool MIX>
+static __device__ void run_ender(const struct step_job *jobs, int n_job, struct step_sync *sync,
+                                 unsigned char *room, struct norm_shared &norm,
+                                 struct choice<MIX> &c, struct jobs_at_hand &near, int lane)
+{
+    struct sums_room<MODE> sums = {room, 0, 0};
+    unsigned n_norm = 0;
+    first_job(near, jobs, lane);
+    early_wait();
+    for (int i = 0; i < n_job; i++) {
+        const struct step_job &job = job_at_hand(near, jobs, i, n_job, lane);
+        if (job.kind != JOB_PRODUCT) continue;
+        const struct product_job &j = job.product;
+        if constexpr (MIX)
+            if (is_mixed<MIX>(j) && j.chooses) {
+                if (j.n_before) sync_arrive(&c.sync.taken);
+                barrier(CHOSEN, HANDS);
+            }
+        wait_for_meeting(sync, job.meeting, lane);
+        end_product<FORM, MODE>(j, c, sums, norm, n_norm % 2, lane);
+        n_norm += j.n_sum > 0;
+        copy_wait<0>();
+        __syncwarp(); // all results have been written, and what the next job is has come
+        if (i + 1 < n_job && lane == 0 && near.job[(i + 1) % 2].meeting)
+            add_release(&sync->arrived);
+    }
+}
