@@ -269,6 +269,16 @@ static __device__ __forceinline__ void copy_box_3(void *shared, const struct ten
         : "memory");
 }
 
+// n bytes, a multiple of 16, from one place to the other.
+static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n,
+                                                 unsigned long long *s)
+{
+    asm volatile("cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%0], [%1], %2, "
+                 "[%3];" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(n), "r"(shared_address(s))
+                 : "memory");
+}
+
 // The map itself.
 static __device__ __forceinline__ void bring_map_near(const struct tensor_map *map)
 {

@@ -178,6 +178,24 @@ void cuda_step_map_experts(k_device *d, const struct k_experts *e, struct weight
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of experts");
 }
 
+// Of what does not stand side by side.
+static struct product_cut cut_evenly(const k_device *d, const struct product_job &p, int form,
+                                     int mode, int n_unit)
+{
+    struct product_cut cut = {};
+    bool gate = p.ending == END_GATE;
+    cut.n_each = p.n_row / d->n_sm, cut.n_more = p.n_row % d->n_sm;
+    for (int i = 0; i < PARTS_MAX - 1; i++)
+        cut.first[i] = !gate && i + 1 < p.n_part ? p.part[i + 1].first : INT_MAX;
+    cut.tile_bits = gate ? 3 : 4;
+    cut.n_unit = n_unit;
+    cut.step = p.box, cut.n_step = (n_unit + p.box - 1) / p.box;
+    cut.x_each = units_each(p.box, near_units(form, d->steps->mix));
+    cut.x_depth = x_depth(form, mode, cut.x_each, cut.n_step, p.n_token, is_small(d));
+    cut.stage = shape_of(form_scale_bytes[form], p.box, 1);
+    return cut;
+}
+
 // What depends on the whole list: its form, and whether it has experts.
 static bool complete(k_device *d, struct product_job *p, struct weight_maps *maps, int form,
                      int mode)
@@ -190,7 +208,7 @@ static bool complete(k_device *d, struct product_job *p, struct weight_maps *map
     if (!p->experts)
         p->box = dense_box(n_unit, units_held(form, mode, d->steps->mix, p->n_token, is_small(d)),
                            near_units(form, d->steps->mix));
-    p->n_step = (n_unit + p->box - 1) / p->box;
+    p->cut = cut_evenly(d, *p, form, mode, n_unit);
     for (int i = 0; !p->experts && i < p->n_part; i++)
         ok = make_maps(&maps[i], form, p->part[i].data, p->part[i].block, p->part[i].n_row, n_unit,
                        step, p->box) &&
@@ -329,7 +347,8 @@ static void synchronise(std::vector<struct step_job> &jobs, bool tags)
         struct job_uses u = uses_of(&jobs[(size_t)i]);
         bool waits = i && waits_for_numbers(jobs, i, u, all),
              at_once = !waits && waits_for_nothing(jobs[(size_t)i], u, all, read);
-        if (i && !waits && !at_once) jobs[(size_t)i].meeting = ++n_meeting;
+        if (i && !waits && !at_once)
+            jobs[(size_t)i].meeting = ++n_meeting, jobs[(size_t)i - 1].meets = true;
         if (i && at_once && jobs[(size_t)i - 1].kind == JOB_PRODUCT)
             jobs[(size_t)i - 1].product.goes_on = true;
         for (const struct job_reads &r : u.reads) *r.want = NO_TAG, read.push_back(r.at);
@@ -384,6 +403,11 @@ void cuda_steps_flush(k_device *d)
             ok = complete(d, &q->jobs[i].product, &q->maps[i * PARTS_MAX], form, mode) && ok;
     }
     if (!ok) cuda_check(d, cudaErrorNotSupported, "maps of weights");
+    for (size_t i = 0; i < q->jobs.size(); i++)
+        for (size_t k = 0; k < 2 && i + 1 + k < q->jobs.size(); k++)
+            if (const struct step_job &next = q->jobs[i + 1 + k];
+                next.kind == JOB_PRODUCT && !next.product.experts)
+                q->jobs[i].n_map[k] = (unsigned char)next.product.n_part;
     choose_parts(q->jobs, form, q->mix);
     synchronise(q->jobs, has_tags(form, mode, q->mix));
     list.n = (int)q->jobs.size(), list.sync = q->sync, list.only = q->jobs[0];
@@ -434,7 +458,6 @@ static void enqueue_product(k_device *d, const struct product_job &p, uint16_t *
         job.product.chooses = p.chooses || q->jobs.empty();
         if (job.product.chooses) job.product.n_before = q->n_choice++;
     }
-    job.product.n_each = p.n_row / d->n_sm, job.product.n_more = p.n_row % d->n_sm;
     enqueue(d, job);
 }
 

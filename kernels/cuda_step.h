@@ -140,12 +140,48 @@ struct part {
     bool add;
 };
 
+// A stage of the ring (ring_bytes) begins at a multiple of this.
+constexpr unsigned STAGE_ALIGN = (unsigned)HALF_ROWS * (unsigned)PIECE_BYTES;
+
+// Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
+// scale of 8 rows is in different banks.
+static constexpr __host__ __device__ unsigned scale_pitch(int scale_bytes, int n_unit)
+{
+    return scale_bytes ? ((unsigned)(n_unit * scale_bytes + 15) / 16 | 1) * 16 : 0;
+}
+
+struct stage_shape {
+    unsigned half, pitch, box_scales, half_scales, size; // bytes
+};
+
+static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes, int box,
+                                                                 int n_box)
+{
+    unsigned pitch = scale_pitch(scale_bytes, box), n = (unsigned)n_box,
+             half = (unsigned)box * n * HALF_ROWS * UNIT_BYTES,
+             size = 2 * half + 2 * n * HALF_ROWS * pitch;
+    return {half, pitch, HALF_ROWS * pitch, n * HALF_ROWS * pitch,
+            (size + STAGE_ALIGN - 1) / STAGE_ALIGN * STAGE_ALIGN};
+}
+
+// How a product is divided, which every warp finds out first. Of experts' products a part of it
+// depends on their choice (cut_of).
+struct alignas(16) product_cut {
+    int n_each, n_more;       // every block has n_each rows, the first n_more have another
+    int first[PARTS_MAX - 1]; // of the rows of parts 1 and 2; INT_MAX: there is none
+    int tile_bits;            // rows of a tile: 2^
+    int n_unit;               // of a row
+    int step, n_step;         // units of a row that a step has, and steps
+    int x_each, x_depth;      // units of a step that a warp has; steps that its ring of x holds
+    struct stage_shape stage;
+};
+
 struct product_job {
+    struct product_cut cut;
     struct part part[PARTS_MAX];
     int n_part, n_row, n_col, n_token; // END_GATE: n_row of one part
-    int box, n_step;                   // units of a row that a step has, and steps
+    int box;                           // units of a row that a copy brings
     struct divisor row_units;          // of one matrix
-    int n_each, n_more;                // every block has n_each rows, the first n_more have another
     enum ending ending;
     // x
     const uint16_t *hi, *lo; // of the kind that the weights' form wants
@@ -191,7 +227,9 @@ struct scores_job {
 
 struct alignas(16) step_job {
     enum job_kind kind;
-    unsigned meeting; // all blocks meet before it, for the meeting-th time; 0: they do not
+    unsigned meeting;         // all blocks meet before it, for the meeting-th time; 0: they do not
+    bool meets;               // they meet before the next
+    unsigned char n_map[2];   // maps of the next job, and of the one behind it
     union {
         struct product_job product;
         struct attend_job attend;
@@ -224,37 +262,15 @@ struct step_list {
 // With experts a block's choice takes some room; x of many tokens does.
 static constexpr __host__ __device__ int ring_bytes(int mode, bool mix, bool small)
 {
-    return (small ? 38 : 148 - (mix ? 8 : 0) - (mode == WIDE ? 8 : 0)) << 10;
+    return (small ? 38 - (mix ? 1 : 0) : 148 - (mix ? 8 : 0) - (mode == WIDE ? 8 : 0)) << 10;
 }
 
 enum { STAGES = 8 }; // in the ring, at most
-constexpr unsigned STAGE_ALIGN = (unsigned)HALF_ROWS * (unsigned)PIECE_BYTES;
 
 // Bytes that are asked for and not there yet are all that the ring has room for. But that is a
 // queue in which everything else waits (x, results, and the counter at which blocks meet), so while
 // others wait for something (CALM) one stage is asked for at a time, or what is less than this.
 enum { IN_FLIGHT_CALM = IS_SMALL ? 19 << 10 : 9 << 10 };
-
-// Scales of a row, `n_unit` of its units, lie an odd number of 16 bytes apart, so that the same
-// scale of 8 rows is in different banks.
-static constexpr __host__ __device__ unsigned scale_pitch(int scale_bytes, int n_unit)
-{
-    return scale_bytes ? ((unsigned)(n_unit * scale_bytes + 15) / 16 | 1) * 16 : 0;
-}
-
-struct stage_shape {
-    unsigned half, pitch, box_scales, half_scales, size; // bytes
-};
-
-static constexpr __host__ __device__ struct stage_shape shape_of(int scale_bytes, int box,
-                                                                 int n_box)
-{
-    unsigned pitch = scale_pitch(scale_bytes, box), n = (unsigned)n_box,
-             half = (unsigned)box * n * HALF_ROWS * UNIT_BYTES,
-             size = 2 * half + 2 * n * HALF_ROWS * pitch;
-    return {half, pitch, HALF_ROWS * pitch, n * HALF_ROWS * pitch,
-            (size + STAGE_ALIGN - 1) / STAGE_ALIGN * STAGE_ALIGN};
-}
 
 // Half of the ring at most, so that there is room for a stage whatever is left at the end.
 static constexpr bool fits(bool small)
@@ -290,6 +306,23 @@ static constexpr __host__ __device__ int units_of(int n_col, int columns)
 constexpr __host__ __device__ int x_ring_bytes(int mode, bool small)
 {
     return small ? 4096 : mode == WIDE ? 8192 : 7168;
+}
+
+// How many steps of a job that ring holds: all of them, or 8, 4, 2 or 1.
+static constexpr __host__ __device__ int x_depth(int form, int mode, int each, int n_step,
+                                                 int n_token, bool small)
+{
+    int columns = form == W_BF16         ? unit<W_BF16>::columns
+                  : form == W_NVFP4      ? unit<W_NVFP4>::columns
+                  : form == W_MXFP4      ? unit<W_MXFP4>::columns
+                  : form == W_E4M3_BLOCK ? unit<W_E4M3_BLOCK>::columns
+                                         : unit<W_E4M3>::columns,
+        room = x_ring_bytes(mode, small), n = each * n_token * x_halves(form, mode) * columns * 2;
+    return n_step * n <= room ? n_step
+           : n <= room / 8    ? 8
+           : n <= room / 4    ? 4
+           : n <= room / 2    ? 2
+                              : 1;
 }
 
 // The sums of a group of tiles are [warp][tile][row][token], of so many tokens.

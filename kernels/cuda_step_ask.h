@@ -17,7 +17,7 @@ static __device__ __forceinline__ void bring_list_near(const struct product_job 
 
 template <int FORM>
 static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, int i, int n_job,
-                                                 const struct choice<true> &c, int asker, int lane)
+                                                 int asker, int lane)
 {
     for (int left = AHEAD_BYTES; i < n_job && left > 0; i++) {
         if (jobs[i].kind == JOB_SCORES) {
@@ -33,11 +33,11 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
             return;
         }
         if (j.experts) continue;
-        unsigned row_bytes = (unsigned)units_of_row<FORM>(j) * UNIT_BYTES;
-        int end = rows_before(j, c, blockIdx.x + 1), n_part = j.ending == END_GATE ? 2 : 1;
+        unsigned row_bytes = (unsigned)j.row_units.by * UNIT_BYTES;
+        int end = rows_before(j.cut, blockIdx.x + 1), n_part = j.ending == END_GATE ? 2 : 1;
         struct group g;
-        for (int row = rows_before(j, c, blockIdx.x); row < end && left > 0; row += g.n_row) {
-            g = group_of<true>(j, row, end);
+        for (int row = rows_before(j.cut, blockIdx.x); row < end && left > 0; row += g.n_row) {
+            g = group_of<true>(j, j.cut, row, end);
             for (int p = 0; p < n_part; p++)
                 for (int r = asker * 32 + lane; r < g.n_row; r += ASKERS * 32)
                     bring_near(j.part[g.p + p].data + (size_t)(unsigned)(g.row + r) * row_bytes,
@@ -112,10 +112,11 @@ static __device__ __forceinline__ void copy_box(unsigned char *data, unsigned ch
 template <int FORM, bool MIX>
 static __device__ __forceinline__ void
 ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct weight_maps *maps,
-        const struct group &g, int t, int half, unsigned first, unsigned n_unit,
-        const struct stage_shape &shape, unsigned char *stage, unsigned long long *full)
+        const struct product_cut &cut, const struct group &g, int t, int half, unsigned first,
+        unsigned char *stage, unsigned long long *full)
 {
-    bool gate = j.ending == END_GATE;
+    const struct stage_shape &shape = cut.stage;
+    bool gate = cut.tile_bits == 3;
     unsigned char *data = stage + half * shape.half,
                   *scales = stage + 2 * shape.half + half * shape.half_scales;
     unsigned box = (unsigned)j.box,
@@ -127,8 +128,8 @@ ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct w
     }
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) {
-            unsigned n = min((unsigned)c.n_box, (n_unit - first) / box),
-                     each = (unsigned)units_of_row<FORM>(j);
+            unsigned n = min((unsigned)c.n_box, ((unsigned)cut.n_unit - first) / box),
+                     each = (unsigned)j.row_units.by;
             sync_expect(full, n * (box_bytes + shape.box_scales));
             for (unsigned b = 0; b < n; b++) {
                 unsigned u = first + b * box, matrix = (unsigned)matrix_of(j, u);
@@ -150,19 +151,43 @@ ask_for_job(const struct product_job &j, const struct choice<MIX> &c,
             const struct weight_maps *maps, struct asker<MODE, MIX> &a, int half,
             unsigned char *ring, struct stage_sync *sync, unsigned *calm)
 {
-    int end = rows_before(j, c, blockIdx.x + 1);
-    unsigned n_unit = (unsigned)units_all<FORM>(j, c), step = (unsigned)units_of_step(j, c);
-    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
+    const struct product_cut cut = cut_of<FORM, MODE>(j, c);
+    int end = rows_before(cut, blockIdx.x + 1);
     struct group g;
-    for (int row = rows_before(j, c, blockIdx.x); row < end; row += g.n_row) {
-        g = group_of<MIX>(j, row, end);
-        for (unsigned first = 0; first < n_unit; first += step)
+    for (int row = rows_before(cut, blockIdx.x); row < end; row += g.n_row) {
+        g = group_of<MIX>(j, cut, row, end);
+        for (int first = 0; first < cut.n_unit; first += cut.step)
             for (int t = 0; t < g.n; t++) {
                 unsigned long long *full = &sync[stage_of(a.ring.n)].full;
-                unsigned at = make_room(a, sync, shape.size, calm);
-                ask_for<FORM>(j, c, maps, g, t, half, first, n_unit, shape, ring + at, full);
+                unsigned at = make_room(a, sync, cut.stage.size, calm);
+                ask_for<FORM>(j, c, maps, cut, g, t, half, (unsigned)first, ring + at, full);
             }
     }
+}
+
+// Jobs that a warp that asks has at hand: this one, the next.
+struct jobs_at_hand {
+    struct step_job job[2];
+};
+
+static __device__ __forceinline__ void first_job(struct jobs_at_hand &near,
+                                                 const struct step_job *jobs, int lane)
+{
+    if (lane < JOB_PIECES) // which may be a parameter of the kernel
+        ((uint4 *)&near.job[0])[lane] = ((const uint4 *)jobs)[lane];
+}
+
+// Job i, which all lanes begin; the next is on its way.
+static __device__ __forceinline__ const struct step_job &
+job_at_hand(struct jobs_at_hand &near, const struct step_job *jobs, int i, int n_job, int lane)
+{
+    __syncwarp(); // every lane is done with the job before
+    if (i + 1 < n_job && lane < JOB_PIECES)
+        copy_16((uint4 *)&near.job[(i + 1) % 2] + lane, (const uint4 *)(jobs + i + 1) + lane);
+    copy_commit();
+    copy_wait<1>();
+    __syncwarp();
+    return near.job[i % 2];
 }
 
 template <int FORM, int MODE, bool MIX>
@@ -184,18 +209,18 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
                 if (j.n_before) sync_arrive(&c.sync.taken);
-                ask_ahead<FORM>(jobs, i + 1, n_job, c, half, lane);
+                ask_ahead<FORM>(jobs, i + 1, n_job, half, lane);
                 sync_wait(&c.sync.made, j.n_before % 2);
                 if (half == 0 && lane < c.n) { // the next job's
                     bring_map_near(&c.place[lane].maps[EXPERT_DOWN].data);
                     if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
                 }
             }
-        // Maps of the next jobs. Attention has none.
-        for (int k = i + 1; half == 1 && k < n_job && k <= i + 2; k++)
-            if (jobs[k].kind == JOB_PRODUCT && lane < jobs[k].product.n_part) {
-                bring_map_near(&maps[k * PARTS_MAX + lane].data);
-                if (unit<FORM>::is_fp4) bring_map_near(&maps[k * PARTS_MAX + lane].scales);
+        for (int k = 0; half == 1 && k < 2; k++) // maps of the next jobs
+            if (lane < job.n_map[k]) {
+                const struct weight_maps *near_soon = &maps[(i + 1 + k) * PARTS_MAX + lane];
+                bring_map_near(&near_soon->data);
+                if (unit<FORM>::is_fp4) bring_map_near(&near_soon->scales);
             }
         if (lane == 0) ask_for_job<FORM>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
     }

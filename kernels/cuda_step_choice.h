@@ -116,6 +116,7 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
             int n_box = (int)n * j.side_each,
                 n_step = quotient(n_box + j.side_max.by - 1, j.side_max);
             c.n = (int)n, c.n_box = (n_box + n_step - 1) / n_step;
+            c.n_step = (n_box + c.n_box - 1) / c.n_box;
         }
     }
     sync_arrive(&c.sync.made);

@@ -30,12 +30,22 @@ static __device__ __forceinline__ void add_warps(float (&y)[N], const float *red
     }
 }
 
-// What the results of a row of a group take from memory.
+// What the results of a row of a group take from memory, and where they go.
 template <int MODE> struct row_end {
-    int row; // of its part; -1: none
-    float scale, other;  // other: the up row's scale, the next norm's gain
-    float bias, up_bias; // of experts' gate and up
+    int row;                     // of its part; -1: none
+    float scale, other;          // other: the up row's scale, the next norm's gain
+    float bias, up_bias;         // of experts' gate and up
     float old[sum_tokens(MODE)]; // what there is and, but for experts' gates, the bias
+};
+
+// What decides about a group's results, at hand once its sums are there.
+struct group_end {
+    enum ending ending;
+    int n_token, n_row; // rows of the part
+    enum short_parts parts_out;
+    unsigned leave;
+    bool has_next;
+    float weight; // of the expert whose gate it is, for one token
 };
 
 // What expert u of all is to a token among its own.
@@ -84,37 +94,52 @@ row_end_of(const struct product_job &j, const struct choice<MIX> &c, const struc
     return x;
 }
 
+template <int MODE, bool MIX>
+static __device__ __forceinline__ struct group_end
+group_end_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g)
+{
+    const struct part &p = j.part[g.p];
+    struct group_end e = {j.ending,    tokens_of<MODE == ONE>(j), p.n_row,
+                          j.parts_out, j.leave,                   j.gain != NULL, 1};
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) {
+            e.n_row = j.n_row;
+            if (MODE == ONE) e.weight = c.weight[0][g.u];
+        }
+    return e;
+}
+
 // The result of a row for a token. END_ADD: returns the square of the new x.
 template <int FORM, int MODE, bool MIX>
-static __device__ __forceinline__ float end_result(const struct product_job &j,
-                                                   const struct choice<MIX> &c,
-                                                   const struct group &g,
-                                                   const struct row_end<MODE> &x, int token,
-                                                   float y, float up)
+static __device__ __forceinline__ float
+end_result(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
+           const struct group_end &e, const struct row_end<MODE> &x, int token, float y, float up)
 {
     constexpr int kind = unit<FORM>::kind;
-    unsigned at = (unsigned)(token * j.part[g.p].n_row + x.row);
-    if (j.ending == END_STORE) {
-        store_seen(j.part[g.p].out + at, tagged(y + x.old[token], j.leave));
-    } else if (j.ending == END_GATE) {
-        float weight = 1;
+    int row_of_next = token;
+    if (e.ending == END_STORE) {
+        store_seen(j.part[g.p].out + (unsigned)(token * e.n_row + x.row), tagged(y + x.old[token], e.leave));
+    } else if (e.ending == END_GATE) {
+        float weight = e.weight;
         if constexpr (MIX)
             if (is_mixed<MIX>(j)) {
                 int rank = rank_of<MODE>(c, g.u, token);
                 if (rank == NO_RANK) return 0;
-                at = (unsigned)((token * j.n_used + rank) * j.n_row + x.row);
-                weight = c.weight[token][rank];
+                row_of_next = token * j.n_used + rank;
+                if (MODE != ONE) weight = c.weight[token][rank];
             }
         if constexpr (MIX && may_have_biases(FORM))
             y = gated(y + x.bias, up + x.up_bias, j.gating);
         else
             y = gated(y, up, {1, 0, INFINITY});
         if (MIX) y *= weight;
-        write_tagged<kind>(j.next, at, y, j.leave, j.parts_out);
+        write_tagged<kind>(j.next, (unsigned)(row_of_next * e.n_row + x.row), y, e.leave,
+                           e.parts_out);
     } else {
+        unsigned at = (unsigned)(token * e.n_row + x.row);
         y += x.old[token];
+        if (e.has_next) write_tagged<kind>(j.next, at, y * x.other, e.leave, e.parts_out);
         j.part[0].out[at] = y;
-        if (j.gain) write_tagged<kind>(j.next, at, y * x.other, j.leave, j.parts_out);
         return y * y;
     }
     return 0;
@@ -124,28 +149,26 @@ static __device__ __forceinline__ float end_result(const struct product_job &j,
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 end_row(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
-        const struct row_end<MODE> &x, int i, const float *sums, const float *factor,
-        float (&squares)[sum_tokens(MODE)])
+        const struct group_end &e, const struct row_end<MODE> &x, int i, const float *sums,
+        const float *factor, float (&squares)[sum_tokens(MODE)])
 {
     constexpr int at_once = sum_tokens(MODE) < 4 ? sum_tokens(MODE) : 4;
-    constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
-    bool gate = j.ending == END_GATE;
-    int n_token = tokens_of<MODE == ONE>(j), of_row = gate ? gate_row(i) : i;
+    bool gate = e.ending == END_GATE;
+    int of_row = gate ? gate_row(i) : i;
     if (x.row < 0) return;
 #pragma unroll
     for (int first = 0; first < sum_tokens(MODE); first += at_once) {
         float y[at_once], up[at_once] = {};
-        if (first >= n_token) break;
+        if (first >= e.n_token) break;
         add_warps<MODE>(y, sums + of_row * sum_tokens(MODE) + first);
         if (gate) add_warps<MODE>(up, sums + (of_row + HALF_ROWS) * sum_tokens(MODE) + first);
 #pragma unroll
         for (int k = 0; k < at_once; k++) {
             int token = first + k;
-            if (token >= n_token) break;
-            float of_token = factor ? unit_factor * factor[token] : unit_factor;
-            squares[token] +=
-                end_result<FORM, MODE, MIX>(j, c, g, x, token, y[k] * of_token * x.scale,
-                                            up[k] * of_token * x.other);
+            if (token >= e.n_token) break;
+            squares[token] += end_result<FORM, MODE, MIX>(j, c, g, e, x, token,
+                                                          y[k] * factor[token] * x.scale,
+                                                          up[k] * factor[token] * x.other);
         }
     }
 }
@@ -158,29 +181,39 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
             struct norm_shared &norm, unsigned turn, int lane)
 {
     constexpr int T = sum_tokens(MODE), n_mine = TILES * 16 / 32;
-    float squares[T] = {};
-    const float *factor = j.n_sum ? norm.factor[turn] : nullptr;
-    int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
+    constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
+    float squares[T] = {}, factor[T];
+    bool leaves_squares = j.ending == END_ADD && j.gain;
+    struct product_cut cut = j.cut;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) cut_rows(cut, j, c);
+    int row = rows_before(cut, blockIdx.x), end = rows_before(cut, blockIdx.x + 1);
     bool is_first = true;
     do {
         struct group g = {0, 0, 0, 0, 0};
-        if (row < end) g = group_of<MIX>(j, row, end);
+        if (row < end) g = group_of<MIX>(j, cut, row, end);
         struct row_end<MODE> mine[n_mine];
 #pragma unroll
         for (int k = 0; k < n_mine; k++)
             mine[k] = row_end_of<FORM, MODE>(j, c, g, lane + 32 * k);
+        struct group_end e = group_end_of<MODE>(j, c, g);
         if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
-        barrier(SUMS_LEFT + (int)room.turn, HANDS);
+        if (MODE == WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
+        if (is_first)
+#pragma unroll
+            for (int t = 0; t < T; t++)
+                factor[t] = unit_factor * (j.n_sum && t < e.n_token ? norm.factor[turn][t] : 1);
+        if (MODE != WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
 #pragma unroll
         for (int k = 0; k < n_mine; k++)
-            end_row<FORM, MODE, MIX>(j, c, g, mine[k], lane + 32 * k, sums_at(room), factor,
+            end_row<FORM, MODE, MIX>(j, c, g, e, mine[k], lane + 32 * k, sums_at(room), factor,
                                      squares);
         barrier_arrive(SUMS_TAKEN + (int)room.turn, HANDS);
         sums_turn(room);
         row += g.n_row, is_first = false;
     } while (row < end);
     if (j.n_sum && MODE != WIDE) sync_arrive(&norm.sync.taken);
-    if (j.ending != END_ADD || !j.gain) return;
+    if (!leaves_squares) return;
     float mine = 0; // of token `lane`
 #pragma unroll
     for (int token = 0; token < T; token++) {
@@ -194,16 +227,15 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
 }
 
 template <int FORM, int MODE, bool MIX>
-static __device__ void run_ender(const struct step_job *jobs, int n_job, struct step_sync *sync,
+static __device__ void run_ender(int n_job, struct step_sync *sync, struct job_slots &slots,
                                  unsigned char *room, struct norm_shared &norm,
-                                 struct choice<MIX> &c, struct jobs_at_hand &near, int lane)
+                                 struct choice<MIX> &c, int lane)
 {
     struct sums_room<MODE> sums = {room, 0, 0};
     unsigned n_norm = 0;
-    first_job(near, jobs, lane);
     early_wait();
-    for (int i = 0; i < n_job; i++) {
-        const struct step_job &job = job_at_hand(near, jobs, i, n_job, lane);
+    for (int i = 0; i < n_job; i++, job_done(slots, i - 1, lane)) {
+        const struct step_job &job = job_of(slots, i);
         if (job.kind != JOB_PRODUCT) continue;
         const struct product_job &j = job.product;
         if constexpr (MIX)
@@ -214,9 +246,7 @@ static __device__ void run_ender(const struct step_job *jobs, int n_job, struct 
         wait_for_meeting(sync, job.meeting, lane);
         end_product<FORM, MODE>(j, c, sums, norm, n_norm % 2, lane);
         n_norm += j.n_sum > 0;
-        copy_wait<0>();
-        __syncwarp(); // all results have been written, and what the next job is has come
-        if (i + 1 < n_job && lane == 0 && near.job[(i + 1) % 2].meeting)
-            add_release(&sync->arrived);
+        __syncwarp(); // all results have been written
+        if (job.meets && lane == 0) add_release(&sync->arrived);
     }
 }

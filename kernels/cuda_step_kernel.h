@@ -14,34 +14,69 @@ static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int
     return red + ((warp * TILES + t) * 16 + r) * sum_tokens(MODE) + token;
 }
 
+// Columns of a product that are one token's, added up, and the sums of tile t.
 template <int FORM, int MODE>
-static __device__ __forceinline__ void leave_sums(float *red, const float acc[4], int t, int warp,
+static __device__ __forceinline__ void leave_tile(float *red, const float acc[4], int t, int warp,
                                                   int lane)
 {
     int r = row_of_lane(lane), token = lane % 4 * 2;
     float v[4];
-    if constexpr (by_blocks(FORM, MODE)) { // each lane has its blocks' sums of the rows g and g + 8
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-            v[i] = acc[i] + __shfl_xor_sync(~0u, acc[i], 1);
-            v[i] += __shfl_xor_sync(~0u, v[i], 2);
-        }
+    for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
+        v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
+    if (MODE == ONE) {
         if (token) return;
         *red_at<MODE>(red, warp, t, r, 0) = v[0];
-        *red_at<MODE>(red, warp, t, r + 8, 0) = v[1];
-    } else {
+        *red_at<MODE>(red, warp, t, r + 8, 0) = v[2];
+        return;
+    }
+    if (MODE == FEW && token >= 4) return;
+    *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
+    *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
+}
+
+// Four lanes have their blocks' sums of rows g and g + 8 of each tile (multiply_blocks): each adds
+// up those of one tile.
+template <int N>
+static __device__ __forceinline__ void leave_blocks(float *red, const float (&acc)[TILES][N],
+                                                    int warp, int lane)
+{
+    static_assert(TILES == 4, "a tile for each of four lanes");
+    int r = row_of_lane(lane);
+    float two[2][2], one[2];
 #pragma unroll
-        for (int i = 0; i < 4; i++) // the low halves' columns are two lanes further
-            v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
-        if (MODE == ONE) {
-            if (token) return;
-            *red_at<MODE>(red, warp, t, r, 0) = v[0];
-            *red_at<MODE>(red, warp, t, r + 8, 0) = v[2];
-            return;
+    for (int t = 0; t < 2; t++) // tiles t and t + 2
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            bool high = lane & 2;
+            two[t][i] = (high ? acc[t + 2][i] : acc[t][i]) +
+                        __shfl_xor_sync(~0u, high ? acc[t][i] : acc[t + 2][i], 2);
         }
-        if (MODE == FEW && token >= 4) return;
-        *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
-        *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        bool high = lane & 1;
+        one[i] = (high ? two[1][i] : two[0][i]) +
+                 __shfl_xor_sync(~0u, high ? two[0][i] : two[1][i], 1);
+    }
+    *red_at<ONE>(red, warp, lane % 4, r, 0) = one[0];
+    *red_at<ONE>(red, warp, lane % 4, r + 8, 0) = one[1];
+}
+
+// Sums of a group of n tiles. Where there are two chains, these are one sum.
+template <int FORM, int MODE, int N>
+static __device__ __forceinline__ void leave_sums(float *red, float (&acc)[TILES][N], int n,
+                                                  int warp, int lane)
+{
+    if constexpr (by_blocks(FORM, MODE)) {
+        leave_blocks(red, acc, warp, lane);
+        return;
+    }
+#pragma unroll
+    for (int t = 0; t < TILES; t++) {
+        if (t >= n) break;
+#pragma unroll
+        for (int i = 0; i < 4 && N == 8; i++) acc[t][i] += acc[t][i + N - 4];
+        leave_tile<FORM, MODE>(red, acc[t], t, warp, lane);
     }
 }
 
@@ -125,7 +160,10 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     bool leaves_squares = j.ending == END_ADD && j.gain,
          chooses = is_mixed<MIX>(j) && j.chooses;
     n_norm += j.n_sum > 0;
-    x_start(xs, j, c, room.at + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
+    struct product_cut cut = j.cut;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_ADD)) cut_steps<FORM, MODE>(cut, j, c);
+    x_start(xs, j, cut, c, room.at + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
         float mine = norm_factor(norm_of<MODE>(j), warp, lane);
         if (lane == 0) norm.factor[norm_turn][warp] = mine; // seen with the sums
@@ -136,8 +174,10 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             take_all_back(room);
             run_choice<MODE>(j, c, norm, norm_turn, (float *)room.at, warp, lane);
         }
-    int row = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1);
-    int n_unit = units_all<FORM>(j, c), step = units_of_step(j, c);
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) cut_rows(cut, j, c);
+    int row = rows_before(cut, blockIdx.x), end = rows_before(cut, blockIdx.x + 1);
+    const struct stage_shape &shape = cut.stage;
     // Without rows there is nothing to wait for, nor for others to wait for but sums of squares.
     for (int i = 0; row == end && leaves_squares && i < xs.n_step; i++) {
         x_wait(xs);
@@ -149,14 +189,13 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
         take_back(room, room.turn);
         lend(room);
     }
-    struct stage_shape shape = shape_of(unit<FORM>::scale_bytes, j.box, boxes_of_step(j, c));
     struct lane_place places = lane_place_of<FORM, MIX>(shape, warp, lane);
     for (bool is_first = true; row < end; is_first = false, row += g.n_row) {
         float acc[TILES][4 * n_chain] = {};
-        g = group_of<MIX>(j, row, end);
-        for (int first = 0; first < n_unit; first += step) {
+        g = group_of<MIX>(j, cut, row, end);
+        for (int first = 0; first < cut.n_unit; first += cut.step) {
             typedef units_of_warp<FORM, MIX> mine_of;
-            int n = mine_of::count(min(step, n_unit - first), warp);
+            int n = mine_of::count(min(cut.step, cut.n_unit - first), warp);
             x_wait(xs);
             struct patience p = {0, 0};
             while (!looks && xs.fresh && x_again(xs, j, c, warp, lane)) be_patient(p);
@@ -179,7 +218,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                     float block[2];
                     if (scaled)
                         load_blocks<FORM, MIX>(block, j, c, g, t,
-                                               min(first + mine_of::place(k, warp), n_unit - 1),
+                                               min(first + mine_of::place(k, warp), cut.n_unit - 1),
                                                lane);
 #pragma unroll
                     for (int i = 0; i < 1 + two; i++)
@@ -240,13 +279,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             if (thread == 0 && !j.goes_on) set_hint(calm, 1);
         }
         take_back(room, room.turn);
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-            if (t >= g.n) break;
-#pragma unroll
-            for (int i = 0; i < 4 && n_chain == 2; i++) acc[t][i] += acc[t][i + 4 * (n_chain - 1)];
-            leave_sums<FORM, MODE>(sums_at(room), acc[t], t, warp, lane);
-        }
+        leave_sums<FORM, MODE>(sums_at(room), acc, g.n, warp, lane);
         lend(room);
     }
     copy_wait<0>();
@@ -381,10 +414,10 @@ __global__ void __launch_bounds__(BLOCK, 1)
     step_kernel(const __grid_constant__ struct step_list list)
 {
     DYNAMIC_SHARED(ring);
-    __shared__ __align__(16) unsigned char near[2][sizeof(struct step_job)]; // this job, the next
+    __shared__ struct job_slots slots;
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
-    __shared__ struct jobs_at_hand at_hand[ASKERS + 1]; // of those who ask, of the one who ends
+    __shared__ struct jobs_at_hand at_hand[ASKERS];
     __shared__ struct norm_shared norm;
     __shared__ unsigned calm; // others wait for memory
     __shared__ struct choice<MIX> choice;
@@ -394,7 +427,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
-        ((uint4 *)near[0])[threadIdx.x] =
+        ((uint4 *)&slots.job[0])[threadIdx.x] =
             ((const uint4 *)(list.jobs ? list.jobs : &list.only))[threadIdx.x];
     if (threadIdx.x == 0) {
         calm = 0;
@@ -402,6 +435,10 @@ __global__ void __launch_bounds__(BLOCK, 1)
         for (int i = 0; i < STAGES; i++) {
             sync_init(&sync[i].full, ASKERS);
             sync_init(&sync[i].empty, WARPS);
+        }
+        for (int i = 0; i < SLOTS; i++) {
+            sync_init(&slots.sync[i].made, 1);
+            sync_init(&slots.sync[i].taken, JOB_READERS);
         }
         sync_init(&norm.sync.made, 32);
         sync_init(&norm.sync.taken, 32);
@@ -412,13 +449,13 @@ __global__ void __launch_bounds__(BLOCK, 1)
         sync_fence();
     }
     __syncthreads();
+    if (threadIdx.x == 0) sync_arrive(&slots.sync[0].made);
     if (warp >= WARPS) {
         give_registers<3 * 168 - 2 * n_register>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
-        if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, norm, choice, lane);
+        if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, slots, norm, choice, lane);
         if (warp == ENDER)
-            run_ender<FORM, MODE>(jobs, list.n, list.sync, room, norm, choice, at_hand[ASKERS],
-                                  lane);
+            run_ender<FORM, MODE>(list.n, list.sync, slots, room, norm, choice, lane);
         if (warp >= PREPARER) return;
         run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
                                sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS, lane, &calm);
@@ -436,10 +473,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
         // What follows from these is to be found anew for each job: kept for the whole list, it
         // would not fit the registers.
         asm volatile("" : "+r"(warp), "+r"(lane));
-        const struct step_job &job = *(const struct step_job *)near[i % 2];
-        if (i + 1 < list.n && threadIdx.x < JOB_PIECES)
-            copy_16(near[(i + 1) % 2] + threadIdx.x * 16,
-                    (const uint4 *)(list.jobs + i + 1) + threadIdx.x);
+        const struct step_job &job = job_of(slots, i);
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
@@ -455,12 +489,11 @@ __global__ void __launch_bounds__(BLOCK, 1)
             run_attend<unit<FORM>::kind, DIM, CODES, MODE == ONE>(room, &job.attend, list.sync,
                                                                   job.meeting, warp, lane);
         }
-        copy_commit();
-        copy_wait<0>(); // the next job's words
-        block_sync();
-        if (i + 1 < list.n && job.kind != JOB_PRODUCT &&
-            ((const struct step_job *)near[(i + 1) % 2])->meeting)
-            meet_arrive(list.sync);
+        if (job.kind != JOB_PRODUCT) {
+            block_sync(); // the room is free again
+            if (job.meets) meet_arrive(list.sync);
+        }
+        job_done(slots, i, lane);
     }
     take_all_back(sums);
     meet_last(list.sync);

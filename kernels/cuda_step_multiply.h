@@ -14,6 +14,7 @@ template <int FORM, int MODE> struct x_ring {
     static constexpr int pieces = unit<FORM>::columns / 8; // of a half
     static constexpr int token_bytes = halves * unit<FORM>::columns * 2;
     unsigned char *at;            // of `room` bytes
+    int n_unit, units;            // of a row, of a step
     int per;                      // units of a step that a warp has
     int unit_bytes;               // of all tokens
     int depth, n_step;            // steps that it holds; steps of a group of tiles
@@ -43,7 +44,7 @@ static __device__ __forceinline__ bool x_place(const struct product_job &j,
     if constexpr (MIX)
         if (tokens_of<MODE == ONE>(j) > 1 &&
             is_mixed<MIX>(j, END_ADD)) { // one token's are one after another
-            int each = units_of_row<FORM>(j), expert = matrix_of(j, (unsigned)u),
+            int each = j.row_units.by, expert = matrix_of(j, (unsigned)u),
                 rank = c.rank[expert][token];
             if (rank == NO_RANK) return false;
             row = row * (unsigned)j.n_used + (unsigned)rank;
@@ -74,8 +75,7 @@ x_pieces(const struct x_ring<FORM, MODE> &r, const struct product_job &j,
     // job has to come from far.
     constexpr int of_unit = r.halves * r.pieces, at_once = 32 / of_unit;
     typedef units_of_warp<FORM, MIX> mine;
-    int step = units_of_step(j, c), first = i_step * step,
-        end = min(first + step, units_all<FORM>(j, c));
+    int first = i_step * r.units, end = min(first + r.units, r.n_unit);
     constexpr int of_lane = unit<FORM>::lane_columns / 8;
     int k = lane / of_unit, half = lane / r.pieces % r.halves, piece = lane % r.pieces;
     unsigned char *to = r.at + i_to * r.per * r.unit_bytes + half * r.pieces * 16;
@@ -133,7 +133,7 @@ static __device__ __forceinline__ void x_await(const struct x_ring<FORM, MODE> &
     int k = lane / r.pieces, piece = lane % r.pieces, column = 0;
     int u = units_of_warp<FORM, MIX>::place(k, warp);
     size_t at = 0;
-    bool mine = k < r.per && u < units_all<FORM>(j, c) &&
+    bool mine = k < r.per && u < r.n_unit &&
                 x_place<FORM, MODE>(j, c, u, tokens_of<MODE == ONE>(j) - 1, &at, &column);
     const uint4 *from = (const uint4 *)(j.hi + at + piece * 8);
     struct patience p = {0, 0};
@@ -142,8 +142,8 @@ static __device__ __forceinline__ void x_await(const struct x_ring<FORM, MODE> &
 
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
-x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct choice<MIX> &c,
-        unsigned char *at, int warp, int lane)
+x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct product_cut &cut,
+        const struct choice<MIX> &c, unsigned char *at, int warp, int lane)
 {
     int token = lane_token<FORM, MODE>(lane), g = lane / 4;
     int row = r.halves == 2 ? token * 2 + g / 4 : token;
@@ -153,19 +153,10 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.at = at;
     r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
     r.lane_has = exists, r.turn = x_turn<FORM>(lane % 4, token);
-    int step = units_of_step(j, c);
-    r.per = units_each(step, units_of_warp<FORM, MIX>::near);
-    r.unit_bytes = tokens_of<MODE == ONE>(j) * r.token_bytes;
-    r.n_step = j.n_step;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) r.n_step = (units_all<FORM>(j, c) + step - 1) / step;
-    int n_bytes = r.per * r.unit_bytes;
-    r.whole = r.n_step * n_bytes <= r.room;
-    r.depth = r.whole                 ? r.n_step
-              : n_bytes <= r.room / 8 ? 8
-              : n_bytes <= r.room / 4 ? 4
-              : n_bytes <= r.room / 2 ? 2
-                                      : 1;
+    r.n_unit = cut.n_unit, r.units = cut.step;
+    r.per = cut.x_each, r.unit_bytes = tokens_of<MODE == ONE>(j) * r.token_bytes;
+    r.depth = cut.x_depth, r.n_step = cut.n_step;
+    r.whole = r.depth == r.n_step;
     r.from = r.to = r.step = r.taken = 0;
     r.fresh = j.want != NO_TAG;
     if constexpr (MODE == WIDE && has_tags(FORM, MODE, MIX))
@@ -425,9 +416,9 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
 {
     bool gate = j.ending == END_GATE, mixed = is_mixed<MIX>(j);
     int r = row_of_lane(lane),
-        row[2] = {g.row + t * tile_rows(j) + r, g.row + t * tile_rows(j) + r + 8};
+        row[2] = {g.row + (t << (gate ? 3 : 4)) + r, g.row + t * 16 + r + 8};
     unsigned across = (unsigned)(j.n_col + 127) / 128;
-    unsigned each = (unsigned)units_of_row<FORM>(j),
+    unsigned each = (unsigned)j.row_units.by,
              expert = mixed && !gate ? (unsigned)matrix_of(j, (unsigned)u) : 0;
     unsigned column = ((unsigned)u - expert * each) * (unsigned)unit<FORM>::columns / 128;
     const float *from[2] = {(const float *)j.part[g.p].block,

@@ -29,8 +29,11 @@ template <bool MIX>
 static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
                                                      const struct choice<MIX> &c, int lane)
 {
-    int first = rows_before(j, c, blockIdx.x), end = rows_before(j, c, blockIdx.x + 1),
-        in_tile = tile_rows(j);
+    struct product_cut cut = j.cut;
+    if constexpr (MIX)
+        if (is_mixed<MIX>(j, END_GATE)) cut_rows(cut, j, c);
+    int first = rows_before(cut, blockIdx.x), end = rows_before(cut, blockIdx.x + 1),
+        in_tile = 1 << cut.tile_bits;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) {
 #pragma unroll 1
@@ -40,7 +43,7 @@ static __device__ __forceinline__ void prefetch_ends(const struct product_job &j
         }
 #pragma unroll 1
     for (int row = first + lane * in_tile; row < end; row += 32 * in_tile) {
-        struct group g = group_of<MIX>(j, row, end);
+        struct group g = group_of<MIX>(j, cut, row, end);
         if constexpr (MIX)
             if (is_mixed<MIX>(j, END_GATE)) {
                 int expert = chosen_expert(j, c, g.u);
@@ -131,26 +134,31 @@ static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n,
 // factors of many tokens are more than one warp makes in time: there every warp makes one.
 template <int MODE, bool MIX>
 static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
-                                    struct norm_shared &norm, struct choice<MIX> &c, int lane)
+                                    struct job_slots &slots, struct norm_shared &norm,
+                                    struct choice<MIX> &c, int lane)
 {
     unsigned n_norm = 0;
     early_wait();
 #pragma unroll 1
     for (int i = -1; i < n_job; i++) {
+        if (lane == 0 && i + 2 < n_job) ask_for_job_words(slots, jobs, i + 2);
+        const struct product_job &is = slots.job[(i + SLOTS) % SLOTS].product;
         struct norm_of_job n = {};
         bool chooses = false;
-        if (i >= 0 && jobs[i].kind == JOB_PRODUCT) {
-            n = norm_of<MODE>(jobs[i].product);
-            chooses = is_mixed<MIX>(jobs[i].product) && jobs[i].product.chooses;
+        unsigned n_before = 0;
+        if (i >= 0 && slots.job[i % SLOTS].kind == JOB_PRODUCT) {
+            n = norm_of<MODE>(is);
+            chooses = is_mixed<MIX>(is) && is.chooses, n_before = is.n_before;
         }
         if (n.n_sum && MODE != WIDE)
-            deliver_norm(n, jobs[i].meeting, norm, n_norm++ % 2, sync, lane);
+            deliver_norm(n, slots.job[i % SLOTS].meeting, norm, n_norm++ % 2, sync, lane);
         if constexpr (MIX)
-            if (chooses) sync_wait(&c.sync.made, jobs[i].product.n_before % 2);
+            if (chooses) sync_wait(&c.sync.made, n_before % 2);
+        if (i + 1 < n_job) job_of(slots, i + 1);
 #pragma unroll 1
         for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
-            if (jobs[k].kind != JOB_PRODUCT) continue;
-            const struct product_job &j = jobs[k].product;
+            if (slots.job[k % SLOTS].kind != JOB_PRODUCT) continue;
+            const struct product_job &j = slots.job[k % SLOTS].product;
             if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
         }
         __syncwarp();

@@ -29,7 +29,7 @@ template <> struct choice<false> {
 template <> struct choice<true> {
     struct handed sync;
     int n;     // experts that any token chose, in order of their indices
-    int n_box; // of a step of their matrices that stand side by side
+    int n_box, n_step; // of their matrices that stand side by side: boxes of a step, and steps
     struct expert_place place[CHOSEN_MAX];
     unsigned short expert[CHOSEN_MAX];          // which they are
     unsigned char rank[CHOSEN_MAX][FEW_TOKENS]; // the expert's among the token's own, or NO_RANK
@@ -51,28 +51,9 @@ static __device__ __forceinline__ bool is_mixed(const struct product_job &j, enu
 }
 
 // The blocks divide the rows of a job evenly.
-template <bool MIX>
-static __device__ __forceinline__ int rows_before(const struct product_job &j,
-                                                  const struct choice<MIX> &c, unsigned block)
+static __device__ __forceinline__ int rows_before(const struct product_cut &cut, unsigned block)
 {
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_GATE)) {
-            int n = c.n * j.n_row, each = quotient(n, j.n_block);
-            return (int)block * each + min((int)block, n - each * j.n_block.by);
-        }
-    return (int)block * j.n_each + min((int)block, j.n_more);
-}
-
-// Rows of a tile: a gate's has as many of either part. A power of two, since divisions take 200
-// cycles.
-static __device__ __forceinline__ int tile_bits(const struct product_job &j)
-{
-    return j.ending == END_GATE ? 3 : 4;
-}
-
-static __device__ __forceinline__ int tile_rows(const struct product_job &j)
-{
-    return 1 << tile_bits(j);
+    return (int)block * cut.n_each + min((int)block, cut.n_more);
 }
 
 // Neighbouring rows of one part, in up to TILES tiles that are multiplied side by side; the last
@@ -84,24 +65,24 @@ struct group {
 };
 
 template <bool MIX>
-static __device__ __forceinline__ struct group group_of(const struct product_job &j, int row,
-                                                        int end)
+static __device__ __forceinline__ struct group
+group_of(const struct product_job &j, const struct product_cut &cut, int row, int end)
 {
     struct group g = {0, row, 0, 0, 0};
-    int last = end, bits = tile_bits(j);
+    int last = end;
     if (is_mixed<MIX>(j, END_GATE)) {
         g.u = quotient(row, j.gate_rows);
         g.row = row - g.u * j.n_row;
         last = (g.u + 1) * j.n_row;
-    } else if (j.ending != END_GATE) {
-        if (j.n_part > 1 && row >= j.part[1].first) g.p = 1;
-        if (j.n_part > 2 && row >= j.part[2].first) g.p = 2;
-        if (g.p + 1 < j.n_part) last = j.part[g.p + 1].first;
-        g.row = row - j.part[g.p].first;
+    } else {
+        int p1 = cut.first[0], p2 = cut.first[1];
+        g.p = (row >= p1) + (row >= p2);
+        last = g.p == 0 ? p1 : g.p == 1 ? p2 : INT_MAX;
+        g.row -= g.p == 0 ? 0 : g.p == 1 ? p1 : p2;
     }
     // What does not fill a group comes first: the rows that a box has beyond it are the next
     // group's, which asks for them at once.
-    int left = min(end, last) - row, full = TILES << bits;
+    int left = min(end, last) - row, bits = cut.tile_bits, full = TILES << bits;
     g.n_row = left & (full - 1);
     if (!g.n_row) g.n_row = full;
     g.n = (g.n_row + (1 << bits) - 1) >> bits;
@@ -154,11 +135,6 @@ static __device__ __forceinline__ unsigned phase_of(unsigned n)
     return n / STAGES % 2;
 }
 
-template <int FORM> static __device__ __forceinline__ int units_of_row(const struct product_job &j)
-{
-    return units_of(j.n_col, unit<FORM>::columns);
-}
-
 // Whether units are more than the columns of a row of x: of experts' gate and up (takes_expert).
 template <int FORM, bool MIX>
 static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
@@ -166,31 +142,39 @@ static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
     return MIX && unit<FORM>::is_fp4 && j.n_col % (PIECE_UNITS * unit<FORM>::columns);
 }
 
-// And of a row of the job.
-template <int FORM, bool MIX>
-static __device__ __forceinline__ int units_all(const struct product_job &j,
-                                                const struct choice<MIX> &c)
+// What a choice of experts decides of a job's cut: of gates the rows of each block, of what stands
+// side by side the steps.
+
+static __device__ __forceinline__ void cut_rows(struct product_cut &cut, const struct product_job &j,
+                                                const struct choice<true> &c)
 {
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) return c.n * units_of_row<FORM>(j);
-    return units_of_row<FORM>(j);
+    int n = c.n * j.n_row;
+    cut.n_each = quotient(n, j.n_block);
+    cut.n_more = n - cut.n_each * j.n_block.by;
 }
 
-// Boxes of a step, and the units of each.
-template <bool MIX>
-static __device__ __forceinline__ int boxes_of_step(const struct product_job &j,
-                                                    const struct choice<MIX> &c)
+template <int FORM, int MODE>
+static __device__ __forceinline__ void cut_steps(struct product_cut &cut,
+                                                 const struct product_job &j,
+                                                 const struct choice<true> &c)
 {
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) return c.n_box;
-    return 1;
+    cut.n_unit = c.n * j.row_units.by;
+    cut.step = j.box * c.n_box, cut.n_step = c.n_step;
+    cut.stage = shape_of(unit<FORM>::scale_bytes, j.box, c.n_box);
+    cut.x_each = units_each(cut.step, near_units(FORM, true));
+    cut.x_depth = x_depth(FORM, MODE, cut.x_each, cut.n_step, tokens_of<MODE == ONE>(j), IS_SMALL);
 }
 
-template <bool MIX>
-static __device__ __forceinline__ int units_of_step(const struct product_job &j,
-                                                    const struct choice<MIX> &c)
+template <int FORM, int MODE, bool MIX>
+static __device__ __forceinline__ struct product_cut cut_of(const struct product_job &j,
+                                                            const struct choice<MIX> &c)
 {
-    return j.box * boxes_of_step(j, c);
+    struct product_cut cut = j.cut;
+    if constexpr (MIX) {
+        if (is_mixed<MIX>(j, END_GATE)) cut_rows(cut, j, c);
+        if (is_mixed<MIX>(j, END_ADD)) cut_steps<FORM, MODE>(cut, j, c);
+    }
+    return cut;
 }
 
 // Which of the matrices that stand side by side has unit u.
@@ -253,28 +237,39 @@ template <int MODE> static __device__ __forceinline__ void lend(struct sums_room
     sums_turn(s);
 }
 
-// Jobs that a warp has at hand, since what it reads of them in the second-level cache it waits for
-// behind the weights: this one, the next.
-struct jobs_at_hand {
-    struct step_job job[2];
+// The words of jobs, which the warp that prepares brings to shared memory two jobs ahead: what is
+// read of them in the second-level cache comes behind the weights. Those who ask are further ahead,
+// and bring their own.
+
+enum { SLOTS = 4 };
+
+struct job_slots {
+    struct step_job job[SLOTS];
+    struct handed sync[SLOTS];
 };
 
-static __device__ __forceinline__ void first_job(struct jobs_at_hand &near,
-                                                 const struct step_job *jobs, int lane)
+enum { JOB_READERS = WARPS + 1 }; // those that multiply and the one that ends
+
+// Job i, once it is there.
+static __device__ __forceinline__ const struct step_job &job_of(struct job_slots &s, int i)
 {
-    if (lane < JOB_PIECES) // which may be a parameter of the kernel
-        ((uint4 *)&near.job[0])[lane] = ((const uint4 *)jobs)[lane];
+    sync_wait(&s.sync[i % SLOTS].made, (unsigned)i / SLOTS % 2);
+    return s.job[i % SLOTS];
 }
 
-// Job i, which all lanes begin; the next is on its way.
-static __device__ __forceinline__ const struct step_job &
-job_at_hand(struct jobs_at_hand &near, const struct step_job *jobs, int i, int n_job, int lane)
+// One of its readers does not need it any more.
+static __device__ __forceinline__ void job_done(struct job_slots &s, int i, int lane)
 {
-    __syncwarp(); // every lane is done with the job before
-    if (i + 1 < n_job && lane < JOB_PIECES)
-        copy_16((uint4 *)&near.job[(i + 1) % 2] + lane, (const uint4 *)(jobs + i + 1) + lane);
-    copy_commit();
-    copy_wait<1>();
     __syncwarp();
-    return near.job[i % 2];
+    if (lane == 0) sync_arrive(&s.sync[i % SLOTS].taken);
+}
+
+// One lane asks for job i.
+static __device__ __forceinline__ void ask_for_job_words(struct job_slots &s,
+                                                         const struct step_job *jobs, int i)
+{
+    struct handed *sync = &s.sync[i % SLOTS];
+    sync_wait(&sync->taken, (unsigned)i / SLOTS % 2 ^ 1);
+    sync_expect(&sync->made, sizeof *jobs);
+    copy_bulk(&s.job[i % SLOTS], jobs + i, sizeof *jobs, &sync->made);
 }

@@ -293,6 +293,15 @@ void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
     copy_box(shared, map, from, s);
 }
 
+void copy_bulk(void *shared, const void *global, unsigned n, unsigned long long *s)
+{
+    if (n % 16 || (size_t)shared % 16 || (size_t)global % 16) fault("a bulk copy is not aligned");
+    for (unsigned at = 0; at < n; at += 16) {
+        struct copy c = {(char *)shared + at, (const char *)global + at, 16, 16, s, false, {}};
+        here->flying.push_back(c);
+    }
+}
+
 static void land_one()
 {
     if (here->flying.empty()) return;
