@@ -69,14 +69,14 @@ static __device__ __forceinline__ void leave_sums(float *red, float (&acc)[TILES
 {
     if constexpr (by_blocks(FORM, MODE)) {
         leave_blocks(red, acc, warp, lane);
-        return;
-    }
+    } else {
 #pragma unroll
-    for (int t = 0; t < TILES; t++) {
-        if (t >= n) break;
+        for (int t = 0; t < TILES; t++) {
+            if (t >= n) break;
 #pragma unroll
-        for (int i = 0; i < 4 && N == 8; i++) acc[t][i] += acc[t][i + N - 4];
-        leave_tile<FORM, MODE>(red, acc[t], t, warp, lane);
+            for (int i = 0; i < 4 && N == 8; i++) acc[t][i] += acc[t][i + N - 4];
+            leave_tile<FORM, MODE>(red, acc[t], t, warp, lane);
+        }
     }
 }
 
