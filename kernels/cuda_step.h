@@ -72,11 +72,16 @@ enum {
     TILES = 4
 };
 
+// How many tokens there are: one, up to 4, up to 8.
+enum mode { ONE, FEW, WIDE, N_MODE };
+
 // Registers of a thread that multiplies and of one that does not; a launch gives 168 to each, of
 // which the others, who find their way through experts, need more where there are some.
-static constexpr __host__ __device__ int registers(bool is_fp4, bool is_wide, bool mix)
+static constexpr __host__ __device__ int registers(bool is_fp4, int mode, bool mix)
 {
-    return !mix ? 224 : is_fp4 && (IS_SMALL || !is_wide) ? 208 : 216;
+    if (is_fp4 && mode == ONE) return 208;
+    if (!mix) return is_fp4 ? 224 : 216;
+    return is_fp4 && (IS_SMALL || mode != WIDE) ? 208 : 216;
 }
 
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
@@ -94,9 +99,6 @@ static constexpr __host__ __device__ bool may_have_biases(int form)
 {
     return form == W_BF16 || form == W_MXFP4;
 }
-
-// How many tokens there are: one, up to 4, up to 8.
-enum mode { ONE, FEW, WIDE, N_MODE };
 
 // What the columns of a product's x are: tokens, or, of one and FP4 weights, each lane's blocks.
 static constexpr __host__ __device__ bool by_blocks(int form, int mode)

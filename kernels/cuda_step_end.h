@@ -180,7 +180,8 @@ static __device__ __forceinline__ void
 end_product(const struct product_job &j, const struct choice<MIX> &c, struct sums_room<MODE> &room,
             struct norm_shared &norm, unsigned turn, int lane)
 {
-    constexpr int T = sum_tokens(MODE), n_mine = TILES * 16 / 32;
+    constexpr int T = sum_tokens(MODE);
+    static_assert(TILES * 16 == 2 * 32, "a lane has two rows of a group");
     constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
     float squares[T] = {}, factor[T];
     bool leaves_squares = j.ending == END_ADD && j.gain;
@@ -192,10 +193,15 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
     do {
         struct group g = {0, 0, 0, 0, 0};
         if (row < end) g = group_of<MIX>(j, cut, row, end);
-        struct row_end<MODE> mine[n_mine];
-#pragma unroll
-        for (int k = 0; k < n_mine; k++)
-            mine[k] = row_end_of<FORM, MODE>(j, c, g, lane + 32 * k);
+        // Rows of either half of a group. The same code for both: what is not in the instruction
+        // cache costs more.
+        struct row_end<MODE> mine = {}, next = {};
+#pragma unroll 1
+        for (int i = lane; i < lane + g.n_row; i += 32) {
+            mine = next;
+            next = row_end_of<FORM, MODE>(j, c, g, i);
+        }
+        if (g.n_row <= 32) mine = next;
         struct group_end e = group_end_of<MODE>(j, c, g);
         if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
         if (MODE == WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
@@ -204,10 +210,11 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
             for (int t = 0; t < T; t++)
                 factor[t] = unit_factor * (j.n_sum && t < e.n_token ? norm.factor[turn][t] : 1);
         if (MODE != WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
-#pragma unroll
-        for (int k = 0; k < n_mine; k++)
-            end_row<FORM, MODE, MIX>(j, c, g, e, mine[k], lane + 32 * k, sums_at(room), factor,
-                                     squares);
+#pragma unroll 1
+        for (int i = lane; i < lane + g.n_row; i += 32) {
+            end_row<FORM, MODE, MIX>(j, c, g, e, mine, i, sums_at(room), factor, squares);
+            mine = next;
+        }
         barrier_arrive(SUMS_TAKEN + (int)room.turn, HANDS);
         sums_turn(room);
         row += g.n_row, is_first = false;

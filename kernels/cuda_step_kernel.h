@@ -140,7 +140,8 @@ template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, struct sums_room<MODE> &room,
-            struct norm_shared &norm, unsigned &n_norm, int warp, int lane, unsigned *calm)
+            struct norm_shared &norm, unsigned &n_norm, const struct no_columns &none, int warp,
+            int lane, unsigned *calm)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
@@ -148,8 +149,10 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     unsigned norm_turn = n_norm % 2;
     struct x_ring<FORM, MODE> xs;
     struct group g;
-    // Where there are registers for it, x stays in them while tiles go by.
-    constexpr bool keeps_x = !IS_SMALL;
+    // Where there are registers for it, x stays in them while tiles go by. Of blocks a lane has so
+    // many columns that they are taken again from shared memory, and code that goes round is short
+    // enough for the instruction cache.
+    constexpr bool goes_round = by_blocks(FORM, MODE), keeps_x = !IS_SMALL && !goes_round;
     constexpr bool looks = keeps_x && looks_at_taken(FORM, MODE, MIX);
     constexpr bool turns = unit<FORM>::is_fp4 || MIX; // what has the larger code
     // Where nothing else is done to sums of a pair they stay where they are, in two chains, which
@@ -163,7 +166,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     struct product_cut cut = j.cut;
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_ADD)) cut_steps<FORM, MODE>(cut, j, c);
-    x_start(xs, j, cut, c, room.at + ROOM_FOR_SUMS + warp * xs.room, warp, lane);
+    x_start(xs, j, cut, c, room.at + ROOM_FOR_SUMS + warp * xs.room, none, warp, lane);
     if (MODE == WIDE && j.n_sum && warp < j.n_token) {
         float mine = norm_factor(norm_of<MODE>(j), warp, lane);
         if (lane == 0) norm.factor[norm_turn][warp] = mine; // seen with the sums
@@ -242,15 +245,27 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
 #pragma unroll
                         for (int i = 0; i < 1 + two; i++) keep_fragment(x[i]);
                 };
-                // Without a branch between pairs they overlap. Units that a warp has not meet
-                // zeros.
-                if (by_blocks(FORM, MODE) && keeps_x && !MIX) {
-                    if (n == UNITS)
+                // N units of the warp, from unit k on.
+                auto take_units = [&]<int N>(int k) {
+                    struct raw_unit<FORM> raw[N];
+                    struct fragment<FORM> of_units[N];
+                    const unsigned char *of_lane = xs.lane_at + (xs.from * xs.per + k) * xs.lane_step;
+                    float block[2];
+                    if (scaled)
+                        load_blocks<FORM, MIX>(block, j, c, g, t, first + mine_of::place(k, warp),
+                                               lane);
 #pragma unroll
-                        for (int k = 0; k < UNITS; k += 2) take_pair(k);
-                    else if (n)
-#pragma unroll
-                        for (int k = 0; k < UNITS - 1; k += 2) take_pair(k);
+                    for (int i = 0; i < N; i++) {
+                        take_unit<FORM, MIX>(raw[i], stage, shape, places, j, k + i, warp, lane);
+                        x_read<FORM>(of_units[i], of_lane + i * xs.lane_step, xs.turn);
+                    }
+                    multiply<FORM, MODE, scaled, N>(sum, raw, of_units, block);
+                };
+                if constexpr (goes_round) {
+                    int k = 0;
+#pragma unroll 1
+                    for (; k + 1 < n; k += 2) take_units.template operator()<2>(k);
+                    if (k < n) take_units.template operator()<1>(k);
                 } else {
 #pragma unroll
                     for (int k = 0; k < UNITS; k += 2) {
@@ -415,6 +430,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
 {
     DYNAMIC_SHARED(ring);
     __shared__ struct job_slots slots;
+    __shared__ struct no_columns none;
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
     __shared__ struct jobs_at_hand at_hand[ASKERS];
@@ -423,12 +439,13 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ struct choice<MIX> choice;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     unsigned char *room = ring + ring_at<MODE, MIX>::all; // sums, or attention
-    constexpr int n_register = registers(unit<FORM>::is_fp4, MODE == WIDE, MIX);
+    constexpr int n_register = registers(unit<FORM>::is_fp4, MODE, MIX);
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
         ((uint4 *)&slots.job[0])[threadIdx.x] =
             ((const uint4 *)(list.jobs ? list.jobs : &list.only))[threadIdx.x];
+    if (threadIdx.x < 4) none.zeros[threadIdx.x] = make_uint4(0, 0, 0, 0);
     if (threadIdx.x == 0) {
         calm = 0;
         if (shared_address(ring) % STAGE_ALIGN) give_up(); // boxes would be laid out otherwise
@@ -477,8 +494,8 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (i == 0) early_wait();
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
-            run_product<FORM, MODE>(job.product, choice, ring, stages, at, sums, norm, n_norm, warp,
-                                    lane, &calm);
+            run_product<FORM, MODE>(job.product, choice, ring, stages, at, sums, norm, n_norm, none,
+                                    warp, lane, &calm);
         } else if (MIX && job.kind == JOB_SCORES) {
             take_all_back(sums);
             if constexpr (MIX)

@@ -8,6 +8,11 @@ template <int FORM> struct fragment {
     unsigned v[2 * unit<FORM>::steps];
 };
 
+// What lanes take that have no columns of x.
+struct no_columns {
+    uint4 zeros[4];
+};
+
 template <int FORM, int MODE> struct x_ring {
     static constexpr int room = x_ring_bytes(MODE, IS_SMALL);
     static constexpr int halves = x_halves(FORM, MODE);
@@ -22,7 +27,8 @@ template <int FORM, int MODE> struct x_ring {
     int step, taken;              // of the next load; that have been taken of a group of tiles
     bool whole;                   // all steps are there, or asked for
     bool fresh;                   // what was read may not have been written yet
-    const unsigned char *lane_at; // a lane's columns of the first unit
+    const unsigned char *lane_at; // a lane's columns of the first unit, or zeros (by_blocks)
+    int lane_step;                // to those of the next unit (by_blocks)
     bool lane_has;                // any
     int turn;                     // x_turn
 };
@@ -143,7 +149,8 @@ static __device__ __forceinline__ void x_await(const struct x_ring<FORM, MODE> &
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct product_cut &cut,
-        const struct choice<MIX> &c, unsigned char *at, int warp, int lane)
+        const struct choice<MIX> &c, unsigned char *at, const struct no_columns &none, int warp,
+        int lane)
 {
     int token = lane_token<FORM, MODE>(lane), g = lane / 4;
     int row = r.halves == 2 ? token * 2 + g / 4 : token;
@@ -153,10 +160,12 @@ x_start(struct x_ring<FORM, MODE> &r, const struct product_job &j, const struct 
     r.at = at;
     r.lane_at = at + (row * unit<FORM>::columns + lane % 4 * unit<FORM>::lane_columns) * 2;
     r.lane_has = exists, r.turn = x_turn<FORM>(lane % 4, token);
+    if (by_blocks(FORM, MODE) && !exists) r.lane_at = (const unsigned char *)none.zeros;
     r.n_unit = cut.n_unit, r.units = cut.step;
     r.per = cut.x_each, r.unit_bytes = tokens_of<MODE == ONE>(j) * r.token_bytes;
     r.depth = cut.x_depth, r.n_step = cut.n_step;
     r.whole = r.depth == r.n_step;
+    r.lane_step = exists ? r.unit_bytes : 0;
     r.from = r.to = r.step = r.taken = 0;
     r.fresh = j.want != NO_TAG;
     if constexpr (MODE == WIDE && has_tags(FORM, MODE, MIX))
