@@ -2,8 +2,8 @@
 #pragma once
 #include "kernels/cuda_step_work.h"
 
-// What one warp prepares for those that multiply, for whom code that runs once for a job is dear:
-// the factors 1 / rms of norms, and scales, bias and gain in the second-level cache.
+// What one warp prepares for the others, for whom code that runs once for a job is dear: the words
+// of jobs, the factors 1 / rms of norms, and experts' scales and biases in the second-level cache.
 
 static __device__ __forceinline__ void prefetch_row(const float *p, int row)
 {
@@ -25,37 +25,27 @@ static __device__ __forceinline__ void prefetch_expert(const struct product_job 
     prefetch_row(bias, expert * j.part[0].n_row + row);
 }
 
-template <bool MIX>
+// Of a job of experts.
 static __device__ __forceinline__ void prefetch_ends(const struct product_job &j,
-                                                     const struct choice<MIX> &c, int lane)
+                                                     const struct choice<true> &c, int lane)
 {
     struct product_cut cut = j.cut;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_GATE)) cut_rows(cut, j, c);
-    int first = rows_before(cut, blockIdx.x), end = rows_before(cut, blockIdx.x + 1),
-        in_tile = 1 << cut.tile_bits;
-    if constexpr (MIX)
-        if (is_mixed<MIX>(j, END_ADD)) {
+    if (j.ending == END_GATE) cut_rows(cut, j, c);
+    int first = rows_before(cut, blockIdx.x), end = rows_before(cut, blockIdx.x + 1);
+    if (j.ending == END_ADD) {
 #pragma unroll 1
-            for (int i = lane; first + i / c.n * 16 < end; i += 32)
-                prefetch_expert(j, chosen_expert(j, c, i % c.n), EXPERT_DOWN, j.part[0].bias,
-                                first + i / c.n * 16);
-        }
+        for (int i = lane; first + i / c.n * 16 < end; i += 32)
+            prefetch_expert(j, chosen_expert(j, c, i % c.n), EXPERT_DOWN, j.part[0].bias,
+                            first + i / c.n * 16);
+        return;
+    }
 #pragma unroll 1
-    for (int row = first + lane * in_tile; row < end; row += 32 * in_tile) {
-        struct group g = group_of<MIX>(j, cut, row, end);
-        if constexpr (MIX)
-            if (is_mixed<MIX>(j, END_GATE)) {
-                int expert = chosen_expert(j, c, g.u);
-                if (g.row >= j.part[0].n_row) continue;
-                prefetch_expert(j, expert, EXPERT_GATE, j.part[0].bias, g.row);
-                prefetch_expert(j, expert, EXPERT_UP, j.part[1].bias, g.row);
-                continue;
-            }
-        prefetch_row(j.part[g.p].scale, g.row);
-        if (j.ending == END_GATE) prefetch_row(j.part[1].scale, g.row);
-        if (!is_mixed<MIX>(j)) prefetch_row(j.part[g.p].bias, g.row);
-        prefetch_row(j.gain, g.row);
+    for (int row = first + lane * HALF_ROWS; row < end; row += 32 * HALF_ROWS) {
+        struct group g = group_of<true>(j, cut, row, end);
+        int expert = chosen_expert(j, c, g.u);
+        if (g.row >= j.part[0].n_row) continue;
+        prefetch_expert(j, expert, EXPERT_GATE, j.part[0].bias, g.row);
+        prefetch_expert(j, expert, EXPERT_UP, j.part[1].bias, g.row);
     }
 }
 
@@ -130,8 +120,7 @@ static __device__ __forceinline__ void deliver_norm(const struct norm_of_job &n,
     sync_arrive(&norm.sync.made);
 }
 
-// Scales and the like are brought near a job ahead, those of experts once they are chosen. The
-// factors of many tokens are more than one warp makes in time: there every warp makes one.
+// The factors of many tokens are more than one warp makes in time: there every warp makes one.
 template <int MODE, bool MIX>
 static __device__ void run_preparer(const struct step_job *jobs, int n_job, struct step_sync *sync,
                                     struct job_slots &slots, struct norm_shared &norm,
@@ -139,30 +128,26 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
 {
     unsigned n_norm = 0;
     early_wait();
+    if (lane == 0 && n_job > 1) ask_for_job_words(slots, jobs, 1);
 #pragma unroll 1
-    for (int i = -1; i < n_job; i++) {
+    for (int i = 0; i < n_job; i++) {
         if (lane == 0 && i + 2 < n_job) ask_for_job_words(slots, jobs, i + 2);
-        const struct product_job &is = slots.job[(i + SLOTS) % SLOTS].product;
-        struct norm_of_job n = {};
-        bool chooses = false;
-        unsigned n_before = 0;
-        if (i >= 0 && slots.job[i % SLOTS].kind == JOB_PRODUCT) {
-            n = norm_of<MODE>(is);
-            chooses = is_mixed<MIX>(is) && is.chooses, n_before = is.n_before;
-        }
-        if (n.n_sum && MODE != WIDE)
-            deliver_norm(n, slots.job[i % SLOTS].meeting, norm, n_norm++ % 2, sync, lane);
+        const struct step_job &job = job_of(slots, i);
+        if (job.kind != JOB_PRODUCT) continue;
+        const struct product_job &j = job.product;
+        struct norm_of_job n = norm_of<MODE>(j);
+        if (n.n_sum && MODE != WIDE) deliver_norm(n, job.meeting, norm, n_norm++ % 2, sync, lane);
         if constexpr (MIX)
-            if (chooses) sync_wait(&c.sync.made, n_before % 2);
-        if (i + 1 < n_job) job_of(slots, i + 1);
-#pragma unroll 1
-        for (int k = chooses ? i : i + 1; k <= i + 1 && k < n_job; k++) {
-            if (slots.job[k % SLOTS].kind != JOB_PRODUCT) continue;
-            const struct product_job &j = slots.job[k % SLOTS].product;
-            if (k == i || !is_mixed<MIX>(j) || !j.chooses) prefetch_ends<MIX>(j, c, lane);
-        }
-        __syncwarp();
-        if constexpr (MIX)
-            if (chooses) sync_arrive(&c.sync.taken);
+            if (is_mixed<MIX>(j) && j.chooses) { // its experts', and those of the next job
+                sync_wait(&c.sync.made, j.n_before % 2);
+                prefetch_ends(j, c, lane);
+                if (i + 1 < n_job)
+                    if (const struct step_job &next = job_of(slots, i + 1);
+                        next.kind == JOB_PRODUCT && is_mixed<MIX>(next.product) &&
+                        !next.product.chooses)
+                        prefetch_ends(next.product, c, lane);
+                __syncwarp();
+                sync_arrive(&c.sync.taken);
+            }
     }
 }
