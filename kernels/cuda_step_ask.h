@@ -75,6 +75,23 @@ static __device__ __forceinline__ void one_landed(struct asker<MODE, MIX> &a)
     a.landed++;
 }
 
+static __device__ __forceinline__ void sync_watch(unsigned long long *s, unsigned phase)
+{
+    struct patience p = {0, 0};
+    while (!sync_try(s, phase)) be_patient(p);
+}
+
+// Waits until the oldest stage has been taken.
+template <int MODE, bool MIX>
+static __device__ __forceinline__ void one_taken(struct asker<MODE, MIX> &a,
+                                                 struct stage_sync *sync)
+{
+    sync_watch(&sync[stage_of(a.oldest)].empty, phase_of(a.oldest));
+    if (a.landed == a.oldest) one_landed(a);
+    a.free += a.sizes[stage_of(a.oldest)];
+    a.oldest++;
+}
+
 // Waits until there is room for a stage; where it begins.
 template <int MODE, bool MIX>
 static __device__ __forceinline__ unsigned
@@ -83,15 +100,10 @@ make_room(struct asker<MODE, MIX> &a, struct stage_sync *sync, unsigned size, un
     constexpr unsigned all = ring_at<MODE, MIX>::all;
     unsigned used = size + (a.ring.at + size > all ? all - a.ring.at : 0);
     while (a.flying && a.flying + size > (is_set(calm) ? (unsigned)IN_FLIGHT_CALM : all)) {
-        sync_wait(&sync[stage_of(a.landed)].full, phase_of(a.landed));
+        sync_watch(&sync[stage_of(a.landed)].full, phase_of(a.landed));
         one_landed(a);
     }
-    while (a.free < used || a.ring.n - a.oldest == STAGES) {
-        sync_wait(&sync[stage_of(a.oldest)].empty, phase_of(a.oldest));
-        if (a.landed == a.oldest) one_landed(a);
-        a.free += a.sizes[stage_of(a.oldest)];
-        a.oldest++;
-    }
+    while (a.free < used || a.ring.n - a.oldest == STAGES) one_taken(a, sync);
     a.sizes[stage_of(a.ring.n)] = used;
     a.free -= used, a.flying += used;
     return ring_take(a.ring, size);
@@ -224,4 +236,5 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
             }
         if (lane == 0) ask_for_job<FORM>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
     }
+    while (lane == 0 && a.oldest != a.ring.n) one_taken(a, sync);
 }

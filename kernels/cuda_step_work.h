@@ -104,10 +104,11 @@ template <int FORM, bool MIX> struct units_of_warp {
     }
 };
 
+// Without patience, whose code is long: who hangs here holds up a warp that asks for weights, which
+// gives up (sync_watch).
 static __device__ __forceinline__ void sync_wait(unsigned long long *s, unsigned phase)
 {
-    struct patience p = {0, 0};
-    while (!sync_try(s, phase)) be_patient(p);
+    while (!sync_try(s, phase)) continue;
 }
 
 // Where in the ring a warp is.
