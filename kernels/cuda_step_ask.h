@@ -47,14 +47,21 @@ static __device__ __forceinline__ void ask_ahead(const struct step_job *jobs, in
     }
 }
 
-// A hint between the warps of a block: others wait for memory.
+// A hint between the warps of a block: others wait for memory. One thread sets it, and knows what
+// it is.
+struct calm_hint {
+    unsigned *at;
+    bool is;
+};
 
-static __device__ __forceinline__ void set_hint(unsigned *hint, unsigned value)
+static __device__ __forceinline__ void set_calm(struct calm_hint &h, bool calm, int thread)
 {
-    atomicExch(hint, value);
+    if (h.is == calm) return;
+    h.is = calm;
+    if (thread == 0) atomicExch(h.at, calm ? 1u : 0u);
 }
 
-static __device__ __forceinline__ bool is_set(unsigned *hint)
+static __device__ __forceinline__ bool is_calm(unsigned *hint)
 {
     return atomicOr(hint, 0u);
 }
@@ -99,11 +106,11 @@ make_room(struct asker<MODE, MIX> &a, struct stage_sync *sync, unsigned size, un
 {
     constexpr unsigned all = ring_at<MODE, MIX>::all;
     unsigned used = size + (a.ring.at + size > all ? all - a.ring.at : 0);
-    while (a.flying && a.flying + size > (is_set(calm) ? (unsigned)IN_FLIGHT_CALM : all)) {
+    while (a.free < used || a.ring.n - a.oldest == STAGES) one_taken(a, sync);
+    while (a.flying && is_calm(calm) && a.flying + size > IN_FLIGHT_CALM) {
         sync_watch(&sync[stage_of(a.landed)].full, phase_of(a.landed));
         one_landed(a);
     }
-    while (a.free < used || a.ring.n - a.oldest == STAGES) one_taken(a, sync);
     a.sizes[stage_of(a.ring.n)] = used;
     a.free -= used, a.flying += used;
     return ring_take(a.ring, size);
@@ -228,11 +235,10 @@ static __device__ void run_loader(const struct step_job *jobs, const struct weig
                     if (unit<FORM>::is_fp4) bring_map_near(&c.place[lane].maps[EXPERT_DOWN].scales);
                 }
             }
-        for (int k = 0; half == 1 && k < 2; k++) // maps of the next jobs
-            if (lane < job.n_map[k]) {
-                const struct weight_maps *near_soon = &maps[(i + 1 + k) * PARTS_MAX + lane];
-                bring_map_near(&near_soon->data);
-                if (unit<FORM>::is_fp4) bring_map_near(&near_soon->scales);
+        for (int k = 0; k < 2; k++) // maps of the next jobs
+            if (lane < job.n_map[k] && (half == 0 || unit<FORM>::is_fp4)) {
+                const struct weight_maps *soon = &maps[(i + 1 + k) * PARTS_MAX + lane];
+                bring_map_near(half ? &soon->scales : &soon->data);
             }
         if (lane == 0) ask_for_job<FORM>(j, c, maps + i * PARTS_MAX, a, half, ring, sync, calm);
     }

@@ -36,9 +36,9 @@ static __device__ __forceinline__ void leave_tile(float *red, const float acc[4]
 }
 
 // Four lanes have their blocks' sums of rows g and g + 8 of each tile (multiply_blocks): each adds
-// up those of one tile.
+// up those of one tile, of n which have gone round.
 template <int N>
-static __device__ __forceinline__ void leave_blocks(float *red, const float (&acc)[TILES][N],
+static __device__ __forceinline__ void leave_blocks(float *red, const float (&acc)[TILES][N], int n,
                                                     int warp, int lane)
 {
     static_assert(TILES == 4, "a tile for each of four lanes");
@@ -58,24 +58,29 @@ static __device__ __forceinline__ void leave_blocks(float *red, const float (&ac
         one[i] = (high ? two[1][i] : two[0][i]) +
                  __shfl_xor_sync(~0u, high ? two[0][i] : two[1][i], 1);
     }
-    *red_at<ONE>(red, warp, lane % 4, r, 0) = one[0];
-    *red_at<ONE>(red, warp, lane % 4, r + 8, 0) = one[1];
+    int t = (lane + n) % TILES;
+    *red_at<ONE>(red, warp, t, r, 0) = one[0];
+    *red_at<ONE>(red, warp, t, r + 8, 0) = one[1];
 }
 
-// Sums of a group of n tiles. Where there are two chains, these are one sum.
-template <int FORM, int MODE, int N>
+// Sums of a group of n tiles. Where these have gone round (TURNED), those of tile 0 have come as far
+// as n tiles bring them. Where there are two chains, they are one sum.
+template <int FORM, int MODE, bool TURNED, int N>
 static __device__ __forceinline__ void leave_sums(float *red, float (&acc)[TILES][N], int n,
                                                   int warp, int lane)
 {
     if constexpr (by_blocks(FORM, MODE)) {
-        leave_blocks(red, acc, warp, lane);
+        static_assert(TURNED, "tiles are where leave_blocks looks for them");
+        leave_blocks(red, acc, n, warp, lane);
     } else {
 #pragma unroll
-        for (int t = 0; t < TILES; t++) {
+        for (int i = 0; i < TILES; i++) {
+            int t = TURNED ? i - (TILES - n) : i;
+            if (t < 0) continue;
             if (t >= n) break;
 #pragma unroll
-            for (int i = 0; i < 4 && N == 8; i++) acc[t][i] += acc[t][i + N - 4];
-            leave_tile<FORM, MODE>(red, acc[t], t, warp, lane);
+            for (int k = 0; k < 4 && N == 8; k++) acc[i][k] += acc[i][k + N - 4];
+            leave_tile<FORM, MODE>(red, acc[i], t, warp, lane);
         }
     }
 }
@@ -140,8 +145,8 @@ template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned char *ring,
             struct stage_sync *sync, struct ring_at<MODE, MIX> &at, struct sums_room<MODE> &room,
-            struct norm_shared &norm, unsigned &n_norm, const struct no_columns &none, int warp,
-            int lane, unsigned *calm)
+            struct norm_shared &norm, unsigned &n_norm, const struct no_columns &none,
+            struct calm_hint &calm, int warp, int lane)
 {
     constexpr int UNITS = units_most(FORM, MIX, IS_SMALL);
     constexpr bool scaled = MIX || FORM == W_E4M3_BLOCK;
@@ -173,7 +178,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     }
     if constexpr (MIX)
         if (chooses) { // once x has been asked for: it would wait behind the weights that follow
-            if (thread == 0) set_hint(calm, 0);
+            set_calm(calm, false, thread);
             take_all_back(room);
             run_choice<MODE>(j, c, norm, norm_turn, (float *)room.at, warp, lane);
         }
@@ -208,7 +213,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 x_again(xs, j, c, warp, lane);
                 be_patient(p);
             }
-            if (thread == 0) set_hint(calm, 0);
+            set_calm(calm, false, thread);
             // One piece of code for all tiles, since what is not in the instruction cache costs
             // more than the work; so their sums go round.
             auto take_tile = [&](int t, float *sum) {
@@ -282,7 +287,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                     take_tile(t, acc[0]);
                     turn_sums(acc);
                 }
-                for (int t = g.n; t < TILES; t++) turn_sums(acc);
+                if (first + cut.step < cut.n_unit)
+                    for (int t = g.n; t < TILES; t++) turn_sums(acc);
             } else {
 #pragma unroll
                 for (int t = 0; t < TILES; t++)
@@ -290,11 +296,9 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
             }
             x_done(xs, j, c, warp, lane);
         }
-        if (row + g.n_row >= end) {
-            if (thread == 0 && !j.goes_on) set_hint(calm, 1);
-        }
+        if (row + g.n_row >= end && !j.goes_on) set_calm(calm, true, thread);
         take_back(room, room.turn);
-        leave_sums<FORM, MODE>(sums_at(room), acc, g.n, warp, lane);
+        leave_sums<FORM, MODE, turns>(sums_at(room), acc, g.n, warp, lane);
         lend(room);
     }
     copy_wait<0>();
@@ -302,15 +306,20 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
 
 // Blocks meet: what each of them wrote before is seen by all after.
 
+static __device__ __forceinline__ bool is_first_worker() // of those that multiply
+{
+    return threadIdx.x == 0;
+}
+
 static __device__ __forceinline__ void meet_arrive(struct step_sync *s)
 {
-    if (threadIdx.x == 0) add_release(&s->arrived); // after a block_sync
+    if (is_first_worker()) add_release(&s->arrived); // after a block_sync
 }
 
 static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned meeting)
 {
     if (!meeting) return;
-    if (threadIdx.x == 0) {
+    if (is_first_worker()) {
         struct patience p = {0, 0};
         while (load_acquire(&s->arrived) < meeting * gridDim.x) be_patient(p);
     }
@@ -319,7 +328,7 @@ static __device__ __forceinline__ void meet_wait(struct step_sync *s, unsigned m
 
 static __device__ __forceinline__ void meet_last(struct step_sync *s)
 {
-    if (threadIdx.x || atomicAdd(&s->done, 1u) + 1 < gridDim.x) return;
+    if (!is_first_worker() || atomicAdd(&s->done, 1u) + 1 < gridDim.x) return;
     s->arrived = s->done = 0; // everybody has left the last meeting
 }
 
@@ -483,6 +492,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
         0, 0
     };
     struct sums_room<MODE> sums = {room, 0, 0};
+    struct calm_hint hint = {&calm, false};
     unsigned n_norm = 0;              // of jobs so far
     struct stage_sync *stages = sync; // in a register, not found anew at each use
     keep_pointer(stages);
@@ -495,7 +505,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
         if (job.kind == JOB_PRODUCT) {
             meet_wait(list.sync, job.meeting);
             run_product<FORM, MODE>(job.product, choice, ring, stages, at, sums, norm, n_norm, none,
-                                    warp, lane, &calm);
+                                    hint, warp, lane);
         } else if (MIX && job.kind == JOB_SCORES) {
             take_all_back(sums);
             if constexpr (MIX)
