@@ -14,13 +14,18 @@
 //   (cp.async.bulk.tensor, cuda_maps.h). A copy for each row would be asked for one after another,
 //   175 cycles each, and that alone was as slow as the memory. A stage of the ring is one step of
 //   one tile, and as long as it has to be.
-// - One more warp prepares what would hold the others up: norms' factors, and what the ends of jobs
-//   take, which it brings near. Code that runs once for a job comes from far, so whatever a warp
-//   apart can do, the warps that multiply do not.
+// - One more warp prepares what would hold the others up (the words of jobs, norms' factors), and
+//   one makes results of sums. Code that runs once for a job costs the warps that multiply as much
+//   as their products do, so whatever a warp apart can do, they do not; how jobs are divided is
+//   found out on the host.
+// - What runs again and again for a job is kept to some 30 KB of code, since that is what a
+//   multiprocessor has at hand: the same instructions behind that come at a third of the pace when
+//   one warp runs them (measured on an H200). So units, tiles and rows go round in loops instead of
+//   standing side by side.
 // - Rows are divided evenly, to a row: a tile may be ragged, but every block has as many bytes, up
 //   to the seven rows that a box brings too many and the second-level cache has.
 // - What a warp needs of x it copies to shared memory some steps ahead, and what a result takes
-//   (scales, the residual) is asked for before the product begins: whatever comes from the
+//   (scales, the residual) is asked for while the product goes on: whatever comes from the
 //   second-level cache waits behind the weights. While all wait for that, fewer are asked for.
 // - The 16 rows of a tile and 8 warps that divide its columns; all tokens go through the tensor
 //   cores as one block of 8 columns, so 8 tokens cost what one costs. With bf16 weights and up to 4
@@ -31,7 +36,8 @@
 // - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
 //   spilled (on sm_121a nothing; on sm_90a some words of FP4 with experts or many tokens): what
 //   comes back from local memory waits behind the weights, too.
-// - x stays in registers while the tiles of a group go by.
+// - x stays in registers while the tiles of a group go by, but for one token and FP4, of which a
+//   lane would have 16 of each unit.
 //
 // With experts (a kernel of its own, MIX) a job for the router's scores comes first; then every
 // block chooses for itself, and only then is the next weight known, so the warps that ask wait for
@@ -75,8 +81,8 @@ enum {
 // How many tokens there are: one, up to 4, up to 8.
 enum mode { ONE, FEW, WIDE, N_MODE };
 
-// Registers of a thread that multiplies and of one that does not; a launch gives 168 to each, of
-// which the others, who find their way through experts, need more where there are some.
+// Registers of a thread that multiplies; a launch gives 168 to each, and twice what these take more
+// the others give. They need more where they find their way through experts.
 static constexpr __host__ __device__ int registers(bool is_fp4, int mode, bool mix)
 {
     if (is_fp4 && mode == ONE) return 208;
@@ -229,9 +235,9 @@ struct scores_job {
 
 struct alignas(16) step_job {
     enum job_kind kind;
-    unsigned meeting;         // all blocks meet before it, for the meeting-th time; 0: they do not
-    bool meets;               // they meet before the next
-    unsigned char n_map[2];   // maps of the next job, and of the one behind it
+    unsigned meeting;       // all blocks meet before it, for the meeting-th time; 0: they do not
+    bool meets;             // they meet before the next
+    unsigned char n_map[2]; // maps of the next job, and of the one behind it
     union {
         struct product_job product;
         struct attend_job attend;

@@ -212,8 +212,8 @@ job_at_hand(struct jobs_at_hand &near, const struct step_job *jobs, int i, int n
 template <int FORM, int MODE, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
                                   int n_job, unsigned char *ring, struct stage_sync *sync,
-                                  unsigned *sizes, struct jobs_at_hand &near,
-                                  struct choice<MIX> &c, int half, int lane, unsigned *calm)
+                                  unsigned *sizes, struct jobs_at_hand &near, struct choice<MIX> &c,
+                                  int half, int lane, unsigned *calm)
 {
     struct asker<MODE, MIX> a = {
         {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes

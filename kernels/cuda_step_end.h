@@ -2,9 +2,10 @@
 #pragma once
 #include "kernels/cuda_step_prepare.h"
 
-// The warps that multiply leave their sums of a group of tiles and go on with the next. One warp
-// adds them up and makes results of them: what these take from memory it has asked for before, and
-// its code, which runs once for a group, does not hold the others up.
+// The warps that multiply leave their sums of a group of tiles and go on with the next, or with the
+// next job. One warp adds them up and makes results of them. What these take from memory it has
+// asked for before: scales and biases, and the residual, which this warp wrote itself, in the same
+// lanes, wherever blocks have not met since (waits_for_numbers).
 
 // Which row of the sums has row i of a group of gates; that of its up is HALF_ROWS further.
 static __device__ __forceinline__ int gate_row(int i)
@@ -57,9 +58,10 @@ static __device__ __forceinline__ int rank_of(const struct choice<true> &c, int 
 
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ struct row_end<MODE>
-row_end_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i)
-{
-    struct row_end<MODE> x = {i < g.n_row ? g.row + i : -1, 1, 1, 0, 0, {}};
+row_end_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g, int i) {
+    struct row_end<MODE> x = {
+        i < g.n_row ? g.row + i : -1, 1, 1, 0, 0, {}
+    };
     const struct part &p = j.part[g.p];
     int row = x.row;
     if (row < 0) return x;
@@ -88,8 +90,8 @@ row_end_of(const struct product_job &j, const struct choice<MIX> &c, const struc
         if constexpr (MIX && may_have_biases(FORM))
             for (int u = 0; of_experts && p.bias && u < c.n; u++) // of all that the token chose
                 if (int rank = rank_of<MODE>(c, u, token); rank != NO_RANK)
-                    x.old[token] += c.weight[token][rank] *
-                                    expert_bias(p.bias, c.expert[u], p.n_row, row);
+                    x.old[token] +=
+                        c.weight[token][rank] * expert_bias(p.bias, c.expert[u], p.n_row, row);
     }
     return x;
 }
@@ -99,8 +101,8 @@ static __device__ __forceinline__ struct group_end
 group_end_of(const struct product_job &j, const struct choice<MIX> &c, const struct group &g)
 {
     const struct part &p = j.part[g.p];
-    struct group_end e = {j.ending,    tokens_of<MODE == ONE>(j), p.n_row,
-                          j.parts_out, j.leave,                   j.gain != NULL, 1};
+    struct group_end e = {
+        j.ending, tokens_of<MODE == ONE>(j), p.n_row, j.parts_out, j.leave, j.gain != NULL, 1};
     if constexpr (MIX)
         if (is_mixed<MIX>(j, END_GATE)) {
             e.n_row = j.n_row;
@@ -118,7 +120,8 @@ end_result(const struct product_job &j, const struct choice<MIX> &c, const struc
     constexpr int kind = unit<FORM>::kind;
     int row_of_next = token;
     if (e.ending == END_STORE) {
-        store_seen(j.part[g.p].out + (unsigned)(token * e.n_row + x.row), tagged(y + x.old[token], e.leave));
+        store_seen(j.part[g.p].out + (unsigned)(token * e.n_row + x.row),
+                   tagged(y + x.old[token], e.leave));
     } else if (e.ending == END_GATE) {
         float weight = e.weight;
         if constexpr (MIX)
@@ -166,9 +169,9 @@ end_row(const struct product_job &j, const struct choice<MIX> &c, const struct g
         for (int k = 0; k < at_once; k++) {
             int token = first + k;
             if (token >= e.n_token) break;
-            squares[token] += end_result<FORM, MODE, MIX>(j, c, g, e, x, token,
-                                                          y[k] * factor[token] * x.scale,
-                                                          up[k] * factor[token] * x.other);
+            squares[token] +=
+                end_result<FORM, MODE, MIX>(j, c, g, e, x, token, y[k] * factor[token] * x.scale,
+                                            up[k] * factor[token] * x.other);
         }
     }
 }
@@ -195,7 +198,8 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
         if (row < end) g = group_of<MIX>(j, cut, row, end);
         // Rows of either half of a group. The same code for both: what is not in the instruction
         // cache costs more.
-        struct row_end<MODE> mine = {}, next = {};
+        struct row_end<MODE> mine = {}, next = {
+        };
 #pragma unroll 1
         for (int i = lane; i < lane + g.n_row; i += 32) {
             mine = next;
@@ -203,6 +207,7 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
         }
         if (g.n_row <= 32) mine = next;
         struct group_end e = group_end_of<MODE>(j, c, g);
+        // Of many tokens the warps that multiply make the factors, before their first sums.
         if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
         if (MODE == WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
         if (is_first)
@@ -229,8 +234,7 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
         if (lane == token) mine = sum;
     }
     if (lane < tokens_of<MODE == ONE>(j))
-        store_seen(j.next_sums + ((unsigned)lane * gridDim.x + blockIdx.x),
-                   tagged(mine, j.leave));
+        store_seen(j.next_sums + ((unsigned)lane * gridDim.x + blockIdx.x), tagged(mine, j.leave));
 }
 
 template <int FORM, int MODE, bool MIX>
@@ -238,7 +242,9 @@ static __device__ void run_ender(int n_job, struct step_sync *sync, struct job_s
                                  unsigned char *room, struct norm_shared &norm,
                                  struct choice<MIX> &c, int lane)
 {
-    struct sums_room<MODE> sums = {room, 0, 0};
+    struct sums_room<MODE> sums = {
+        room, 0, 0
+    };
     unsigned n_norm = 0;
     early_wait();
     for (int i = 0; i < n_job; i++, job_done(slots, i - 1, lane)) {

@@ -55,16 +55,16 @@ static __device__ __forceinline__ void leave_blocks(float *red, const float (&ac
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         bool high = lane & 1;
-        one[i] = (high ? two[1][i] : two[0][i]) +
-                 __shfl_xor_sync(~0u, high ? two[0][i] : two[1][i], 1);
+        one[i] =
+            (high ? two[1][i] : two[0][i]) + __shfl_xor_sync(~0u, high ? two[0][i] : two[1][i], 1);
     }
     int t = (lane + n) % TILES;
     *red_at<ONE>(red, warp, t, r, 0) = one[0];
     *red_at<ONE>(red, warp, t, r + 8, 0) = one[1];
 }
 
-// Sums of a group of n tiles. Where these have gone round (TURNED), those of tile 0 have come as far
-// as n tiles bring them. Where there are two chains, they are one sum.
+// Sums of a group of n tiles. Where these have gone round (TURNED), those of tile 0 have come as
+// far as n tiles bring them. Where there are two chains, they are one sum.
 template <int FORM, int MODE, bool TURNED, int N>
 static __device__ __forceinline__ void leave_sums(float *red, float (&acc)[TILES][N], int n,
                                                   int warp, int lane)
@@ -165,8 +165,7 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
     constexpr int n_chain = turns || scaled ? 1 : 2;
     constexpr int n_x = keeps_x ? UNITS : 2;
     fragment<FORM> x[n_x] = {};
-    bool leaves_squares = j.ending == END_ADD && j.gain,
-         chooses = is_mixed<MIX>(j) && j.chooses;
+    bool leaves_squares = j.ending == END_ADD && j.gain, chooses = is_mixed<MIX>(j) && j.chooses;
     n_norm += j.n_sum > 0;
     struct product_cut cut = j.cut;
     if constexpr (MIX)
@@ -254,7 +253,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 auto take_units = [&]<int N>(int k) {
                     struct raw_unit<FORM> raw[N];
                     struct fragment<FORM> of_units[N];
-                    const unsigned char *of_lane = xs.lane_at + (xs.from * xs.per + k) * xs.lane_step;
+                    const unsigned char *of_lane =
+                        xs.lane_at + (xs.from * xs.per + k) * xs.lane_step;
                     float block[2];
                     if (scaled)
                         load_blocks<FORM, MIX>(block, j, c, g, t, first + mine_of::place(k, warp),
@@ -479,19 +479,23 @@ __global__ void __launch_bounds__(BLOCK, 1)
     if (warp >= WARPS) {
         give_registers<3 * 168 - 2 * n_register>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
-        if (warp == PREPARER) run_preparer<MODE>(jobs, list.n, list.sync, slots, norm, choice, lane);
+        if (warp == PREPARER)
+            run_preparer<MODE>(jobs, list.n, list.sync, slots, norm, choice, lane);
         if (warp == ENDER)
             run_ender<FORM, MODE>(list.n, list.sync, slots, room, norm, choice, lane);
         if (warp >= PREPARER) return;
         run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
-                               sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS, lane, &calm);
+                               sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS,
+                               lane, &calm);
         return;
     }
     take_registers<n_register>();
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
-    struct sums_room<MODE> sums = {room, 0, 0};
+    struct sums_room<MODE> sums = {
+        room, 0, 0
+    };
     struct calm_hint hint = {&calm, false};
     unsigned n_norm = 0;              // of jobs so far
     struct stage_sync *stages = sync; // in a register, not found anew at each use

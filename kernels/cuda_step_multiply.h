@@ -424,8 +424,7 @@ static __device__ __forceinline__ void load_blocks(float block[2], const struct 
                                                    const struct group &g, int t, int u, int lane)
 {
     bool gate = j.ending == END_GATE, mixed = is_mixed<MIX>(j);
-    int r = row_of_lane(lane),
-        row[2] = {g.row + (t << (gate ? 3 : 4)) + r, g.row + t * 16 + r + 8};
+    int r = row_of_lane(lane), row[2] = {g.row + (t << (gate ? 3 : 4)) + r, g.row + t * 16 + r + 8};
     unsigned across = (unsigned)(j.n_col + 127) / 128;
     unsigned each = (unsigned)j.row_units.by,
              expert = mixed && !gate ? (unsigned)matrix_of(j, (unsigned)u) : 0;

@@ -28,7 +28,7 @@ template <> struct choice<false> {
 };
 template <> struct choice<true> {
     struct handed sync;
-    int n;     // experts that any token chose, in order of their indices
+    int n;             // experts that any token chose, in order of their indices
     int n_box, n_step; // of their matrices that stand side by side: boxes of a step, and steps
     struct expert_place place[CHOSEN_MAX];
     unsigned short expert[CHOSEN_MAX];          // which they are
@@ -146,8 +146,8 @@ static __device__ __forceinline__ bool is_ragged(const struct product_job &j)
 // What a choice of experts decides of a job's cut: of gates the rows of each block, of what stands
 // side by side the steps.
 
-static __device__ __forceinline__ void cut_rows(struct product_cut &cut, const struct product_job &j,
-                                                const struct choice<true> &c)
+static __device__ __forceinline__ void
+cut_rows(struct product_cut &cut, const struct product_job &j, const struct choice<true> &c)
 {
     int n = c.n * j.n_row;
     cut.n_each = quotient(n, j.n_block);
@@ -155,9 +155,8 @@ static __device__ __forceinline__ void cut_rows(struct product_cut &cut, const s
 }
 
 template <int FORM, int MODE>
-static __device__ __forceinline__ void cut_steps(struct product_cut &cut,
-                                                 const struct product_job &j,
-                                                 const struct choice<true> &c)
+static __device__ __forceinline__ void
+cut_steps(struct product_cut &cut, const struct product_job &j, const struct choice<true> &c)
 {
     cut.n_unit = c.n * j.row_units.by;
     cut.step = j.box * c.n_box, cut.n_step = c.n_step;
@@ -211,8 +210,7 @@ static __device__ __forceinline__ float *sums_at(const struct sums_room<MODE> &s
     return (float *)(s.at + s.turn * (unsigned)sums_bytes(MODE));
 }
 
-template <int MODE>
-static __device__ __forceinline__ void sums_turn(struct sums_room<MODE> &s)
+template <int MODE> static __device__ __forceinline__ void sums_turn(struct sums_room<MODE> &s)
 {
     s.turn = (s.turn + 1) % s.n;
 }
@@ -258,7 +256,8 @@ static __device__ __forceinline__ const struct step_job &job_of(struct job_slots
     return s.job[i % SLOTS];
 }
 
-// One of its readers does not need it any more.
+// One of its readers does not need it any more. One lane arrives for its warp: it is copies that
+// write the words again, which compute-sanitizer does not follow.
 static __device__ __forceinline__ void job_done(struct job_slots &s, int i, int lane)
 {
     __syncwarp();

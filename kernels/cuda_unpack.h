@@ -62,8 +62,8 @@ static __device__ __forceinline__ void unpack_e2m1(unsigned w, unsigned out[4])
     const unsigned sign = 0x80008000u, size = 0x0e000e00u;
     out[0] = w & (sign | size);
     out[1] = w << 3 & (sign | size);
-    // (w << 6 & size) | (w << 1 & sign) and the same with 9 and 2: a product is both shifts, and what
-    // it adds up elsewhere does not reach these bits.
+    // (w << 6 & size) | (w << 1 & sign) and the same with 9 and 2: a product is both shifts, and
+    // what it adds up elsewhere does not reach these bits.
     out[2] = (w & 0x40384038u) * (1u << 6 | 1u << 1) & (sign | size);
     out[3] = (w & 0x20072007u) * (1u << 9 | 1u << 2) & (sign | size);
 }
