@@ -81,13 +81,12 @@ enum {
 // How many tokens there are: one, up to 4, up to 8.
 enum mode { ONE, FEW, WIDE, N_MODE };
 
-// Registers of a thread that multiplies; a launch gives 168 to each, and twice what these take more
-// the others give. They need more where they find their way through experts.
+// Registers of a thread that multiplies; a launch gives 168 to each, and two of these take what one
+// of the others gives. With experts and many tokens it is the latter who lack them; where x is not
+// kept nobody does.
 static constexpr __host__ __device__ int registers(bool is_fp4, int mode, bool mix)
 {
-    if (is_fp4 && mode == ONE) return 208;
-    if (!mix) return is_fp4 ? 224 : 216;
-    return is_fp4 && (IS_SMALL || mode != WIDE) ? 208 : 216;
+    return IS_SMALL || (mix && mode == WIDE && !is_fp4) ? 200 : 208;
 }
 
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
