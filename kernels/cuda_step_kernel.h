@@ -7,6 +7,8 @@
 #include "kernels/cuda_step_multiply.h"
 #include "kernels/cuda_step_prepare.h"
 
+#include <type_traits>
+
 // Where sums of a tile meet.
 template <int MODE>
 static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
@@ -250,7 +252,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                         for (int i = 0; i < 1 + two; i++) keep_fragment(x[i]);
                 };
                 // N units of the warp, from unit k on.
-                auto take_units = [&]<int N>(int k) {
+                auto take_units = [&](auto n_units, int k) {
+                    constexpr int N = decltype(n_units)::value;
                     struct raw_unit<FORM> raw[N];
                     struct fragment<FORM> of_units[N];
                     const unsigned char *of_lane =
@@ -269,8 +272,8 @@ run_product(const struct product_job &j, struct choice<MIX> &c, const unsigned c
                 if constexpr (goes_round) {
                     int k = 0;
 #pragma unroll 1
-                    for (; k + 1 < n; k += 2) take_units.template operator()<2>(k);
-                    if (k < n) take_units.template operator()<1>(k);
+                    for (; k + 1 < n; k += 2) take_units(std::integral_constant<int, 2>(), k);
+                    if (k < n) take_units(std::integral_constant<int, 1>(), k);
                 } else {
 #pragma unroll
                     for (int k = 0; k < UNITS; k += 2) {
