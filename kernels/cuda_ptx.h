@@ -29,12 +29,6 @@ static __device__ __forceinline__ void barrier(int id, int n)
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n) : "memory");
 }
 
-// Those of n who arrive do not wait for the others; these see what was written before.
-static __device__ __forceinline__ void barrier_arrive(int id, int n)
-{
-    asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(n) : "memory");
-}
-
 // What each thread of four warps, a group of the block's, has from now on; those who take wait
 // until others have given.
 
@@ -267,16 +261,6 @@ static __device__ __forceinline__ void copy_box_3(void *shared, const struct ten
         ".L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(shared_address(shared)),
         "l"(map), "r"(x), "r"(y), "r"(z), "r"(shared_address(s)), "l"(first_out())
         : "memory");
-}
-
-// n bytes, a multiple of 16, from one place to the other.
-static __device__ __forceinline__ void copy_bulk(void *shared, const void *global, unsigned n,
-                                                 unsigned long long *s)
-{
-    asm volatile("cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%0], [%1], %2, "
-                 "[%3];" ::"r"(shared_address(shared)),
-                 "l"(global), "r"(n), "r"(shared_address(s))
-                 : "memory");
 }
 
 // The map itself.

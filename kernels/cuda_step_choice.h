@@ -131,6 +131,6 @@ static __device__ __forceinline__ void run_choice(const struct product_job &j,
         all = warp_sum(all);
         if (lane < j.n_used) c.weight[warp][lane] = __fdividef(mine, all);
     }
-    barrier_arrive(CHOSEN, HANDS);
+    sync_arrive(&c.weighed);
     block_sync();
 }

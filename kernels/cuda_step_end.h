@@ -209,18 +209,18 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
         struct group_end e = group_end_of<MODE>(j, c, g);
         // Of many tokens the warps that multiply make the factors, before their first sums.
         if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
-        if (MODE == WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
+        if (MODE == WIDE) sums_wait(room, &handed::made, room.turn);
         if (is_first)
 #pragma unroll
             for (int t = 0; t < T; t++)
                 factor[t] = unit_factor * (j.n_sum && t < e.n_token ? norm.factor[turn][t] : 1);
-        if (MODE != WIDE) barrier(SUMS_LEFT + (int)room.turn, HANDS);
+        if (MODE != WIDE) sums_wait(room, &handed::made, room.turn);
 #pragma unroll 1
         for (int i = lane; i < lane + g.n_row; i += 32) {
             end_row<FORM, MODE, MIX>(j, c, g, e, mine, i, sums_at(room), factor, squares);
             mine = next;
         }
-        barrier_arrive(SUMS_TAKEN + (int)room.turn, HANDS);
+        sync_arrive(&room.sync[room.turn].taken);
         sums_turn(room);
         row += g.n_row, is_first = false;
     } while (row < end);
@@ -239,22 +239,19 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
 
 template <int FORM, int MODE, bool MIX>
 static __device__ void run_ender(int n_job, struct step_sync *sync, struct job_slots &slots,
-                                 unsigned char *room, struct norm_shared &norm,
+                                 struct sums_room<MODE> sums, struct norm_shared &norm,
                                  struct choice<MIX> &c, int lane)
 {
-    struct sums_room<MODE> sums = {
-        room, 0, 0
-    };
     unsigned n_norm = 0;
     early_wait();
-    for (int i = 0; i < n_job; i++, job_done(slots, i - 1, lane)) {
+    for (int i = 0; i < n_job; i++, job_done(slots, i - 1)) {
         const struct step_job &job = job_of(slots, i);
         if (job.kind != JOB_PRODUCT) continue;
         const struct product_job &j = job.product;
         if constexpr (MIX)
             if (is_mixed<MIX>(j) && j.chooses) {
                 if (j.n_before) sync_arrive(&c.sync.taken);
-                barrier(CHOSEN, HANDS);
+                sync_wait(&c.weighed, j.n_before % 2);
             }
         wait_for_meeting(sync, job.meeting, lane);
         end_product<FORM, MODE>(j, c, sums, norm, n_norm % 2, lane);

@@ -443,6 +443,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     DYNAMIC_SHARED(ring);
     __shared__ struct job_slots slots;
     __shared__ struct no_columns none;
+    __shared__ struct handed sums_sync[SUMS_PLACES];
     __shared__ struct stage_sync sync[STAGES];
     __shared__ unsigned sizes[ASKERS][STAGES];
     __shared__ struct jobs_at_hand at_hand[ASKERS];
@@ -451,6 +452,9 @@ __global__ void __launch_bounds__(BLOCK, 1)
     __shared__ struct choice<MIX> choice;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     unsigned char *room = ring + ring_at<MODE, MIX>::all; // sums, or attention
+    struct sums_room<MODE> sums = {
+        room, sums_sync, 0, 0, 0
+    };
     constexpr int n_register = registers(unit<FORM>::is_fp4, MODE, MIX);
 
     early_trigger();
@@ -466,26 +470,30 @@ __global__ void __launch_bounds__(BLOCK, 1)
             sync_init(&sync[i].empty, WARPS);
         }
         for (int i = 0; i < SLOTS; i++) {
-            sync_init(&slots.sync[i].made, 1);
+            sync_init(&slots.sync[i].made, 32);
             sync_init(&slots.sync[i].taken, JOB_READERS);
+        }
+        for (int i = 0; i < SUMS_PLACES; i++) {
+            sync_init(&sums_sync[i].made, THREADS);
+            sync_init(&sums_sync[i].taken, 32);
         }
         sync_init(&norm.sync.made, 32);
         sync_init(&norm.sync.taken, 32);
         if constexpr (MIX) {
             sync_init(&choice.sync.made, THREADS);
+            sync_init(&choice.weighed, THREADS);
             sync_init(&choice.sync.taken, 32 * (ASKERS + 2));
         }
         sync_fence();
     }
     __syncthreads();
-    if (threadIdx.x == 0) sync_arrive(&slots.sync[0].made);
     if (warp >= WARPS) {
         give_registers<3 * 168 - 2 * n_register>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
         if (warp == PREPARER)
             run_preparer<MODE>(jobs, list.n, list.sync, slots, norm, choice, lane);
         if (warp == ENDER)
-            run_ender<FORM, MODE>(list.n, list.sync, slots, room, norm, choice, lane);
+            run_ender<FORM, MODE>(list.n, list.sync, slots, sums, norm, choice, lane);
         if (warp >= PREPARER) return;
         run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
                                sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS,
@@ -495,9 +503,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
     take_registers<n_register>();
     struct ring_at<MODE, MIX> at = {
         0, 0
-    };
-    struct sums_room<MODE> sums = {
-        room, 0, 0
     };
     struct calm_hint hint = {&calm, false};
     unsigned n_norm = 0;              // of jobs so far
@@ -514,12 +519,12 @@ __global__ void __launch_bounds__(BLOCK, 1)
             run_product<FORM, MODE>(job.product, choice, ring, stages, at, sums, norm, n_norm, none,
                                     hint, warp, lane);
         } else if (MIX && job.kind == JOB_SCORES) {
-            take_all_back(sums);
+            take_room(sums);
             if constexpr (MIX)
                 run_scores<unit<FORM>::kind, MODE>(job.scores, list.sync, job.meeting,
                                                    (float *)room, warp, lane);
         } else {
-            take_all_back(sums);
+            take_room(sums);
             run_attend<unit<FORM>::kind, DIM, CODES, MODE == ONE>(room, &job.attend, list.sync,
                                                                   job.meeting, warp, lane);
         }
@@ -527,7 +532,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
             block_sync(); // the room is free again
             if (job.meets) meet_arrive(list.sync);
         }
-        job_done(slots, i, lane);
+        job_done(slots, i);
     }
     take_all_back(sums);
     meet_last(list.sync);

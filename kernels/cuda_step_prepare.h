@@ -128,10 +128,10 @@ static __device__ void run_preparer(const struct step_job *jobs, int n_job, stru
 {
     unsigned n_norm = 0;
     early_wait();
-    if (lane == 0 && n_job > 1) ask_for_job_words(slots, jobs, 1);
+    bring_job(slots, jobs, 1, n_job, lane); // the first is there
 #pragma unroll 1
     for (int i = 0; i < n_job; i++) {
-        if (lane == 0 && i + 2 < n_job) ask_for_job_words(slots, jobs, i + 2);
+        bring_job(slots, jobs, i + 2, n_job, lane);
         const struct step_job &job = job_of(slots, i);
         if (job.kind != JOB_PRODUCT) continue;
         const struct product_job &j = job.product;

@@ -27,8 +27,9 @@ template <bool MIX> struct choice;
 template <> struct choice<false> {
 };
 template <> struct choice<true> {
-    struct handed sync;
-    int n;             // experts that any token chose, in order of their indices
+    struct handed sync;         // places
+    unsigned long long weighed; // and weights
+    int n;                      // experts that any token chose, in order of their indices
     int n_box, n_step; // of their matrices that stand side by side: boxes of a step, and steps
     struct expert_place place[CHOSEN_MAX];
     unsigned short expert[CHOSEN_MAX];          // which they are
@@ -183,25 +184,23 @@ static __device__ __forceinline__ int matrix_of(const struct product_job &j, uns
     return quotient((int)u, j.row_units);
 }
 
-// Barriers of some of a block's warps; 1 is attention's (cuda_attend.h).
-enum { WORKERS_MEET = 2, SUMS_LEFT = 3, SUMS_TAKEN = 5, CHOSEN = 7 };
-
-// The warps that multiply meet among themselves.
+// The warps that multiply meet among themselves; 1 is attention's barrier (cuda_attend.h).
 static __device__ __forceinline__ void block_sync()
 {
-    barrier(WORKERS_MEET, THREADS);
+    barrier(2, THREADS);
 }
 
 // The sums of a group of tiles, which the warps that multiply leave for the one that ends jobs, are
-// [warp][tile][row][token]. They change hands at barriers SUMS_LEFT and SUMS_TAKEN, two for each
-// place.
-enum { HANDS = THREADS + 32 };
+// [warp][tile][row][token]. There are two places for them, of 8 tokens one.
+enum { SUMS_PLACES = 2 };
 
 template <int MODE> struct sums_room {
-    static constexpr int n = ROOM_FOR_SUMS / sums_bytes(MODE) > 1 ? 2 : 1; // places
+    static constexpr int n = ROOM_FOR_SUMS / sums_bytes(MODE) > 1 ? SUMS_PLACES : 1;
     unsigned char *at;
-    unsigned turn; // the place of the next group
-    unsigned lent; // a bit for each place that has not come back
+    struct handed *sync; // [SUMS_PLACES]
+    unsigned turn;       // the place of the next group
+    unsigned phases;     // a bit for each place: of what is awaited next
+    unsigned lent;       // and whether it has not come back
 };
 
 template <int MODE>
@@ -215,23 +214,40 @@ template <int MODE> static __device__ __forceinline__ void sums_turn(struct sums
     s.turn = (s.turn + 1) % s.n;
 }
 
+// Waits until the place has been taken (who multiplies) or made (who ends).
+template <int MODE>
+static __device__ __forceinline__ void sums_wait(struct sums_room<MODE> &s,
+                                                 unsigned long long handed::*which, unsigned place)
+{
+    sync_wait(&(s.sync[place].*which), s.phases >> place & 1);
+    s.phases ^= 1u << place;
+}
+
 template <int MODE>
 static __device__ __forceinline__ void take_back(struct sums_room<MODE> &s, unsigned place)
 {
     if (!(s.lent >> place & 1)) return;
-    barrier(SUMS_TAKEN + (int)place, HANDS);
+    sums_wait(s, &handed::taken, place);
     s.lent &= ~(1u << place);
 }
 
-// Before the room is used for something else.
+// Before their places are used for something else.
 template <int MODE> static __device__ __forceinline__ void take_all_back(struct sums_room<MODE> &s)
 {
     for (unsigned i = 0; i < (unsigned)s.n; i++) take_back(s, i);
 }
 
+// Before the whole room is, where other warps may still have copies of x under way.
+template <int MODE> static __device__ __forceinline__ void take_room(struct sums_room<MODE> &s)
+{
+    if (!s.lent) return; // since all met behind the job before
+    take_all_back(s);
+    block_sync();
+}
+
 template <int MODE> static __device__ __forceinline__ void lend(struct sums_room<MODE> &s)
 {
-    barrier_arrive(SUMS_LEFT + (int)s.turn, HANDS);
+    sync_arrive(&s.sync[s.turn].made);
     s.lent |= 1u << s.turn;
     sums_turn(s);
 }
@@ -247,7 +263,7 @@ struct job_slots {
     struct handed sync[SLOTS];
 };
 
-enum { JOB_READERS = WARPS + 1 }; // those that multiply and the one that ends
+enum { JOB_READERS = 32 * (WARPS + 1) }; // those that multiply and the one that ends
 
 // Job i, once it is there.
 static __device__ __forceinline__ const struct step_job &job_of(struct job_slots &s, int i)
@@ -256,20 +272,22 @@ static __device__ __forceinline__ const struct step_job &job_of(struct job_slots
     return s.job[i % SLOTS];
 }
 
-// One of its readers does not need it any more. One lane arrives for its warp: it is copies that
-// write the words again, which compute-sanitizer does not follow.
-static __device__ __forceinline__ void job_done(struct job_slots &s, int i, int lane)
+// One of its readers does not need it any more.
+static __device__ __forceinline__ void job_done(struct job_slots &s, int i)
 {
-    __syncwarp();
-    if (lane == 0) sync_arrive(&s.sync[i % SLOTS].taken);
+    sync_arrive(&s.sync[i % SLOTS].taken);
 }
 
-// One lane asks for job i.
-static __device__ __forceinline__ void ask_for_job_words(struct job_slots &s,
-                                                         const struct step_job *jobs, int i)
+// A warp asks for job i, if there is one, and sees to it that the one before is there.
+static __device__ __forceinline__ void bring_job(struct job_slots &s, const struct step_job *jobs,
+                                                 int i, int n_job, int lane)
 {
-    struct handed *sync = &s.sync[i % SLOTS];
-    sync_wait(&sync->taken, (unsigned)i / SLOTS % 2 ^ 1);
-    sync_expect(&sync->made, sizeof *jobs);
-    copy_bulk(&s.job[i % SLOTS], jobs + i, sizeof *jobs, &sync->made);
+    if (i < n_job) {
+        sync_wait(&s.sync[i % SLOTS].taken, (unsigned)i / SLOTS % 2 ^ 1);
+        if (lane < JOB_PIECES)
+            copy_16((uint4 *)&s.job[i % SLOTS] + lane, (const uint4 *)(jobs + i) + lane);
+    }
+    copy_commit();
+    copy_wait<1>();
+    if (i - 1 < n_job) sync_arrive(&s.sync[(i - 1) % SLOTS].made);
 }

@@ -93,19 +93,14 @@ static void yield()
     swapcontext(&here->fibers[here->current].context, &here->scheduler);
 }
 
-static void arrive(struct meeting *m, int n)
+static void meet(struct meeting *m, int n)
 {
+    unsigned generation = m->generation;
     if (m->arrived && m->n != n) fault("a barrier waits for two different numbers of threads");
     if (m->arrived && m->has[here->current]) fault("a thread arrives twice");
     if (!m->arrived) memset(m->has, 0, sizeof m->has);
     m->n = n, m->has[here->current] = true;
     if (++m->arrived == n) m->arrived = 0, m->generation++, here->idle = 0;
-}
-
-static void meet(struct meeting *m, int n)
-{
-    unsigned generation = m->generation;
-    arrive(m, n);
     while (m->generation == generation) yield();
 }
 
@@ -123,11 +118,6 @@ void emulated_exchange(const void *mine, void *all, size_t n)
 void barrier(int id, int n)
 {
     meet(&here->barriers[id], n);
-}
-
-void barrier_arrive(int id, int n)
-{
-    arrive(&here->barriers[id], n);
 }
 
 void emulated_sync_threads()
@@ -291,15 +281,6 @@ void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
 {
     const int from[] = {x, y, z};
     copy_box(shared, map, from, s);
-}
-
-void copy_bulk(void *shared, const void *global, unsigned n, unsigned long long *s)
-{
-    if (n % 16 || (size_t)shared % 16 || (size_t)global % 16) fault("a bulk copy is not aligned");
-    for (unsigned at = 0; at < n; at += 16) {
-        struct copy c = {(char *)shared + at, (const char *)global + at, 16, 16, s, false, {}};
-        here->flying.push_back(c);
-    }
 }
 
 static void land_one()

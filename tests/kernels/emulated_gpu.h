@@ -69,7 +69,6 @@ unsigned char *emulated_shared();
 void emulated_exchange(const void *mine, void *all, size_t n);
 
 void barrier(int id, int n);
-void barrier_arrive(int id, int n);
 void emulated_sync_threads();
 void add_release(unsigned *p);
 unsigned load_acquire(const unsigned *p);
@@ -82,7 +81,6 @@ bool sync_try(unsigned long long *s, unsigned phase);
 void copy_box_2(void *shared, const struct tensor_map *map, int x, int y, unsigned long long *s);
 void copy_box_3(void *shared, const struct tensor_map *map, int x, int y, int z,
                 unsigned long long *s);
-void copy_bulk(void *shared, const void *global, unsigned n, unsigned long long *s);
 void emulated_copy(void *shared, const void *global, size_t n_bytes);
 void emulated_store(void *to, const void *from, size_t n_bytes);
 void copy_commit();
