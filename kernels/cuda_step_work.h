@@ -282,6 +282,7 @@ static __device__ __forceinline__ void job_done(struct job_slots &s, int i)
 static __device__ __forceinline__ void bring_job(struct job_slots &s, const struct step_job *jobs,
                                                  int i, int n_job, int lane)
 {
+    __syncwarp(); // this warp reads words, too
     if (i < n_job) {
         sync_wait(&s.sync[i % SLOTS].taken, (unsigned)i / SLOTS % 2 ^ 1);
         if (lane < JOB_PIECES)
