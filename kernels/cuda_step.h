@@ -34,7 +34,7 @@
 // - What follows a product happens on its sums: residual, gated activation, the next norm's gain
 //   and squares, the short numbers that go on.
 // - The warps that multiply take registers from the others (setmaxnreg), so that hardly anything is
-//   spilled (on sm_121a nothing; on sm_90a some words of FP4 with experts or many tokens): what
+//   spilled (on sm_121a nothing; on sm_90a some words with several tokens, where x is kept): what
 //   comes back from local memory waits behind the weights, too.
 // - x stays in registers while the tiles of a group go by, but for one token and FP4, of which a
 //   lane would have 16 of each unit.
@@ -81,13 +81,9 @@ enum {
 // How many tokens there are: one, up to 4, up to 8.
 enum mode { ONE, FEW, WIDE, N_MODE };
 
-// Registers of a thread that multiplies; a launch gives 168 to each, and two of these take what one
-// of the others gives. With experts and many tokens it is the latter who lack them; where x is not
-// kept nobody does.
-static constexpr __host__ __device__ int registers(bool is_fp4, int mode, bool mix)
-{
-    return IS_SMALL || (mix && mode == WIDE && !is_fp4) ? 200 : 208;
-}
+// Registers of a thread that multiplies. A launch gives 168 to each, and what two of these take
+// more one of the others gives: 88 are enough for those who ask, prepare and end.
+enum { REGISTERS = 208 };
 
 // A piece of a row is 128 bytes, two units (cuda_unpack.h). Units of a row that a warp has in a
 // stage, at most.

@@ -212,15 +212,17 @@ job_at_hand(struct jobs_at_hand &near, const struct step_job *jobs, int i, int n
 template <int FORM, int MODE, bool MIX>
 static __device__ void run_loader(const struct step_job *jobs, const struct weight_maps *maps,
                                   int n_job, unsigned char *ring, struct stage_sync *sync,
-                                  unsigned *sizes, struct jobs_at_hand &near, struct choice<MIX> &c,
-                                  int half, int lane, unsigned *calm)
+                                  unsigned *sizes, struct jobs_at_hand *at_hand,
+                                  struct choice<MIX> &c, int half, int lane, unsigned *calm)
 {
     struct asker<MODE, MIX> a = {
         {0, 0}, 0, 0, ring_at<MODE, MIX>::all, 0, sizes
     };
-    first_job(near, jobs, lane);
+    first_job(at_hand[half], jobs, lane);
     for (int i = 0; i < n_job; i++) {
-        const struct step_job &job = job_at_hand(near, jobs, i, n_job, lane);
+        // What follows from these is found anew for each job, for want of registers.
+        asm volatile("" : "+r"(half), "+r"(lane));
+        const struct step_job &job = job_at_hand(at_hand[half], jobs, i, n_job, lane);
         if (i + 2 < n_job && lane * SECTOR < (int)sizeof *jobs)
             bring_sector_near((const char *)(jobs + i + 2) + lane * SECTOR);
         if (job.kind != JOB_PRODUCT) continue;

@@ -148,7 +148,7 @@ end_result(const struct product_job &j, const struct choice<MIX> &c, const struc
     return 0;
 }
 
-// Row i of a group. factor: of the norm, of each token.
+// Row i of a group. factor: of the norm, of each token, or NULL.
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 end_row(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
@@ -156,6 +156,7 @@ end_row(const struct product_job &j, const struct choice<MIX> &c, const struct g
         const float *factor, float (&squares)[sum_tokens(MODE)])
 {
     constexpr int at_once = sum_tokens(MODE) < 4 ? sum_tokens(MODE) : 4;
+    constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
     bool gate = e.ending == END_GATE;
     int of_row = gate ? gate_row(i) : i;
     if (x.row < 0) return;
@@ -169,9 +170,9 @@ end_row(const struct product_job &j, const struct choice<MIX> &c, const struct g
         for (int k = 0; k < at_once; k++) {
             int token = first + k;
             if (token >= e.n_token) break;
-            squares[token] +=
-                end_result<FORM, MODE, MIX>(j, c, g, e, x, token, y[k] * factor[token] * x.scale,
-                                            up[k] * factor[token] * x.other);
+            float of_token = factor ? unit_factor * factor[token] : unit_factor;
+            squares[token] += end_result<FORM, MODE, MIX>(
+                j, c, g, e, x, token, y[k] * of_token * x.scale, up[k] * of_token * x.other);
         }
     }
 }
@@ -185,8 +186,7 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
 {
     constexpr int T = sum_tokens(MODE);
     static_assert(TILES * 16 == 2 * 32, "a lane has two rows of a group");
-    constexpr float unit_factor = by_blocks(FORM, MODE) ? one_factor : unit<FORM>::factor;
-    float squares[T] = {}, factor[T];
+    float squares[T] = {};
     bool leaves_squares = j.ending == END_ADD && j.gain;
     struct product_cut cut = j.cut;
     if constexpr (MIX)
@@ -209,12 +209,8 @@ end_product(const struct product_job &j, const struct choice<MIX> &c, struct sum
         struct group_end e = group_end_of<MODE>(j, c, g);
         // Of many tokens the warps that multiply make the factors, before their first sums.
         if (is_first && j.n_sum && MODE != WIDE) sync_wait(&norm.sync.made, turn);
-        if (MODE == WIDE) sums_wait(room, &handed::made, room.turn);
-        if (is_first)
-#pragma unroll
-            for (int t = 0; t < T; t++)
-                factor[t] = unit_factor * (j.n_sum && t < e.n_token ? norm.factor[turn][t] : 1);
-        if (MODE != WIDE) sums_wait(room, &handed::made, room.turn);
+        const float *factor = j.n_sum ? norm.factor[turn] : nullptr;
+        sums_wait(room, &handed::made, room.turn);
 #pragma unroll 1
         for (int i = lane; i < lane + g.n_row; i += 32) {
             end_row<FORM, MODE, MIX>(j, c, g, e, mine, i, sums_at(room), factor, squares);
@@ -245,6 +241,7 @@ static __device__ void run_ender(int n_job, struct step_sync *sync, struct job_s
     unsigned n_norm = 0;
     early_wait();
     for (int i = 0; i < n_job; i++, job_done(slots, i - 1)) {
+        asm volatile("" : "+r"(lane)); // what follows from it is found anew for each job
         const struct step_job &job = job_of(slots, i);
         if (job.kind != JOB_PRODUCT) continue;
         const struct product_job &j = job.product;

@@ -455,7 +455,6 @@ __global__ void __launch_bounds__(BLOCK, 1)
     struct sums_room<MODE> sums = {
         room, sums_sync, 0, 0, 0
     };
-    constexpr int n_register = registers(unit<FORM>::is_fp4, MODE, MIX);
 
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
@@ -488,7 +487,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     }
     __syncthreads();
     if (warp >= WARPS) {
-        give_registers<3 * 168 - 2 * n_register>();
+        give_registers<3 * 168 - 2 * REGISTERS>();
         const struct step_job *jobs = list.jobs ? list.jobs : &list.only;
         if (warp == PREPARER)
             run_preparer<MODE>(jobs, list.n, list.sync, slots, norm, choice, lane);
@@ -496,11 +495,10 @@ __global__ void __launch_bounds__(BLOCK, 1)
             run_ender<FORM, MODE>(list.n, list.sync, slots, sums, norm, choice, lane);
         if (warp >= PREPARER) return;
         run_loader<FORM, MODE>(jobs, list.maps ? list.maps : list.only_maps, list.n, ring, sync,
-                               sizes[warp - WARPS], at_hand[warp - WARPS], choice, warp - WARPS,
-                               lane, &calm);
+                               sizes[warp - WARPS], at_hand, choice, warp - WARPS, lane, &calm);
         return;
     }
-    take_registers<n_register>();
+    take_registers<REGISTERS>();
     struct ring_at<MODE, MIX> at = {
         0, 0
     };
