@@ -36,13 +36,7 @@ static bool is_small(const k_device *d) // as IS_SMALL
 
 static size_t shared_of(const k_device *d, int mode, bool mix)
 {
-    bool small = is_small(d);
-    size_t ring = (size_t)ring_bytes(mode, mix, small);
-    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_bytes(mode, small));
-    size_t of_taker = sizeof((struct few_shared<128> *)0)->ring[0];
-    size_t attend =
-        sizeof(struct few_shared<128>) - (small ? (TAKERS - SMALL_TAKERS) * of_taker : 0);
-    return ring + (attend > product ? attend : product);
+    return shared_bytes(mode, mix, is_small(d));
 }
 
 bool cuda_steps_open(k_device *d)

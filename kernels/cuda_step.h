@@ -342,6 +342,20 @@ static constexpr __host__ __device__ int sums_bytes(int mode)
 
 constexpr int ROOM_FOR_SUMS = sums_bytes(WIDE);
 
+// Shared memory that a launch asks for: the ring, and behind it room for sums and x or for
+// attention. What a kernel has besides is declared in it.
+static constexpr __host__ __device__ size_t shared_bytes(int mode, bool mix, bool small)
+{
+    size_t product = (size_t)(ROOM_FOR_SUMS + WARPS * x_ring_bytes(mode, small)),
+           attend =
+               sizeof(struct few_shared<128>) -
+               (small ? (TAKERS - SMALL_TAKERS) * sizeof((struct few_shared<128> *)0)->ring[0] : 0);
+    return (size_t)ring_bytes(mode, mix, small) + (attend > product ? attend : product);
+}
+
+// What a block may have of it: of 100 KB or of 228, less 1 that the system keeps.
+constexpr size_t SHARED_MOST = IS_SMALL ? 99 << 10 : 227 << 10;
+
 // The kernels of one form: for a mode, without experts or with (MIX), for heads of 64 or 128, and
 // for caches in bf16 or e4m3.
 typedef void (*step_function)(struct step_list);

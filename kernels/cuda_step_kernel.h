@@ -456,6 +456,14 @@ __global__ void __launch_bounds__(BLOCK, 1)
         room, sums_sync, 0, 0, 0
     };
 
+    constexpr size_t declared = sizeof slots + sizeof none + sizeof sums_sync + sizeof sync +
+                                sizeof sizes + sizeof at_hand + sizeof norm + sizeof calm +
+                                sizeof choice;
+    static_assert((declared + STAGE_ALIGN - 1) / STAGE_ALIGN * STAGE_ALIGN +
+                          shared_bytes(MODE, MIX, IS_SMALL) <=
+                      SHARED_MOST,
+                  "a block's shared memory");
+
     early_trigger();
     if (threadIdx.x < JOB_PIECES)
         ((uint4 *)&slots.job[0])[threadIdx.x] =
