@@ -186,11 +186,11 @@ int product_bench(const struct product_bench_options *o, struct product_bench_re
         o->n_col % 32 || o->n_token < 1 || o->n_token > 8 || o->repeat < 1 ||
         o->repeat > REPEAT_MAX) {
         free(b);
-        return err_set(
-            e, ERR_USAGE,
-            "kernel: expected 1 to 2^20 rows, as many columns in multiples of 32, 1 to 8 "
-            "tokens and up to %d repetitions",
-            REPEAT_MAX);
+        return err_set(e, ERR_USAGE,
+                       "kernel: expected 1 to 2^20 rows, as many columns in multiples of 32, 1 to "
+                       "8 tokens and up "
+                       "to %d repetitions, found %d rows, %d columns, %d tokens and %d repetitions",
+                       REPEAT_MAX, o->n_row, o->n_col, o->n_token, o->repeat);
     }
     int rc = open_bench(b, o, e) || measure(b, o, r, e) ? -1 : 0;
     close_bench(b);
