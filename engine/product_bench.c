@@ -188,8 +188,8 @@ int product_bench(const struct product_bench_options *o, struct product_bench_re
         free(b);
         return err_set(e, ERR_USAGE,
                        "kernel: expected 1 to 2^20 rows, as many columns in multiples of 32, 1 to "
-                       "8 tokens and up "
-                       "to %d repetitions, found %d rows, %d columns, %d tokens and %d repetitions",
+                       "8 tokens and up to %d repetitions, found %d rows, %d columns, %d tokens "
+                       "and %d repetitions",
                        REPEAT_MAX, o->n_row, o->n_col, o->n_token, o->repeat);
     }
     int rc = open_bench(b, o, e) || measure(b, o, r, e) ? -1 : 0;

@@ -135,7 +135,7 @@ ask_for(const struct product_job &j, const struct choice<MIX> &c, const struct w
         unsigned char *stage, unsigned long long *full)
 {
     const struct stage_shape &shape = cut.stage;
-    bool gate = cut.tile_bits == 3;
+    bool gate = of_gates(cut);
     unsigned char *data = stage + half * shape.half,
                   *scales = stage + 2 * shape.half + half * shape.half_scales;
     unsigned box = (unsigned)j.box,

@@ -13,13 +13,13 @@ static __device__ __forceinline__ int gate_row(int i)
     return i / HALF_ROWS * 16 + i % HALF_ROWS;
 }
 
-// N neighbouring sums, added up over the warps.
+// A row's sums of N tokens, added up over the warps.
 template <int MODE, int N>
-static __device__ __forceinline__ void add_warps(float (&y)[N], const float *red)
+static __device__ __forceinline__ void add_warps(float (&y)[N], float *sums, int row, int token)
 {
 #pragma unroll
     for (int w = 0; w < WARPS; w++) {
-        const float *of_warp = red + w * TILES * 16 * sum_tokens(MODE);
+        const float *of_warp = sum_at<MODE>(sums, w, 0, row, token);
         if constexpr (N == 4) {
             float4 v = *(const float4 *)of_warp;
             const float part[] = {v.x, v.y, v.z, v.w};
@@ -152,7 +152,7 @@ end_result(const struct product_job &j, const struct choice<MIX> &c, const struc
 template <int FORM, int MODE, bool MIX>
 static __device__ __forceinline__ void
 end_row(const struct product_job &j, const struct choice<MIX> &c, const struct group &g,
-        const struct group_end &e, const struct row_end<MODE> &x, int i, const float *sums,
+        const struct group_end &e, const struct row_end<MODE> &x, int i, float *sums,
         const float *factor, float (&squares)[sum_tokens(MODE)])
 {
     constexpr int at_once = sum_tokens(MODE) < 4 ? sum_tokens(MODE) : 4;
@@ -164,8 +164,8 @@ end_row(const struct product_job &j, const struct choice<MIX> &c, const struct g
     for (int first = 0; first < sum_tokens(MODE); first += at_once) {
         float y[at_once], up[at_once] = {};
         if (first >= e.n_token) break;
-        add_warps<MODE>(y, sums + of_row * sum_tokens(MODE) + first);
-        if (gate) add_warps<MODE>(up, sums + (of_row + HALF_ROWS) * sum_tokens(MODE) + first);
+        add_warps<MODE>(y, sums, of_row, first);
+        if (gate) add_warps<MODE>(up, sums, of_row + HALF_ROWS, first);
 #pragma unroll
         for (int k = 0; k < at_once; k++) {
             int token = first + k;

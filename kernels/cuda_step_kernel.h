@@ -9,13 +9,6 @@
 
 #include <type_traits>
 
-// Where sums of a tile meet.
-template <int MODE>
-static __device__ __forceinline__ float *red_at(float *red, int warp, int t, int r, int token)
-{
-    return red + ((warp * TILES + t) * 16 + r) * sum_tokens(MODE) + token;
-}
-
 // Columns of a product that are one token's, added up, and the sums of tile t.
 template <int FORM, int MODE>
 static __device__ __forceinline__ void leave_tile(float *red, const float acc[4], int t, int warp,
@@ -28,13 +21,13 @@ static __device__ __forceinline__ void leave_tile(float *red, const float acc[4]
         v[i] = acc[i] + (x_halves(FORM, MODE) == 2 ? __shfl_xor_sync(~0u, acc[i], 2) : 0);
     if (MODE == ONE) {
         if (token) return;
-        *red_at<MODE>(red, warp, t, r, 0) = v[0];
-        *red_at<MODE>(red, warp, t, r + 8, 0) = v[2];
+        *sum_at<MODE>(red, warp, t, r, 0) = v[0];
+        *sum_at<MODE>(red, warp, t, r + 8, 0) = v[2];
         return;
     }
     if (MODE == FEW && token >= 4) return;
-    *(float2 *)red_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
-    *(float2 *)red_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
+    *(float2 *)sum_at<MODE>(red, warp, t, r, token) = make_float2(v[0], v[1]);
+    *(float2 *)sum_at<MODE>(red, warp, t, r + 8, token) = make_float2(v[2], v[3]);
 }
 
 // Four lanes have their blocks' sums of rows g and g + 8 of each tile (multiply_blocks): each adds
@@ -61,8 +54,8 @@ static __device__ __forceinline__ void leave_blocks(float *red, const float (&ac
             (high ? two[1][i] : two[0][i]) + __shfl_xor_sync(~0u, high ? two[0][i] : two[1][i], 1);
     }
     int t = (lane + n) % TILES;
-    *red_at<ONE>(red, warp, t, r, 0) = one[0];
-    *red_at<ONE>(red, warp, t, r + 8, 0) = one[1];
+    *sum_at<ONE>(red, warp, t, r, 0) = one[0];
+    *sum_at<ONE>(red, warp, t, r + 8, 0) = one[1];
 }
 
 // Sums of a group of n tiles. Where these have gone round (TURNED), those of tile 0 have come as

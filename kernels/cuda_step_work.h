@@ -57,6 +57,12 @@ static __device__ __forceinline__ int rows_before(const struct product_cut &cut,
     return (int)block * cut.n_each + min((int)block, cut.n_more);
 }
 
+// Whether tiles have as many rows of a gate as of its up.
+static __device__ __forceinline__ bool of_gates(const struct product_cut &cut)
+{
+    return cut.tile_bits == 3;
+}
+
 // Neighbouring rows of one part, in up to TILES tiles that are multiplied side by side; the last
 // may have fewer rows than a tile.
 struct group {
@@ -202,6 +208,13 @@ template <int MODE> struct sums_room {
     unsigned phases;     // a bit for each place: of what is awaited next
     unsigned lent;       // and whether it has not come back
 };
+
+// The sum of row r of tile t; or of row r of the group, with t 0.
+template <int MODE>
+static __device__ __forceinline__ float *sum_at(float *sums, int warp, int t, int r, int token)
+{
+    return sums + ((warp * TILES + t) * 16 + r) * sum_tokens(MODE) + token;
+}
 
 template <int MODE>
 static __device__ __forceinline__ float *sums_at(const struct sums_room<MODE> &s)
